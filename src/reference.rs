@@ -1,0 +1,1 @@
+//! Mimi in candle tensors.
