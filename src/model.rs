@@ -120,6 +120,16 @@ impl Model {
         unimplemented!()
     }
 
+    /// Codes that [`Model::encode`] returns for `samples` samples.
+    pub fn codes_for(&self, _samples: usize, _options: &StreamOptions) -> Result<usize, Error> {
+        unimplemented!()
+    }
+
+    /// Samples that [`Model::decode`] returns for `codes` codes.
+    pub fn samples_for(&self, _codes: usize, _options: &StreamOptions) -> Result<usize, Error> {
+        unimplemented!()
+    }
+
     /// Audio in, codes out, frame-major: `codes[frame * codebooks + k]`.
     pub fn encode(&self, _pcm: &[f32], _options: &StreamOptions) -> Result<Vec<u32>, Error> {
         unimplemented!()
