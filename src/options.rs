@@ -1,0 +1,73 @@
+//! How models are loaded and streams are run.
+
+/// Which halves of a checkpoint are loaded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Parts {
+    /// Encoder and decoder.
+    #[default]
+    Both,
+    /// The encoder alone.
+    Encoder,
+    /// The decoder alone.
+    Decoder,
+}
+
+/// How weights are kept in memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// As loaded: exact.
+    #[default]
+    F32,
+}
+
+/// A cap on the instruction sets used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Isa {
+    /// The best that this CPU has.
+    #[default]
+    Auto,
+    /// What every CPU of the architecture has.
+    Baseline,
+    /// AVX2 and FMA.
+    Avx2,
+    /// AVX-512 F.
+    Avx512,
+    /// NEON.
+    Neon,
+}
+
+/// What becomes of a last partial frame.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tail {
+    /// The waveform is zero-padded to whole frames, as kyutai's moshi does.
+    #[default]
+    AudioPad,
+    /// Each layer pads its own input, as transformers does.
+    LayerPad,
+}
+
+/// Options of [`Model::load`].
+#[derive(Clone, Debug, Default)]
+pub struct LoadOptions {
+    /// Load only this many codebooks; `None`: all.
+    pub codebooks: Option<usize>,
+    /// Which halves to load.
+    pub parts: Parts,
+    /// How weights are kept.
+    pub precision: Precision,
+    /// Cap on the kernels.
+    pub isa: Isa,
+}
+
+/// Options of streams and of one-shot calls.
+#[derive(Clone, Debug, Default)]
+pub struct StreamOptions {
+    /// Codebooks to emit or to expect; `None`: min(8, all).
+    pub codebooks: Option<usize>,
+    /// What becomes of a last partial frame.
+    pub tail: Tail,
+    /// Attention window in steps; `None`: the config's.
+    pub context: Option<usize>,
+    /// Samples worked on at once, rounded up to whole frames; `None`: one frame.
+    pub max_block: Option<usize>,
+}
