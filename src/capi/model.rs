@@ -186,8 +186,7 @@ pub(super) fn common_property(model: &Model, key: mimi_prop) -> Option<i64> {
         MIMI_PROP_FRAME_SAMPLES => Some(config.frame_size() as i64),
         MIMI_PROP_CODEBOOK_SIZE => Some(config.codebook_size as i64),
         MIMI_PROP_MODEL_ID => Some(model.id()),
-        // of the largest code
-        MIMI_PROP_CODE_BITS => Some((usize::BITS - (config.codebook_size - 1).leading_zeros()).into()),
+        MIMI_PROP_CODE_BITS => Some(model.code_bits().into()),
         _ => None,
     }
 }

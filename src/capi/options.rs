@@ -4,6 +4,7 @@ use super::buffer::place;
 use super::guard::{guard, guard_value};
 use super::handle::{self, Kind};
 use super::status::{Failure, MIMI_ERR_INVALID_ARGUMENT, MIMI_ERR_UNSUPPORTED, mimi_status};
+use crate::model::{MAX_BLOCK, MAX_CONTEXT};
 use crate::{Isa, LoadOptions, Model, Parts, Precision, StreamOptions, Tail};
 use std::ptr;
 
@@ -21,16 +22,16 @@ pub const MIMI_OPT_CODEBOOKS: i32 = 1;
 /// Streams and one-shot calls: the sample rate of your audio in Hz. Default: the model's, which is at
 /// present the only one accepted (MIMI_ERR_UNSUPPORTED otherwise): setting it is a safeguard.
 pub const MIMI_OPT_SAMPLE_RATE: i32 = 2;
-/// Streams and one-shot calls: the number of samples worked on at once, at most 1048576; rounded up to
+/// Streams and one-shot calls: the number of samples worked on at once, at most 16777216; rounded up to
 /// whole frames. Longer calls are split, and the results do not depend on it. More is faster for
-/// long inputs and takes more memory. Default: one frame.
+/// long inputs and takes more memory. Default: one frame for streams; a few for one-shot calls.
 pub const MIMI_OPT_MAX_BLOCK: i32 = 3;
 /// Loading: how weights are kept in memory, a MIMI_PRECISION_ value.
 pub const MIMI_OPT_PRECISION: i32 = 4;
 /// Weights are kept as 32-bit floats: exact. The default.
 pub const MIMI_PRECISION_F32: i32 = 0;
 /// Loading: which half of the model to load, a MIMI_PARTS_ value. Half a model takes half the
-/// memory.
+/// memory. The other half then answers MIMI_ERR_UNSUPPORTED.
 pub const MIMI_OPT_PARTS: i32 = 5;
 /// Load the encoder and the decoder. The default.
 pub const MIMI_PARTS_BOTH: i32 = 0;
@@ -146,13 +147,11 @@ use Accepts::{OneOf, Only, UpTo};
 const KEYS: [(&str, Accepts); 9] = [
     ("MIMI_OPT_CODEBOOKS", UpTo(i32::MAX as i64)),
     ("MIMI_OPT_SAMPLE_RATE", UpTo(i32::MAX as i64)),
-    // bounds the scratch memory of a stream
-    ("MIMI_OPT_MAX_BLOCK", UpTo(1 << 20)),
+    ("MIMI_OPT_MAX_BLOCK", UpTo(MAX_BLOCK as i64)),
     ("MIMI_OPT_PRECISION", OneOf(&["f32"])),
     ("MIMI_OPT_PARTS", OneOf(&["both", "encoder", "decoder"])),
     ("MIMI_OPT_TAIL", OneOf(&["audio-pad", "layer-pad"])),
-    // bounds the attention memory of a stream
-    ("MIMI_OPT_CONTEXT", UpTo(1 << 16)),
+    ("MIMI_OPT_CONTEXT", UpTo(MAX_CONTEXT as i64)),
     ("MIMI_OPT_THREADS", Only(1)),
     ("MIMI_OPT_ISA", OneOf(&["auto", "baseline", "avx2", "avx512", "neon"])),
 ];

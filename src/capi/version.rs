@@ -1,7 +1,9 @@
 //! Which library this is.
 
 use super::guard::guard_value;
-use std::ffi::c_char;
+use crate::kernels::Isa;
+use once_cell::race::OnceBox;
+use std::ffi::{CString, c_char};
 
 /// The version of this header. A change of MINOR may change the ABI while MAJOR is 0; within one
 /// MINOR, functions, keys and status codes are only ever added.
@@ -34,10 +36,18 @@ pub extern "C" fn mimi_version_number() -> u32 {
     guard_value(MIMI_VERSION_NUMBER, || MIMI_VERSION_NUMBER)
 }
 
-/// The version of the library that was loaded, for example "0.1.0".
+/// The version of the library that was loaded, and the best kernels that this CPU can run, for example
+/// "0.1.0 (avx2, fma)".
 ///
 /// For logs and bug reports; do not parse it. The string is static: never free it. Never NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn mimi_version_string() -> *const c_char {
-    guard_value(c"".as_ptr(), || concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast())
+    guard_value(c"".as_ptr(), || {
+        static TEXT: OnceBox<CString> = OnceBox::new();
+        let text = TEXT.get_or_init(|| {
+            let text = format!("{} ({})", env!("CARGO_PKG_VERSION"), Isa::best().name());
+            Box::new(CString::new(text).unwrap_or_default())
+        });
+        text.as_ptr()
+    })
 }

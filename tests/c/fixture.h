@@ -33,12 +33,12 @@ static inline void *allocate(size_t bytes) {
     return memory;
 }
 
-/* Holds until four more paths were joined. */
+/* directory/name; holds until four more paths were joined. */
 static inline const char *join(const char *directory, const char *name) {
     static char paths[4][4096];
     static int next;
     char *path = paths[next++ % 4];
-    CHECK((size_t)snprintf(path, sizeof paths[0], "%s/%s", directory, name) < sizeof paths[0]);
+    CHECK(snprintf(path, sizeof paths[0], "%s/%s", directory, name) < (int)sizeof paths[0]);
     return path;
 }
 
@@ -97,33 +97,39 @@ typedef struct {
     float *audio;    /* decoded from codes */
 } golden;
 
-/* `data` is the case's folder, `name` the vectors in it. */
-static inline golden read_golden(const char *data, const char *name, size_t max_samples) {
+/* The array data/name.what.npy. */
+static inline void *read_vector(const char *data, const char *name, const char *what, const char *type,
+                                size_t *rows, size_t *columns) {
+    char file[128];
+    CHECK(snprintf(file, sizeof file, "%s.%s.npy", name, what) < (int)sizeof file);
+    return read_npy(join(data, file), type, rows, columns);
+}
+
+/* `data` is the case's folder, `name` the vectors in it. Without margins, every code must match. */
+static inline golden read_golden(const char *data, const char *name, size_t max_samples, int with_margins) {
     golden g;
-    char path[4096];
     size_t rows, columns;
-    snprintf(path, sizeof path, "%s/../speech.wav", data);
-    g.pcm = read_wav(path, &g.samples);
+    g.pcm = read_wav(join(data, "../speech.wav"), &g.samples);
     if (g.samples > max_samples)
         g.samples = max_samples;
 
-    snprintf(path, sizeof path, "%s/%s.codes.npy", data, name);
-    int16_t *codes = read_npy(path, "<i2", &g.codebooks, &g.frames);
-    snprintf(path, sizeof path, "%s/%s.margin.npy", data, name);
-    float *margin = read_npy(path, "<f4", &rows, &columns);
-    CHECK(rows == g.codebooks && columns == g.frames);
+    int16_t *codes = read_vector(data, name, "codes", "<i2", &g.codebooks, &g.frames);
+    float *margin = NULL;
+    if (with_margins) {
+        margin = read_vector(data, name, "margin", "<f4", &rows, &columns);
+        CHECK(rows == g.codebooks && columns == g.frames);
+    }
     g.codes = allocate(g.codebooks * g.frames * sizeof *g.codes);
     g.margin = allocate(g.codebooks * g.frames * sizeof *g.margin);
     for (size_t k = 0; k < g.codebooks; k++)
         for (size_t f = 0; f < g.frames; f++) {
             g.codes[f * g.codebooks + k] = (uint32_t)codes[k * g.frames + f];
-            g.margin[f * g.codebooks + k] = margin[k * g.frames + f];
+            g.margin[f * g.codebooks + k] = margin ? margin[k * g.frames + f] : INFINITY;
         }
     free(codes);
     free(margin);
 
-    snprintf(path, sizeof path, "%s/%s.audio.npy", data, name);
-    g.audio = read_npy(path, "<f4", &rows, &g.audio_samples);
+    g.audio = read_vector(data, name, "audio", "<f4", &rows, &g.audio_samples);
     CHECK(rows == 1);
     return g;
 }

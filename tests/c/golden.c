@@ -142,9 +142,10 @@ static void other_ways_to_load(const mimi_model *model, const char *path, const 
     mimi_free(by_callback);
 }
 
+/* `trained`: the demo model, whose codes have margins, and whose checkpoint is one file with its config. */
 static void run(const char *data, const char *path, const char *name, size_t samples, int tail, int isa,
-                int self_contained) {
-    golden g = read_golden(data, name, samples);
+                int trained) {
+    golden g = read_golden(data, name, samples, trained);
     mimi_options *options = mimi_options_new();
     mimi_model *model;
     OK(mimi_options_set(options, MIMI_OPT_CODEBOOKS, (int64_t)g.codebooks));
@@ -155,7 +156,7 @@ static void run(const char *data, const char *path, const char *name, size_t sam
     decode(model, options, g);
     hashes(model, options, g);
     properties(model, options, g);
-    if (self_contained)
+    if (trained)
         other_ways_to_load(model, path, options, g);
     mimi_free(model);
     mimi_options_free(options);
@@ -171,12 +172,16 @@ int main(int argc, char **argv) {
     CHECK(strncmp(mimi_version_string(), version, strlen(version)) == 0);
     CHECK(strcmp(mimi_last_error(), "") == 0);
 
-    const char *tiny = join(argv[1], "tiny"), *moshi = join(argv[1], "tiny-moshi");
-    run(tiny, join(tiny, "model.safetensors"), "first4frames", 7680, MIMI_TAIL_LAYER_PAD, isa, 0);
+    char tiny[4096], moshi[4096], demo[4096], file[4096];
+    CHECK(snprintf(tiny, sizeof tiny, "%s/tiny", argv[1]) < (int)sizeof tiny);
+    CHECK(snprintf(moshi, sizeof moshi, "%s/tiny-moshi", argv[1]) < (int)sizeof moshi);
+    CHECK(snprintf(demo, sizeof demo, "%s/demo", argv[1]) < (int)sizeof demo);
+    CHECK(snprintf(file, sizeof file, "%s/tiny/model.safetensors", argv[1]) < (int)sizeof file);
+    run(tiny, file, "first4frames", 7680, MIMI_TAIL_LAYER_PAD, isa, 0);
     if (argc == 5)
         return 0;
     run(tiny, tiny, "speech", 52837, MIMI_TAIL_LAYER_PAD, isa, 0);
     run(moshi, moshi, "speech", 52837, MIMI_TAIL_AUDIO_PAD, isa, 0);
-    run(join(argv[1], "demo"), argv[2], "speech", SIZE_MAX, MIMI_TAIL_LAYER_PAD, isa, 1);
+    run(demo, argv[2], "speech", SIZE_MAX, MIMI_TAIL_LAYER_PAD, isa, 1);
     return 0;
 }

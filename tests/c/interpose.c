@@ -142,8 +142,9 @@ int main(int argc, char **argv) {
 #define RESOLVE(name) CHECK((*(void **)&p_##name = dlsym(library, #name)) != NULL);
     FUNCTIONS(RESOLVE)
 
-    const char *tiny = join(argv[2], "tiny");
-    g = read_golden(tiny, "speech", 52837);
+    char tiny[4096];
+    CHECK(snprintf(tiny, sizeof tiny, "%s/tiny", argv[2]) < (int)sizeof tiny);
+    g = read_golden(tiny, "speech", 52837, 0);
     codes = allocate(g.codebooks * g.frames * sizeof *codes);
     audio = allocate(g.audio_samples * sizeof *audio);
     mimi_options *options = p_mimi_options_new();
@@ -168,7 +169,7 @@ int main(int argc, char **argv) {
     if (check_myself) {
         static const char *const seen[] = {"malloc", "free", "pthread_mutex_lock", "clock_gettime", "syscall"};
         for (int i = 0; i < 5; i++)
-            CHECK(interposer_calls(seen[i]) == 1);
+            CHECK(interposer_calls(seen[i]) >= 1);
 #if defined(__x86_64__) /* elsewhere, thread-local memory is found without a function */
         CHECK(interposer_calls("__tls_get_addr") >= 1);
 #endif

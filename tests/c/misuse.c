@@ -203,7 +203,7 @@ static void absurd_buffers(const char *path) {
 /* Every key around the known ones and at the ends of the range, with every sort of value. */
 static void keys_and_values(void) {
     static const int64_t values[] = {INT64_MIN, INT32_MIN, -1000, -1, 0, 1, 2, 3, 4, 5, 8, 100, 65536, 65537,
-                                     1 << 20, (1 << 20) + 1, INT32_MAX, INT64_C(1) << 31, INT64_MAX};
+                                     1 << 24, (1 << 24) + 1, INT32_MAX, INT64_C(1) << 31, INT64_MAX};
     mimi_options *scratch = mimi_options_new();
     CHECK(scratch);
     for (int64_t at = -1002; at <= 1002; at++) {
@@ -445,8 +445,8 @@ static void forks(void) {
 int main(int argc, char **argv) {
     CHECK(argc == 4);
     char path[4096];
-    snprintf(path, sizeof path, "%s/tiny", argv[1]);
-    g = read_golden(path, "first4frames", 7680);
+    CHECK(snprintf(path, sizeof path, "%s/tiny", argv[1]) < (int)sizeof path);
+    g = read_golden(path, "first4frames", 7680, 0);
     options = mimi_options_new();
     CHECK(options);
     OK(mimi_options_set(options, MIMI_OPT_CODEBOOKS, (int64_t)g.codebooks));

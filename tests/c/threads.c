@@ -58,8 +58,9 @@ static void *work(void *argument) {
 int main(int argc, char **argv) {
     CHECK(argc == 3);
     pthread_t threads[THREADS];
-    const char *tiny = join(argv[1], "tiny");
-    g = read_golden(tiny, "speech", 52837);
+    char tiny[4096];
+    CHECK(snprintf(tiny, sizeof tiny, "%s/tiny", argv[1]) < (int)sizeof tiny);
+    g = read_golden(tiny, "speech", 52837, 0);
     options = mimi_options_new();
     OK(mimi_options_set(options, MIMI_OPT_CODEBOOKS, (int64_t)g.codebooks));
     OK(mimi_options_set(options, MIMI_OPT_TAIL, MIMI_TAIL_LAYER_PAD));
