@@ -138,11 +138,13 @@ extern "C" {
 MIMI_API uint32_t mimi_version_number(void);
 
 /**
- * The version of the library that was loaded, for example "0.1.0".
+ * The version of the library that was loaded, and the best kernels that this CPU can run, for example
+ * "0.1.0 (avx2, fma)".
  *
  * For logs and bug reports; do not parse it. The string is static: never free it. Never NULL.
  */
-MIMI_API const char *mimi_version_string(void);
+MIMI_API
+const char *mimi_version_string(void);
 
 
 /* ==== Status codes, and the message of a thread's last failure ==== */
@@ -252,9 +254,39 @@ typedef struct mimi_options mimi_options;
 typedef int32_t mimi_option;
 
 /**
+ * Streams and one-shot calls: the number of codebooks, that is, of codes per frame; 1 to as many as
+ * the model has. More codebooks sound better. Default: 8, or all if the model has fewer.
+ */
+#define MIMI_OPT_CODEBOOKS 1
+
+/**
+ * Streams and one-shot calls: the sample rate of your audio in Hz. Default: the model's, which is at
+ * present the only one accepted (MIMI_ERR_UNSUPPORTED otherwise): setting it is a safeguard.
+ */
+#define MIMI_OPT_SAMPLE_RATE 2
+
+/**
+ * Streams and one-shot calls: the number of samples worked on at once, at most 16777216; rounded up to
+ * whole frames. Longer calls are split, and the results do not depend on it. More is faster for
+ * long inputs and takes more memory. Default: one frame for streams; a few for one-shot calls.
+ */
+#define MIMI_OPT_MAX_BLOCK 3
+
+/**
+ * Loading: how weights are kept in memory, a MIMI_PRECISION_ value.
+ */
+#define MIMI_OPT_PRECISION 4
+
+/**
  * Weights are kept as 32-bit floats: exact. The default.
  */
 #define MIMI_PRECISION_F32 0
+
+/**
+ * Loading: which half of the model to load, a MIMI_PARTS_ value. Half a model takes half the
+ * memory. The other half then answers MIMI_ERR_UNSUPPORTED.
+ */
+#define MIMI_OPT_PARTS 5
 
 /**
  * Load the encoder and the decoder. The default.
@@ -272,6 +304,11 @@ typedef int32_t mimi_option;
 #define MIMI_PARTS_DECODER 2
 
 /**
+ * Streams and one-shot calls: what becomes of a last partial frame, a MIMI_TAIL_ value.
+ */
+#define MIMI_OPT_TAIL 6
+
+/**
  * The waveform is padded with zeros to whole frames, as kyutai's moshi does. The default.
  */
 #define MIMI_TAIL_AUDIO_PAD 0
@@ -280,6 +317,25 @@ typedef int32_t mimi_option;
  * Each layer pads its own input, as Hugging Face transformers does.
  */
 #define MIMI_TAIL_LAYER_PAD 1
+
+/**
+ * Streams and one-shot calls: how far attention looks back, in steps of half a frame, at most 65536.
+ * Default: the checkpoint's, 250 steps or 10 seconds in the published one. Others than the
+ * default give codes that differ from everybody else's.
+ */
+#define MIMI_OPT_CONTEXT 7
+
+/**
+ * One-shot calls: the number of threads. Default: 1, which is at present the only one accepted
+ * (MIMI_ERR_UNSUPPORTED otherwise).
+ */
+#define MIMI_OPT_THREADS 8
+
+/**
+ * Loading: the instruction set used, a MIMI_ISA_ value. One that this CPU lacks is
+ * MIMI_ERR_UNSUPPORTED when the model is loaded.
+ */
+#define MIMI_OPT_ISA 9
 
 /**
  * The best that this CPU has. The default.
@@ -305,60 +361,6 @@ typedef int32_t mimi_option;
  * Arm: NEON.
  */
 #define MIMI_ISA_NEON 4
-
-/**
- * Streams and one-shot calls: the number of codebooks, that is, of codes per frame; 1 to as many as
- * the model has. More codebooks sound better. Default: 8, or all if the model has fewer.
- */
-#define MIMI_OPT_CODEBOOKS 1
-
-/**
- * Streams and one-shot calls: the sample rate of your audio in Hz. Default: the model's, which is at
- * present the only one accepted (MIMI_ERR_UNSUPPORTED otherwise): setting it is a safeguard.
- */
-#define MIMI_OPT_SAMPLE_RATE 2
-
-/**
- * Streams and one-shot calls: the number of samples worked on at once, at most 1048576; rounded up to
- * whole frames. Longer calls are split, and the results do not depend on it. More is faster for
- * long inputs and takes more memory. Default: one frame.
- */
-#define MIMI_OPT_MAX_BLOCK 3
-
-/**
- * Loading: how weights are kept in memory, a MIMI_PRECISION_ value.
- */
-#define MIMI_OPT_PRECISION 4
-
-/**
- * Loading: which half of the model to load, a MIMI_PARTS_ value. Half a model takes half the
- * memory.
- */
-#define MIMI_OPT_PARTS 5
-
-/**
- * Streams and one-shot calls: what becomes of a last partial frame, a MIMI_TAIL_ value.
- */
-#define MIMI_OPT_TAIL 6
-
-/**
- * Streams and one-shot calls: how far attention looks back, in steps of half a frame, at most 65536.
- * Default: the checkpoint's, 250 steps or 10 seconds in the published one. Others than the
- * default give codes that differ from everybody else's.
- */
-#define MIMI_OPT_CONTEXT 7
-
-/**
- * One-shot calls: the number of threads. Default: 1, which is at present the only one accepted
- * (MIMI_ERR_UNSUPPORTED otherwise).
- */
-#define MIMI_OPT_THREADS 8
-
-/**
- * Loading: the instruction set used, a MIMI_ISA_ value. One that this CPU lacks is
- * MIMI_ERR_UNSUPPORTED when the model is loaded.
- */
-#define MIMI_OPT_ISA 9
 
 /**
  * A new bag with all defaults; free it with mimi_options_free(). NULL only if there is a bug in

@@ -77,7 +77,7 @@ pub unsafe extern "C" fn mimi_decoder_process(
             disjoint(("codes", codes, n_codes), ("pcm", pcm, pcm_cap))?;
             let codes = input("codes", codes, n_codes)?;
             let pcm = output("pcm", pcm, pcm_cap)?;
-            Ok(report(out, decoder.process(codes, pcm))?)
+            report(out, decoder.process(codes, pcm)).map_err(mimi_status::from)
         })?
     })
 }
@@ -104,7 +104,7 @@ pub unsafe extern "C" fn mimi_decoder_flush(
         handle::exclusive(decoder, |decoder: &mut Decoder| {
             let out = place("out_samples", out_samples)?;
             let pcm = output("pcm", pcm, pcm_cap)?;
-            Ok(report(out, decoder.flush(pcm))?)
+            report(out, decoder.flush(pcm)).map_err(mimi_status::from)
         })?
     })
 }
@@ -115,7 +115,7 @@ pub unsafe extern "C" fn mimi_decoder_flush(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mimi_decoder_reset(decoder: *mut mimi_decoder) -> mimi_status {
     // SAFETY: `decoder` is as the header's introduction asks.
-    guard_rt(|| unsafe { Ok(handle::recover(decoder, Decoder::reset)?) })
+    guard_rt(|| unsafe { handle::recover(decoder, Decoder::reset).map_err(mimi_status::from) })
 }
 
 /// Reads a property of a stream. Real-time.

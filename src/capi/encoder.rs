@@ -73,7 +73,7 @@ pub unsafe extern "C" fn mimi_encoder_process(
             disjoint(("pcm", pcm, n_samples), ("codes", codes, codes_cap))?;
             let pcm = input("pcm", pcm, n_samples)?;
             let codes = output("codes", codes, codes_cap)?;
-            Ok(report(out, encoder.process(pcm, codes))?)
+            report(out, encoder.process(pcm, codes)).map_err(mimi_status::from)
         })?
     })
 }
@@ -99,7 +99,7 @@ pub unsafe extern "C" fn mimi_encoder_flush(
         handle::exclusive(encoder, |encoder: &mut Encoder| {
             let out = place("out_codes", out_codes)?;
             let codes = output("codes", codes, codes_cap)?;
-            Ok(report(out, encoder.flush(codes))?)
+            report(out, encoder.flush(codes)).map_err(mimi_status::from)
         })?
     })
 }
@@ -110,7 +110,7 @@ pub unsafe extern "C" fn mimi_encoder_flush(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mimi_encoder_reset(encoder: *mut mimi_encoder) -> mimi_status {
     // SAFETY: `encoder` is as the header's introduction asks.
-    guard_rt(|| unsafe { Ok(handle::recover(encoder, Encoder::reset)?) })
+    guard_rt(|| unsafe { handle::recover(encoder, Encoder::reset).map_err(mimi_status::from) })
 }
 
 /// Reads a property of a stream. Real-time.

@@ -125,7 +125,7 @@ mod tests {
     use super::*;
     use std::panic::resume_unwind;
 
-    struct Opaque;
+    pub(crate) struct Opaque;
 
     impl Kind for u64 {
         type Opaque = Opaque;

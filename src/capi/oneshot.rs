@@ -104,5 +104,5 @@ unsafe fn deliver<T: Copy>(
         Ok(made.len())
     };
     // SAFETY: this function's contract.
-    Ok(unsafe { report(out, result)? })
+    unsafe { report(out, result) }.map_err(Failure::from)
 }

@@ -111,7 +111,7 @@ impl Model {
             return Err(self.lacks("decoder"));
         }
         let codebooks = self.stream_codebooks(options)?;
-        if codes % codebooks != 0 {
+        if !codes.is_multiple_of(codebooks) {
             return Err(StreamError::PartialFrame { codes, codebooks }.into());
         }
         Ok((codes / codebooks).saturating_mul(self.config().frame_size()))
