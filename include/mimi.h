@@ -266,7 +266,7 @@ typedef int32_t mimi_option;
 #define MIMI_OPT_SAMPLE_RATE 2
 
 /**
- * Streams and one-shot calls: the number of samples worked on at once, at most 16777216; rounded up to
+ * Streams and one-shot calls: the number of samples worked on at once, at most 262144; rounded up to
  * whole frames. Longer calls are split, and the results do not depend on it. More is faster for
  * long inputs and takes more memory. Default: one frame for streams; a few for one-shot calls.
  */

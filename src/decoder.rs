@@ -67,7 +67,7 @@ impl Decoder {
     /// Takes whole frames of codes, frame-major, writes `frame_size` samples for each (mono, at the
     /// model's rate, full scale ±1, not clipped), and returns how many samples.
     pub fn process(&mut self, codes: &[u32], pcm: &mut [f32]) -> Result<usize, StreamError> {
-        if codes.len() % self.codebooks != 0 {
+        if !codes.len().is_multiple_of(self.codebooks) {
             return Err(StreamError::PartialFrame { codes: codes.len(), codebooks: self.codebooks });
         }
         let codebook_size = self.model.config().codebook_size as u32;

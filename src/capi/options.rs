@@ -22,7 +22,7 @@ pub const MIMI_OPT_CODEBOOKS: i32 = 1;
 /// Streams and one-shot calls: the sample rate of your audio in Hz. Default: the model's, which is at
 /// present the only one accepted (MIMI_ERR_UNSUPPORTED otherwise): setting it is a safeguard.
 pub const MIMI_OPT_SAMPLE_RATE: i32 = 2;
-/// Streams and one-shot calls: the number of samples worked on at once, at most 16777216; rounded up to
+/// Streams and one-shot calls: the number of samples worked on at once, at most 262144; rounded up to
 /// whole frames. Longer calls are split, and the results do not depend on it. More is faster for
 /// long inputs and takes more memory. Default: one frame for streams; a few for one-shot calls.
 pub const MIMI_OPT_MAX_BLOCK: i32 = 3;

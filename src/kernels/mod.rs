@@ -12,6 +12,7 @@ mod denormals;
 mod elementwise;
 mod isa;
 mod matmul;
+mod matrix;
 mod norm;
 mod simd;
 #[cfg(test)]
@@ -21,7 +22,8 @@ pub(crate) use arena::Arena;
 pub(crate) use attention::{Heads, KeyWindow};
 pub(crate) use denormals::FlushDenormals;
 pub(crate) use isa::Isa;
-pub(crate) use matmul::{Activation, Matrix, Product, Rows};
+pub(crate) use matmul::{Activation, Product, Rows};
+pub(crate) use matrix::{Format, Matrix};
 
 /// The memory of a stream that products work in.
 pub(crate) trait Scratch {
@@ -48,13 +50,13 @@ macro_rules! instantiate {
             $(#[$feature])*
             pub(super) unsafe fn matmul(job: &matmul::Job) {
                 // SAFETY: the caller's.
-                unsafe { matmul::matmul::<$simd, $panel, $tile>(job) }
+                unsafe { matmul::dispatch::<$simd, $panel, $tile>(job) }
             }
 
             $(#[$feature])*
             pub(super) unsafe fn elu(x: *const f32, y: *mut f32, len: usize) {
                 // SAFETY: the caller's.
-                unsafe { elementwise::map::<$simd>(x, y, len, |v| elementwise::elu::<$simd>(v)) }
+                unsafe { elementwise::map::<$simd>(x, y, len, elementwise::Elu) }
             }
 
             $(#[$feature])*
@@ -118,10 +120,6 @@ impl Kernels {
         isa.is_available().then_some(Self { isa })
     }
 
-    pub(crate) fn isa(self) -> Isa {
-        self.isa
-    }
-
     /// Outputs side by side in a packed matrix.
     pub(crate) fn panel_width(self) -> usize {
         dispatch!(self, PANEL_WIDTH)
@@ -177,7 +175,7 @@ impl Kernels {
     ) {
         assert!(window.count >= 1 && window.count <= window.capacity && window.oldest < window.capacity);
         assert!(q.len() == heads.query_width() && out.len() == q.len());
-        assert!(heads.keys >= 1 && heads.queries % heads.keys == 0);
+        assert!(heads.keys >= 1 && heads.queries.is_multiple_of(heads.keys));
         assert!(keys.len() >= window.capacity * heads.key_width() && values.len() >= keys.len());
         assert!(scores.len() >= window.count);
         // SAFETY: lengths just checked; `self` proves the instruction set.

@@ -5,9 +5,9 @@ use super::conv::Conv;
 use super::memory::{Batch, Plan, Slot};
 use crate::Error;
 use crate::error::out_of_memory;
-use crate::kernels::{Activation, Kernels, Matrix, Product, Rows};
+use crate::kernels::{Activation, Format, Kernels, Matrix, Product, Rows};
 
-/// Code words e, kept once, as the matrix of the search: the nearest to x is the one with the largest
+/// Code words e, always in f32, kept once, as the matrix of the search: the nearest to x is the one with the largest
 /// x·e − ‖e‖²/2.
 pub(crate) struct Codebook {
     matrix: Matrix,
@@ -17,8 +17,8 @@ impl Codebook {
     /// From `[size, dim]` code words.
     pub(crate) fn new(kernels: Kernels, words: &[f32], [size, dim]: [usize; 2]) -> Result<Self, Error> {
         let bias = |word: usize| -0.5 * words[word * dim..][..dim].iter().map(|x| x * x).sum::<f32>();
-        let matrix =
-            Matrix::pack(kernels, dim, size, |i, word| words[word * dim + i], bias).map_err(out_of_memory)?;
+        let matrix = Matrix::pack(kernels, Format::F32, dim, size, |i, word| words[word * dim + i], bias)
+            .map_err(out_of_memory)?;
         Ok(Self { matrix })
     }
 

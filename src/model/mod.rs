@@ -197,8 +197,9 @@ impl Model {
 /// Steps in the longest attention window; its keys and values take 2 GB in the published model.
 pub(crate) const MAX_CONTEXT: usize = 1 << 16;
 
-/// Samples in the largest block; 2^24 is beyond ten minutes.
-pub(crate) const MAX_BLOCK: usize = 1 << 24;
+/// Samples in the largest block: ten seconds of the published model, whose scratch memory is then
+/// about 170 MB.
+pub(crate) const MAX_BLOCK: usize = 1 << 18;
 
 fn zeros<T: Clone + Default>(len: usize) -> Result<Vec<T>, Error> {
     let mut values = Vec::new();
