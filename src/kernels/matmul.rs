@@ -135,7 +135,7 @@ const ROW_BLOCK_BYTES: usize = 192 * 1024;
 /// `job` came from [`Job::new`] for memory that is still borrowed, for kernels whose panels are `P`
 /// registers of `S` wide; the CPU has `S`.
 #[inline(always)]
-pub(super) unsafe fn dispatch<S: Simd, const P: usize, const TILE: usize>(job: &Job) {
+pub(super) unsafe fn dispatch<S: Finish, const P: usize, const TILE: usize>(job: &Job) {
     // SAFETY: the caller's.
     unsafe {
         match job.weights {
@@ -147,7 +147,7 @@ pub(super) unsafe fn dispatch<S: Simd, const P: usize, const TILE: usize>(job: &
 }
 
 #[inline(always)]
-unsafe fn matmul<S: Simd, W: Weight<S>, const P: usize, const TILE: usize>(job: &Job, weights: *const W) {
+unsafe fn matmul<S: Finish, W: Weight<S>, const P: usize, const TILE: usize>(job: &Job, weights: *const W) {
     let block = (ROW_BLOCK_BYTES / (4 * job.inputs)).max(1).next_multiple_of(TILE);
     let mut first = 0;
     while first < job.total {
@@ -160,7 +160,7 @@ unsafe fn matmul<S: Simd, W: Weight<S>, const P: usize, const TILE: usize>(job: 
 
 /// All outputs of `rows` rows from row `first` on.
 #[inline(always)]
-unsafe fn row_block<S: Simd, W: Weight<S>, const P: usize, const TILE: usize>(
+unsafe fn row_block<S: Finish, W: Weight<S>, const P: usize, const TILE: usize>(
     job: &Job,
     weights: *const W,
     first: usize,
@@ -218,7 +218,7 @@ const PREFETCH_BYTES: usize = 2048;
 
 /// `R` rows times `G` panels of `P` registers.
 #[inline(always)]
-unsafe fn tile<S: Simd, W: Weight<S>, const P: usize, const G: usize, const R: usize>(
+unsafe fn tile<S: Finish, W: Weight<S>, const P: usize, const G: usize, const R: usize>(
     job: &Job,
     weights: *const W,
     panel: usize,
@@ -257,19 +257,52 @@ unsafe fn tile<S: Simd, W: Weight<S>, const P: usize, const G: usize, const R: u
                 *x = x.wrapping_add(job.product.run_stride);
             }
         }
-        for (r, sums) in sums.iter().enumerate() {
-            for (g, sums) in sums.iter().enumerate() {
-                finish::<S, P>(job, sums, panel + g, row + r);
+        // [row][panel][register]
+        S::finish(job, sums.as_ptr().cast(), [row, R], [panel, G]);
+    }
+}
+
+/// The second half of a tile, apart from the first so that it is compiled once per instruction set and
+/// not once per tile shape.
+pub(super) trait Finish: Simd {
+    /// Adds bias and residual to a tile's sums, activates, stores: `sums` is
+    /// `[rows][panels · panel width]`, for rows `row.0..row.0 + row.1` and likewise for panels.
+    ///
+    /// # Safety
+    ///
+    /// As for [`dispatch`]; rows and panels are those of a tile.
+    unsafe fn finish(job: &Job, sums: *const f32, rows: [usize; 2], panels: [usize; 2]);
+}
+
+/// The body of [`Finish::finish`].
+///
+/// # Safety
+///
+/// As there.
+#[inline(always)]
+pub(super) unsafe fn finish<S: Simd, const P: usize>(
+    job: &Job,
+    sums: *const f32,
+    [row, rows]: [usize; 2],
+    [panel, panels]: [usize; 2],
+) {
+    let width = P * S::LANES;
+    let mut sums = sums;
+    for row in row..row + rows {
+        for panel in panel..panel + panels {
+            // SAFETY: the caller's; `sums` has `width` values for each row and panel.
+            unsafe {
+                finish_row::<S, P>(job, sums, row, panel * width);
+                sums = sums.add(width);
             }
         }
     }
 }
 
-/// Adds bias and residual, activates, stores.
+/// One row's outputs from `column` on, a panel wide.
 #[inline(always)]
-unsafe fn finish<S: Simd, const P: usize>(job: &Job, sums: &[S::Vector; P], panel: usize, row: usize) {
+unsafe fn finish_row<S: Simd, const P: usize>(job: &Job, sums: *const f32, row: usize, column: usize) {
     let width = P * S::LANES;
-    let column = panel * width;
     // SAFETY: the bias is whole panels long; outputs beyond the last column go to a local buffer of
     // P·LANES ≤ 64 values.
     unsafe {
@@ -281,12 +314,13 @@ unsafe fn finish<S: Simd, const P: usize>(job: &Job, sums: &[S::Vector; P], pane
         if let (Some(residual), false) = (residual, whole) {
             std::ptr::copy_nonoverlapping(residual, buffer.as_mut_ptr(), columns);
         }
-        for (p, sum) in sums.iter().enumerate() {
+        for p in 0..P {
             let at = p * S::LANES;
+            let sum = S::load(sums.add(at));
             let bias = S::load(job.bias.add(column + at));
             let mut v = match job.weights {
-                Weights::Int8(_) => S::mul_add(*sum, S::load(job.scales.add(column + at)), bias),
-                _ => S::add(*sum, bias),
+                Weights::Int8(_) => S::mul_add(sum, S::load(job.scales.add(column + at)), bias),
+                _ => S::add(sum, bias),
             };
             if let Some(residual) = residual {
                 v = S::add(v, S::load(if whole { residual.add(at) } else { buffer.as_ptr().add(at) }));

@@ -54,6 +54,21 @@ macro_rules! instantiate {
             }
 
             $(#[$feature])*
+            #[inline(never)]
+            unsafe fn finish(job: &matmul::Job, sums: *const f32, rows: [usize; 2], panels: [usize; 2]) {
+                // SAFETY: the caller's.
+                unsafe { matmul::finish::<$simd, $panel>(job, sums, rows, panels) }
+            }
+
+            impl matmul::Finish for $simd {
+                #[inline(always)]
+                unsafe fn finish(job: &matmul::Job, sums: *const f32, rows: [usize; 2], panels: [usize; 2]) {
+                    // SAFETY: the caller's.
+                    unsafe { finish(job, sums, rows, panels) }
+                }
+            }
+
+            $(#[$feature])*
             pub(super) unsafe fn elu(x: *const f32, y: *mut f32, len: usize) {
                 // SAFETY: the caller's.
                 unsafe { elementwise::map::<$simd>(x, y, len, elementwise::Elu) }
@@ -85,7 +100,11 @@ macro_rules! instantiate {
     };
 }
 
-instantiate!(portable, super::arch::portable::Portable, panel: 2, tile: 4,);
+// Where every CPU has kernels of its own, the portable ones are there for the tests alone.
+instantiate!(
+    #[cfg(any(test, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
+    portable, super::arch::portable::Portable, panel: 2, tile: 4,
+);
 instantiate!(#[cfg(target_arch = "x86_64")] sse2, super::arch::sse2::Sse2, panel: 2, tile: 4,);
 instantiate!(
     #[cfg(target_arch = "x86_64")] avx2, super::arch::avx2::Avx2, panel: 2, tile: 6,
@@ -101,6 +120,7 @@ instantiate!(#[cfg(target_arch = "aarch64")] neon, super::arch::neon::Neon, pane
 macro_rules! dispatch {
     ($kernels:expr, $($call:tt)*) => {
         match $kernels.isa {
+            #[cfg(any(test, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
             Isa::Portable => portable::$($call)*,
             #[cfg(target_arch = "x86_64")]
             Isa::Sse2 => sse2::$($call)*,
