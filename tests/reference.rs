@@ -11,7 +11,7 @@ use proptest::test_runner::{RngAlgorithm, TestCaseResult, TestRng, TestRunner};
 use std::cell::Cell;
 use std::collections::HashMap;
 use support::golden::{self, Case, Codes, assert_close};
-use support::{configs, npz, synth};
+use support::{configs, synth, tensors};
 
 #[test]
 fn tiny_codes_and_audio() {
@@ -55,11 +55,11 @@ fn every_layer_of_tiny() {
     reference.encode_with(&case.pcm(), &case.options(), &mut trace).unwrap();
     reference.decode_with(&case.codes().codes, &case.options(), &mut trace).unwrap();
 
-    let layers = npz(&case.file("layers.npz"));
+    let layers = tensors(&case.file("layers.safetensors"));
     assert_eq!(layers.len(), 2 * (15 + 2 + 1), "encoder and decoder: SEANet, transformer, resampling");
     for (name, shape, expected) in layers {
         let (dims, output): &(Vec<usize>, Vec<f32>) = outputs.get(&name).expect(&name);
-        assert_eq!(*dims, shape.iter().map(|&n| n as usize).collect::<Vec<_>>(), "{name}");
+        assert_eq!(*dims, shape, "{name}");
         assert_close(output, &expected, 1e-5, &name);
     }
 }

@@ -5,7 +5,7 @@ pub(crate) mod configs;
 pub(crate) mod golden;
 pub(crate) mod synth;
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
@@ -25,21 +25,19 @@ pub(crate) fn wav(path: &Path) -> Vec<f32> {
 /// The shape and, in C order, the values of a NumPy array in a file.
 pub(crate) fn npy<T: npyz::Deserialize>(path: &Path) -> (Vec<u64>, Vec<T>) {
     let file = File::open(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    array(npyz::NpyFile::new(BufReader::new(file)).unwrap())
+    let array = npyz::NpyFile::new(BufReader::new(file)).unwrap();
+    assert_eq!(array.order(), npyz::Order::C);
+    (array.shape().to_vec(), array.into_vec().unwrap())
 }
 
-/// The arrays of an `.npz` archive: name, shape and, in C order, values.
-pub(crate) fn npz(path: &Path) -> Vec<(String, Vec<u64>, Vec<f32>)> {
-    let mut archive = npyz::npz::NpzArchive::open(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    let names: Vec<String> = archive.array_names().map(str::to_owned).collect();
-    let read = |name: String| {
-        let (shape, values) = array(archive.by_name(&name).unwrap().unwrap());
-        (name, shape, values)
+/// The f32 tensors of a safetensors file: name, shape and, in C order, values.
+pub(crate) fn tensors(path: &Path) -> Vec<(String, Vec<usize>, Vec<f32>)> {
+    let bytes = fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let read = |(name, tensor): (&str, safetensors::tensor::TensorView<'_>)| {
+        assert_eq!(tensor.dtype(), safetensors::Dtype::F32, "{name}");
+        let values = tensor.data().chunks_exact(4).map(|x| f32::from_le_bytes(x.try_into().unwrap()));
+        (name.to_owned(), tensor.shape().to_vec(), values.collect())
     };
-    names.into_iter().map(read).collect()
-}
-
-fn array<T: npyz::Deserialize, R: std::io::Read>(file: npyz::NpyFile<R>) -> (Vec<u64>, Vec<T>) {
-    assert_eq!(file.order(), npyz::Order::C);
-    (file.shape().to_vec(), file.into_vec().unwrap())
+    file.iter().map(read).collect()
 }
