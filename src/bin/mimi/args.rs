@@ -1,6 +1,10 @@
 //! What may be typed, and the help.
 
-use clap::{Args as Group, Parser, Subcommand, ValueEnum};
+use crate::{
+    audio::{RawFormat, SampleType},
+    codes::Format,
+};
+use clap::{Args as Group, Parser, Subcommand, ValueEnum, ValueHint};
 use std::path::PathBuf;
 
 const ABOUT: &str = "Mimi, the neural speech codec: audio to 12.5 frames of codes a second, and back";
@@ -12,13 +16,31 @@ For real quality, download the published weights (kyutai/mimi) and name them wit
 const EXAMPLES: &str = "\
 Examples:
   mimi roundtrip in.wav out.wav                          hear the codec
-  mimi encode in.wav codes.npy                           audio to codes
-  mimi decode codes.npy out.wav                          codes to audio
-  mimi encode --model model.safetensors in.wav c.npy     with the published weights
+  mimi encode in.wav out.mtok                            audio to codes
+  mimi decode out.mtok out.wav                           codes to audio
+  mimi encode --model model.safetensors in.flac c.npy    with the published weights
 
-Any WAV file is taken: 8, 16, 24 or 32 bits or float, any sample rate; channels are mixed to one.
+Audio is read from WAV, AIFF, FLAC, Ogg Vorbis and MP3, at any sample rate, its channels mixed to
+one. A file named - is standard input or output. The exit status is 0 if all went well, 1 if
+something failed, 2 if the command line was wrong.";
 
-The exit status is 0 if all went well, 1 if something failed, 2 if the command line was wrong.";
+const ROUNDTRIP_EXAMPLES: &str = "\
+Examples:
+  mimi roundtrip in.wav out.wav
+  mimi roundtrip --codebooks 1 in.flac out.wav
+  ffmpeg -i in.mp4 -f wav - | mimi roundtrip - - | aplay";
+
+const ENCODE_EXAMPLES: &str = "\
+Examples:
+  mimi encode in.wav out.mtok
+  mimi encode in.mp3 codes.npy
+  arecord -f S16_LE -r 16000 -t raw | mimi encode --raw --rate 16000 - out.mtok";
+
+const DECODE_EXAMPLES: &str = "\
+Examples:
+  mimi decode in.mtok out.wav
+  mimi decode --codebooks 4 --rate 48000 in.npy out.wav
+  mimi decode --raw --f32 in.mtok - | sox -t raw -r 24000 -e float -b 32 -c 1 - out.ogg";
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -34,54 +56,98 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Encode and decode at once: what the codec makes of a recording
     ///
-    /// OUTPUT has exactly the length and the sample rate of INPUT, in one channel of 16 bits.
-    #[command(after_help = "Example:\n  mimi roundtrip --codebooks 4 in.wav out.wav")]
-    Roundtrip {
-        /// A WAV file
-        input: PathBuf,
-        /// The WAV file to write
-        output: PathBuf,
-        #[command(flatten)]
-        model: ModelArgs,
-        #[command(flatten)]
-        encoding: EncodingArgs,
-    },
+    /// OUTPUT has exactly the length and the sample rate of INPUT, in one channel.
+    #[command(after_help = ROUNDTRIP_EXAMPLES)]
+    Roundtrip(RoundtripArgs),
     /// Turn audio into codes
-    ///
-    /// Codes are written as a NumPy array of int32, shape [codebooks, frames].
-    #[command(after_help = "Example:\n  mimi encode in.wav codes.npy")]
-    Encode {
-        /// A WAV file
-        input: PathBuf,
-        /// The .npy file to write
-        output: PathBuf,
-        #[command(flatten)]
-        model: ModelArgs,
-        #[command(flatten)]
-        encoding: EncodingArgs,
-    },
+    #[command(after_help = ENCODE_EXAMPLES)]
+    Encode(EncodeArgs),
     /// Turn codes into audio
     ///
-    /// The sound is written as WAV, one channel of 16 bits at the model's rate, whole frames.
-    #[command(after_help = "Example:\n  mimi decode codes.npy out.wav")]
-    Decode {
-        /// A NumPy array of integers, shape [codebooks, frames] or [1, codebooks, frames]
-        input: PathBuf,
-        /// The WAV file to write
-        output: PathBuf,
-        #[command(flatten)]
-        model: ModelArgs,
-        /// Codebooks to use; default: all that the file has
-        #[arg(short = 'n', long, value_name = "N")]
-        codebooks: Option<usize>,
-    },
+    /// Codes are read from .mtok, .npy, .safetensors and moshi.cpp's .mimi files. The sound is cut
+    /// to the length of the original if the file tells it (.mtok does).
+    #[command(after_help = DECODE_EXAMPLES)]
+    Decode(DecodeArgs),
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct RoundtripArgs {
+    /// A file of audio, or -
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) input: PathBuf,
+    /// The WAV file to write, or -
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) output: PathBuf,
+    #[command(flatten)]
+    pub(crate) encoding: EncodingArgs,
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+    /// Read and write samples without a header: little-endian, one channel
+    #[arg(long, help_heading = "Audio")]
+    pub(crate) raw: bool,
+    /// Sample rate of raw audio, Hz
+    #[arg(long, value_name = "HZ", default_value_t = 24_000, requires = "raw", help_heading = "Audio")]
+    pub(crate) rate: u32,
+    /// Write (and, if raw, read) 32-bit floats, not 16-bit integers
+    #[arg(long, help_heading = "Audio")]
+    pub(crate) f32: bool,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct EncodeArgs {
+    /// A file of audio, or -
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) input: PathBuf,
+    /// The file of codes to write, or -
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) output: PathBuf,
+    /// How to store the codes; default: as OUTPUT's extension says, mtok for standard output
+    #[arg(short, long, value_enum)]
+    pub(crate) format: Option<Format>,
+    #[command(flatten)]
+    pub(crate) encoding: EncodingArgs,
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+    /// Read samples without a header: little-endian, one channel
+    #[arg(long, help_heading = "Audio")]
+    pub(crate) raw: bool,
+    /// Sample rate of raw audio, Hz
+    #[arg(long, value_name = "HZ", default_value_t = 24_000, requires = "raw", help_heading = "Audio")]
+    pub(crate) rate: u32,
+    /// Raw audio is 32-bit floats, not 16-bit integers
+    #[arg(long, requires = "raw", help_heading = "Audio")]
+    pub(crate) f32: bool,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct DecodeArgs {
+    /// A file of codes, or -
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) input: PathBuf,
+    /// The WAV file to write, or -
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) output: PathBuf,
+    /// Codebooks to use; default: all that the file has
+    #[arg(short = 'n', long, value_name = "N")]
+    pub(crate) codebooks: Option<usize>,
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+    /// Write samples without a header: little-endian, one channel
+    #[arg(long, help_heading = "Audio")]
+    pub(crate) raw: bool,
+    /// Sample rate to write, Hz; default: the model's
+    #[arg(long, value_name = "HZ", help_heading = "Audio")]
+    pub(crate) rate: Option<u32>,
+    /// Write 32-bit floats, not 16-bit integers
+    #[arg(long, help_heading = "Audio")]
+    pub(crate) f32: bool,
 }
 
 /// Which model.
 #[derive(Debug, Group)]
 pub(crate) struct ModelArgs {
     /// A checkpoint: a .safetensors file or a folder with one; default: the built-in toy
-    #[arg(short, long, value_name = "PATH")]
+    #[arg(short, long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub(crate) model: Option<PathBuf>,
     /// Say nothing but errors
     #[arg(short, long)]
@@ -116,4 +182,34 @@ impl From<TailArg> for mimi::Tail {
             TailArg::Layer => Self::LayerPad,
         }
     }
+}
+
+impl RoundtripArgs {
+    /// What `--f32` says of the output.
+    pub(crate) fn samples(&self) -> SampleType {
+        sample_type(self.f32)
+    }
+
+    /// The format of raw input.
+    pub(crate) fn raw_format(&self) -> Option<RawFormat> {
+        self.raw.then_some(RawFormat { rate: self.rate, samples: self.samples() })
+    }
+}
+
+impl EncodeArgs {
+    /// The format of raw input.
+    pub(crate) fn raw_format(&self) -> Option<RawFormat> {
+        self.raw.then_some(RawFormat { rate: self.rate, samples: sample_type(self.f32) })
+    }
+}
+
+impl DecodeArgs {
+    /// What `--f32` says of the output.
+    pub(crate) fn samples(&self) -> SampleType {
+        sample_type(self.f32)
+    }
+}
+
+fn sample_type(f32: bool) -> SampleType {
+    if f32 { SampleType::Float32 } else { SampleType::Int16 }
 }

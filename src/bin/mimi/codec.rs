@@ -4,7 +4,7 @@ use crate::{
     args::EncodingArgs,
     audio::AudioReader,
     failure::{Failure, Outcome},
-    resample::Resampler,
+    resample::{self, Resampler},
 };
 use mimi::{Decoder, Encoder, Model, StreamOptions};
 
@@ -23,6 +23,11 @@ pub(crate) fn decoding_options(model: &Model, codebooks: Option<usize>) -> Strea
     StreamOptions { codebooks, max_block, ..StreamOptions::default() }
 }
 
+/// `samples` at `rate` Hz, counted at the model's rate.
+pub(crate) fn at_model_rate(model: &Model, samples: u64, rate: u32) -> u64 {
+    resample::converted_length(samples, rate, model.config().sampling_rate)
+}
+
 /// Sends all of `audio` through `encoder`, whose codes go to `sink` as they come, with the number
 /// of samples, at the audio's own rate, that were read so far. Returns how many there were in all.
 pub(crate) fn encode(
@@ -31,7 +36,7 @@ pub(crate) fn encode(
     mut sink: impl FnMut(&[u32], u64) -> Outcome,
 ) -> Outcome<u64> {
     let mut resampler = Resampler::new(audio.rate(), encoder.model().config().sampling_rate)
-        .map_err(|failure| Failure::at(audio.path(), failure))?;
+        .map_err(|failure| Failure::at(audio.name(), failure))?;
     let (mut block, mut resampled, mut codes) = (Vec::new(), Vec::new(), Vec::new());
     let mut samples = 0;
     loop {

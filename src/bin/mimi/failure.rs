@@ -23,6 +23,11 @@ impl Failure {
     pub(crate) fn io(path: &Path, error: &io::Error) -> Self {
         Self::at(path, reason(error))
     }
+
+    /// The system refused; which file, the caller adds.
+    pub(crate) fn system(error: &io::Error) -> Self {
+        Self(reason(error))
+    }
 }
 
 /// The system's words, without the error number that `io::Error` appends and the name of the

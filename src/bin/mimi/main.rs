@@ -1,12 +1,13 @@
 //! `mimi`, the command-line tool. The map:
 //!
 //! - `args`: what may be typed, and the help;
-//! - `commands`: one file per command, a few lines each;
+//! - `commands/`: one file per command, a few lines each;
 //! - `codec`: audio blocks → codes → audio blocks, in bounded memory;
-//! - `audio`, `resample`: files of samples, and sample rates;
-//! - `codes`: files of codes;
+//! - `audio/`, `resample`: files of samples, and sample rates;
+//! - `codes/`: files of codes;
 //! - `model`: which model;
 //! - `output`: files that appear complete or not at all;
+//! - `standard`: `-`, standard input and output;
 //! - `failure`: what the user is told.
 
 mod args;
@@ -18,6 +19,7 @@ mod failure;
 mod model;
 mod output;
 mod resample;
+mod standard;
 
 use clap::Parser;
 use std::process::ExitCode;

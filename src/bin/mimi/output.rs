@@ -37,6 +37,11 @@ pub(crate) fn create(path: &Path) -> Outcome<(File, Pending)> {
 }
 
 impl Pending {
+    /// The place of what goes to standard output.
+    pub(crate) fn standard_output() -> Self {
+        Self { path: PathBuf::from("standard output"), temporary: None }
+    }
+
     /// Where the file is going to stand.
     pub(crate) fn path(&self) -> &Path {
         &self.path

@@ -40,6 +40,11 @@ impl Resampler {
         Ok(Self { from, to, fft, pending: Vec::new(), block: vec![0.0; block], skip, taken: 0, given: 0 })
     }
 
+    /// Hz, of the output.
+    pub(crate) fn to(&self) -> u32 {
+        self.to
+    }
+
     /// Takes all of `pcm` and appends what is ready to `out`.
     pub(crate) fn push(&mut self, pcm: &[f32], out: &mut Vec<f32>) -> Outcome {
         self.taken += pcm.len() as u64;

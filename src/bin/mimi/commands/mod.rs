@@ -12,12 +12,8 @@ use crate::{
 /// Does what was typed.
 pub(crate) fn run(args: Args) -> Outcome {
     match args.command {
-        Command::Roundtrip { input, output, model, encoding } => {
-            roundtrip::run(&input, &output, &model, &encoding)
-        }
-        Command::Encode { input, output, model, encoding } => encode::run(&input, &output, &model, &encoding),
-        Command::Decode { input, output, model, codebooks } => {
-            decode::run(&input, &output, &model, codebooks)
-        }
+        Command::Roundtrip(args) => roundtrip::run(&args),
+        Command::Encode(args) => encode::run(&args),
+        Command::Decode(args) => decode::run(&args),
     }
 }
