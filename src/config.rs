@@ -1,4 +1,14 @@
 //! The numbers that define a Mimi network.
+//!
+//! `json` reads and recognises, `transformers` and `kyutai` know the two spellings, `limits` says
+//! what is run.
+
+mod json;
+mod kyutai;
+mod limits;
+mod transformers;
+
+use crate::{Error, ErrorKind};
 
 /// How a causal convolution is padded on the left (and, for layer-pad tails, on the right).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +128,44 @@ impl Config {
             sliding_window: 250,
             attention_bias: false,
         }
+    }
+
+    /// Reads a config from JSON text: transformers' `MimiConfig` (of 4.x or 5.x), a model's config
+    /// that holds one as `codec_config` or `audio_encoder_config`, or kyutai's `mimi_config.json`.
+    ///
+    /// A field that is absent or null has the published value, with the exceptions that transformers
+    /// makes (`head_dim`, `codebook_dim`, `num_key_value_heads`). Unknown fields do no harm.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Format`]: not JSON, no Mimi config in it, or a field of the wrong type.
+    /// [`ErrorKind::Unsupported`]: a network that this library does not run; see
+    /// [`validate`](Self::validate).
+    pub fn from_json(text: &str) -> Result<Self, Error> {
+        Self::recognise(text)?.ok_or_else(|| {
+            let expected = "model_type `mimi`, a `codec_config` or `audio_encoder_config` of that type, or a \
+                            `seanet` group";
+            Error::new(ErrorKind::Format, format!("not a Mimi config: expected {expected}"))
+        })
+    }
+
+    /// [`from_json`](Self::from_json), but `None` for well-formed JSON that is no Mimi config.
+    pub(crate) fn recognise(text: &str) -> Result<Option<Self>, Error> {
+        json::recognise(text)
+    }
+
+    /// Sets `latent_stride` to what leads to `frame_rate` frames a second.
+    fn set_frame_rate(&mut self, frame_rate: f64) -> Result<(), Error> {
+        let stride = f64::from(self.sampling_rate) / self.hop() as f64 / frame_rate;
+        // 12.5 and its like are exact in binary; the tolerance is for rates such as 16.6667
+        if !(stride.is_finite() && stride > 0.0 && (stride - stride.round()).abs() <= 1e-4 * stride) {
+            let message = format!(
+                "`frame_rate` is {frame_rate}; sampling_rate / product of upsampling_ratios / frame_rate must be a \
+                 whole number, and is {stride}"
+            );
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
+        self.latent_stride = stride.round() as usize;
+        Ok(())
     }
 
     /// Samples per step of the SEANet rate: the product of the ratios.

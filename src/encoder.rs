@@ -1,74 +1,223 @@
-//! One stream of audio to codes.
+//! One stream of audio to codes. The only place that knows of partial frames.
 
+use crate::error::out_of_memory;
+use crate::hash::CodesHash;
+use crate::kernels::FlushDenormals;
+use crate::layers::{Batch, Memory};
+use crate::model::EncoderPlan;
+use crate::options::Tail;
 use crate::{Error, Model, StreamError, StreamOptions};
+use std::sync::Arc;
+
+/// Samples beyond this are cut to it: 100 dB over full scale, and far below where the network's sums
+/// would overflow and stay in its memory as NaN.
+const SAMPLE_LIMIT: f32 = 1e5;
 
 /// One stream of audio to codes.
-pub struct Encoder {}
+///
+/// Takes any number of samples at a time; the codes are the same bits however they are cut. One thread
+/// at a time; different streams are independent. [`process`](Self::process), [`flush`](Self::flush),
+/// [`reset`](Self::reset) and the getters are real-time: no allocation, lock or system call.
+pub struct Encoder {
+    model: Model,
+    plan: Arc<EncoderPlan>,
+    memory: Memory,
+    tail: Tail,
+    codebooks: usize,
+    /// Frames in the largest step.
+    block: usize,
+    /// The samples of a frame that is not yet whole.
+    pending: Vec<f32>,
+    pending_len: usize,
+    frames: u64,
+    hash: CodesHash,
+    /// The stream was flushed: the next sample begins a new one.
+    ended: bool,
+}
 
 impl Encoder {
-    /// A new stream on `model`, which it keeps alive.
-    pub fn new(_model: &Model, _options: &StreamOptions) -> Result<Self, Error> {
-        unimplemented!()
+    /// A new stream on `model`, whose weights it keeps alive.
+    pub fn new(model: &Model, options: &StreamOptions) -> Result<Self, Error> {
+        let weights = model.weights();
+        let network = weights.encoder.as_ref().ok_or_else(|| model.lacks("encoder"))?;
+        let codebooks = model.stream_codebooks(options)?;
+        let context = model.stream_context(options)?;
+        let block = model.stream_frames(options)?;
+        let sizes = [weights.config.frame_size(), weights.config.hop()];
+        let (plan, memory) = network.plan(&weights.quantizer, block, sizes, context, codebooks)?;
+        let mut pending = Vec::new();
+        pending.try_reserve_exact(sizes[0]).map_err(out_of_memory)?;
+        pending.resize(sizes[0], 0.0);
+        Ok(Self {
+            model: model.clone(),
+            plan: Arc::new(plan),
+            memory,
+            tail: options.tail,
+            codebooks,
+            block,
+            pending,
+            pending_len: 0,
+            frames: 0,
+            hash: CodesHash::new(),
+            ended: false,
+        })
     }
 
     /// A fork of this stream, at the same point, with the same options.
     pub fn try_clone(&self) -> Result<Self, Error> {
-        unimplemented!()
+        let mut pending = Vec::new();
+        pending.try_reserve_exact(self.pending.len()).map_err(out_of_memory)?;
+        pending.extend_from_slice(&self.pending);
+        Ok(Self {
+            model: self.model.clone(),
+            plan: self.plan.clone(),
+            memory: self.memory.try_clone().map_err(out_of_memory)?,
+            hash: self.hash.clone(),
+            pending,
+            ..*self
+        })
     }
 
-    /// Codes that `process` would write for `samples` more samples.
-    pub fn codes_for(&self, _samples: usize) -> usize {
-        unimplemented!()
+    /// Codes that [`process`](Self::process) would write for `samples` more samples.
+    pub fn codes_for(&self, samples: usize) -> usize {
+        (samples.saturating_add(self.pending_len) / self.frame_size()).saturating_mul(self.codebooks)
     }
 
-    /// Takes all of `pcm`, writes the codes of the frames that it completes, and returns how many
-    /// codes were written: a multiple of [`Encoder::codebooks`].
-    pub fn process(&mut self, _pcm: &[f32], _codes: &mut [u32]) -> Result<usize, StreamError> {
-        unimplemented!()
+    /// Takes all of `pcm` (mono, at the model's rate, full scale ±1), writes the codes of the frames that
+    /// it completes, frame-major, and returns how many codes: a multiple of the codebooks. NaN and
+    /// infinity count as 0, and samples are cut to ±1e5.
+    pub fn process(&mut self, pcm: &[f32], codes: &mut [u32]) -> Result<usize, StreamError> {
+        let needed = self.codes_for(pcm.len());
+        if codes.len() < needed {
+            return Err(StreamError::BufferTooSmall { needed });
+        }
+        if pcm.is_empty() {
+            return Ok(0);
+        }
+        if self.ended {
+            self.begin();
+        }
+        let frame = self.frame_size();
+        let mut rest = pcm;
+        let mut written = 0;
+        while self.pending_len + rest.len() >= frame {
+            let frames = ((self.pending_len + rest.len()) / frame).min(self.block);
+            let (now, later) = rest.split_at(frames * frame - self.pending_len);
+            let slot = self.plan.samples().range();
+            let (old, new) = self.memory.scratch[slot][..frames * frame].split_at_mut(self.pending_len);
+            old.copy_from_slice(&self.pending[..self.pending_len]);
+            copy_finite(now, new);
+            self.pending_len = 0;
+            rest = later;
+            written += self.step(frames * frame, &mut codes[written..]);
+        }
+        copy_finite(rest, &mut self.pending[self.pending_len..][..rest.len()]);
+        self.pending_len += rest.len();
+        Ok(written)
     }
 
-    /// Codes that `flush` would write.
+    /// Codes that [`flush`](Self::flush) would write.
     pub fn codes_for_flush(&self) -> usize {
-        unimplemented!()
+        if self.pending_len > 0 { self.codebooks } else { 0 }
     }
 
-    /// Ends the stream: pads and encodes a last partial frame. The next `process` begins a new one.
-    pub fn flush(&mut self, _codes: &mut [u32]) -> Result<usize, StreamError> {
-        unimplemented!()
+    /// Ends the stream: pads and encodes a last partial frame, and returns how many codes were written.
+    /// The next sample begins a new stream; until then frames and hash are those of the old one.
+    pub fn flush(&mut self, codes: &mut [u32]) -> Result<usize, StreamError> {
+        let needed = self.codes_for_flush();
+        if codes.len() < needed {
+            return Err(StreamError::BufferTooSmall { needed });
+        }
+        let mut written = 0;
+        if needed > 0 {
+            let samples = match self.tail {
+                Tail::AudioPad => self.frame_size(),
+                Tail::LayerPad => self.pending_len,
+            };
+            self.pending[self.pending_len..].fill(0.0);
+            let slot = self.plan.samples().first(samples);
+            self.memory.scratch[slot].copy_from_slice(&self.pending[..samples]);
+            written = self.step(samples, codes);
+        }
+        self.memory.reset();
+        self.pending_len = 0;
+        self.ended = true;
+        Ok(written)
     }
 
     /// Back to the state of a new stream.
     pub fn reset(&mut self) {
-        unimplemented!()
+        self.memory.reset();
+        self.pending_len = 0;
+        self.begin();
+    }
+
+    /// Counts from zero.
+    fn begin(&mut self) {
+        self.frames = 0;
+        self.hash = CodesHash::new();
+        self.ended = false;
+    }
+
+    /// Encodes samples that are in their slot; returns how many codes it wrote.
+    fn step(&mut self, samples: usize, codes: &mut [u32]) -> usize {
+        let weights = self.model.weights();
+        let Some(network) = &weights.encoder else { unreachable!("checked in new") };
+        let _flush = FlushDenormals::new();
+        let mut batch = Batch { kernels: weights.kernels, streams: &mut [&mut self.memory] };
+        let frames = network.step(&weights.quantizer, &mut batch, &self.plan, samples);
+        self.emit(frames, codes)
+    }
+
+    /// Copies the codes of a step out.
+    fn emit(&mut self, frames: usize, codes: &mut [u32]) -> usize {
+        let written = frames * self.codebooks;
+        codes[..written].copy_from_slice(&self.memory.codes[..written]);
+        self.hash.update(&codes[..written]);
+        self.frames += frames as u64;
+        written
+    }
+
+    fn frame_size(&self) -> usize {
+        self.pending.len()
     }
 
     /// Codes per frame.
     pub fn codebooks(&self) -> usize {
-        unimplemented!()
+        self.codebooks
     }
 
     /// Frames emitted since the stream began.
     pub fn frames(&self) -> u64 {
-        unimplemented!()
+        self.frames
     }
 
-    /// Hash of the codes emitted since the stream began.
+    /// A 63-bit hash of the codes emitted since the stream began. A decoder that was given the same
+    /// codes in the same order has the same.
     pub fn codes_hash(&self) -> i64 {
-        unimplemented!()
+        self.hash.digest()
     }
 
-    /// Samples by which an audio host must delay the dry signal.
+    /// Samples by which an audio host must delay the dry signal: a frame is encoded when its last
+    /// sample is there.
     pub fn latency_samples(&self) -> usize {
-        unimplemented!()
+        self.frame_size() - 1
     }
 
-    /// Bytes that this stream keeps.
+    /// Bytes that this stream keeps, the shared weights not counted.
     pub fn memory_bytes(&self) -> usize {
-        unimplemented!()
+        size_of::<Self>() + self.memory.bytes() + size_of_val(self.pending.as_slice())
     }
 
     /// The model that it runs on.
     pub fn model(&self) -> &Model {
-        unimplemented!()
+        &self.model
+    }
+}
+
+/// Copies samples; NaN and infinity become 0.
+fn copy_finite(from: &[f32], to: &mut [f32]) {
+    for (from, to) in from.iter().zip(to) {
+        *to = if from.is_finite() { from.clamp(-SAMPLE_LIMIT, SAMPLE_LIMIT) } else { 0.0 };
     }
 }

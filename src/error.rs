@@ -98,3 +98,18 @@ impl fmt::Display for StreamError {
 }
 
 impl std::error::Error for StreamError {}
+
+/// For `map_err` where memory is taken.
+pub(crate) fn out_of_memory(error: std::collections::TryReserveError) -> Error {
+    Error::new(ErrorKind::OutOfMemory, format!("out of memory: {error}"))
+}
+
+impl From<StreamError> for Error {
+    fn from(error: StreamError) -> Self {
+        let kind = match error {
+            StreamError::CodeOutOfRange { .. } => ErrorKind::Corrupt,
+            _ => ErrorKind::InvalidArgument,
+        };
+        Error::new(kind, error.to_string())
+    }
+}

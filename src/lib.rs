@@ -18,7 +18,11 @@ mod config;
 mod decoder;
 mod encoder;
 mod error;
+mod hash;
+mod kernels;
+mod layers;
 mod model;
+mod options;
 #[cfg(feature = "candle")]
 pub mod reference;
 
@@ -30,4 +34,5 @@ pub use config::{Activation, Config, PadMode};
 pub use decoder::Decoder;
 pub use encoder::Encoder;
 pub use error::{Error, ErrorKind, StreamError};
-pub use model::{Isa, LoadOptions, Model, Parts, Precision, StreamOptions, Tail};
+pub use model::Model;
+pub use options::{Isa, LoadOptions, Parts, Precision, StreamOptions, Tail};

@@ -1,31 +1,119 @@
 //! Safetensors bytes to named f32 tensors.
+//!
+//! `files` finds the files of a checkpoint, `source` reads their bytes, `header` checks and lists
+//! what they hold, `layout` knows every name a tensor goes by, `values` widens elements. This file
+//! puts them together.
 
-use crate::{Config, Error};
+mod files;
+mod header;
+mod layout;
+mod source;
+mod values;
+
+pub use source::ReadAt;
+
+use crate::{Config, Error, ErrorKind};
+use header::{Stored, quoted, shown};
+use layout::{Layout, Projection};
+use source::{Source, with_capacity};
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
 
-/// Random access to the bytes of a checkpoint: a file, memory, a callback.
-pub trait ReadAt: Send + Sync {
-    /// Fills `buf` from the bytes at `offset`.
-    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), Error>;
-    /// Total bytes.
-    fn size(&self) -> u64;
-}
-
 /// An open checkpoint: a config and tensors by name, whatever the layout on disk.
+///
+/// Opening reads headers and configs only; each tensor is read when it is asked for, piece by piece
+/// into its f32 values, so that memory stays near one tensor. Nothing is allocated on a header's word
+/// alone: shapes are checked against the size of the file first.
+///
+/// Both transformers' layout and kyutai's are read, with or without a prefix before every name, from
+/// F32, F16, BF16 or F64. The config is the first of:
+/// 1. the safetensors metadata entry `config`, JSON text;
+/// 2. `config.json` beside the weights, if it is a Mimi config or holds one;
+/// 3. `mimi_config.json` beside the weights, or the file that `config.json` names as
+///    `mimi_config_name`;
+/// 4. [`Config::published`].
 pub struct Checkpoint<'a> {
     config: Config,
-    _sources: Vec<Box<dyn ReadAt + 'a>>,
+    layout: Layout,
+    /// Before every name on disk: `""`, `"codec_model."`.
+    prefix: String,
+    tensors: BTreeMap<String, Stored>,
+    sources: Vec<Source<'a>>,
+    /// What errors call the whole.
+    name: String,
+}
+
+/// What was found in the headers of one or several sources.
+struct Contents<'a> {
+    name: String,
+    sources: Vec<Source<'a>>,
+    tensors: BTreeMap<String, Stored>,
+    /// The metadata entry `config`.
+    config: Option<String>,
+}
+
+impl<'a> Contents<'a> {
+    fn of_one(source: Source<'a>) -> Result<Self, Error> {
+        let header = header::read(&source, 0)?;
+        Ok(Self {
+            name: source.name().to_owned(),
+            sources: vec![source],
+            tensors: header.tensors,
+            config: header.config,
+        })
+    }
+
+    fn layout(&self) -> Option<(Layout, String)> {
+        layout::detect(self.tensors.keys().map(String::as_str))
+    }
 }
 
 impl<'a> Checkpoint<'a> {
-    /// Opens a file, a directory or an index of shards.
-    pub fn open(_path: &Path) -> Result<Checkpoint<'static>, Error> {
-        unimplemented!()
+    /// Opens a `.safetensors` file, the `.index.json` of shards, or a directory: its
+    /// `model.safetensors.index.json`, else `model.safetensors`, else kyutai's
+    /// `tokenizer-*.safetensors` or `mimi-pytorch-*.safetensors`, else the only `.safetensors` file
+    /// in it; of these the first that holds a Mimi, because kyutai's lie beside language models.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Io`]: cannot be read, or a directory without weights.
+    /// [`ErrorKind::Format`]: not safetensors, no Mimi in it, or a config that is none.
+    /// [`ErrorKind::Corrupt`]: a safetensors file that is damaged, or shards that lack a tensor.
+    /// [`ErrorKind::Unsupported`]: a config that is not run.
+    pub fn open(path: &Path) -> Result<Checkpoint<'static>, Error> {
+        let (contents, directory) = files::open(path)?;
+        Checkpoint::new(contents, Some(&directory))
     }
 
-    /// Opens a checkpoint in memory or behind a callback.
-    pub fn from_source(_source: Box<dyn ReadAt + 'a>) -> Result<Checkpoint<'a>, Error> {
-        unimplemented!()
+    /// Opens a checkpoint in memory or behind a callback: one safetensors file, with its config in
+    /// the metadata or the published one.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and those of the source.
+    pub fn from_source(source: Box<dyn ReadAt + 'a>) -> Result<Checkpoint<'a>, Error> {
+        Checkpoint::new(Contents::of_one(Source::new("checkpoint".to_owned(), source))?, None)
+    }
+
+    fn new(contents: Contents<'a>, directory: Option<&Path>) -> Result<Self, Error> {
+        let Some((layout, prefix)) = contents.layout() else {
+            let message = format!("{}: no Mimi: no tensor has a name that Mimi's have", contents.name);
+            return Err(Error::new(ErrorKind::Format, message));
+        };
+        let config = match &contents.config {
+            Some(text) => Some(Config::from_json(text).map_err(|error| {
+                let message = format!("{}: metadata entry `config`: {}", contents.name, error.message());
+                Error::new(error.kind(), message)
+            })?),
+            None => directory.map(files::config_in).transpose()?.flatten(),
+        };
+        Ok(Self {
+            config: config.unwrap_or_else(Config::published),
+            layout,
+            prefix,
+            tensors: contents.tensors,
+            sources: contents.sources,
+            name: contents.name,
+        })
     }
 
     /// The network's numbers.
@@ -33,8 +121,169 @@ impl<'a> Checkpoint<'a> {
         &self.config
     }
 
-    /// The tensor whose name in the transformers layout is `name`, widened to f32.
-    pub fn tensor(&self, _name: &str, _shape: &[usize]) -> Result<Vec<f32>, Error> {
-        unimplemented!()
+    /// Whether there is a tensor whose name in the transformers layout is `name`, in any spelling
+    /// that [`tensor`](Self::tensor) reads.
+    pub fn contains(&self, name: &str) -> bool {
+        self.find(name).is_some()
     }
+
+    /// The tensor whose name in the transformers layout is `name`, widened to f32, in row-major order
+    /// and in the conventions of transformers: query and key rows in half-split rotary order, weight
+    /// norm multiplied out. A shape on disk may have other ones at its ends than `shape`: `[a, b, 1]`
+    /// for `[a, b]`, `[1, 1, d]` for `[d]`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Corrupt`]: missing, of another shape, or not finite; names the tensor, what was
+    /// found and what was expected. [`ErrorKind::Unsupported`]: of a type that is not read.
+    /// [`ErrorKind::OutOfMemory`]. [`ErrorKind::Io`] and other errors of the source.
+    pub fn tensor(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, Error> {
+        match self.find(name) {
+            Some(Found::Plain(stored)) => self.plain(stored, shape),
+            Some(Found::Packed(stored, projection)) => self.unpacked(stored, projection, shape),
+            Some(Found::WeightNorm { gain, direction }) => self.weight_normed(gain, direction, shape),
+            None => Err(self.missing(name)),
+        }
+    }
+
+    fn find(&self, name: &str) -> Option<Found<'_>> {
+        let get = |spelling: &str| {
+            let found = self.tensors.get_key_value(&format!("{}{spelling}", self.prefix));
+            found.map(|(name, stored)| (name.as_str(), stored))
+        };
+        let spellings = layout::spellings(self.layout, name);
+        if let Some(found) = spellings.iter().find_map(|spelling| get(spelling)) {
+            let projection = Projection::of(name).filter(|_| self.layout == Layout::Kyutai);
+            return Some(match projection {
+                Some(projection) => Found::Packed(found, projection),
+                None => Found::Plain(found),
+            });
+        }
+        spellings.iter().flat_map(|spelling| layout::weight_norm_spellings(spelling)).find_map(
+            |[gain, direction]| Some(Found::WeightNorm { gain: get(&gain)?, direction: get(&direction)? }),
+        )
+    }
+
+    fn missing(&self, name: &str) -> Error {
+        let (checkpoint, layout) = (&self.name, self.layout);
+        let looked_for: Vec<_> = layout::spellings(layout, name)
+            .iter()
+            .map(|spelling| quoted(&format!("{}{spelling}", self.prefix)))
+            .collect();
+        let message = format!(
+            "{checkpoint}: tensor {} is missing; in the {layout} layout, looked for {}",
+            quoted(name),
+            if looked_for.is_empty() { "nothing: Mimi has none".to_owned() } else { looked_for.join(", ") }
+        );
+        Error::new(ErrorKind::Corrupt, message)
+    }
+
+    fn plain(&self, tensor: Named, shape: &[usize]) -> Result<Vec<f32>, Error> {
+        let len = self.check_shape(tensor, shape)?;
+        let mut values = with_capacity(len)?;
+        self.read(tensor, 0..len, &mut values)?;
+        Ok(values)
+    }
+
+    /// One of query, key and value out of kyutai's packed projection (all query rows, then all key
+    /// rows, then all value rows). Of query and key, kyutai's rotary embedding turns the pairs of
+    /// rows (2j, 2j + 1) of a head, transformers' the pairs (j, j + head_dim / 2).
+    fn unpacked(&self, tensor: Named, part: Projection, shape: &[usize]) -> Result<Vec<f32>, Error> {
+        let Config { num_attention_heads, num_key_value_heads, head_dim, .. } = self.config;
+        let (first_head, heads) = match part {
+            Projection::Query => (0, num_attention_heads),
+            Projection::Key => (num_attention_heads, num_key_value_heads),
+            Projection::Value => (num_attention_heads + num_key_value_heads, num_key_value_heads),
+        };
+        let all_heads = num_attention_heads + 2 * num_key_value_heads;
+        let columns = shape.get(1).copied().unwrap_or(1);
+        let packed = match shape {
+            [rows] if *rows == heads * head_dim => vec![all_heads * head_dim],
+            [rows, 1..] if *rows == heads * head_dim => vec![all_heads * head_dim, columns],
+            _ => return Err(self.misshapen(tensor, shape)),
+        };
+        self.check_shape(tensor, &packed)?;
+
+        let head_len = head_dim * columns;
+        let mut values = with_capacity(heads * head_len)?;
+        let mut head: Vec<f32> = with_capacity(head_len)?;
+        for index in first_head..first_head + heads {
+            head.clear();
+            self.read(tensor, index * head_len..(index + 1) * head_len, &mut head)?;
+            if part == Projection::Value {
+                values.extend_from_slice(&head);
+                continue;
+            }
+            for half in 0..2 {
+                for pair in head.chunks_exact(2 * columns) {
+                    values.extend_from_slice(&pair[half * columns..][..columns]);
+                }
+            }
+        }
+        Ok(values)
+    }
+
+    /// `direction · gain / ‖direction‖`, each with the norm over all but the first dimension: output
+    /// channels of convolutions, input channels of transposed ones.
+    fn weight_normed(&self, gain: Named, direction: Named, shape: &[usize]) -> Result<Vec<f32>, Error> {
+        let mut values = self.plain(direction, shape)?;
+        let gains = self.plain(gain, shape.get(..1).unwrap_or_default())?;
+        let row_len = values.len() / gains.len().max(1);
+        for (row, (&gain, direction_row)) in
+            gains.iter().zip(values.chunks_exact_mut(row_len.max(1))).enumerate()
+        {
+            let squares: f64 = direction_row.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
+            let scale = f64::from(gain) / squares.sqrt();
+            if !scale.is_finite() {
+                let message =
+                    format!("tensor {}: row {row} has norm {}", quoted(direction.0), squares.sqrt());
+                return Err(self.source_of(direction).error(ErrorKind::Corrupt, message));
+            }
+            direction_row.iter_mut().for_each(|x| *x = (f64::from(*x) * scale) as f32);
+        }
+        Ok(values)
+    }
+
+    /// The number of elements of `tensor`, once its shape is found to be `shape`.
+    fn check_shape(&self, tensor: Named, shape: &[usize]) -> Result<usize, Error> {
+        if without_outer_ones(&tensor.1.shape) != without_outer_ones(shape) {
+            return Err(self.misshapen(tensor, shape));
+        }
+        // the header's check has shown that this many elements fit the file
+        Ok(shape.iter().product())
+    }
+
+    fn misshapen(&self, tensor: Named, expected: &[usize]) -> Error {
+        let (name, found, expected) = (quoted(tensor.0), shown(&tensor.1.shape), shown(expected));
+        let message = format!("tensor {name} has shape {found}; expected {expected}");
+        self.source_of(tensor).error(ErrorKind::Corrupt, message)
+    }
+
+    fn read(&self, tensor: Named, range: Range<usize>, values: &mut Vec<f32>) -> Result<(), Error> {
+        values::read(self.source_of(tensor), tensor, range, values)
+    }
+
+    fn source_of(&self, tensor: Named) -> &Source<'a> {
+        &self.sources[tensor.1.source]
+    }
+}
+
+/// A tensor on disk with its name there.
+type Named<'c> = (&'c str, &'c Stored);
+
+/// How the values of a tensor are stored.
+enum Found<'c> {
+    Plain(Named<'c>),
+    /// As a part of kyutai's packed attention projection.
+    Packed(Named<'c>, Projection),
+    WeightNorm {
+        gain: Named<'c>,
+        direction: Named<'c>,
+    },
+}
+
+/// A shape without ones at its ends; they do not change the order of elements.
+fn without_outer_ones(shape: &[usize]) -> &[usize] {
+    let start = shape.iter().position(|&n| n != 1).unwrap_or(shape.len());
+    let end = shape.iter().rposition(|&n| n != 1).map_or(start, |last| last + 1);
+    &shape[start..end]
 }

@@ -1,7 +1,4 @@
-//! The model: immutable weights, shared by any number of streams.
-
-use crate::{Config, Error, ReadAt};
-use std::path::Path;
+//! How models are loaded and streams are run.
 
 /// Which halves of a checkpoint are loaded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -73,60 +70,4 @@ pub struct StreamOptions {
     pub context: Option<usize>,
     /// Samples worked on at once, rounded up to whole frames; `None`: one frame.
     pub max_block: Option<usize>,
-}
-
-/// A loaded model. Cloning shares the weights.
-#[derive(Clone)]
-pub struct Model {}
-
-impl Model {
-    /// Loads a file, a directory or an index of shards.
-    pub fn load(_path: impl AsRef<Path>, _options: &LoadOptions) -> Result<Self, Error> {
-        unimplemented!()
-    }
-
-    /// Loads from memory.
-    pub fn load_bytes(_bytes: &[u8], _options: &LoadOptions) -> Result<Self, Error> {
-        unimplemented!()
-    }
-
-    /// Loads through random access reads.
-    pub fn load_from<'a>(_source: impl ReadAt + 'a, _options: &LoadOptions) -> Result<Self, Error> {
-        unimplemented!()
-    }
-
-    /// The network's numbers.
-    pub fn config(&self) -> &Config {
-        unimplemented!()
-    }
-
-    /// Codebooks loaded.
-    pub fn codebooks(&self) -> usize {
-        unimplemented!()
-    }
-
-    /// Halves loaded.
-    pub fn parts(&self) -> Parts {
-        unimplemented!()
-    }
-
-    /// Bytes of weights kept.
-    pub fn memory_bytes(&self) -> usize {
-        unimplemented!()
-    }
-
-    /// A 63-bit fingerprint of the first codebook and the numbers that give codes their meaning.
-    pub fn id(&self) -> i64 {
-        unimplemented!()
-    }
-
-    /// Audio in, codes out, frame-major: `codes[frame * codebooks + k]`.
-    pub fn encode(&self, _pcm: &[f32], _options: &StreamOptions) -> Result<Vec<u32>, Error> {
-        unimplemented!()
-    }
-
-    /// Codes in, audio out: `frame_size` samples per frame.
-    pub fn decode(&self, _codes: &[u32], _options: &StreamOptions) -> Result<Vec<f32>, Error> {
-        unimplemented!()
-    }
 }

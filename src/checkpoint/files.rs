@@ -1,0 +1,206 @@
+//! Which files make up a checkpoint.
+
+use super::Contents;
+use super::header::{self, UniqueKeys, quoted};
+use super::source::Source;
+use crate::{Config, Error, ErrorKind};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Component, Path, PathBuf};
+
+const INDEX: &str = "model.safetensors.index.json";
+const MODEL: &str = "model.safetensors";
+/// What kyutai's files of Mimi begin with.
+const KYUTAI: [&str; 2] = ["tokenizer-", "mimi-pytorch-"];
+
+/// The largest config and the largest index that are read, in bytes; real ones have thousands.
+const LARGEST_CONFIG: u64 = 16 << 20;
+const LARGEST_INDEX: u64 = 100 << 20;
+
+/// Opens what is at `path`; also tells the directory that a config may be in.
+pub(super) fn open(path: &Path) -> Result<(Contents<'static>, PathBuf), Error> {
+    let metadata = fs::metadata(path).map_err(|error| io_error(path, &error))?;
+    if metadata.is_dir() {
+        return Ok((open_directory(path)?, path.to_owned()));
+    }
+    let directory = path.parent().unwrap_or(Path::new("")).to_owned();
+    Ok((open_file(path)?, directory))
+}
+
+/// Opens a file of tensors or an index of such files.
+fn open_file(path: &Path) -> Result<Contents<'static>, Error> {
+    if path.to_string_lossy().ends_with(".index.json") {
+        return open_index(path);
+    }
+    Contents::of_one(open_source(path)?)
+}
+
+fn open_directory(directory: &Path) -> Result<Contents<'static>, Error> {
+    let names = file_names(directory)?;
+    let has = |name: &str| names.iter().any(|found| found == name);
+    let safetensors = || names.iter().map(String::as_str).filter(|name| name.ends_with(".safetensors"));
+    let mut candidates: Vec<&str> = [INDEX, MODEL].into_iter().filter(|name| has(name)).collect();
+    candidates.extend(safetensors().filter(|name| KYUTAI.iter().any(|start| name.starts_with(start))));
+    if candidates.is_empty() {
+        candidates.extend(safetensors());
+        if candidates.len() > 1 {
+            let message = format!(
+                "{}: several files of tensors; name one: {}",
+                directory.display(),
+                candidates.join(", ")
+            );
+            return Err(Error::new(ErrorKind::InvalidArgument, message));
+        }
+    }
+    for name in &candidates {
+        let contents = open_file(&directory.join(name))?;
+        if contents.layout().is_some() {
+            return Ok(contents);
+        }
+    }
+    if candidates.is_empty() {
+        let message = format!(
+            "{}: no weights: looked for {INDEX}, {MODEL}, tokenizer-*.safetensors, mimi-pytorch-*.safetensors, or a \
+             single .safetensors file",
+            directory.display()
+        );
+        return Err(Error::new(ErrorKind::Io, message));
+    }
+    let message = format!("{}: no Mimi in any of {}", directory.display(), candidates.join(", "));
+    Err(Error::new(ErrorKind::Format, message))
+}
+
+/// The names in a directory, sorted; those that are not UTF-8 are none that is looked for.
+fn file_names(directory: &Path) -> Result<Vec<String>, Error> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(directory).map_err(|error| io_error(directory, &error))? {
+        let entry = entry.map_err(|error| io_error(directory, &error))?;
+        names.extend(entry.file_name().into_string());
+    }
+    names.sort();
+    Ok(names)
+}
+
+#[derive(Deserialize)]
+struct Index {
+    /// Tensor to the file that it is in.
+    weight_map: UniqueKeys,
+}
+
+fn open_index(path: &Path) -> Result<Contents<'static>, Error> {
+    let index: Index = serde_json::from_str(&read_text(path, LARGEST_INDEX)?).map_err(|error| {
+        error_at(path, ErrorKind::Format, format_args!("not an index of shards: {error}"))
+    })?;
+    let mut shards: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (tensor, file) in &index.weight_map.0 {
+        shards.entry(file).or_default().push(tensor);
+    }
+    if let Some(file) = shards.keys().find(|file| !is_plain_file_name(file)) {
+        let message = format_args!("{} is not the plain name of a file beside it", quoted(file)).to_string();
+        return Err(error_at(path, ErrorKind::Format, message));
+    }
+    let mut contents = Contents {
+        name: path.display().to_string(),
+        sources: Vec::new(),
+        tensors: BTreeMap::new(),
+        config: None,
+    };
+    for (file, tensors) in shards {
+        let source = open_source(&path.with_file_name(file))?;
+        let mut header = header::read(&source, contents.sources.len())?;
+        for tensor in tensors {
+            let stored = header.tensors.remove(tensor).ok_or_else(|| {
+                let message =
+                    format!("tensor {} is missing, which {} says is here", quoted(tensor), contents.name);
+                source.error(ErrorKind::Corrupt, message)
+            })?;
+            contents.tensors.insert(tensor.to_owned(), stored);
+        }
+        contents.config = contents.config.or(header.config);
+        contents.sources.push(source);
+    }
+    Ok(contents)
+}
+
+/// Whether joining `name` to a directory stays in it, on every system.
+fn is_plain_file_name(name: &str) -> bool {
+    let mut components = Path::new(name).components();
+    matches!((components.next(), components.next()), (Some(Component::Normal(only)), None) if only == name)
+        && !name.contains(['/', '\\', ':', '\0'])
+}
+
+/// The Mimi config in a directory, if there is one.
+pub(super) fn config_in(directory: &Path) -> Result<Option<Config>, Error> {
+    let path = directory.join("config.json");
+    let mut kyutai = "mimi_config.json".to_owned();
+    if path.is_file() {
+        let text = read_text(&path, LARGEST_CONFIG)?;
+        if let Some(config) = recognise(&path, &text)? {
+            return Ok(Some(config));
+        }
+        // a language model's, which may tell how its Mimi's is called
+        if let Some(name) = mimi_config_name(&text) {
+            if !is_plain_file_name(&name) {
+                let message = format!("`mimi_config_name` is {}; expected a plain file name", quoted(&name));
+                return Err(error_at(&path, ErrorKind::Format, message));
+            }
+            kyutai = name;
+        }
+    }
+    let path = directory.join(kyutai);
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let text = read_text(&path, LARGEST_CONFIG)?;
+    Config::from_json(&text).map(Some).map_err(|error| error_at(&path, error.kind(), error.message()))
+}
+
+fn recognise(path: &Path, text: &str) -> Result<Option<Config>, Error> {
+    Config::recognise(text).map_err(|error| error_at(path, error.kind(), error.message()))
+}
+
+fn mimi_config_name(text: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct LanguageModel {
+        mimi_config_name: Option<String>,
+    }
+    serde_json::from_str::<LanguageModel>(text).ok()?.mimi_config_name
+}
+
+fn open_source(path: &Path) -> Result<Source<'static>, Error> {
+    Ok(Source::new(path.display().to_string(), Box::new(open_regular(path)?)))
+}
+
+/// Opens a file; refuses pipes and devices, which would block or never end.
+fn open_regular(path: &Path) -> Result<File, Error> {
+    let metadata = fs::metadata(path).map_err(|error| io_error(path, &error))?;
+    if !metadata.is_file() {
+        return Err(error_at(path, ErrorKind::Io, "not a regular file"));
+    }
+    File::open(path).map_err(|error| io_error(path, &error))
+}
+
+fn read_text(path: &Path, largest: u64) -> Result<String, Error> {
+    let mut bytes = Vec::new();
+    let file = open_regular(path)?;
+    file.take(largest + 1).read_to_end(&mut bytes).map_err(|error| io_error(path, &error))?;
+    if bytes.len() as u64 > largest {
+        return Err(error_at(path, ErrorKind::Format, format_args!("more than {largest} bytes of JSON")));
+    }
+    String::from_utf8(bytes)
+        .map_err(|error| error_at(path, ErrorKind::Format, format_args!("not UTF-8: {error}")))
+}
+
+fn io_error(path: &Path, error: &std::io::Error) -> Error {
+    let kind = match error.kind() {
+        std::io::ErrorKind::OutOfMemory => ErrorKind::OutOfMemory,
+        _ => ErrorKind::Io,
+    };
+    error_at(path, kind, error)
+}
+
+fn error_at(path: &Path, kind: ErrorKind, message: impl std::fmt::Display) -> Error {
+    Error::new(kind, format!("{}: {message}", path.display()))
+}

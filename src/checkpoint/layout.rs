@@ -1,0 +1,190 @@
+//! How the tensors are called: every spelling on disk of a name of transformers' layout.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+/// A naming scheme; the shapes are the same but for attention projections, which kyutai packs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Layout {
+    Transformers,
+    Kyutai,
+}
+
+impl fmt::Display for Layout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Transformers => "transformers",
+            Self::Kyutai => "kyutai",
+        })
+    }
+}
+
+/// Tensors that a Mimi has, and that its relatives (EnCodec) and users (language models) have not.
+/// Several, so that a file that lacks one of them is still known for what it is.
+const MARKERS: [&str; 6] = [
+    "encoder_transformer.layers.0.input_layernorm.bias",
+    "encoder_transformer.layers.0.mlp.fc1.weight",
+    "decoder_transformer.layers.0.input_layernorm.bias",
+    "decoder_transformer.layers.0.mlp.fc1.weight",
+    "quantizer.semantic_residual_vector_quantizer.layers.0.codebook.cluster_usage",
+    "quantizer.acoustic_residual_vector_quantizer.layers.0.codebook.cluster_usage",
+];
+
+/// The layout of a file with these tensors and what stands before each name (`"codec_model."` where
+/// a model embeds Mimi): those under which most markers are found. `None`: no Mimi at all.
+pub(super) fn detect<'n>(names: impl Iterator<Item = &'n str>) -> Option<(Layout, String)> {
+    let mut spelled = Vec::new();
+    for (marker, name) in MARKERS.iter().enumerate() {
+        for layout in [Layout::Transformers, Layout::Kyutai] {
+            spelled.extend(spellings(layout, name).into_iter().map(|spelling| (spelling, layout, marker)));
+        }
+    }
+    let mut found: BTreeMap<(Layout, &str), BTreeSet<usize>> = BTreeMap::new();
+    for name in names {
+        for (spelling, layout, marker) in &spelled {
+            if let Some(prefix) = name.strip_suffix(spelling.as_str())
+                && (prefix.is_empty() || prefix.ends_with('.'))
+            {
+                found.entry((*layout, prefix)).or_default().insert(*marker);
+            }
+        }
+    }
+    let best = found.into_iter().max_by_key(|((_, prefix), markers)| {
+        // of equals the shortest prefix: what is nested deeper is part of something else
+        (markers.len(), std::cmp::Reverse(prefix.len()))
+    });
+    best.map(|((layout, prefix), _)| (layout, prefix.to_owned()))
+}
+
+/// What a tensor `name` may be called on disk, the likeliest first.
+pub(super) fn spellings(layout: Layout, name: &str) -> Vec<String> {
+    match layout {
+        Layout::Transformers => transformers(name),
+        Layout::Kyutai => kyutai(name).unwrap_or_default(),
+    }
+}
+
+/// Modules of transformers' layout, and where they are in memory from transformers 5.23 on.
+const NESTED: [(&str, &str); 6] = [
+    ("encoder.layers.", "encoder.encoder_seanet.layers."),
+    ("encoder_transformer.", "encoder.encoder_transformer."),
+    ("downsample.", "encoder.downsample."),
+    ("upsample.", "decoder.upsample."),
+    ("decoder_transformer.", "decoder.decoder_transformer."),
+    ("decoder.layers.", "decoder.decoder_seanet.layers."),
+];
+
+fn transformers(name: &str) -> Vec<String> {
+    if let Some((module, field)) = name.rsplit_once(".codebook.") {
+        let fields = codebook_fields(field).into_iter();
+        return fields.map(|field| format!("{module}.codebook.{field}")).collect();
+    }
+    let nested = NESTED
+        .iter()
+        .filter_map(|(flat, nested)| name.strip_prefix(flat).map(|rest| format!("{nested}{rest}")));
+    std::iter::once(name.to_owned()).chain(nested).collect()
+}
+
+/// What the buffers of a codebook have been called over time.
+fn codebook_fields(field: &str) -> Vec<&str> {
+    match field {
+        "embed_sum" => vec!["embed_sum", "embedding_sum", "embed_avg"],
+        "cluster_usage" => vec!["cluster_usage", "cluster_size"],
+        "initialized" => vec!["initialized", "_initialized", "inited"],
+        other => vec![other],
+    }
+}
+
+/// `None`: there is nothing of this name in Mimi.
+fn kyutai(name: &str) -> Option<Vec<String>> {
+    let (module, rest) = name.split_once('.')?;
+    match module {
+        "encoder" | "decoder" => {
+            let (layer, field) = rest.strip_prefix("layers.")?.rsplit_once(".conv.")?;
+            let spell = |kind| format!("{module}.model.{layer}.{kind}.{kind}.{field}");
+            // which layers are transposed depends on the number of residual layers
+            Some(vec![spell("conv"), spell("convtr")])
+        }
+        "downsample" => Some(vec![format!("downsample.conv.conv.{rest}")]),
+        "upsample" => {
+            let field = rest.strip_prefix("conv.")?;
+            Some(vec![format!("upsample.convtr.convtr.convtr.{field}")])
+        }
+        "encoder_transformer" | "decoder_transformer" => {
+            let (layer, field) = rest.strip_prefix("layers.")?.split_once('.')?;
+            let fields = kyutai_transformer_fields(field)?.into_iter();
+            Some(fields.map(|field| format!("{module}.transformer.layers.{layer}.{field}")).collect())
+        }
+        "quantizer" => {
+            let (branch, rest) = rest.split_once('.')?;
+            let branch = match branch {
+                "semantic_residual_vector_quantizer" => "rvq_first",
+                "acoustic_residual_vector_quantizer" => "rvq_rest",
+                _ => return None,
+            };
+            Some(match rest.split_once(".codebook.") {
+                None => vec![format!("quantizer.{branch}.{rest}")],
+                Some((layer, field)) => {
+                    let fields = codebook_fields(field).into_iter();
+                    fields.map(|field| format!("quantizer.{branch}.vq.{layer}._codebook.{field}")).collect()
+                }
+            })
+        }
+        _ => None,
+    }
+}
+
+fn kyutai_transformer_fields(field: &str) -> Option<Vec<String>> {
+    let (module, parameter) = field.rsplit_once('.')?;
+    let of = |modules: &[&str]| modules.iter().map(|module| format!("{module}.{parameter}")).collect();
+    Some(match module {
+        "input_layernorm" | "post_attention_layernorm" => {
+            let norm = if module == "input_layernorm" { "norm1" } else { "norm2" };
+            let mut spelled = vec![format!("{norm}.{parameter}")];
+            if parameter == "weight" {
+                spelled.push(format!("{norm}.alpha"));
+            }
+            spelled
+        }
+        "self_attn.q_proj" | "self_attn.k_proj" | "self_attn.v_proj" => vec![
+            format!("self_attn.in_proj_{parameter}"),
+            format!("self_attn.in_proj.{parameter}"),
+            format!("self_attn.in_projs.0.{parameter}"),
+        ],
+        "self_attn.o_proj" => of(&["self_attn.out_proj", "self_attn.out_projs.0"]),
+        "mlp.fc1" => of(&["linear1"]),
+        "mlp.fc2" => of(&["linear2"]),
+        "self_attn_layer_scale" => of(&["layer_scale_1"]),
+        "mlp_layer_scale" => of(&["layer_scale_2"]),
+        _ => return None,
+    })
+}
+
+/// One of the three that kyutai packs into one tensor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Projection {
+    Query,
+    Key,
+    Value,
+}
+
+impl Projection {
+    /// The projection that the tensor `name`, in transformers' layout, belongs to.
+    pub(super) fn of(name: &str) -> Option<Self> {
+        let (_, field) = name.rsplit_once(".self_attn.")?;
+        match field.split_once('.')?.0 {
+            "q_proj" => Some(Self::Query),
+            "k_proj" => Some(Self::Key),
+            "v_proj" => Some(Self::Value),
+            _ => None,
+        }
+    }
+}
+
+/// The two tensors, gain and direction, that a weight-normed `…weight` may be stored as.
+pub(super) fn weight_norm_spellings(weight: &str) -> Vec<[String; 2]> {
+    let Some(module) = weight.strip_suffix("weight") else { return Vec::new() };
+    [["weight_g", "weight_v"], ["parametrizations.weight.original0", "parametrizations.weight.original1"]]
+        .map(|pair| pair.map(|field| format!("{module}{field}")))
+        .into()
+}

@@ -1,0 +1,98 @@
+//! Bytes on disk to f32 values, piece by piece.
+
+use super::header::{Stored, quoted};
+use super::source::{Source, zeros};
+use crate::{Error, ErrorKind};
+use safetensors::tensor::Dtype;
+use std::ops::Range;
+
+/// Bytes read at once; a multiple of every element's size.
+const PIECE: usize = 256 << 10;
+
+/// Appends the values with flat indices `range` of tensor `name` to `out`, which has the room. The
+/// caller has checked that the tensor has them.
+pub(super) fn read(
+    source: &Source,
+    (name, stored): (&str, &Stored),
+    range: Range<usize>,
+    out: &mut Vec<f32>,
+) -> Result<(), Error> {
+    let (width, widen): (usize, Widen) = match stored.dtype {
+        Dtype::F32 => (4, |bytes, out| extend(bytes, out, f32::from_le_bytes)),
+        Dtype::F16 => (2, |bytes, out| extend(bytes, out, |b| f16_to_f32(u16::from_le_bytes(b)))),
+        Dtype::BF16 => (2, |bytes, out| extend(bytes, out, |b| bf16_to_f32(u16::from_le_bytes(b)))),
+        Dtype::F64 => (8, |bytes, out| extend(bytes, out, |b| f64::from_le_bytes(b) as f32)),
+        other => {
+            let message = format!("tensor {} is {other}; F32, F16, BF16 and F64 are read", quoted(name));
+            return Err(source.error(ErrorKind::Unsupported, message));
+        }
+    };
+    let mut piece = zeros(PIECE.min(range.len() * width))?;
+    let mut next = range.start;
+    while next < range.end {
+        let elements = (range.end - next).min(PIECE / width);
+        let bytes = &mut piece[..elements * width];
+        source.read_at(stored.offset + (next * width) as u64, bytes)?;
+        let start = out.len();
+        widen(bytes, out);
+        if let Some(bad) = out[start..].iter().position(|value| !value.is_finite()) {
+            let message = format!("tensor {}: value {} is {}", quoted(name), next + bad, out[start + bad]);
+            return Err(source.error(ErrorKind::Corrupt, message));
+        }
+        next += elements;
+    }
+    Ok(())
+}
+
+/// Appends the values of elements' bytes.
+type Widen = fn(&[u8], &mut Vec<f32>);
+
+fn extend<const WIDTH: usize>(bytes: &[u8], out: &mut Vec<f32>, widen: impl Fn([u8; WIDTH]) -> f32) {
+    let (elements, _) = bytes.as_chunks();
+    out.extend(elements.iter().map(|&element| widen(element)));
+}
+
+fn bf16_to_f32(bits: u16) -> f32 {
+    f32::from_bits(u32::from(bits) << 16)
+}
+
+/// Exact; without arithmetic on denormals, which the host may have told the CPU to flush.
+fn f16_to_f32(bits: u16) -> f32 {
+    // 2⁻²⁴, the smallest positive f16
+    const STEP: f32 = 1.0 / (1 << 24) as f32;
+    // f32's exponents start at −127, f16's at −15
+    const REBIAS: u32 = 127 - 15;
+    let (exponent, mantissa) = (u32::from(bits >> 10) & 0x1f, u32::from(bits) & 0x3ff);
+    let magnitude = match exponent {
+        0 => mantissa as f32 * STEP,
+        0x1f => f32::from_bits(0xff << 23 | mantissa << 13),
+        _ => f32::from_bits((exponent + REBIAS) << 23 | mantissa << 13),
+    };
+    if bits >> 15 == 1 { -magnitude } else { magnitude }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Against the definition of binary16, for all values.
+    #[test]
+    fn f16_is_exact() {
+        for bits in 0..=u16::MAX {
+            let (exponent, mantissa) = (i32::from(bits >> 10 & 0x1f), f64::from(bits & 0x3ff));
+            let sign = if bits >> 15 == 1 { -1.0 } else { 1.0 };
+            let magnitude = match exponent {
+                0 => mantissa * 2f64.powi(-24),
+                0x1f if mantissa == 0.0 => f64::INFINITY,
+                0x1f => f64::NAN,
+                _ => (1.0 + mantissa / 1024.0) * 2f64.powi(exponent - 15),
+            };
+            let (expected, found) = (sign * magnitude, f64::from(f16_to_f32(bits)));
+            assert!(expected == found || expected.is_nan() && found.is_nan(), "{bits:#06x}: {found}");
+            assert!(
+                expected.is_nan() || expected.is_sign_negative() == found.is_sign_negative(),
+                "{bits:#06x}"
+            );
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! One file per instruction set; each holds the vector operations and nothing else.
+
+pub(crate) mod portable;
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod avx2;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod avx512;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod sse2;
+
+#[cfg(target_arch = "aarch64")]
+pub(crate) mod neon;

@@ -1,0 +1,120 @@
+//! What every x86-64 has: four lanes, no fused multiply-add.
+
+use crate::kernels::simd::Simd;
+use std::arch::x86_64::*;
+
+#[derive(Clone, Copy)]
+pub(crate) struct Sse2;
+
+// SAFETY of every block below: SSE2 is part of x86-64, and the caller vouches for pointers.
+impl Simd for Sse2 {
+    type Vector = __m128;
+    const LANES: usize = 4;
+
+    #[inline(always)]
+    unsafe fn splat(x: f32) -> __m128 {
+        // SAFETY: see above.
+        unsafe { _mm_set1_ps(x) }
+    }
+    #[inline(always)]
+    unsafe fn load(p: *const f32) -> __m128 {
+        // SAFETY: see above.
+        unsafe { _mm_loadu_ps(p) }
+    }
+    #[inline(always)]
+    unsafe fn store(p: *mut f32, v: __m128) {
+        // SAFETY: see above.
+        unsafe { _mm_storeu_ps(p, v) }
+    }
+    #[inline(always)]
+    unsafe fn add(a: __m128, b: __m128) -> __m128 {
+        // SAFETY: see above.
+        unsafe { _mm_add_ps(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn sub(a: __m128, b: __m128) -> __m128 {
+        // SAFETY: see above.
+        unsafe { _mm_sub_ps(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn mul(a: __m128, b: __m128) -> __m128 {
+        // SAFETY: see above.
+        unsafe { _mm_mul_ps(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn div(a: __m128, b: __m128) -> __m128 {
+        // SAFETY: see above.
+        unsafe { _mm_div_ps(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn mul_add(a: __m128, b: __m128, c: __m128) -> __m128 {
+        // SAFETY: see above.
+        unsafe { _mm_add_ps(_mm_mul_ps(a, b), c) }
+    }
+    #[inline(always)]
+    unsafe fn max(a: __m128, b: __m128) -> __m128 {
+        // SAFETY: see above.
+        unsafe { _mm_max_ps(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn min(a: __m128, b: __m128) -> __m128 {
+        // SAFETY: see above.
+        unsafe { _mm_min_ps(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn round(v: __m128) -> __m128 {
+        // Adding and taking away 1.5·2^23 leaves no bits for a fraction.
+        // SAFETY: see above.
+        unsafe { _mm_sub_ps(_mm_add_ps(v, _mm_set1_ps(12_582_912.0)), _mm_set1_ps(12_582_912.0)) }
+    }
+    #[inline(always)]
+    unsafe fn exp2_of_integer(v: __m128) -> __m128 {
+        // SAFETY: see above.
+        unsafe {
+            _mm_castsi128_ps(_mm_slli_epi32(_mm_add_epi32(_mm_cvtps_epi32(v), _mm_set1_epi32(127)), 23))
+        }
+    }
+    #[inline(always)]
+    unsafe fn select_positive(test: __m128, a: __m128, b: __m128) -> __m128 {
+        // SAFETY: see above.
+        unsafe {
+            let mask = _mm_cmpgt_ps(test, _mm_setzero_ps());
+            _mm_or_ps(_mm_and_ps(mask, a), _mm_andnot_ps(mask, b))
+        }
+    }
+    #[inline(always)]
+    unsafe fn sum(v: __m128) -> f32 {
+        // SAFETY: see above.
+        unsafe {
+            let pairs = _mm_add_ps(v, _mm_movehl_ps(v, v));
+            _mm_cvtss_f32(_mm_add_ss(pairs, _mm_shuffle_ps(pairs, pairs, 1)))
+        }
+    }
+    #[inline(always)]
+    unsafe fn largest(v: __m128) -> f32 {
+        // SAFETY: see above.
+        unsafe {
+            let pairs = _mm_max_ps(v, _mm_movehl_ps(v, v));
+            _mm_cvtss_f32(_mm_max_ss(pairs, _mm_shuffle_ps(pairs, pairs, 1)))
+        }
+    }
+    #[inline(always)]
+    unsafe fn load_bf16(p: *const u16) -> __m128 {
+        // SAFETY: see above.
+        unsafe { _mm_castsi128_ps(_mm_unpacklo_epi16(_mm_setzero_si128(), _mm_loadl_epi64(p.cast()))) }
+    }
+    #[inline(always)]
+    unsafe fn load_i8(p: *const i8) -> __m128 {
+        // SAFETY: see above.
+        unsafe {
+            let bytes = _mm_cvtsi32_si128(p.cast::<i32>().read_unaligned());
+            let words = _mm_unpacklo_epi8(_mm_setzero_si128(), bytes);
+            _mm_cvtepi32_ps(_mm_srai_epi32(_mm_unpacklo_epi16(_mm_setzero_si128(), words), 24))
+        }
+    }
+    #[inline(always)]
+    unsafe fn prefetch(p: *const u8) {
+        // SAFETY: a prefetch never faults.
+        unsafe { _mm_prefetch(p.cast(), _MM_HINT_T0) }
+    }
+}

@@ -1,0 +1,71 @@
+//! Memory for weights and streams: aligned to cache lines, zeroed, taken once.
+
+use std::collections::TryReserveError;
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
+
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct CacheLine([u8; 64]);
+
+/// The element types of an [`Arena`].
+///
+/// # Safety
+///
+/// Implementors are valid for every bit pattern, have no padding, and are at most 64 bytes wide.
+pub(crate) unsafe trait Element: Copy {}
+
+// SAFETY: a plain number.
+unsafe impl Element for f32 {}
+// SAFETY: a plain number.
+unsafe impl Element for u16 {}
+// SAFETY: a plain number.
+unsafe impl Element for i8 {}
+
+/// A slice of numbers that begins at a cache line. Every page has been written to, so that using it
+/// later never faults.
+pub(crate) struct Arena<T: Element = f32> {
+    lines: Vec<CacheLine>,
+    len: usize,
+    element: PhantomData<T>,
+}
+
+impl<T: Element> Arena<T> {
+    /// `len` zeros.
+    pub(crate) fn zeroed(len: usize) -> Result<Self, TryReserveError> {
+        let count = len.saturating_mul(size_of::<T>()).div_ceil(64);
+        let mut lines = Vec::new();
+        lines.try_reserve_exact(count)?;
+        lines.resize(count, CacheLine([0; 64]));
+        Ok(Self { lines, len, element: PhantomData })
+    }
+
+    /// A copy.
+    pub(crate) fn try_clone(&self) -> Result<Self, TryReserveError> {
+        let mut copy = Self::zeroed(self.len)?;
+        copy.lines.copy_from_slice(&self.lines);
+        Ok(copy)
+    }
+
+    /// Bytes taken.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of_val(self.lines.as_slice())
+    }
+}
+
+impl<T: Element> Deref for Arena<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        // SAFETY: `lines` holds at least `len` initialised elements (`zeroed`), aligned to 64 bytes,
+        // and `Element` allows any bits.
+        unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.len) }
+    }
+}
+
+impl<T: Element> DerefMut for Arena<T> {
+    fn deref_mut(&mut self) -> &mut [T] {
+        // SAFETY: as in `deref`, and `self` is borrowed mutably.
+        unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.len) }
+    }
+}

@@ -1,0 +1,122 @@
+//! Activations. Each lane is computed alone and alike, so a value does not depend on its neighbours.
+
+use super::simd::Simd;
+
+/// e^v for v in −87..=88, relative error below 2e-7: v = n·ln 2 + r with |r| ≤ ln 2 / 2, then the
+/// Taylor polynomial of degree 7 (its remainder is below 6e-9), then times 2^n.
+#[inline(always)]
+unsafe fn exp<S: Simd>(v: S::Vector) -> S::Vector {
+    // ln 2 in two parts, the first with few enough bits that n·LN2_HIGH is exact.
+    const LN2_HIGH: f32 = 355.0 / 512.0;
+    const LN2_LOW: f32 = -2.121_944_4e-4;
+    const INVERSE_FACTORIALS: [f32; 6] = [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0];
+    // SAFETY: the caller vouches for the instruction set.
+    unsafe {
+        let n = S::round(S::mul(v, S::splat(std::f32::consts::LOG2_E)));
+        let r = S::mul_add(n, S::splat(-LN2_HIGH), v);
+        let r = S::mul_add(n, S::splat(-LN2_LOW), r);
+        let mut p = S::splat(1.0 / 5040.0);
+        for c in INVERSE_FACTORIALS {
+            p = S::mul_add(p, r, S::splat(c));
+        }
+        S::mul(S::mul_add(p, r, S::splat(1.0)), S::exp2_of_integer(n))
+    }
+}
+
+/// e^v for v ≤ 0; anything below −87 counts as −87, about 1e-38.
+#[inline(always)]
+pub(super) unsafe fn exp_of_negative<S: Simd>(v: S::Vector) -> S::Vector {
+    // SAFETY: the caller vouches for the instruction set.
+    unsafe { exp::<S>(S::max(v, S::splat(-87.0))) }
+}
+
+/// ELU with α = 1: v, or e^v − 1 where v ≤ 0. Absolute error below 2e-7.
+#[inline(always)]
+pub(super) unsafe fn elu<S: Simd>(v: S::Vector) -> S::Vector {
+    // SAFETY: the caller vouches for the instruction set.
+    unsafe {
+        let negative = S::min(v, S::splat(0.0));
+        S::select_positive(v, v, S::sub(exp_of_negative::<S>(negative), S::splat(1.0)))
+    }
+}
+
+/// erf(v), relative error below 4e-7: v·P(v²)/Q(v²), clamped to where erf rounds to ±1.
+///
+/// P and Q are the rational minimax fit of degree 5/5 to erf(√t)/√t on [0, 3.92²], by Lawson's
+/// iteration on Chebyshev points in 40 digits; the fit itself is within 1.9e-8.
+#[inline(always)]
+unsafe fn erf<S: Simd>(v: S::Vector) -> S::Vector {
+    const LIMIT: f32 = 3.92;
+    const P: [f32; 6] =
+        [2.050_233_4e-6, 2.848_793_7e-4, 3.765_204e-3, 5.274_74e-2, 1.903_961_3e-1, 1.128_379_1];
+    const Q: [f32; 6] = [3.809_307_7e-5, 1.162_448e-3, 1.496_835_7e-2, 1.141_048_9e-1, 5.020_669e-1, 1.0];
+    // SAFETY: the caller vouches for the instruction set.
+    unsafe {
+        let v = S::min(S::max(v, S::splat(-LIMIT)), S::splat(LIMIT));
+        let t = S::mul(v, v);
+        let (mut p, mut q) = (S::splat(P[0]), S::splat(Q[0]));
+        for i in 1..6 {
+            p = S::mul_add(p, t, S::splat(P[i]));
+            q = S::mul_add(q, t, S::splat(Q[i]));
+        }
+        S::div(S::mul(v, p), q)
+    }
+}
+
+/// The exact GELU, v/2·(1 + erf(v/√2)).
+#[inline(always)]
+pub(super) unsafe fn gelu<S: Simd>(v: S::Vector) -> S::Vector {
+    // SAFETY: the caller vouches for the instruction set.
+    unsafe {
+        let e = erf::<S>(S::mul(v, S::splat(std::f32::consts::FRAC_1_SQRT_2)));
+        let half = S::mul(v, S::splat(0.5));
+        S::mul_add(half, e, half)
+    }
+}
+
+/// SiLU, v/(1 + e^−v).
+#[inline(always)]
+pub(super) unsafe fn silu<S: Simd>(v: S::Vector) -> S::Vector {
+    // SAFETY: the caller vouches for the instruction set.
+    unsafe {
+        let minus = S::sub(S::splat(0.0), v);
+        let e = exp::<S>(S::min(S::max(minus, S::splat(-87.0)), S::splat(87.0)));
+        S::div(v, S::add(e, S::splat(1.0)))
+    }
+}
+
+/// max(v, 0).
+#[inline(always)]
+pub(super) unsafe fn relu<S: Simd>(v: S::Vector) -> S::Vector {
+    // SAFETY: the caller vouches for the instruction set.
+    unsafe { S::max(v, S::splat(0.0)) }
+}
+
+/// Applies `f` to `len` values from `x` to `y`, which may be the same. A last part of a vector goes
+/// through a copy, so it is computed as a whole one would be.
+///
+/// # Safety
+///
+/// `x` and `y` are valid for `len` values; the CPU has `S`.
+#[inline(always)]
+pub(super) unsafe fn map<S: Simd>(
+    x: *const f32,
+    y: *mut f32,
+    len: usize,
+    f: impl Fn(S::Vector) -> S::Vector,
+) {
+    let mut i = 0;
+    // SAFETY: i + LANES ≤ len in the loop; the rest is copied to and from a buffer of LANES ≤ 16.
+    unsafe {
+        while i + S::LANES <= len {
+            S::store(y.add(i), f(S::load(x.add(i))));
+            i += S::LANES;
+        }
+        if i < len {
+            let mut rest = [0.0f32; 16];
+            std::ptr::copy_nonoverlapping(x.add(i), rest.as_mut_ptr(), len - i);
+            S::store(rest.as_mut_ptr(), f(S::load(rest.as_ptr())));
+            std::ptr::copy_nonoverlapping(rest.as_ptr(), y.add(i), len - i);
+        }
+    }
+}

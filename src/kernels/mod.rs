@@ -1,0 +1,199 @@
+//! Arithmetic: slices in, slices out, no allocation, no knowledge of layers.
+//!
+//! Each body is written once ([`matmul`], [`attention`], [`elementwise`], [`norm`]), generic over the
+//! vector operations of [`simd`], and built once per instruction set of [`arch`]. A [`Kernels`] value
+//! is the proof that the CPU has the one it names; its methods are the door, where lengths are checked.
+#![allow(unsafe_code)]
+
+mod arch;
+mod arena;
+mod attention;
+mod denormals;
+mod elementwise;
+mod isa;
+mod matmul;
+mod norm;
+mod simd;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use arena::Arena;
+pub(crate) use attention::{Heads, KeyWindow};
+pub(crate) use denormals::FlushDenormals;
+pub(crate) use isa::Isa;
+pub(crate) use matmul::{Activation, Matrix, Product, Rows};
+
+/// The memory of a stream that products work in.
+pub(crate) trait Scratch {
+    fn scratch(&mut self) -> &mut [f32];
+}
+
+/// The kernels of an instruction set that this CPU has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Kernels {
+    isa: Isa,
+}
+
+/// Builds the bodies for an instruction set: the functions of a module named after it.
+macro_rules! instantiate {
+    ($(#[$target:meta])* $module:ident, $simd:ty, panel: $panel:literal, tile: $tile:literal, $(#[$feature:meta])*) => {
+        $(#[$target])*
+        mod $module {
+            use super::attention::{self, Heads, KeyWindow};
+            use super::simd::Simd;
+            use super::{elementwise, matmul, norm};
+
+            pub(super) const PANEL_WIDTH: usize = $panel * <$simd as Simd>::LANES;
+
+            $(#[$feature])*
+            pub(super) unsafe fn matmul(job: &matmul::Job) {
+                // SAFETY: the caller's.
+                unsafe { matmul::matmul::<$simd, $panel, $tile>(job) }
+            }
+
+            $(#[$feature])*
+            pub(super) unsafe fn elu(x: *const f32, y: *mut f32, len: usize) {
+                // SAFETY: the caller's.
+                unsafe { elementwise::map::<$simd>(x, y, len, |v| elementwise::elu::<$simd>(v)) }
+            }
+
+            $(#[$feature])*
+            pub(super) unsafe fn layer_norm(
+                x: *const f32, weight: *const f32, bias: *const f32, eps: f32, y: *mut f32, len: usize,
+            ) {
+                // SAFETY: the caller's.
+                unsafe { norm::layer_norm::<$simd>(x, weight, bias, eps, y, len) }
+            }
+
+            $(#[$feature])*
+            pub(super) unsafe fn largest(x: *const f32, len: usize) -> f32 {
+                // SAFETY: the caller's.
+                unsafe { norm::largest::<$simd>(x, len) }
+            }
+
+            $(#[$feature])*
+            pub(super) unsafe fn attend(
+                heads: Heads, window: KeyWindow, q: *const f32, keys: *const f32, values: *const f32,
+                scores: *mut f32, out: *mut f32,
+            ) {
+                // SAFETY: the caller's.
+                unsafe { attention::attend::<$simd>(heads, window, q, keys, values, scores, out) }
+            }
+        }
+    };
+}
+
+instantiate!(portable, super::arch::portable::Portable, panel: 2, tile: 4,);
+instantiate!(#[cfg(target_arch = "x86_64")] sse2, super::arch::sse2::Sse2, panel: 2, tile: 4,);
+instantiate!(
+    #[cfg(target_arch = "x86_64")] avx2, super::arch::avx2::Avx2, panel: 2, tile: 6,
+    #[target_feature(enable = "avx2,fma")]
+);
+instantiate!(
+    #[cfg(target_arch = "x86_64")] avx512, super::arch::avx512::Avx512, panel: 2, tile: 12,
+    #[target_feature(enable = "avx512f,avx2,fma")]
+);
+instantiate!(#[cfg(target_arch = "aarch64")] neon, super::arch::neon::Neon, panel: 4, tile: 5,);
+
+/// Calls a function of the module that belongs to the instruction set.
+macro_rules! dispatch {
+    ($kernels:expr, $($call:tt)*) => {
+        match $kernels.isa {
+            Isa::Portable => portable::$($call)*,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Sse2 => sse2::$($call)*,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => avx2::$($call)*,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => avx512::$($call)*,
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon => neon::$($call)*,
+        }
+    };
+}
+
+impl Kernels {
+    /// The kernels of `isa`, if this CPU has it.
+    pub(crate) fn new(isa: Isa) -> Option<Self> {
+        isa.is_available().then_some(Self { isa })
+    }
+
+    pub(crate) fn isa(self) -> Isa {
+        self.isa
+    }
+
+    /// Outputs side by side in a packed matrix.
+    pub(crate) fn panel_width(self) -> usize {
+        dispatch!(self, PANEL_WIDTH)
+    }
+
+    /// Rows times a matrix, for several streams in one pass over the weights.
+    pub(crate) fn matmul<M: Scratch>(self, matrix: &Matrix, streams: &mut [M], product: Product) {
+        if product.rows == 0 || streams.is_empty() {
+            return;
+        }
+        let job = matmul::Job::new(matrix, self, streams, product);
+        // SAFETY: the job's memory is borrowed by `streams`; `self` proves the instruction set.
+        unsafe { dispatch!(self, matmul(&job)) }
+    }
+
+    /// y = ELU(x).
+    pub(crate) fn elu(self, x: &[f32], y: &mut [f32]) {
+        assert_eq!(x.len(), y.len());
+        // SAFETY: lengths just checked; `self` proves the instruction set.
+        unsafe { dispatch!(self, elu(x.as_ptr(), y.as_mut_ptr(), x.len())) }
+    }
+
+    /// y = layer norm of the row x.
+    pub(crate) fn layer_norm(self, x: &[f32], weight: &[f32], bias: &[f32], eps: f32, y: &mut [f32]) {
+        assert!(x.len() == y.len() && x.len() == weight.len() && x.len() == bias.len());
+        // SAFETY: lengths just checked; `self` proves the instruction set.
+        unsafe {
+            dispatch!(
+                self,
+                layer_norm(x.as_ptr(), weight.as_ptr(), bias.as_ptr(), eps, y.as_mut_ptr(), x.len())
+            )
+        }
+    }
+
+    /// Index of the first largest value; 0 where there is none.
+    pub(crate) fn argmax(self, x: &[f32]) -> usize {
+        // SAFETY: pointer and length of a slice; `self` proves the instruction set.
+        let largest = unsafe { dispatch!(self, largest(x.as_ptr(), x.len())) };
+        x.iter().position(|&v| v == largest).unwrap_or(0)
+    }
+
+    /// `out[head] = softmax(q[head]·keys)·values`; the 1/√dim is in `q` already.
+    #[allow(clippy::too_many_arguments)]
+    pub(crate) fn attend(
+        self,
+        heads: Heads,
+        window: KeyWindow,
+        q: &[f32],
+        keys: &[f32],
+        values: &[f32],
+        scores: &mut [f32],
+        out: &mut [f32],
+    ) {
+        assert!(window.count >= 1 && window.count <= window.capacity && window.oldest < window.capacity);
+        assert!(q.len() == heads.query_width() && out.len() == q.len());
+        assert!(heads.keys >= 1 && heads.queries % heads.keys == 0);
+        assert!(keys.len() >= window.capacity * heads.key_width() && values.len() >= keys.len());
+        assert!(scores.len() >= window.count);
+        // SAFETY: lengths just checked; `self` proves the instruction set.
+        unsafe {
+            dispatch!(
+                self,
+                attend(
+                    heads,
+                    window,
+                    q.as_ptr(),
+                    keys.as_ptr(),
+                    values.as_ptr(),
+                    scores.as_mut_ptr(),
+                    out.as_mut_ptr()
+                )
+            )
+        }
+    }
+}

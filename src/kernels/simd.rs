@@ -1,0 +1,45 @@
+//! The vector operations that the kernels need, and nothing more.
+//!
+//! Every kernel body is written once, generic over [`Simd`], marked `#[inline(always)]` and entered
+//! through a function that enables the instruction set (see `instantiate!` in the parent module).
+
+/// A vector of `LANES` f32 values.
+///
+/// # Safety
+///
+/// Every method may be called only on a CPU that has the instruction set which the implementor is
+/// named after; pointers must be valid for `LANES` elements. No alignment is assumed.
+pub(crate) trait Simd: Copy {
+    /// The register.
+    type Vector: Copy;
+    /// f32 values in a register.
+    const LANES: usize;
+
+    unsafe fn splat(x: f32) -> Self::Vector;
+    unsafe fn load(p: *const f32) -> Self::Vector;
+    unsafe fn store(p: *mut f32, v: Self::Vector);
+    unsafe fn add(a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    unsafe fn sub(a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    unsafe fn mul(a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    unsafe fn div(a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// `a * b + c`, fused where the instruction set fuses.
+    unsafe fn mul_add(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
+    unsafe fn max(a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    unsafe fn min(a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// To the nearest integer, ties to even, for |v| < 2^22.
+    unsafe fn round(v: Self::Vector) -> Self::Vector;
+    /// 2^v for whole v in −126..=127.
+    unsafe fn exp2_of_integer(v: Self::Vector) -> Self::Vector;
+    /// `test > 0 ? a : b` in each lane.
+    unsafe fn select_positive(test: Self::Vector, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// Sum of the lanes, halves first: (0+4)+(2+6) … in a fixed order.
+    unsafe fn sum(v: Self::Vector) -> f32;
+    /// Largest lane.
+    unsafe fn largest(v: Self::Vector) -> f32;
+    /// Widens `LANES` bfloat16 values.
+    unsafe fn load_bf16(p: *const u16) -> Self::Vector;
+    /// Widens `LANES` signed bytes.
+    unsafe fn load_i8(p: *const i8) -> Self::Vector;
+    /// Asks for the cache line at `p`, which need not be valid.
+    unsafe fn prefetch(p: *const u8);
+}

@@ -1,0 +1,346 @@
+//! Every kernel beside its naive twin, on every instruction set that this CPU has.
+
+use super::*;
+use proptest::prelude::*;
+
+struct Pad(Arena);
+
+impl Scratch for &mut Pad {
+    fn scratch(&mut self) -> &mut [f32] {
+        &mut self.0
+    }
+}
+
+/// Numbers in −1..1 that look random.
+fn noise(seed: u64) -> impl FnMut() -> f32 {
+    let mut x = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    move || {
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+        (x >> 40) as f32 / (1 << 23) as f32 - 1.0
+    }
+}
+
+fn pads(count: usize, len: usize) -> Vec<Pad> {
+    let mut noise = noise(count as u64 + 17);
+    let pad = |_| {
+        let mut arena = Arena::zeroed(len).unwrap();
+        arena.iter_mut().for_each(|x| *x = noise());
+        Pad(arena)
+    };
+    (0..count).map(pad).collect()
+}
+
+fn all_kernels() -> impl Iterator<Item = Kernels> {
+    Isa::available().filter_map(Kernels::new)
+}
+
+/// erf by its series, to f64 precision for |x| < 4.
+fn naive_erf(x: f64) -> f64 {
+    if x.abs() >= 4.0 {
+        return x.signum();
+    }
+    let (mut term, mut sum) = (x, x);
+    for n in 1..200 {
+        term *= -x * x / f64::from(n);
+        sum += term / f64::from(2 * n + 1);
+    }
+    sum * std::f64::consts::FRAC_2_SQRT_PI
+}
+
+fn naive_activation(activation: Activation, x: f64) -> f64 {
+    match activation {
+        Activation::None => x,
+        Activation::Elu => if x > 0.0 { x } else { x.exp_m1() },
+        Activation::Gelu => x / 2.0 * (1.0 + naive_erf(x / std::f64::consts::SQRT_2)),
+        Activation::Relu => x.max(0.0),
+        Activation::Silu => x / (1.0 + (-x).exp()),
+    }
+}
+
+const ACTIVATIONS: [Activation; 5] =
+    [Activation::None, Activation::Elu, Activation::Gelu, Activation::Relu, Activation::Silu];
+
+/// Runs a product of `rows` rows in each of `streams` streams on kernels, and returns every stream's
+/// outputs; inputs `runs`·`run`, rows overlapping.
+#[derive(Clone, Copy, Debug)]
+struct Case {
+    runs: usize,
+    run: usize,
+    outputs: usize,
+    rows: usize,
+    streams: usize,
+    residual: bool,
+    activation: Activation,
+}
+
+impl Case {
+    const LEN: usize = 40_000;
+
+    fn product(&self) -> Product {
+        Product {
+            x: Rows { offset: 16, stride: self.run },
+            run_stride: self.run + 3,
+            y: Rows { offset: 10_000, stride: self.outputs + 1 },
+            rows: self.rows,
+            residual: self.residual.then_some(Rows { offset: 30_000, stride: self.outputs }),
+            activation: self.activation,
+        }
+    }
+
+    fn weight(&self) -> Vec<f32> {
+        let mut noise = noise(3);
+        (0..self.runs * self.run * self.outputs).map(|_| noise()).collect()
+    }
+
+    fn matrix(&self, kernels: Kernels) -> Matrix {
+        let (weight, outputs) = (self.weight(), self.outputs);
+        Matrix::pack(kernels, self.runs * self.run, outputs, |i, o| weight[i * outputs + o], |o| o as f32 * 0.01)
+            .unwrap()
+            .with_runs(self.run)
+    }
+
+    fn naive(&self, memory: &[f32], row: usize, output: usize) -> f64 {
+        let product = self.product();
+        let weight = self.weight();
+        let mut sum = f64::from(output as f32 * 0.01);
+        for run in 0..self.runs {
+            for i in 0..self.run {
+                let x = memory[product.x.offset + row * product.x.stride + run * product.run_stride + i];
+                sum += f64::from(x) * f64::from(weight[(run * self.run + i) * self.outputs + output]);
+            }
+        }
+        if let Some(residual) = product.residual {
+            sum += f64::from(memory[residual.offset + row * residual.stride + output]);
+        }
+        naive_activation(self.activation, sum)
+    }
+
+    fn outputs(&self, pad: &Pad) -> Vec<f32> {
+        let y = self.product().y;
+        (0..self.rows).flat_map(|row| pad.0[y.offset + row * y.stride..][..self.outputs].to_vec()).collect()
+    }
+}
+
+fn case() -> impl Strategy<Value = Case> {
+    (1..4usize, 1..60usize, 1..90usize, 1..40usize, 1..6usize, any::<bool>(), prop::sample::select(&ACTIVATIONS[..]))
+        .prop_map(|(runs, run, outputs, rows, streams, residual, activation)| Case {
+            runs,
+            run,
+            outputs,
+            rows,
+            streams,
+            residual,
+            activation,
+        })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn matmul_is_the_triple_loop(case in case()) {
+        for kernels in all_kernels() {
+            let mut pads = pads(case.streams, Case::LEN);
+            let before: Vec<Vec<f32>> = pads.iter().map(|p| p.0.to_vec()).collect();
+            let matrix = case.matrix(kernels);
+            kernels.matmul(&matrix, &mut pads.iter_mut().collect::<Vec<_>>(), case.product());
+            for (pad, before) in pads.iter().zip(&before) {
+                let found = case.outputs(pad);
+                for (i, &y) in found.iter().enumerate() {
+                    let expected = case.naive(before, i / case.outputs, i % case.outputs);
+                    let tolerance = 1e-5 * (1.0 + expected.abs());
+                    prop_assert!((f64::from(y) - expected).abs() < tolerance, "{:?}: {} is not {}", kernels, y, expected);
+                }
+                // Nothing else was touched.
+                let y = case.product().y;
+                for (i, (now, before)) in pad.0.iter().zip(before).enumerate() {
+                    let inside = i >= y.offset && i < y.offset + case.rows * y.stride
+                        && (i - y.offset) % y.stride < case.outputs;
+                    prop_assert!(inside || now.to_bits() == before.to_bits());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_row_has_the_same_bits_alone_and_in_any_company(case in case()) {
+        for kernels in all_kernels() {
+            let mut pads = pads(case.streams, Case::LEN);
+            let mut alone = pads.iter().map(|p| Pad(p.0.try_clone().unwrap())).collect::<Vec<_>>();
+            let matrix = case.matrix(kernels);
+            kernels.matmul(&matrix, &mut pads.iter_mut().collect::<Vec<_>>(), case.product());
+            for (pad, alone) in pads.iter().zip(&mut alone) {
+                let product = case.product();
+                for row in 0..case.rows {
+                    let one = Product {
+                        x: product.x.from(row),
+                        y: product.y.from(row),
+                        residual: product.residual.map(|r| r.from(row)),
+                        rows: 1,
+                        ..product
+                    };
+                    kernels.matmul(&matrix, &mut [&mut *alone], one);
+                }
+                prop_assert!(case.outputs(pad) == case.outputs(alone));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_column_is_the_weights_of_an_output() {
+    let case =
+        Case { runs: 1, run: 37, outputs: 70, rows: 1, streams: 1, residual: false, activation: Activation::None };
+    for kernels in all_kernels() {
+        let matrix = case.matrix(kernels);
+        for output in [0, 1, 15, 16, 33, 69] {
+            let expected: Vec<f32> = (0..37).map(|i| case.weight()[i * 70 + output]).collect();
+            assert_eq!(matrix.column(output).collect::<Vec<_>>(), expected);
+        }
+    }
+}
+
+/// Applies an activation to `x` through a product with the identity.
+fn activate(kernels: Kernels, activation: Activation, x: &[f32]) -> Vec<f32> {
+    let identity = Matrix::pack(kernels, 1, 1, |_, _| 1.0, |_| 0.0).unwrap();
+    let mut memory = Pad(Arena::zeroed(2 * x.len()).unwrap());
+    memory.0[..x.len()].copy_from_slice(x);
+    let product = Product {
+        x: Rows { offset: 0, stride: 1 },
+        run_stride: 1,
+        y: Rows { offset: x.len(), stride: 1 },
+        rows: x.len(),
+        residual: None,
+        activation,
+    };
+    kernels.matmul(&identity, &mut [&mut memory], product);
+    memory.0[x.len()..].to_vec()
+}
+
+/// From −20 to 20 in steps of 1/1024, and some beyond.
+fn dense_range() -> Vec<f32> {
+    (-20 * 1024..=20 * 1024).map(|i| i as f32 / 1024.0).chain([-1e4, -200.0, -88.0, 88.0, 1e4, -0.0]).collect()
+}
+
+#[test]
+fn activations_are_within_their_bounds() {
+    let x = dense_range();
+    for kernels in all_kernels() {
+        for activation in ACTIVATIONS {
+            for (&x, y) in x.iter().zip(activate(kernels, activation, &x)) {
+                let expected = naive_activation(activation, f64::from(x));
+                let bound = match activation {
+                    Activation::Elu => 2e-7_f64.max(expected.abs() * 1e-7),
+                    _ => 3e-7 * (1.0 + f64::from(x).abs()),
+                };
+                let error = (f64::from(y) - expected).abs();
+                assert!(error <= bound, "{kernels:?} {activation:?}({x}) is {y}, not {expected}");
+            }
+        }
+    }
+}
+
+#[test]
+fn elu_of_any_length_is_the_elu_of_each() {
+    let x = dense_range();
+    for kernels in all_kernels() {
+        let whole = activate(kernels, Activation::Elu, &x);
+        for len in [0, 1, 3, 15, 16, 17, 100] {
+            let mut y = vec![0.0; len];
+            kernels.elu(&x[7..7 + len], &mut y);
+            assert_eq!(y, whole[7..7 + len]);
+        }
+    }
+}
+
+#[test]
+fn layer_norm_is_its_formula() {
+    for kernels in all_kernels() {
+        for len in [1, 5, 16, 32, 100, 512] {
+            let mut noise = noise(len as u64);
+            let mut values = || (0..len).map(|_| 3.0 * noise() + 0.5).collect::<Vec<f32>>();
+            let (x, weight, bias) = (values(), values(), values());
+            let mut y = vec![0.0; len];
+            kernels.layer_norm(&x, &weight, &bias, 1e-5, &mut y);
+            let mean = x.iter().map(|&v| f64::from(v)).sum::<f64>() / len as f64;
+            let variance = x.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>() / len as f64;
+            for i in 0..len {
+                let normal = (f64::from(x[i]) - mean) / (variance + 1e-5).sqrt();
+                let expected = normal * f64::from(weight[i]) + f64::from(bias[i]);
+                assert!((f64::from(y[i]) - expected).abs() < 1e-5, "{kernels:?} {len}: {} is not {expected}", y[i]);
+            }
+        }
+    }
+}
+
+#[test]
+fn argmax_is_the_first_largest() {
+    for kernels in all_kernels() {
+        assert_eq!(kernels.argmax(&[]), 0);
+        for len in [1, 4, 31, 64, 2048] {
+            let mut noise = noise(len as u64);
+            let mut x: Vec<f32> = (0..len).map(|_| noise()).collect();
+            for at in [0, len / 2, len - 1] {
+                x[at] += 10.0;
+                assert_eq!(kernels.argmax(&x), at);
+                x[len - 1] = x[at];
+                assert_eq!(kernels.argmax(&x), at, "the first of two");
+                x[at] -= 10.0;
+                x[len - 1] = 0.0;
+            }
+        }
+    }
+}
+
+fn naive_attention(heads: Heads, window: KeyWindow, q: &[f32], keys: &[f32], values: &[f32]) -> Vec<f64> {
+    let width = heads.key_width();
+    let rows: Vec<usize> = (0..window.count).map(|i| (window.oldest + i) % window.capacity).collect();
+    let mut out = Vec::new();
+    for head in 0..heads.queries {
+        let offset = head / (heads.queries / heads.keys) * heads.dim;
+        let at = |m: &[f32], row: usize, i: usize| f64::from(m[row * width + offset + i]);
+        let scores: Vec<f64> = rows
+            .iter()
+            .map(|&row| (0..heads.dim).map(|i| f64::from(q[head * heads.dim + i]) * at(keys, row, i)).sum())
+            .collect();
+        let max = scores.iter().fold(f64::NEG_INFINITY, |a, &b| a.max(b));
+        let sum: f64 = scores.iter().map(|s| (s - max).exp()).sum();
+        for i in 0..heads.dim {
+            out.push(rows.iter().zip(&scores).map(|(&row, s)| (s - max).exp() / sum * at(values, row, i)).sum());
+        }
+    }
+    out
+}
+
+#[test]
+fn attention_is_its_formula_wherever_the_ring_begins() {
+    let shapes = [(4, 4, 8), (4, 2, 8), (8, 8, 64), (3, 1, 6), (2, 2, 2)];
+    for kernels in all_kernels() {
+        for (queries, keys, dim) in shapes {
+            let heads = Heads { queries, keys, dim };
+            for (capacity, count) in [(1, 1), (7, 3), (7, 7), (251, 250)] {
+                let mut noise = noise((capacity + dim) as u64);
+                let mut row = |len: usize| (0..len).map(|_| 2.0 * noise()).collect::<Vec<f32>>();
+                let q = row(heads.query_width());
+                let ring = (row(capacity * heads.key_width()), row(capacity * heads.key_width()));
+                let mut first: Option<Vec<f32>> = None;
+                for oldest in [0, capacity / 2, capacity - 1] {
+                    // The same keys in the same order, beginning elsewhere in the ring.
+                    let mut turned = (ring.0.clone(), ring.1.clone());
+                    turned.0.rotate_right(oldest * heads.key_width());
+                    turned.1.rotate_right(oldest * heads.key_width());
+                    let window = KeyWindow { capacity, oldest, count };
+                    let (mut scores, mut out) = (vec![0.0; count], vec![0.0; q.len()]);
+                    kernels.attend(heads, window, &q, &turned.0, &turned.1, &mut scores, &mut out);
+                    let expected = naive_attention(heads, window, &q, &turned.0, &turned.1);
+                    for (found, expected) in out.iter().zip(expected) {
+                        assert!((f64::from(*found) - expected).abs() < 1e-5, "{kernels:?}: {found} is not {expected}");
+                    }
+                    assert_eq!(*first.get_or_insert(out.clone()), out);
+                }
+            }
+        }
+    }
+}

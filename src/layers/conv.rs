@@ -1,0 +1,252 @@
+//! Causal convolutions, plain and transposed, and linear layers: all one product over a window.
+
+use super::memory::{Batch, Plan, Slot};
+use crate::Error;
+use crate::error::out_of_memory;
+use crate::kernels::{Activation, Kernels, Matrix, Product, Rows};
+
+/// What stands before the first input of a stream, and after the last one if it does not fill a stride.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Padding {
+    Zeros,
+    /// The first (or last) row again.
+    Replicate,
+}
+
+/// A causal convolution over rows `[time, channels]`: an output row is the product of the window of
+/// `reach` input rows that ends at the stride's last one. The window's older part is remembered.
+pub(crate) struct Conv {
+    matrix: Matrix,
+    /// Input channels.
+    channels: usize,
+    /// Rows that a window covers: (kernel − 1)·dilation + 1.
+    reach: usize,
+    stride: usize,
+    dilation: usize,
+    padding: Padding,
+}
+
+/// A convolution's slots.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ConvState {
+    /// The last `reach − stride` input rows, and after them one value: 0 before the first step.
+    history: Slot,
+    /// The history, then the rows of the step.
+    window: Slot,
+}
+
+impl Conv {
+    /// From torch's layout: weight `[outputs, channels, kernel]`.
+    #[allow(clippy::too_many_arguments)]
+    pub(crate) fn new(
+        kernels: Kernels,
+        weight: &[f32],
+        bias: Option<&[f32]>,
+        [outputs, channels, kernel]: [usize; 3],
+        stride: usize,
+        dilation: usize,
+        padding: Padding,
+    ) -> Result<Self, Error> {
+        let matrix = Matrix::pack(
+            kernels,
+            kernel * channels,
+            outputs,
+            |i, o| weight[(o * channels + i % channels) * kernel + i / channels],
+            |o| bias.map_or(0.0, |b| b[o]),
+        )
+        .map_err(out_of_memory)?;
+        let matrix = if dilation > 1 { matrix.with_runs(channels) } else { matrix };
+        Ok(Self { matrix, channels, reach: (kernel - 1) * dilation + 1, stride, dilation, padding })
+    }
+
+    /// A transposed convolution from torch's layout: weight `[channels, outputs / groups, kernel]`. An
+    /// output block is `stride` rows side by side: `[x[t − m + 1] ‖ … ‖ x[t]]`, m = ⌈kernel / stride⌉,
+    /// times a matrix whose column j·outputs + o holds tap j of output o. So the state is inputs, and
+    /// there is no overlap to add.
+    pub(crate) fn transposed(
+        kernels: Kernels,
+        weight: &[f32],
+        bias: Option<&[f32]>,
+        [channels, outputs, kernel]: [usize; 3],
+        stride: usize,
+        groups: usize,
+    ) -> Result<Self, Error> {
+        let reach = kernel.div_ceil(stride);
+        let (group_inputs, group_outputs) = (channels / groups, outputs / groups);
+        let element = |input: usize, column: usize| {
+            let (age, channel) = (reach - 1 - input / channels, input % channels);
+            let (output, tap) = (column % outputs, column / outputs + age * stride);
+            match tap < kernel && channel / group_inputs == output / group_outputs {
+                true => weight[(channel * group_outputs + output % group_outputs) * kernel + tap],
+                false => 0.0,
+            }
+        };
+        let matrix = Matrix::pack(kernels, reach * channels, stride * outputs, element, |column| {
+            bias.map_or(0.0, |b| b[column % outputs])
+        })
+        .map_err(out_of_memory)?;
+        Ok(Self { matrix, channels, reach, stride: 1, dilation: 1, padding: Padding::Zeros })
+    }
+
+    /// A linear layer from torch's layout: weight `[outputs, inputs]`.
+    pub(crate) fn linear(
+        kernels: Kernels,
+        weight: &[f32],
+        bias: Option<&[f32]>,
+        [outputs, inputs]: [usize; 2],
+    ) -> Result<Self, Error> {
+        Self::new(kernels, weight, bias, [outputs, inputs, 1], 1, 1, Padding::Zeros)
+    }
+
+    /// Rows of history.
+    fn kept(&self) -> usize {
+        self.reach - self.stride
+    }
+
+    /// Input channels.
+    pub(crate) fn channels(&self) -> usize {
+        self.channels
+    }
+
+    pub(crate) fn stride(&self) -> usize {
+        self.stride
+    }
+
+    /// Values in an output row: the channels, or for a transposed convolution stride × channels.
+    pub(crate) fn outputs(&self) -> usize {
+        self.matrix.outputs()
+    }
+
+    /// Output rows for `rows` input rows; a last part of a stride counts as one.
+    pub(crate) fn output_rows(&self, rows: usize) -> usize {
+        rows.div_ceil(self.stride)
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.matrix.bytes()
+    }
+
+    /// Slots for steps of up to `rows` rows.
+    pub(crate) fn plan(&self, plan: &mut Plan, rows: usize) -> ConvState {
+        let window = self.kept() + rows.next_multiple_of(self.stride);
+        ConvState {
+            history: plan.state(self.kept() * self.channels + 1),
+            window: plan.scratch(window * self.channels),
+        }
+    }
+
+    /// Where the step's input rows go.
+    pub(crate) fn input(&self, state: &ConvState) -> Rows {
+        state.window.rows(self.channels).from(self.kept())
+    }
+
+    /// Before the products of a step, whose input is in place: puts the history in front of it, and
+    /// fills a last part of a stride.
+    pub(crate) fn begin(&self, batch: &mut Batch, state: &ConvState, rows: usize) {
+        let kept = self.kept() * self.channels;
+        let input = state.window.offset + kept;
+        let end = input + rows * self.channels;
+        let filled = input + rows.next_multiple_of(self.stride) * self.channels;
+        for stream in &mut *batch.streams {
+            let (memory, scratch) = (&mut stream.state, &mut stream.scratch);
+            let history = &memory[state.history.range()];
+            if history[kept] == 0.0 && self.padding == Padding::Replicate {
+                for row in (state.window.offset..input).step_by(self.channels) {
+                    scratch.copy_within(input..input + self.channels, row);
+                }
+            } else {
+                scratch[state.window.first(kept)].copy_from_slice(&history[..kept]);
+            }
+            match self.padding {
+                Padding::Zeros => scratch[end..filled].fill(0.0),
+                Padding::Replicate => {
+                    for row in (end..filled).step_by(self.channels) {
+                        scratch.copy_within(end - self.channels..end, row);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The products for input rows `first..first + rows` of the step; writes `output_rows(rows)` rows.
+    /// `first` is a multiple of the stride.
+    pub(crate) fn apply(
+        &self,
+        batch: &mut Batch,
+        state: &ConvState,
+        [first, rows]: [usize; 2],
+        y: Rows,
+        residual: Option<Rows>,
+        activation: Activation,
+    ) {
+        let window = state.window.rows(self.channels).from(first);
+        self.product(
+            batch,
+            Rows { stride: self.stride * self.channels, ..window },
+            rows,
+            y,
+            residual,
+            activation,
+        );
+    }
+
+    /// After the products of a step: keeps its last rows.
+    pub(crate) fn end(&self, batch: &mut Batch, state: &ConvState, rows: usize) {
+        let kept = self.kept() * self.channels;
+        let from = state.window.offset + rows * self.channels;
+        for stream in &mut *batch.streams {
+            let history = &mut stream.state[state.history.range()];
+            history[..kept].copy_from_slice(&stream.scratch[from..from + kept]);
+            history[kept] = 1.0;
+        }
+    }
+
+    /// A whole step.
+    pub(crate) fn step(
+        &self,
+        batch: &mut Batch,
+        state: &ConvState,
+        rows: usize,
+        y: Rows,
+        residual: Option<Rows>,
+        activation: Activation,
+    ) {
+        self.begin(batch, state, rows);
+        self.apply(batch, state, [0, rows], y, residual, activation);
+        self.end(batch, state, rows);
+    }
+
+    /// The product alone, for a layer without history whose input lies anywhere.
+    pub(crate) fn linear_step(
+        &self,
+        batch: &mut Batch,
+        x: Rows,
+        rows: usize,
+        y: Rows,
+        residual: Option<Rows>,
+        activation: Activation,
+    ) {
+        debug_assert_eq!(self.reach, 1);
+        self.product(batch, x, rows, y, residual, activation);
+    }
+
+    fn product(
+        &self,
+        batch: &mut Batch,
+        x: Rows,
+        rows: usize,
+        y: Rows,
+        residual: Option<Rows>,
+        activation: Activation,
+    ) {
+        let product = Product {
+            x,
+            run_stride: self.dilation * self.channels,
+            y,
+            rows: self.output_rows(rows),
+            residual,
+            activation,
+        };
+        batch.kernels.matmul(&self.matrix, batch.streams, product);
+    }
+}

@@ -1,0 +1,117 @@
+//! What a stream remembers, and where it works.
+
+use crate::kernels::{Arena, Kernels, Rows, Scratch};
+use std::collections::TryReserveError;
+use std::ops::Range;
+
+/// A place in a stream's memory, in f32 values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Slot {
+    pub(crate) offset: usize,
+    pub(crate) len: usize,
+}
+
+impl Slot {
+    pub(crate) fn range(self) -> Range<usize> {
+        self.offset..self.offset + self.len
+    }
+
+    /// The first `len` values.
+    pub(crate) fn first(self, len: usize) -> Range<usize> {
+        debug_assert!(len <= self.len);
+        self.offset..self.offset + len
+    }
+
+    /// The slot as rows of `width` values.
+    pub(crate) fn rows(self, width: usize) -> Rows {
+        Rows { offset: self.offset, stride: width }
+    }
+}
+
+/// Hands out slots while a stream is planned. Layers ask in a fixed order, so that streams with equal
+/// options have equal plans.
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
+    state: usize,
+    scratch: usize,
+}
+
+impl Plan {
+    /// A slot that lasts from step to step; zeros in a new stream.
+    pub(crate) fn state(&mut self, len: usize) -> Slot {
+        Self::take(&mut self.state, len)
+    }
+
+    /// A slot that lasts for a step.
+    pub(crate) fn scratch(&mut self, len: usize) -> Slot {
+        Self::take(&mut self.scratch, len)
+    }
+
+    fn take(end: &mut usize, len: usize) -> Slot {
+        let slot = Slot { offset: *end, len };
+        // The next slot begins at a cache line.
+        *end = end.saturating_add(len.saturating_add(15) & !15);
+        slot
+    }
+
+    /// Memory for a new stream, with room for `codes` codes in a step.
+    pub(crate) fn build(&self, codes: usize) -> Result<Memory, TryReserveError> {
+        let mut code_slots = Vec::new();
+        code_slots.try_reserve_exact(codes)?;
+        code_slots.resize(codes, 0);
+        Ok(Memory {
+            state: Arena::zeroed(self.state)?,
+            scratch: Arena::zeroed(self.scratch)?,
+            codes: code_slots,
+            position: 0,
+        })
+    }
+}
+
+/// All memory of a stream. A new stream is zeros, and nothing else: so is a reset one.
+pub(crate) struct Memory {
+    /// What the layers remember.
+    pub(crate) state: Arena,
+    /// Where they work; its content means nothing between steps.
+    pub(crate) scratch: Arena,
+    /// Codes of the current step, frame-major.
+    pub(crate) codes: Vec<u32>,
+    /// Transformer steps since the stream began.
+    pub(crate) position: u64,
+}
+
+impl Memory {
+    pub(crate) fn reset(&mut self) {
+        let Self { state, scratch: _, codes: _, position } = self;
+        state.fill(0.0);
+        *position = 0;
+    }
+
+    pub(crate) fn try_clone(&self) -> Result<Self, TryReserveError> {
+        let mut codes = Vec::new();
+        codes.try_reserve_exact(self.codes.len())?;
+        codes.extend_from_slice(&self.codes);
+        Ok(Self {
+            state: self.state.try_clone()?,
+            scratch: Arena::zeroed(self.scratch.len())?,
+            codes,
+            position: self.position,
+        })
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.state.bytes() + self.scratch.bytes() + size_of_val(self.codes.as_slice())
+    }
+}
+
+impl Scratch for &mut Memory {
+    fn scratch(&mut self) -> &mut [f32] {
+        &mut self.scratch
+    }
+}
+
+/// The streams that a step serves, all with the same plan and the same number of rows.
+pub(crate) struct Batch<'a, 'm> {
+    pub(crate) kernels: Kernels,
+    pub(crate) streams: &'a mut [&'m mut Memory],
+}

@@ -1,0 +1,166 @@
+//! The split residual vector quantizer: two branches quantise the same latent, a semantic one and an
+//! acoustic one (Zeghidour et al., "SoundStream", 2021; Défossez et al., "Moshi", 2024, section 3.3).
+
+use super::conv::Conv;
+use super::memory::{Batch, Plan, Slot};
+use crate::Error;
+use crate::error::out_of_memory;
+use crate::kernels::{Activation, Kernels, Matrix, Product, Rows};
+
+/// Code words e, kept once, as the matrix of the search: the nearest to x is the one with the largest
+/// x·e − ‖e‖²/2.
+pub(crate) struct Codebook {
+    matrix: Matrix,
+}
+
+impl Codebook {
+    /// From `[size, dim]` code words.
+    pub(crate) fn new(kernels: Kernels, words: &[f32], [size, dim]: [usize; 2]) -> Result<Self, Error> {
+        let bias = |word: usize| -0.5 * words[word * dim..][..dim].iter().map(|x| x * x).sum::<f32>();
+        let matrix =
+            Matrix::pack(kernels, dim, size, |i, word| words[word * dim + i], bias).map_err(out_of_memory)?;
+        Ok(Self { matrix })
+    }
+
+    /// The code word `code`, value by value.
+    fn word(&self, code: u32) -> impl Iterator<Item = f32> + '_ {
+        self.matrix.column(code as usize)
+    }
+}
+
+/// Codebooks that quantise what those before them left over.
+pub(crate) struct Branch {
+    /// From the latent to the codebooks' dimension, in a model that can encode.
+    pub(crate) input: Option<Conv>,
+    pub(crate) codebooks: Vec<Codebook>,
+    /// From the codebooks' dimension to the latent, in a model that can decode.
+    pub(crate) output: Option<Conv>,
+}
+
+pub(crate) struct SplitQuantizer {
+    /// Semantic, then acoustic; the latter may be empty.
+    pub(crate) branches: [Branch; 2],
+    /// Dimensions of a code word.
+    pub(crate) dim: usize,
+    /// Code words in a codebook.
+    pub(crate) size: usize,
+}
+
+#[derive(Debug)]
+pub(crate) struct QuantizerState {
+    /// Codebooks that the stream uses.
+    codebooks: usize,
+    /// `[frames, dim]`: what is left to quantise, or the sum of code words.
+    residual: Slot,
+    /// `[frames, size]`.
+    scores: Slot,
+}
+
+impl SplitQuantizer {
+    /// Codebooks in all.
+    pub(crate) fn codebooks(&self) -> usize {
+        self.branches.iter().map(|b| b.codebooks.len()).sum()
+    }
+
+    pub(crate) fn plan_encode(&self, plan: &mut Plan, frames: usize, codebooks: usize) -> QuantizerState {
+        QuantizerState {
+            codebooks,
+            residual: plan.scratch(frames * self.dim),
+            scores: plan.scratch(frames * self.size),
+        }
+    }
+
+    pub(crate) fn plan_decode(&self, plan: &mut Plan, frames: usize, codebooks: usize) -> QuantizerState {
+        QuantizerState { codebooks, residual: plan.scratch(frames * self.dim), scores: plan.scratch(0) }
+    }
+
+    /// The branches and the stream's codes in a frame that belong to each.
+    fn branches(&self, codebooks: usize) -> impl Iterator<Item = (&Branch, std::ops::Range<usize>)> {
+        let semantic = self.branches[0].codebooks.len().min(codebooks);
+        self.branches.iter().zip([0..semantic, semantic..codebooks]).filter(|(_, codes)| !codes.is_empty())
+    }
+
+    /// Latents at `z`, `[frames, hidden]`, to codes in the streams' memory.
+    pub(crate) fn encode(&self, batch: &mut Batch, state: &QuantizerState, z: Rows, frames: usize) {
+        let residual = state.residual.rows(self.dim);
+        for (branch, codes) in self.branches(state.codebooks) {
+            match &branch.input {
+                Some(input) => input.linear_step(batch, z, frames, residual, None, Activation::None),
+                None => copy_rows(batch, z, residual, frames, self.dim),
+            }
+            for (codebook, k) in branch.codebooks.iter().zip(codes) {
+                let product = Product {
+                    x: residual,
+                    run_stride: self.dim,
+                    y: state.scores.rows(self.size),
+                    rows: frames,
+                    residual: None,
+                    activation: Activation::None,
+                };
+                batch.kernels.matmul(&codebook.matrix, batch.streams, product);
+                for stream in &mut *batch.streams {
+                    for frame in 0..frames {
+                        let scores = &stream.scratch[state.scores.offset + frame * self.size..][..self.size];
+                        let code = batch.kernels.argmax(scores) as u32;
+                        stream.codes[frame * state.codebooks + k] = code;
+                        let residual = &mut stream.scratch[residual.offset + frame * self.dim..][..self.dim];
+                        for (r, e) in residual.iter_mut().zip(codebook.word(code)) {
+                            *r -= e;
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Codes in the streams' memory, all in range, to latents at `z`, `[frames, hidden]`.
+    pub(crate) fn decode(&self, batch: &mut Batch, state: &QuantizerState, frames: usize, z: Rows) {
+        let sum = state.residual.rows(self.dim);
+        for (index, (branch, codes)) in self.branches(state.codebooks).enumerate() {
+            for stream in &mut *batch.streams {
+                for frame in 0..frames {
+                    let sum = &mut stream.scratch[sum.offset + frame * self.dim..][..self.dim];
+                    sum.fill(0.0);
+                    for (codebook, k) in branch.codebooks.iter().zip(codes.clone()) {
+                        let code = stream.codes[frame * state.codebooks + k];
+                        for (s, e) in sum.iter_mut().zip(codebook.word(code)) {
+                            *s += e;
+                        }
+                    }
+                }
+            }
+            let before = (index > 0).then_some(z);
+            match &branch.output {
+                Some(output) => output.linear_step(batch, sum, frames, z, before, Activation::None),
+                None if index == 0 => copy_rows(batch, sum, z, frames, self.dim),
+                None => add_rows(batch, sum, z, frames, self.dim),
+            }
+        }
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        let projections = self.branches.iter().flat_map(|b| [&b.input, &b.output]).flatten();
+        let codebooks = self.branches.iter().flat_map(|b| &b.codebooks);
+        projections.map(Conv::bytes).sum::<usize>() + codebooks.map(|c| c.matrix.bytes()).sum::<usize>()
+    }
+}
+
+fn copy_rows(batch: &mut Batch, x: Rows, y: Rows, rows: usize, width: usize) {
+    for stream in &mut *batch.streams {
+        for row in 0..rows {
+            let from = x.offset + row * x.stride;
+            stream.scratch.copy_within(from..from + width, y.offset + row * y.stride);
+        }
+    }
+}
+
+fn add_rows(batch: &mut Batch, x: Rows, y: Rows, rows: usize, width: usize) {
+    for stream in &mut *batch.streams {
+        for row in 0..rows {
+            for i in 0..width {
+                stream.scratch[y.offset + row * y.stride + i] +=
+                    stream.scratch[x.offset + row * x.stride + i];
+            }
+        }
+    }
+}

@@ -1,0 +1,355 @@
+//! SEANet: the convolutional encoder and decoder (Tagliasacchi et al., "SEANet: A multi-modal speech
+//! enhancement network", 2020; as in Défossez et al., "High Fidelity Neural Audio Compression", 2022).
+//!
+//! Every ELU is computed where its result is stored: into the window of the convolution that it feeds.
+//! Stages work piece by piece, so that the rows of the high-rate ones stay in cache.
+
+use super::conv::{Conv, ConvState};
+use super::memory::{Batch, Plan, Slot};
+use crate::kernels::{Activation, Rows};
+
+/// Values of a stage's widest rows that are worked on at once, about a quarter of a second-level cache.
+const PIECE_VALUES: usize = 16 * 1024;
+
+/// Rows of `channels` values in a piece, a multiple of `stride`, at most `rows`.
+fn piece_rows(channels: usize, stride: usize, rows: usize) -> usize {
+    (PIECE_VALUES / channels).max(1).next_multiple_of(stride).min(rows.next_multiple_of(stride))
+}
+
+/// y = ELU(x) for `rows` contiguous rows of `width` values.
+fn elu_rows(batch: &mut Batch, x: Rows, y: Rows, rows: usize, width: usize) {
+    let len = rows * width;
+    for stream in &mut *batch.streams {
+        let scratch = &mut stream.scratch;
+        let (x, y) = match x.offset < y.offset {
+            true => {
+                let (low, high) = scratch.split_at_mut(y.offset);
+                (&low[x.offset..][..len], &mut high[..len])
+            }
+            false => {
+                let (low, high) = scratch.split_at_mut(x.offset);
+                (&high[..len], &mut low[y.offset..][..len])
+            }
+        };
+        batch.kernels.elu(x, y);
+    }
+}
+
+/// `x + conv1×1(ELU(conv(ELU(x))))`, or with a 1×1 convolution of x for the first x.
+pub(crate) struct ResidualBlock {
+    pub(crate) dilated: Conv,
+    pub(crate) pointwise: Conv,
+    pub(crate) shortcut: Option<Conv>,
+}
+
+#[derive(Debug)]
+pub(crate) struct ResidualState {
+    dilated: ConvState,
+    /// `[rows, channels / compress]`, after its ELU.
+    hidden: Slot,
+    /// `[rows, channels]`.
+    shortcut: Option<Slot>,
+}
+
+impl ResidualBlock {
+    fn plan(&self, plan: &mut Plan, rows: usize) -> ResidualState {
+        ResidualState {
+            dilated: self.dilated.plan(plan, rows),
+            hidden: plan.scratch(rows * self.dilated.outputs()),
+            shortcut: self.shortcut.as_ref().map(|s| plan.scratch(rows * s.outputs())),
+        }
+    }
+
+    /// From `x` to `y`, which may be the same rows.
+    fn step(
+        &self,
+        batch: &mut Batch,
+        state: &ResidualState,
+        x: Rows,
+        rows: usize,
+        y: Rows,
+        activation: Activation,
+    ) {
+        let window = self.dilated.input(&state.dilated);
+        elu_rows(batch, x, window, rows, self.dilated.channels());
+        let hidden = state.hidden.rows(self.dilated.outputs());
+        self.dilated.step(batch, &state.dilated, rows, hidden, None, Activation::Elu);
+        let mut residual = x;
+        if let (Some(shortcut), Some(slot)) = (&self.shortcut, state.shortcut) {
+            residual = slot.rows(shortcut.outputs());
+            shortcut.linear_step(batch, x, rows, residual, None, Activation::None);
+        }
+        self.pointwise.linear_step(batch, hidden, rows, y, Some(residual), activation);
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.dilated.bytes() + self.pointwise.bytes() + self.shortcut.as_ref().map_or(0, Conv::bytes)
+    }
+}
+
+/// Runs the blocks in place on `x`; the last one's result goes to `y` after an ELU.
+fn residual_blocks(
+    blocks: &[ResidualBlock],
+    batch: &mut Batch,
+    states: &[ResidualState],
+    x: Rows,
+    rows: usize,
+    y: Rows,
+) {
+    for (index, (block, state)) in blocks.iter().zip(states).enumerate() {
+        match index + 1 == blocks.len() {
+            true => block.step(batch, state, x, rows, y, Activation::Elu),
+            false => block.step(batch, state, x, rows, x, Activation::None),
+        }
+    }
+    if blocks.is_empty() {
+        elu_rows(batch, x, y, rows, x.stride);
+    }
+}
+
+/// Residual blocks, then ELU and a strided convolution.
+pub(crate) struct EncoderStage {
+    pub(crate) blocks: Vec<ResidualBlock>,
+    pub(crate) down: Conv,
+}
+
+#[derive(Debug)]
+struct EncoderStageState {
+    /// Rows in a piece.
+    piece: usize,
+    blocks: Vec<ResidualState>,
+    down: ConvState,
+}
+
+/// Samples to rows of `hidden_size` values at the SEANet rate.
+pub(crate) struct SeanetEncoder {
+    pub(crate) first: Conv,
+    pub(crate) stages: Vec<EncoderStage>,
+    pub(crate) last: Conv,
+}
+
+#[derive(Debug)]
+pub(crate) struct EncoderState {
+    /// The step's samples.
+    samples: Slot,
+    first: ConvState,
+    /// Each stage's input rows; the first stage's only for a piece.
+    inputs: Vec<Slot>,
+    stages: Vec<EncoderStageState>,
+    last: ConvState,
+}
+
+impl EncoderState {
+    /// Where the step's samples go.
+    pub(crate) fn samples(&self) -> Slot {
+        self.samples
+    }
+}
+
+impl SeanetEncoder {
+    /// Slots for steps of up to `samples` samples.
+    pub(crate) fn plan(&self, plan: &mut Plan, samples: usize) -> EncoderState {
+        let mut rows = samples;
+        let (mut inputs, mut stages) = (Vec::new(), Vec::new());
+        let mut first = None;
+        for (index, stage) in self.stages.iter().enumerate() {
+            let channels = stage.down.channels();
+            let piece = piece_rows(channels, stage.down.stride(), rows);
+            if index == 0 {
+                first = Some(self.first.plan(plan, piece));
+            }
+            inputs.push(plan.scratch(channels * if index == 0 { piece } else { rows }));
+            stages.push(EncoderStageState {
+                piece,
+                blocks: stage.blocks.iter().map(|b| b.plan(plan, piece)).collect(),
+                down: stage.down.plan(plan, piece),
+            });
+            rows = stage.down.output_rows(rows);
+        }
+        EncoderState {
+            samples: plan.scratch(samples),
+            first: first.unwrap_or_else(|| self.first.plan(plan, samples)),
+            inputs,
+            stages,
+            last: self.last.plan(plan, rows),
+        }
+    }
+
+    /// `samples` samples, already in their slot, to rows at `y`; returns how many rows. What does not
+    /// fill a stride is padded, layer by layer.
+    pub(crate) fn step(&self, batch: &mut Batch, state: &EncoderState, samples: usize, y: Rows) -> usize {
+        let mut rows = samples;
+        for index in 0..self.stages.len() {
+            rows = self.stage(batch, state, index, rows);
+        }
+        self.last.step(batch, &state.last, rows, y, None, Activation::None);
+        rows
+    }
+
+    fn stage(&self, batch: &mut Batch, state: &EncoderState, index: usize, rows: usize) -> usize {
+        let (stage, slots) = (&self.stages[index], &state.stages[index]);
+        let input = state.inputs[index].rows(stage.down.channels());
+        // The next stage takes rows as they are, the last convolution after an ELU.
+        let (output, activation) = match state.inputs.get(index + 1) {
+            Some(next) => (next.rows(stage.down.outputs()), Activation::None),
+            None => (self.last.input(&state.last), Activation::Elu),
+        };
+        let mut start = 0;
+        while start < rows {
+            let piece = slots.piece.min(rows - start);
+            let x = match index {
+                0 => {
+                    self.first_piece(batch, state, start, piece);
+                    input
+                }
+                _ => input.from(start),
+            };
+            residual_blocks(&stage.blocks, batch, &slots.blocks, x, piece, stage.down.input(&slots.down));
+            let y = output.from(start / stage.down.stride());
+            stage.down.step(batch, &slots.down, piece, y, None, activation);
+            start += piece;
+        }
+        stage.down.output_rows(rows)
+    }
+
+    /// The first convolution, for samples `start..start + count`.
+    fn first_piece(&self, batch: &mut Batch, state: &EncoderState, start: usize, count: usize) {
+        let from = state.samples.offset + start;
+        let window = self.first.input(&state.first).offset;
+        for stream in &mut *batch.streams {
+            stream.scratch.copy_within(from..from + count, window);
+        }
+        let x = state.inputs[0].rows(self.first.outputs());
+        self.first.step(batch, &state.first, count, x, None, Activation::None);
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        let stages = self
+            .stages
+            .iter()
+            .map(|s| s.blocks.iter().map(ResidualBlock::bytes).sum::<usize>() + s.down.bytes());
+        self.first.bytes() + self.last.bytes() + stages.sum::<usize>()
+    }
+}
+
+/// ELU and a transposed convolution, then residual blocks.
+pub(crate) struct DecoderStage {
+    pub(crate) up: Conv,
+    pub(crate) stride: usize,
+    pub(crate) blocks: Vec<ResidualBlock>,
+}
+
+#[derive(Debug)]
+struct DecoderStageState {
+    /// Input rows in a piece.
+    piece: usize,
+    up: ConvState,
+    /// A piece of the transposed convolution's output.
+    x: Slot,
+    blocks: Vec<ResidualState>,
+}
+
+/// Rows of `hidden_size` values at the SEANet rate to samples.
+pub(crate) struct SeanetDecoder {
+    pub(crate) first: Conv,
+    pub(crate) stages: Vec<DecoderStage>,
+    pub(crate) last: Conv,
+}
+
+#[derive(Debug)]
+pub(crate) struct DecoderState {
+    first: ConvState,
+    stages: Vec<DecoderStageState>,
+    /// For a piece of the last stage's output.
+    last: ConvState,
+    /// The step's samples.
+    samples: Slot,
+}
+
+impl DecoderState {
+    /// Where the step's samples are.
+    pub(crate) fn samples(&self) -> Slot {
+        self.samples
+    }
+}
+
+impl SeanetDecoder {
+    /// Slots for steps of up to `rows` rows.
+    pub(crate) fn plan(&self, plan: &mut Plan, rows: usize) -> DecoderState {
+        let first = self.first.plan(plan, rows);
+        let mut rows = rows;
+        let mut last_piece = rows;
+        let mut stages = Vec::new();
+        for stage in &self.stages {
+            let piece = piece_rows(stage.up.outputs(), 1, rows);
+            let up = stage.up.plan(plan, rows);
+            last_piece = piece * stage.stride;
+            stages.push(DecoderStageState {
+                piece,
+                up,
+                x: plan.scratch(piece * stage.up.outputs()),
+                blocks: stage.blocks.iter().map(|b| b.plan(plan, last_piece)).collect(),
+            });
+            rows *= stage.stride;
+        }
+        DecoderState { first, stages, last: self.last.plan(plan, last_piece), samples: plan.scratch(rows) }
+    }
+
+    /// Where the step's input rows go.
+    pub(crate) fn input(&self, state: &DecoderState) -> Rows {
+        self.first.input(&state.first)
+    }
+
+    /// `rows` rows, already at `input`, to samples in their slot.
+    pub(crate) fn step(&self, batch: &mut Batch, state: &DecoderState, rows: usize) {
+        let next = match (self.stages.first(), state.stages.first()) {
+            (Some(stage), Some(slots)) => stage.up.input(&slots.up),
+            _ => self.last.input(&state.last),
+        };
+        self.first.step(batch, &state.first, rows, next, None, Activation::Elu);
+        let mut rows = rows;
+        for index in 0..self.stages.len() {
+            self.stage(batch, state, index, rows);
+            rows *= self.stages[index].stride;
+        }
+        if self.stages.is_empty() {
+            self.last.step(batch, &state.last, rows, state.samples.rows(1), None, Activation::None);
+        }
+    }
+
+    fn stage(&self, batch: &mut Batch, state: &DecoderState, index: usize, rows: usize) {
+        let (stage, slots) = (&self.stages[index], &state.stages[index]);
+        let channels = stage.up.outputs() / stage.stride;
+        let x = slots.x.rows(channels);
+        let next = self.stages.get(index + 1).map(|s| s.up.input(&state.stages[index + 1].up));
+        stage.up.begin(batch, &slots.up, rows);
+        let mut start = 0;
+        while start < rows {
+            let piece = slots.piece.min(rows - start);
+            let (first, count) = (start * stage.stride, piece * stage.stride);
+            let block = slots.x.rows(stage.up.outputs());
+            stage.up.apply(batch, &slots.up, [start, piece], block, None, Activation::None);
+            match next {
+                Some(next) => {
+                    residual_blocks(&stage.blocks, batch, &slots.blocks, x, count, next.from(first))
+                }
+                None => {
+                    let window = self.last.input(&state.last);
+                    residual_blocks(&stage.blocks, batch, &slots.blocks, x, count, window);
+                    let samples = state.samples.rows(1).from(first);
+                    self.last.step(batch, &state.last, count, samples, None, Activation::None);
+                }
+            }
+            start += piece;
+        }
+        stage.up.end(batch, &slots.up, rows);
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        let stages = self
+            .stages
+            .iter()
+            .map(|s| s.blocks.iter().map(ResidualBlock::bytes).sum::<usize>() + s.up.bytes());
+        self.first.bytes() + self.last.bytes() + stages.sum::<usize>()
+    }
+}

@@ -1,0 +1,187 @@
+//! The model: immutable weights, shared by any number of streams.
+
+mod build;
+mod network;
+
+use crate::decoder::Decoder;
+use crate::encoder::Encoder;
+use crate::error::out_of_memory;
+use crate::kernels::Kernels;
+use crate::{Checkpoint, Config, Error, ErrorKind, LoadOptions, Parts, ReadAt, StreamOptions};
+pub(crate) use network::{DecoderNetwork, DecoderPlan, EncoderNetwork, EncoderPlan};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Frames that a one-shot call works on at once: enough rows for the layers with the most weights,
+/// and little enough memory for a long file.
+const ONE_SHOT_FRAMES: usize = 16;
+
+/// A loaded model. Cloning shares the weights; any number of threads may use one.
+#[derive(Clone)]
+pub struct Model {
+    weights: Arc<Weights>,
+}
+
+/// What a model holds.
+pub(crate) struct Weights {
+    pub(crate) config: Config,
+    pub(crate) kernels: Kernels,
+    pub(crate) encoder: Option<EncoderNetwork>,
+    pub(crate) decoder: Option<DecoderNetwork>,
+    pub(crate) quantizer: crate::layers::SplitQuantizer,
+    id: i64,
+}
+
+impl Model {
+    /// Loads a checkpoint in the transformers or the kyutai layout: a safetensors file, a directory,
+    /// or an index of shards.
+    pub fn load(path: impl AsRef<Path>, options: &LoadOptions) -> Result<Self, Error> {
+        Self::from_checkpoint(&Checkpoint::open(path.as_ref())?, options)
+    }
+
+    /// Loads a safetensors file from memory; nothing of it is kept.
+    pub fn load_bytes(bytes: &[u8], options: &LoadOptions) -> Result<Self, Error> {
+        Self::from_checkpoint(&Checkpoint::from_source(Box::new(bytes))?, options)
+    }
+
+    /// Loads a safetensors file through random access reads.
+    pub fn load_from<'a>(source: impl ReadAt + 'a, options: &LoadOptions) -> Result<Self, Error> {
+        Self::from_checkpoint(&Checkpoint::from_source(Box::new(source))?, options)
+    }
+
+    /// Loads from a checkpoint that is open.
+    pub fn from_checkpoint(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<Self, Error> {
+        Ok(Self { weights: Arc::new(build::weights(checkpoint, options)?) })
+    }
+
+    pub(crate) fn weights(&self) -> &Weights {
+        &self.weights
+    }
+
+    /// The network's numbers, with the codebooks that were loaded as `num_quantizers`.
+    pub fn config(&self) -> &Config {
+        &self.weights.config
+    }
+
+    /// Codebooks loaded.
+    pub fn codebooks(&self) -> usize {
+        self.weights.quantizer.codebooks()
+    }
+
+    /// Halves loaded.
+    pub fn parts(&self) -> Parts {
+        match (&self.weights.encoder, &self.weights.decoder) {
+            (Some(_), None) => Parts::Encoder,
+            (None, Some(_)) => Parts::Decoder,
+            _ => Parts::Both,
+        }
+    }
+
+    /// Bits that a code needs.
+    pub fn code_bits(&self) -> u32 {
+        (self.weights.config.codebook_size - 1).max(1).ilog2() + 1
+    }
+
+    /// Bytes of weights kept.
+    pub fn memory_bytes(&self) -> usize {
+        let weights = &self.weights;
+        weights.encoder.as_ref().map_or(0, EncoderNetwork::bytes)
+            + weights.decoder.as_ref().map_or(0, DecoderNetwork::bytes)
+            + weights.quantizer.bytes()
+    }
+
+    /// A 63-bit fingerprint of what gives codes their meaning: the first codebook and the shape of the
+    /// quantizer. The same for both layouts, for half a model, and for other storage of the weights.
+    pub fn id(&self) -> i64 {
+        self.weights.id
+    }
+
+    /// Samples (any number, at the model's rate, mono) to codes, frame-major:
+    /// `codes[frame * codebooks + k]`. A last partial frame is padded as `options.tail` says; no
+    /// samples are no frames.
+    pub fn encode(&self, pcm: &[f32], options: &StreamOptions) -> Result<Vec<u32>, Error> {
+        let options = self.one_shot(options, pcm.len());
+        let mut encoder = Encoder::new(self, &options)?;
+        let most = pcm.len().div_ceil(self.config().frame_size()) * encoder.codebooks();
+        let mut codes = zeros(most)?;
+        let written = encoder.process(pcm, &mut codes)?;
+        let flushed = encoder.flush(&mut codes[written..])?;
+        codes.truncate(written + flushed);
+        Ok(codes)
+    }
+
+    /// Whole frames of codes to `frame_size` samples each.
+    pub fn decode(&self, codes: &[u32], options: &StreamOptions) -> Result<Vec<f32>, Error> {
+        let frames = codes.len().div_ceil(options.codebooks.unwrap_or(1).max(1));
+        let options = self.one_shot(options, frames.saturating_mul(self.config().frame_size()));
+        let mut decoder = Decoder::new(self, &options)?;
+        let mut pcm = zeros(decoder.samples_for(codes.len()))?;
+        decoder.process(codes, &mut pcm)?;
+        Ok(pcm)
+    }
+
+    /// Options for a stream that is pushed `samples` samples at once.
+    pub(crate) fn one_shot(&self, options: &StreamOptions, samples: usize) -> StreamOptions {
+        let most = ONE_SHOT_FRAMES * self.config().frame_size();
+        StreamOptions { max_block: options.max_block.or(Some(samples.clamp(1, most))), ..options.clone() }
+    }
+
+    /// The codebooks that a stream with `options` uses.
+    pub(crate) fn stream_codebooks(&self, options: &StreamOptions) -> Result<usize, Error> {
+        let all = self.codebooks();
+        match options.codebooks {
+            None => Ok(all.min(8)),
+            Some(n) if (1..=all).contains(&n) => Ok(n),
+            Some(n) => Err(Error::new(
+                ErrorKind::InvalidArgument,
+                format!("codebooks is {n}; the loaded model has 1 to {all}"),
+            )),
+        }
+    }
+
+    /// The attention window of a stream with `options`.
+    pub(crate) fn stream_context(&self, options: &StreamOptions) -> Result<usize, Error> {
+        match options.context {
+            None => Ok(self.config().sliding_window),
+            Some(n) if (1..=MAX_CONTEXT).contains(&n) => Ok(n),
+            Some(n) => Err(Error::new(
+                ErrorKind::InvalidArgument,
+                format!("context is {n} steps; 1 to {MAX_CONTEXT} are possible"),
+            )),
+        }
+    }
+
+    /// The frames that a stream with `options` works on at once.
+    pub(crate) fn stream_frames(&self, options: &StreamOptions) -> Result<usize, Error> {
+        let frame = self.config().frame_size();
+        match options.max_block {
+            None => Ok(1),
+            Some(n) if (1..=MAX_BLOCK).contains(&n) => Ok(n.div_ceil(frame)),
+            Some(n) => Err(Error::new(
+                ErrorKind::InvalidArgument,
+                format!("max_block is {n} samples; 1 to {MAX_BLOCK} are possible"),
+            )),
+        }
+    }
+
+    /// The error for a half that was not loaded.
+    pub(crate) fn lacks(&self, half: &str) -> Error {
+        Error::new(
+            ErrorKind::Unsupported,
+            format!("the model was loaded without its {half}; load it with parts: both or {half}"),
+        )
+    }
+}
+
+/// Steps in the longest attention window; its keys and values take 2 GB in the published model.
+pub(crate) const MAX_CONTEXT: usize = 1 << 16;
+
+/// Samples in the largest block; 2^24 is beyond ten minutes.
+pub(crate) const MAX_BLOCK: usize = 1 << 24;
+
+fn zeros<T: Clone + Default>(len: usize) -> Result<Vec<T>, Error> {
+    let mut values = Vec::new();
+    values.try_reserve_exact(len).map_err(out_of_memory)?;
+    values.resize(len, T::default());
+    Ok(values)
+}
