@@ -1,1 +1,21 @@
-//! The C ABI.
+//! The C ABI: what `include/mimi.h` declares, and that header is generated from these files.
+//!
+//! One file per group of the header, in its order: [`version`], [`status`], [`options`],
+//! [`model`], [`oneshot`], [`encoder`], [`decoder`]. Each function checks what C gave it, calls
+//! the Rust API and converts the result; the checks are in `guard`, `handle` and `buffer`.
+//!
+//! The documentation of the functions is the header's manual, written for C; what a caller owes
+//! is in the header's introduction (see `cbindgen.toml`) and not repeated as a "Safety" section.
+#![allow(non_camel_case_types, clippy::missing_safety_doc)]
+
+mod buffer;
+mod guard;
+mod handle;
+
+pub mod decoder;
+pub mod encoder;
+pub mod model;
+pub mod oneshot;
+pub mod options;
+pub mod status;
+pub mod version;

@@ -198,7 +198,7 @@ impl<'a> Checkpoint<'a> {
         let columns = shape.get(1).copied().unwrap_or(1);
         let packed = match shape {
             [rows] if *rows == heads * head_dim => vec![all_heads * head_dim],
-            [rows, 1..] if *rows == heads * head_dim => vec![all_heads * head_dim, columns],
+            [rows, _] if *rows == heads * head_dim && columns > 0 => vec![all_heads * head_dim, columns],
             _ => return Err(self.misshapen(tensor, shape)),
         };
         self.check_shape(tensor, &packed)?;

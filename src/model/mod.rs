@@ -7,7 +7,7 @@ use crate::decoder::Decoder;
 use crate::encoder::Encoder;
 use crate::error::out_of_memory;
 use crate::kernels::Kernels;
-use crate::{Checkpoint, Config, Error, ErrorKind, LoadOptions, Parts, ReadAt, StreamOptions};
+use crate::{Checkpoint, Config, Error, ErrorKind, LoadOptions, Parts, ReadAt, StreamError, StreamOptions};
 pub(crate) use network::{DecoderNetwork, DecoderPlan, EncoderNetwork, EncoderPlan};
 use std::path::Path;
 use std::sync::Arc;
@@ -94,6 +94,27 @@ impl Model {
     /// quantizer. The same for both layouts, for half a model, and for other storage of the weights.
     pub fn id(&self) -> i64 {
         self.weights.id
+    }
+
+    /// Codes that [`encode`](Self::encode) returns for `samples` samples.
+    pub fn codes_for(&self, samples: usize, options: &StreamOptions) -> Result<usize, Error> {
+        if self.weights.encoder.is_none() {
+            return Err(self.lacks("encoder"));
+        }
+        let codebooks = self.stream_codebooks(options)?;
+        Ok(samples.div_ceil(self.config().frame_size()).saturating_mul(codebooks))
+    }
+
+    /// Samples that [`decode`](Self::decode) returns for `codes` codes.
+    pub fn samples_for(&self, codes: usize, options: &StreamOptions) -> Result<usize, Error> {
+        if self.weights.decoder.is_none() {
+            return Err(self.lacks("decoder"));
+        }
+        let codebooks = self.stream_codebooks(options)?;
+        if !codes.is_multiple_of(codebooks) {
+            return Err(StreamError::PartialFrame { codes, codebooks }.into());
+        }
+        Ok((codes / codebooks).saturating_mul(self.config().frame_size()))
     }
 
     /// Samples (any number, at the model's rate, mono) to codes, frame-major:

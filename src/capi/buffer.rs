@@ -1,0 +1,159 @@
+//! Pointers and lengths from C, checked before they become references.
+
+use super::status::{Failure, MIMI_ERR_INVALID_ARGUMENT, MIMI_ERR_NULL_POINTER, MIMI_ERR_STATE, mimi_status};
+use crate::StreamError;
+use std::fmt;
+use std::ptr::NonNull;
+use std::slice;
+
+/// Why an argument was refused, and the argument's name. Without a heap, for real-time functions.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Refusal {
+    Null(&'static str),
+    Misaligned(&'static str),
+    TooLong(&'static str),
+    Overlap(&'static str, &'static str),
+    WrongHandle(&'static str),
+    Poisoned(&'static str),
+}
+
+impl From<Refusal> for mimi_status {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Null(_) => MIMI_ERR_NULL_POINTER,
+            Refusal::Misaligned(_) | Refusal::TooLong(_) | Refusal::Overlap(..) => MIMI_ERR_INVALID_ARGUMENT,
+            Refusal::WrongHandle(_) | Refusal::Poisoned(_) => MIMI_ERR_STATE,
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null(name) => write!(f, "{name} is NULL"),
+            Self::Misaligned(name) => write!(f, "{name} is misaligned"),
+            Self::TooLong(name) => write!(f, "{name} is longer than the address space"),
+            Self::Overlap(a, b) => write!(f, "{a} and {b} overlap"),
+            Self::WrongHandle(name) => write!(f, "the handle is not a {name}, or was freed"),
+            Self::Poisoned(name) => write!(f, "the {name} met a bug in libmimi: reset or free it"),
+        }
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::new(refusal.into(), refusal.to_string())
+    }
+}
+
+/// A pointer to one value: neither NULL nor misaligned.
+#[inline]
+pub(super) fn place<T>(name: &'static str, pointer: *mut T) -> Result<NonNull<T>, Refusal> {
+    let place = NonNull::new(pointer).ok_or(Refusal::Null(name))?;
+    if place.is_aligned() { Ok(place) } else { Err(Refusal::Misaligned(name)) }
+}
+
+/// The `len` numbers at `pointer`; NULL and 0 make an empty slice.
+///
+/// # Safety
+/// What the checks cannot see: `len` numbers are readable and nobody changes them during `'a`.
+#[inline]
+pub(super) unsafe fn input<'a, T: Copy>(
+    name: &'static str,
+    pointer: *const T,
+    len: usize,
+) -> Result<&'a [T], Refusal> {
+    check(name, pointer, len)?;
+    // SAFETY: `check` refused NULL, misaligned and over-long; the rest is this function's contract.
+    Ok(if len == 0 { &[] } else { unsafe { slice::from_raw_parts(pointer, len) } })
+}
+
+/// Room for `cap` numbers at `pointer`; NULL and 0 make an empty slice.
+///
+/// # Safety
+/// What the checks cannot see: `cap` numbers are writable and nobody else uses them during `'a`.
+#[inline]
+pub(super) unsafe fn output<'a, T: Copy>(
+    name: &'static str,
+    pointer: *mut T,
+    cap: usize,
+) -> Result<&'a mut [T], Refusal> {
+    check(name, pointer, cap)?;
+    // SAFETY: `check` refused NULL, misaligned and over-long; the rest is this function's contract.
+    Ok(if cap == 0 { &mut [] } else { unsafe { slice::from_raw_parts_mut(pointer, cap) } })
+}
+
+/// Refuses buffers that share memory, which references must not.
+#[inline]
+pub(super) fn disjoint<A, B>(
+    (a_name, a, a_len): (&'static str, *const A, usize),
+    (b_name, b, b_len): (&'static str, *const B, usize),
+) -> Result<(), Refusal> {
+    // saturating: lengths are checked when they become slices
+    let a_end = a.addr().saturating_add(a_len.saturating_mul(size_of::<A>()));
+    let b_end = b.addr().saturating_add(b_len.saturating_mul(size_of::<B>()));
+    let apart = a_len == 0 || b_len == 0 || a_end <= b.addr() || b_end <= a.addr();
+    if apart { Ok(()) } else { Err(Refusal::Overlap(a_name, b_name)) }
+}
+
+#[inline]
+fn check<T>(name: &'static str, pointer: *const T, len: usize) -> Result<(), Refusal> {
+    if len == 0 {
+        return Ok(());
+    }
+    place(name, pointer.cast_mut())?;
+    let bytes = len.checked_mul(size_of::<T>()).filter(|&bytes| isize::try_from(bytes).is_ok());
+    match bytes.and_then(|bytes| pointer.addr().checked_add(bytes)) {
+        Some(_) => Ok(()),
+        None => Err(Refusal::TooLong(name)),
+    }
+}
+
+/// Writes the count that a call returned, or the count that it needs, to `*out`.
+///
+/// # Safety
+/// `out` is valid for a write.
+#[inline]
+pub(super) unsafe fn report(
+    out: NonNull<usize>,
+    result: Result<usize, StreamError>,
+) -> Result<(), StreamError> {
+    if let Ok(count) | Err(StreamError::BufferTooSmall { needed: count }) = result {
+        // SAFETY: this function's contract.
+        unsafe { out.write(count) };
+    }
+    result.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_lengths_and_pointers_are_refused() {
+        let numbers = [0u32; 4];
+        let p = numbers.as_ptr();
+        assert!(check("n", p, 4).is_ok());
+        assert!(check("n", std::ptr::null::<u32>(), 0).is_ok());
+        assert!(matches!(check("n", std::ptr::null::<u32>(), 1), Err(Refusal::Null("n"))));
+        assert!(matches!(check("n", p.wrapping_byte_add(1), 1), Err(Refusal::Misaligned("n"))));
+        for len in [usize::MAX, usize::MAX / 2, usize::MAX / 4, usize::MAX / 8 + 1] {
+            assert!(matches!(check("n", p, len), Err(Refusal::TooLong("n"))), "{len}");
+        }
+        let last = std::ptr::without_provenance::<u32>(usize::MAX - 3);
+        assert!(matches!(check("n", last, 1), Err(Refusal::TooLong("n"))));
+    }
+
+    #[test]
+    fn overlap_is_found_on_either_side() {
+        let p = [0u32; 8].as_ptr();
+        let at = |i: usize| p.wrapping_add(i);
+        assert!(disjoint(("a", at(0), 4), ("b", at(4), 4)).is_ok());
+        assert!(disjoint(("a", at(4), 4), ("b", at(0), 4)).is_ok());
+        assert!(disjoint(("a", at(0), 5), ("b", at(4), 4)).is_err());
+        assert!(disjoint(("a", at(4), 4), ("b", at(0), 5)).is_err());
+        assert!(disjoint(("a", at(2), 1), ("b", at(0), 8)).is_err());
+        assert!(disjoint(("a", at(2), 0), ("b", at(0), 8)).is_ok());
+        assert!(disjoint(("a", at(0), usize::MAX), ("b", at(4), 1)).is_err());
+    }
+}

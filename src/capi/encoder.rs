@@ -1,0 +1,169 @@
+//! Streams of audio to codes.
+
+use super::buffer::{disjoint, input, output, place, report};
+use super::guard::{guard, guard_rt, guard_value};
+use super::handle::{self, Kind};
+use super::model::*;
+use super::options::{mimi_options, stream_options};
+use super::status::{Failure, MIMI_ERR_UNSUPPORTED, mimi_status};
+use crate::{Encoder, Model};
+
+/// A stream of audio to codes. One thread at a time; it may move between threads.
+pub struct mimi_encoder;
+
+impl Kind for Encoder {
+    type Opaque = mimi_encoder;
+    const NAME: &'static str = "mimi_encoder";
+    const TAG: u32 = u32::from_le_bytes(*b"mien");
+}
+
+/// Opens a stream.
+///
+/// - `model`: a model with an encoder; not NULL. The stream keeps its weights alive.
+/// - `options`: MIMI_OPT_CODEBOOKS, MIMI_OPT_TAIL, MIMI_OPT_MAX_BLOCK, MIMI_OPT_CONTEXT,
+///   MIMI_OPT_SAMPLE_RATE; NULL for the defaults.
+/// - `out`: receives the stream, to be freed with mimi_encoder_free(), or NULL on any error; not NULL.
+///
+/// All the memory that the stream will ever use is allocated here. MIMI_ERR_INVALID_ARGUMENT for more
+/// codebooks than the model has, MIMI_ERR_UNSUPPORTED if the model was loaded without its encoder,
+/// MIMI_ERR_OUT_OF_MEMORY.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn mimi_encoder_new(
+    model: *const mimi_model,
+    options: *const mimi_options,
+    out: *mut *mut mimi_encoder,
+) -> mimi_status {
+    // SAFETY: the pointers are as the header's introduction asks.
+    guard(|| unsafe {
+        handle::create(out, || {
+            let model: &Model = handle::shared(model)?;
+            Ok::<_, Failure>(Encoder::new(model, &stream_options(model, options)?)?)
+        })
+    })
+}
+
+/// Takes any number of samples and writes the codes of the frames that they complete. Real-time.
+///
+/// - `encoder`: the stream; not NULL.
+/// - `pcm`, `n_samples`: mono audio, -1 to 1; all of it is taken. Not-a-number and infinity count
+///   as 0.
+/// - `codes`, `codes_cap`: room for the codes, frame after frame: code k of frame f of this call is
+///   `codes[f * codebooks + k]`. Must not overlap `pcm`.
+/// - `out_codes`: receives the number of codes written, a multiple of the codebooks, often 0; not NULL.
+///
+/// Codes do not depend on how the audio is cut into calls. A call with n samples completes at most
+/// ceil(n / frame samples) frames; with `codes` NULL and `codes_cap` 0, a call that completes any
+/// returns MIMI_ERR_BUFFER_TOO_SMALL and the exact number of codes, and takes nothing.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn mimi_encoder_process(
+    encoder: *mut mimi_encoder,
+    pcm: *const f32,
+    n_samples: usize,
+    codes: *mut u32,
+    codes_cap: usize,
+    out_codes: *mut usize,
+) -> mimi_status {
+    // SAFETY: the pointers are as the header's introduction asks; `disjoint` keeps the references
+    // apart.
+    guard_rt(|| unsafe {
+        handle::exclusive(encoder, |encoder: &mut Encoder| {
+            let out = place("out_codes", out_codes)?;
+            disjoint(("pcm", pcm, n_samples), ("codes", codes, codes_cap))?;
+            let pcm = input("pcm", pcm, n_samples)?;
+            let codes = output("codes", codes, codes_cap)?;
+            report(out, encoder.process(pcm, codes)).map_err(mimi_status::from)
+        })?
+    })
+}
+
+/// Ends the stream: completes a last partial frame by MIMI_OPT_TAIL and writes its codes. Real-time.
+///
+/// - `encoder`: the stream; not NULL. Afterwards it is as after mimi_encoder_reset(), but keeps
+///   MIMI_PROP_FRAMES and MIMI_PROP_CODES_HASH until the next audio.
+/// - `codes`, `codes_cap`: room for the codes: one frame, or none if no audio is pending.
+/// - `out_codes`: receives the number of codes written; not NULL.
+///
+/// With too little room, MIMI_ERR_BUFFER_TOO_SMALL, and the stream has not ended.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn mimi_encoder_flush(
+    encoder: *mut mimi_encoder,
+    codes: *mut u32,
+    codes_cap: usize,
+    out_codes: *mut usize,
+) -> mimi_status {
+    // SAFETY: the pointers are as the header's introduction asks.
+    guard_rt(|| unsafe {
+        handle::exclusive(encoder, |encoder: &mut Encoder| {
+            let out = place("out_codes", out_codes)?;
+            let codes = output("codes", codes, codes_cap)?;
+            report(out, encoder.flush(codes)).map_err(mimi_status::from)
+        })?
+    })
+}
+
+/// Forgets everything: the stream is as new, also after MIMI_ERR_PANIC. Real-time.
+///
+/// - `encoder`: the stream; not NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mimi_encoder_reset(encoder: *mut mimi_encoder) -> mimi_status {
+    // SAFETY: `encoder` is as the header's introduction asks.
+    guard_rt(|| unsafe { handle::recover(encoder, Encoder::reset).map_err(mimi_status::from) })
+}
+
+/// Reads a property of a stream. Real-time.
+///
+/// - `encoder`: the stream; not NULL.
+/// - `key`: a MIMI_PROP_ key; MIMI_ERR_UNSUPPORTED if this release does not know it.
+/// - `out_value`: receives the value; not NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mimi_encoder_get(
+    encoder: *const mimi_encoder,
+    key: mimi_prop,
+    out_value: *mut i64,
+) -> mimi_status {
+    // SAFETY: the pointers are as the header's introduction asks.
+    guard_rt(|| unsafe {
+        let encoder: &Encoder = handle::shared(encoder)?;
+        let out = place("out_value", out_value)?;
+        let value = match key {
+            MIMI_PROP_CODEBOOKS => Some(encoder.codebooks() as i64),
+            MIMI_PROP_LATENCY_SAMPLES => Some(encoder.latency_samples() as i64),
+            MIMI_PROP_FRAMES => Some(encoder.frames() as i64),
+            MIMI_PROP_MEMORY_BYTES => Some(encoder.memory_bytes() as i64),
+            MIMI_PROP_CODES_HASH => Some(encoder.codes_hash()),
+            _ => common_property(encoder.model(), key),
+        };
+        out.write(value.ok_or(MIMI_ERR_UNSUPPORTED)?);
+        Ok(())
+    })
+}
+
+/// Forks a stream: the copy stands at the same point, has the same options and goes its own way.
+///
+/// - `encoder`: the stream; not NULL.
+/// - `out`: receives the copy, to be freed with mimi_encoder_free(), or NULL on any error; not NULL.
+///
+/// MIMI_ERR_OUT_OF_MEMORY.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mimi_encoder_clone(
+    encoder: *const mimi_encoder,
+    out: *mut *mut mimi_encoder,
+) -> mimi_status {
+    // SAFETY: the pointers are as the header's introduction asks.
+    guard(|| unsafe {
+        handle::create(out, || {
+            let encoder: &Encoder = handle::shared(encoder)?;
+            Ok::<_, Failure>(encoder.try_clone()?)
+        })
+    })
+}
+
+/// Frees a stream. NULL is allowed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mimi_encoder_free(encoder: *mut mimi_encoder) {
+    // SAFETY: `encoder` is as the header's introduction asks.
+    guard_value((), || unsafe { handle::free::<Encoder>(encoder) });
+}

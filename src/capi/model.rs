@@ -1,0 +1,227 @@
+//! Models: loading them, and asking for their numbers.
+
+use super::buffer::{input, place};
+use super::guard::{guard, guard_value};
+use super::handle::{self, Kind};
+use super::options::{load_options, mimi_options};
+use super::status::{Failure, MIMI_ERR_INVALID_ARGUMENT, MIMI_ERR_UNSUPPORTED, mimi_status};
+use crate::{Error, ErrorKind, Model, ReadAt};
+use std::ffi::{CStr, c_char, c_void};
+
+/// A loaded model: weights that never change, so that any number of streams and threads may use it
+/// at once. Streams keep the weights alive: free the model as soon as you will open no more.
+pub struct mimi_model;
+
+impl Kind for Model {
+    type Opaque = mimi_model;
+    const NAME: &'static str = "mimi_model";
+    const TAG: u32 = u32::from_le_bytes(*b"mimo");
+}
+
+/// A property of a model or of a stream. A key that does not apply, or that this release does not
+/// know, is MIMI_ERR_UNSUPPORTED.
+pub type mimi_prop = i32;
+
+/// Model: the codebooks that it has. Stream: its codes per frame.
+pub const MIMI_PROP_CODEBOOKS: mimi_prop = 1;
+/// Samples per second of the audio; 24000 in the published model.
+pub const MIMI_PROP_SAMPLE_RATE: mimi_prop = 2;
+/// Samples per frame; 1920, or 80 ms, in the published model.
+pub const MIMI_PROP_FRAME_SAMPLES: mimi_prop = 3;
+/// Codes are below this; 2048 in the published model.
+pub const MIMI_PROP_CODEBOOK_SIZE: mimi_prop = 4;
+/// Streams only: the samples by which an audio host must delay the dry signal to line it up.
+pub const MIMI_PROP_LATENCY_SAMPLES: mimi_prop = 5;
+/// Streams only: the frames emitted (encoder) or taken (decoder) since the stream began.
+pub const MIMI_PROP_FRAMES: mimi_prop = 6;
+/// Model: the bytes of its weights in memory. Stream: the bytes of its state, without the model's.
+pub const MIMI_PROP_MEMORY_BYTES: mimi_prop = 7;
+/// Streams only: a hash of the codes emitted (encoder) or taken (decoder) since the stream began. An
+/// encoder and a decoder agree only if every code arrived, in order.
+pub const MIMI_PROP_CODES_HASH: mimi_prop = 8;
+/// A fingerprint of what gives codes their meaning, 0 to 2^63 - 1: codes made by one model can be
+/// decoded by another only if their fingerprints are equal.
+pub const MIMI_PROP_MODEL_ID: mimi_prop = 9;
+/// The bits that one code needs; 11 in the published model.
+pub const MIMI_PROP_CODE_BITS: mimi_prop = 10;
+
+/// Your function that reads a checkpoint for mimi_load_reader().
+///
+/// - `user`: the pointer that you gave to mimi_load_reader().
+/// - `offset`, `len`: copy these bytes of the checkpoint; offset + len is at most its size.
+/// - `dst`: where to; room for len bytes.
+///
+/// Return 0 when all len bytes are in place, anything else to stop: the load then returns
+/// MIMI_ERR_ABORTED. It is called on the thread that called mimi_load_reader() and never after that
+/// returned, with offsets in any order. It must not throw a C++ exception or longjmp.
+pub type mimi_read_fn =
+    Option<unsafe extern "C" fn(user: *mut c_void, offset: u64, dst: *mut c_void, len: usize) -> i32>;
+
+/// Loads a model from the file system.
+///
+/// - `path`: a file `model.safetensors`, a directory that holds one with its `config.json`, or the
+///   index of a checkpoint in parts; in the layout of Hugging Face transformers or of kyutai's moshi.
+///   UTF-8 on every system; not NULL.
+/// - `options`: MIMI_OPT_PARTS, MIMI_OPT_PRECISION, MIMI_OPT_ISA; NULL for the defaults.
+/// - `out`: receives the model, to be freed with mimi_free(), or NULL on any error; not NULL.
+///
+/// MIMI_ERR_IO if a file cannot be read, MIMI_ERR_FORMAT if it is not a Mimi checkpoint,
+/// MIMI_ERR_CORRUPT if it is damaged, MIMI_ERR_UNSUPPORTED if it is a network that this library cannot
+/// run, MIMI_ERR_OUT_OF_MEMORY. A hostile file is an error like any other.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn mimi_load(
+    path: *const c_char,
+    options: *const mimi_options,
+    out: *mut *mut mimi_model,
+) -> mimi_status {
+    // SAFETY: the pointers are as the header's introduction asks.
+    guard(|| unsafe {
+        handle::create(out, || {
+            let options = load_options(options)?;
+            let path = CStr::from_ptr(place("path", path.cast_mut())?.as_ptr());
+            let path = path
+                .to_str()
+                .map_err(|e| Failure::new(MIMI_ERR_INVALID_ARGUMENT, format!("path is not UTF-8: {e}")))?;
+            Ok::<_, Failure>(Model::load(path, &options)?)
+        })
+    })
+}
+
+/// Loads a model from memory.
+///
+/// - `data`, `len`: the bytes of one `model.safetensors`, and their number. Whatever is needed is
+///   copied: they may be freed when the call has returned.
+/// - `options`, `out`: as for mimi_load().
+///
+/// The network's numbers come from the checkpoint's own metadata, or are those of the published model.
+/// Errors as for mimi_load(), without MIMI_ERR_IO.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn mimi_load_memory(
+    data: *const c_void,
+    len: usize,
+    options: *const mimi_options,
+    out: *mut *mut mimi_model,
+) -> mimi_status {
+    // SAFETY: the pointers are as the header's introduction asks.
+    guard(|| unsafe {
+        handle::create(out, || {
+            let options = load_options(options)?;
+            let bytes = input("data", data.cast::<u8>(), len)?;
+            Ok::<_, Failure>(Model::load_bytes(bytes, &options)?)
+        })
+    })
+}
+
+/// Loads a model through a function of yours: from an archive, an asset, a network.
+///
+/// - `read`: the function; not NULL. It can also show progress, and stop the load.
+/// - `user`: handed to it; may be NULL.
+/// - `size`: the bytes of the checkpoint, one `model.safetensors`.
+/// - `options`, `out`: as for mimi_load().
+///
+/// Errors as for mimi_load_memory(), and MIMI_ERR_ABORTED if `read` returned other than 0.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn mimi_load_reader(
+    read: mimi_read_fn,
+    user: *mut c_void,
+    size: u64,
+    options: *const mimi_options,
+    out: *mut *mut mimi_model,
+) -> mimi_status {
+    // SAFETY: the pointers are as the header's introduction asks.
+    guard(|| unsafe {
+        handle::create(out, || {
+            let options = load_options(options)?;
+            let read = read.ok_or(super::buffer::Refusal::Null("read"))?;
+            Ok::<_, Failure>(Model::load_from(Callback { read, user, size }, &options)?)
+        })
+    })
+}
+
+/// Reads a property of a model.
+///
+/// - `model`: the model; not NULL.
+/// - `key`: a MIMI_PROP_ key; MIMI_ERR_UNSUPPORTED for one of streams only.
+/// - `out_value`: receives the value; not NULL.
+///
+/// Any number of threads may ask at once.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mimi_model_get(
+    model: *const mimi_model,
+    key: mimi_prop,
+    out_value: *mut i64,
+) -> mimi_status {
+    // SAFETY: the pointers are as the header's introduction asks.
+    guard(|| unsafe {
+        let model: &Model = handle::shared(model)?;
+        let out = place("out_value", out_value)?;
+        let value = match key {
+            MIMI_PROP_CODEBOOKS => Some(model.codebooks() as i64),
+            MIMI_PROP_MEMORY_BYTES => Some(model.memory_bytes() as i64),
+            _ => common_property(model, key),
+        };
+        let unknown = || Failure::new(MIMI_ERR_UNSUPPORTED, format!("a model has no property {key}"));
+        out.write(value.ok_or_else(unknown)?);
+        Ok(())
+    })
+}
+
+/// Frees a model; streams on it live on. NULL is allowed.
+///
+/// Not while another call uses this pointer.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mimi_free(model: *mut mimi_model) {
+    // SAFETY: `model` is as the header's introduction asks.
+    guard_value((), || unsafe { handle::free::<Model>(model) });
+}
+
+/// The properties that a model shares with its streams.
+pub(super) fn common_property(model: &Model, key: mimi_prop) -> Option<i64> {
+    let config = model.config();
+    match key {
+        MIMI_PROP_SAMPLE_RATE => Some(config.sampling_rate.into()),
+        MIMI_PROP_FRAME_SAMPLES => Some(config.frame_size() as i64),
+        MIMI_PROP_CODEBOOK_SIZE => Some(config.codebook_size as i64),
+        MIMI_PROP_MODEL_ID => Some(model.id()),
+        MIMI_PROP_CODE_BITS => Some(model.code_bits().into()),
+        _ => None,
+    }
+}
+
+/// A checkpoint behind a [`mimi_read_fn`].
+struct Callback {
+    read: unsafe extern "C" fn(*mut c_void, u64, *mut c_void, usize) -> i32,
+    user: *mut c_void,
+    size: u64,
+}
+
+// SAFETY: loading reads on the calling thread alone; `ReadAt` asks for the marker because files and
+// memory can be shared.
+unsafe impl Send for Callback {}
+// SAFETY: as above.
+unsafe impl Sync for Callback {}
+
+impl ReadAt for Callback {
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), Error> {
+        let len = buf.len();
+        if offset.checked_add(len as u64).is_none_or(|end| end > self.size) {
+            let message = format!("the checkpoint ends at byte {}, before {offset} + {len}", self.size);
+            return Err(Error::new(ErrorKind::Corrupt, message));
+        }
+        // SAFETY: the caller of `mimi_load_reader` vouches for the function; `buf` has `len` bytes.
+        match unsafe { (self.read)(self.user, offset, buf.as_mut_ptr().cast(), len) } {
+            0 => Ok(()),
+            code => {
+                let message = format!("the read callback returned {code} for {len} bytes at {offset}");
+                Err(Error::new(ErrorKind::Aborted, message))
+            }
+        }
+    }
+
+    fn size(&self) -> u64 {
+        self.size
+    }
+}

@@ -1,0 +1,268 @@
+//! Options: a bag of numbers by key.
+
+use super::buffer::place;
+use super::guard::{guard, guard_value};
+use super::handle::{self, Kind};
+use super::status::{Failure, MIMI_ERR_INVALID_ARGUMENT, MIMI_ERR_UNSUPPORTED, mimi_status};
+use crate::model::{MAX_BLOCK, MAX_CONTEXT};
+use crate::{Isa, LoadOptions, Model, Parts, Precision, StreamOptions, Tail};
+use std::ptr;
+
+/// A bag of options. Every function that takes one accepts NULL, for all defaults; it reads the
+/// keys that concern it, ignores the others, and keeps nothing: change, re-use or free the bag as
+/// soon as the call has returned.
+pub struct mimi_options;
+
+/// The key of an option. For every key, 0 stands for the default and is what a new bag holds.
+pub type mimi_option = i32;
+
+/// Streams and one-shot calls: the number of codebooks, that is, of codes per frame; 1 to as many as
+/// the model has. More codebooks sound better. Default: 8, or all if the model has fewer.
+pub const MIMI_OPT_CODEBOOKS: i32 = 1;
+/// Streams and one-shot calls: the sample rate of your audio in Hz. Default: the model's, which is at
+/// present the only one accepted (MIMI_ERR_UNSUPPORTED otherwise): setting it is a safeguard.
+pub const MIMI_OPT_SAMPLE_RATE: i32 = 2;
+/// Streams and one-shot calls: the number of samples worked on at once, at most 16777216; rounded up to
+/// whole frames. Longer calls are split, and the results do not depend on it. More is faster for
+/// long inputs and takes more memory. Default: one frame for streams; a few for one-shot calls.
+pub const MIMI_OPT_MAX_BLOCK: i32 = 3;
+/// Loading: how weights are kept in memory, a MIMI_PRECISION_ value.
+pub const MIMI_OPT_PRECISION: i32 = 4;
+/// Weights are kept as 32-bit floats: exact. The default.
+pub const MIMI_PRECISION_F32: i32 = 0;
+/// Loading: which half of the model to load, a MIMI_PARTS_ value. Half a model takes half the
+/// memory. The other half then answers MIMI_ERR_UNSUPPORTED.
+pub const MIMI_OPT_PARTS: i32 = 5;
+/// Load the encoder and the decoder. The default.
+pub const MIMI_PARTS_BOTH: i32 = 0;
+/// Load the encoder alone.
+pub const MIMI_PARTS_ENCODER: i32 = 1;
+/// Load the decoder alone.
+pub const MIMI_PARTS_DECODER: i32 = 2;
+/// Streams and one-shot calls: what becomes of a last partial frame, a MIMI_TAIL_ value.
+pub const MIMI_OPT_TAIL: i32 = 6;
+/// The waveform is padded with zeros to whole frames, as kyutai's moshi does. The default.
+pub const MIMI_TAIL_AUDIO_PAD: i32 = 0;
+/// Each layer pads its own input, as Hugging Face transformers does.
+pub const MIMI_TAIL_LAYER_PAD: i32 = 1;
+/// Streams and one-shot calls: how far attention looks back, in steps of half a frame, at most 65536.
+/// Default: the checkpoint's, 250 steps or 10 seconds in the published one. Others than the
+/// default give codes that differ from everybody else's.
+pub const MIMI_OPT_CONTEXT: i32 = 7;
+/// One-shot calls: the number of threads. Default: 1, which is at present the only one accepted
+/// (MIMI_ERR_UNSUPPORTED otherwise).
+pub const MIMI_OPT_THREADS: i32 = 8;
+/// Loading: the instruction set used, a MIMI_ISA_ value. One that this CPU lacks is
+/// MIMI_ERR_UNSUPPORTED when the model is loaded.
+pub const MIMI_OPT_ISA: i32 = 9;
+/// The best that this CPU has. The default.
+pub const MIMI_ISA_AUTO: i32 = 0;
+/// Only what every CPU of this architecture has.
+pub const MIMI_ISA_BASELINE: i32 = 1;
+/// x86: at most AVX2 and FMA.
+pub const MIMI_ISA_AVX2: i32 = 2;
+/// x86: AVX-512 F.
+pub const MIMI_ISA_AVX512: i32 = 3;
+/// Arm: NEON.
+pub const MIMI_ISA_NEON: i32 = 4;
+
+/// A new bag with all defaults; free it with mimi_options_free(). NULL only if there is a bug in
+/// libmimi.
+#[unsafe(no_mangle)]
+pub extern "C" fn mimi_options_new() -> *mut mimi_options {
+    guard_value(ptr::null_mut(), || handle::boxed(Options::default()))
+}
+
+/// Sets an option.
+///
+/// - `options`: the bag; not NULL.
+/// - `key`: a MIMI_OPT_ key.
+/// - `value`: its value; 0 for the default.
+///
+/// MIMI_ERR_UNSUPPORTED for a key or a choice that this release does not know,
+/// MIMI_ERR_INVALID_ARGUMENT for a number out of range. Limits that depend on the model, such as its
+/// number of codebooks, are checked where the bag is used.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mimi_options_set(
+    options: *mut mimi_options,
+    key: mimi_option,
+    value: i64,
+) -> mimi_status {
+    // SAFETY: `options` is as the header's introduction asks.
+    guard(|| unsafe { handle::exclusive(options, |options: &mut Options| options.set(key, value))? })
+}
+
+/// Reads an option.
+///
+/// - `options`: the bag; not NULL.
+/// - `key`: a MIMI_OPT_ key; MIMI_ERR_UNSUPPORTED if this release does not know it.
+/// - `out_value`: receives the value that was set, or 0 for the default; not NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mimi_options_get(
+    options: *const mimi_options,
+    key: mimi_option,
+    out_value: *mut i64,
+) -> mimi_status {
+    // SAFETY: the pointers are as the header's introduction asks.
+    guard(|| unsafe {
+        let options: &Options = handle::shared(options)?;
+        let out = place("out_value", out_value)?;
+        out.write(options.values[find(key)?]);
+        Ok(())
+    })
+}
+
+/// Frees a bag. NULL is allowed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mimi_options_free(options: *mut mimi_options) {
+    // SAFETY: `options` is as the header's introduction asks.
+    guard_value((), || unsafe { handle::free::<Options>(options) });
+}
+
+/// Values by key; each is in its key's range, and 0 is the default.
+#[derive(Default)]
+pub(super) struct Options {
+    values: [i64; KEYS.len()],
+}
+
+impl Kind for Options {
+    type Opaque = mimi_options;
+    const NAME: &'static str = "mimi_options";
+    const TAG: u32 = u32::from_le_bytes(*b"miop");
+}
+
+/// What a key accepts besides 0.
+enum Accepts {
+    /// 1 to this.
+    UpTo(i64),
+    /// The choices 0, 1, ..., by name.
+    OneOf(&'static [&'static str]),
+    /// Only this number, for now.
+    Only(i64),
+}
+
+use Accepts::{OneOf, Only, UpTo};
+
+/// The options; key k stands at k - 1.
+const KEYS: [(&str, Accepts); 9] = [
+    ("MIMI_OPT_CODEBOOKS", UpTo(i32::MAX as i64)),
+    ("MIMI_OPT_SAMPLE_RATE", UpTo(i32::MAX as i64)),
+    ("MIMI_OPT_MAX_BLOCK", UpTo(MAX_BLOCK as i64)),
+    ("MIMI_OPT_PRECISION", OneOf(&["f32"])),
+    ("MIMI_OPT_PARTS", OneOf(&["both", "encoder", "decoder"])),
+    ("MIMI_OPT_TAIL", OneOf(&["audio-pad", "layer-pad"])),
+    ("MIMI_OPT_CONTEXT", UpTo(MAX_CONTEXT as i64)),
+    ("MIMI_OPT_THREADS", Only(1)),
+    ("MIMI_OPT_ISA", OneOf(&["auto", "baseline", "avx2", "avx512", "neon"])),
+];
+
+/// Where a key's value stands.
+fn find(key: mimi_option) -> Result<usize, Failure> {
+    let index = usize::try_from(key).ok().and_then(|key| key.checked_sub(1)).filter(|&i| i < KEYS.len());
+    index.ok_or_else(|| Failure::new(MIMI_ERR_UNSUPPORTED, format!("option key {key} is unknown")))
+}
+
+impl Options {
+    fn set(&mut self, key: mimi_option, value: i64) -> Result<(), Failure> {
+        let index = find(key)?;
+        let (name, accepts) = &KEYS[index];
+        let refuse = |status, expected: String| {
+            Err(Failure::new(status, format!("{name} is {value}; it must be {expected}")))
+        };
+        match accepts {
+            _ if value == 0 => {}
+            _ if value < 0 => return refuse(MIMI_ERR_INVALID_ARGUMENT, "0 (the default) or positive".into()),
+            UpTo(max) if value > *max => {
+                return refuse(MIMI_ERR_INVALID_ARGUMENT, format!("0 (the default) to {max}"));
+            }
+            OneOf(names) if value >= names.len() as i64 => {
+                let choices: Vec<_> =
+                    names.iter().enumerate().map(|(i, name)| format!("{i} ({name})")).collect();
+                return refuse(MIMI_ERR_UNSUPPORTED, choices.join(", "));
+            }
+            Only(one) if value != *one => {
+                return refuse(MIMI_ERR_UNSUPPORTED, format!("{one} in this release"));
+            }
+            _ => {}
+        }
+        self.values[index] = value;
+        Ok(())
+    }
+
+    fn value(&self, key: mimi_option) -> i64 {
+        self.values[key as usize - 1]
+    }
+
+    /// A number, unless it is the default.
+    fn number(&self, key: mimi_option) -> Option<usize> {
+        usize::try_from(self.value(key)).ok().filter(|&n| n != 0)
+    }
+
+    fn choice(&self, key: mimi_option) -> i32 {
+        self.value(key) as i32
+    }
+
+    /// The bag behind a pointer, or the defaults behind NULL.
+    ///
+    /// # Safety
+    /// As for [`handle::shared`].
+    unsafe fn or_default<'a>(options: *const mimi_options) -> Result<&'a Self, Failure> {
+        const DEFAULTS: &Options = &Options { values: [0; KEYS.len()] };
+        // SAFETY: this function's contract.
+        Ok(if options.is_null() { DEFAULTS } else { unsafe { handle::shared(options)? } })
+    }
+}
+
+/// What loading reads from a bag.
+///
+/// # Safety
+/// As for [`handle::shared`].
+pub(super) unsafe fn load_options(options: *const mimi_options) -> Result<LoadOptions, Failure> {
+    // SAFETY: this function's contract.
+    let options = unsafe { Options::or_default(options)? };
+    Ok(LoadOptions {
+        codebooks: None,
+        parts: match options.choice(MIMI_OPT_PARTS) {
+            MIMI_PARTS_ENCODER => Parts::Encoder,
+            MIMI_PARTS_DECODER => Parts::Decoder,
+            _ => Parts::Both,
+        },
+        precision: Precision::F32,
+        isa: match options.choice(MIMI_OPT_ISA) {
+            MIMI_ISA_BASELINE => Isa::Baseline,
+            MIMI_ISA_AVX2 => Isa::Avx2,
+            MIMI_ISA_AVX512 => Isa::Avx512,
+            MIMI_ISA_NEON => Isa::Neon,
+            _ => Isa::Auto,
+        },
+    })
+}
+
+/// What streams and one-shot calls on `model` read from a bag.
+///
+/// # Safety
+/// As for [`handle::shared`].
+pub(super) unsafe fn stream_options(
+    model: &Model,
+    options: *const mimi_options,
+) -> Result<StreamOptions, Failure> {
+    // SAFETY: this function's contract.
+    let options = unsafe { Options::or_default(options)? };
+    let model_rate = model.config().sampling_rate;
+    match options.number(MIMI_OPT_SAMPLE_RATE) {
+        Some(rate) if rate != model_rate as usize => {
+            let message = format!("MIMI_OPT_SAMPLE_RATE is {rate}; this model runs at {model_rate} Hz only");
+            return Err(Failure::new(MIMI_ERR_UNSUPPORTED, message));
+        }
+        _ => {}
+    }
+    Ok(StreamOptions {
+        codebooks: options.number(MIMI_OPT_CODEBOOKS),
+        tail: match options.choice(MIMI_OPT_TAIL) {
+            MIMI_TAIL_LAYER_PAD => Tail::LayerPad,
+            _ => Tail::AudioPad,
+        },
+        context: options.number(MIMI_OPT_CONTEXT),
+        max_block: options.number(MIMI_OPT_MAX_BLOCK),
+    })
+}

@@ -1,0 +1,482 @@
+/* misuse DATA DEMO ISA: every wrong argument that a program can pass, and the status that it gets.
+   Afterwards everything still works. */
+#include "fixture.h"
+
+#include <limits.h>
+
+static mimi_options *options; /* all of the tiny model's codebooks, the kernels asked for */
+static mimi_model *model;
+static mimi_encoder *encoder;
+static mimi_decoder *decoder;
+static golden g;
+static float pcm[8 * 1920];
+static uint32_t codes[8 * 32];
+static size_t n;
+static int64_t value;
+
+/* A pointer that failing constructors must replace by NULL. */
+#define GARBAGE ((void *)(uintptr_t)0x5a5a5a58)
+/* A pointer that is not NULL and not aligned, into memory that is ours. */
+#define MISALIGNED(p) ((void *)((char *)(p) + 1))
+
+#define NO_HANDLE(expected, type, call) \
+    do {                                \
+        type *out = GARBAGE;            \
+        STATUS(expected, call);         \
+        CHECK(out == NULL);             \
+    } while (0)
+
+static int32_t refuse(void *user, uint64_t offset, void *dst, size_t len) {
+    (void)offset, (void)dst, (void)len;
+    ++*(int *)user;
+    return -7;
+}
+
+static void null_pointers(const char *path) {
+    const mimi_status null = MIMI_ERR_NULL_POINTER;
+    CHECK(mimi_status_string(INT32_MIN) && mimi_last_error());
+    STATUS(null, mimi_options_set(NULL, MIMI_OPT_TAIL, 0));
+    STATUS(null, mimi_options_get(NULL, MIMI_OPT_TAIL, &value));
+    STATUS(null, mimi_options_get(options, MIMI_OPT_TAIL, NULL));
+    NO_HANDLE(null, mimi_model, mimi_load(NULL, options, &out));
+    STATUS(null, mimi_load(path, options, NULL));
+    NO_HANDLE(null, mimi_model, mimi_load_memory(NULL, 1, options, &out));
+    STATUS(null, mimi_load_memory("x", 1, options, NULL));
+    NO_HANDLE(null, mimi_model, mimi_load_reader(NULL, NULL, 1000, options, &out));
+    STATUS(null, mimi_load_reader(refuse, &n, 1000, options, NULL));
+    STATUS(null, mimi_model_get(NULL, MIMI_PROP_CODEBOOKS, &value));
+    STATUS(null, mimi_model_get(model, MIMI_PROP_CODEBOOKS, NULL));
+
+    STATUS(null, mimi_encode(NULL, options, g.pcm, 100, codes, 256, &n));
+    STATUS(null, mimi_encode(model, options, NULL, 100, codes, 256, &n));
+    STATUS(null, mimi_encode(model, options, g.pcm, 100, NULL, 256, &n));
+    STATUS(null, mimi_encode(model, options, g.pcm, 100, codes, 256, NULL));
+    STATUS(null, mimi_decode(NULL, options, g.codes, g.codebooks, pcm, 1920, &n));
+    STATUS(null, mimi_decode(model, options, NULL, g.codebooks, pcm, 1920, &n));
+    STATUS(null, mimi_decode(model, options, g.codes, g.codebooks, NULL, 1920, &n));
+    STATUS(null, mimi_decode(model, options, g.codes, g.codebooks, pcm, 1920, NULL));
+
+    NO_HANDLE(null, mimi_encoder, mimi_encoder_new(NULL, options, &out));
+    STATUS(null, mimi_encoder_new(model, options, NULL));
+    STATUS(null, mimi_encoder_process(NULL, g.pcm, 100, codes, 256, &n));
+    STATUS(null, mimi_encoder_process(encoder, NULL, 100, codes, 256, &n));
+    STATUS(null, mimi_encoder_process(encoder, g.pcm, 100, NULL, 256, &n));
+    STATUS(null, mimi_encoder_process(encoder, g.pcm, 100, codes, 256, NULL));
+    STATUS(null, mimi_encoder_flush(NULL, codes, 256, &n));
+    STATUS(null, mimi_encoder_flush(encoder, NULL, 256, &n));
+    STATUS(null, mimi_encoder_flush(encoder, codes, 256, NULL));
+    STATUS(null, mimi_encoder_reset(NULL));
+    STATUS(null, mimi_encoder_get(NULL, MIMI_PROP_FRAMES, &value));
+    STATUS(null, mimi_encoder_get(encoder, MIMI_PROP_FRAMES, NULL));
+    NO_HANDLE(null, mimi_encoder, mimi_encoder_clone(NULL, &out));
+    STATUS(null, mimi_encoder_clone(encoder, NULL));
+
+    NO_HANDLE(null, mimi_decoder, mimi_decoder_new(NULL, options, &out));
+    STATUS(null, mimi_decoder_new(model, options, NULL));
+    STATUS(null, mimi_decoder_process(NULL, g.codes, g.codebooks, pcm, 1920, &n));
+    STATUS(MIMI_ERR_UNSUPPORTED, mimi_decoder_process(decoder, NULL, g.codebooks, pcm, 1920, &n));
+    STATUS(null, mimi_decoder_process(decoder, g.codes, g.codebooks, NULL, 1920, &n));
+    STATUS(null, mimi_decoder_process(decoder, g.codes, g.codebooks, pcm, 1920, NULL));
+    STATUS(null, mimi_decoder_flush(NULL, pcm, 1920, &n));
+    STATUS(null, mimi_decoder_flush(decoder, NULL, 1920, &n));
+    STATUS(null, mimi_decoder_flush(decoder, pcm, 1920, NULL));
+    STATUS(null, mimi_decoder_reset(NULL));
+    STATUS(null, mimi_decoder_get(NULL, MIMI_PROP_FRAMES, &value));
+    STATUS(null, mimi_decoder_get(decoder, MIMI_PROP_FRAMES, NULL));
+    NO_HANDLE(null, mimi_decoder, mimi_decoder_clone(NULL, &out));
+    STATUS(null, mimi_decoder_clone(decoder, NULL));
+
+    mimi_options_free(NULL);
+    mimi_free(NULL);
+    mimi_encoder_free(NULL);
+    mimi_decoder_free(NULL);
+}
+
+/* Every function with every handle that is not of its kind, and with misaligned ones. */
+static void wrong_handles(const char *path) {
+    void *const handles[] = {options, model, encoder, decoder};
+    for (int i = 0; i < 8; i++) {
+        void *h = i < 4 ? handles[i] : MISALIGNED(handles[i - 4]);
+        const mimi_status wrong = i < 4 ? MIMI_ERR_STATE : MIMI_ERR_INVALID_ARGUMENT;
+        if (i != 0) {
+            STATUS(wrong, mimi_options_set(h, MIMI_OPT_TAIL, 0));
+            STATUS(wrong, mimi_options_get(h, MIMI_OPT_TAIL, &value));
+            NO_HANDLE(wrong, mimi_model, mimi_load(path, h, &out));
+            NO_HANDLE(wrong, mimi_model, mimi_load_memory("x", 1, h, &out));
+            NO_HANDLE(wrong, mimi_model, mimi_load_reader(refuse, &n, 1, h, &out));
+            NO_HANDLE(wrong, mimi_encoder, mimi_encoder_new(model, h, &out));
+            NO_HANDLE(wrong, mimi_decoder, mimi_decoder_new(model, h, &out));
+            STATUS(wrong, mimi_encode(model, h, g.pcm, 100, codes, 256, &n));
+            STATUS(wrong, mimi_decode(model, h, g.codes, g.codebooks, pcm, 1920, &n));
+            mimi_options_free(h);
+        }
+        if (i != 1) {
+            STATUS(wrong, mimi_model_get(h, MIMI_PROP_CODEBOOKS, &value));
+            STATUS(wrong, mimi_encode(h, options, g.pcm, 100, codes, 256, &n));
+            STATUS(wrong, mimi_decode(h, options, g.codes, g.codebooks, pcm, 1920, &n));
+            NO_HANDLE(wrong, mimi_encoder, mimi_encoder_new(h, options, &out));
+            NO_HANDLE(wrong, mimi_decoder, mimi_decoder_new(h, options, &out));
+            mimi_free(h);
+        }
+        if (i != 2) {
+            STATUS(wrong, mimi_encoder_process(h, g.pcm, 100, codes, 256, &n));
+            STATUS(wrong, mimi_encoder_flush(h, codes, 256, &n));
+            STATUS(wrong, mimi_encoder_reset(h));
+            STATUS(wrong, mimi_encoder_get(h, MIMI_PROP_FRAMES, &value));
+            NO_HANDLE(wrong, mimi_encoder, mimi_encoder_clone(h, &out));
+            mimi_encoder_free(h);
+        }
+        if (i != 3) {
+            STATUS(wrong, mimi_decoder_process(h, g.codes, g.codebooks, pcm, 1920, &n));
+            STATUS(wrong, mimi_decoder_flush(h, pcm, 1920, &n));
+            STATUS(wrong, mimi_decoder_reset(h));
+            STATUS(wrong, mimi_decoder_get(h, MIMI_PROP_FRAMES, &value));
+            NO_HANDLE(wrong, mimi_decoder, mimi_decoder_clone(h, &out));
+            mimi_decoder_free(h);
+        }
+    }
+}
+
+/* Lengths beyond the address space and misaligned pointers, in every position. */
+static void absurd_buffers(const char *path) {
+    const mimi_status invalid = MIMI_ERR_INVALID_ARGUMENT;
+    const size_t absurd[] = {SIZE_MAX, SIZE_MAX - 1, SIZE_MAX / 2 + 1, SIZE_MAX / 4, SIZE_MAX / 8 + 1};
+    for (size_t i = 0; i < sizeof absurd / sizeof *absurd; i++) {
+        size_t len = absurd[i];
+        STATUS(invalid, mimi_encode(model, options, g.pcm, len, codes, 256, &n));
+        STATUS(invalid, mimi_encode(model, options, g.pcm, 100, codes, len, &n));
+        STATUS(invalid, mimi_decode(model, options, g.codes, len, pcm, 1920, &n));
+        STATUS(invalid, mimi_decode(model, options, g.codes, g.codebooks, pcm, len, &n));
+        STATUS(invalid, mimi_encoder_process(encoder, g.pcm, len, codes, 256, &n));
+        STATUS(invalid, mimi_encoder_process(encoder, g.pcm, 100, codes, len, &n));
+        STATUS(invalid, mimi_encoder_flush(encoder, codes, len, &n));
+        STATUS(invalid, mimi_decoder_process(decoder, g.codes, len, pcm, 1920, &n));
+        STATUS(invalid, mimi_decoder_process(decoder, g.codes, g.codebooks, pcm, len, &n));
+        STATUS(invalid, mimi_decoder_flush(decoder, pcm, len, &n));
+        if (len > SIZE_MAX / 2)
+            NO_HANDLE(invalid, mimi_model, mimi_load_memory("x", len, options, &out));
+    }
+
+    size_t room[2];
+    STATUS(invalid, mimi_options_get(options, MIMI_OPT_TAIL, MISALIGNED(&value)));
+    STATUS(invalid, mimi_model_get(model, MIMI_PROP_CODEBOOKS, MISALIGNED(&value)));
+    STATUS(invalid, mimi_encoder_get(encoder, MIMI_PROP_FRAMES, MISALIGNED(&value)));
+    STATUS(invalid, mimi_decoder_get(decoder, MIMI_PROP_FRAMES, MISALIGNED(&value)));
+    STATUS(invalid, mimi_load(path, options, MISALIGNED(room)));
+    STATUS(invalid, mimi_load_memory("x", 1, options, MISALIGNED(room)));
+    STATUS(invalid, mimi_load_reader(refuse, &n, 1, options, MISALIGNED(room)));
+    STATUS(invalid, mimi_encoder_new(model, options, MISALIGNED(room)));
+    STATUS(invalid, mimi_decoder_new(model, options, MISALIGNED(room)));
+    STATUS(invalid, mimi_encoder_clone(encoder, MISALIGNED(room)));
+    STATUS(invalid, mimi_decoder_clone(decoder, MISALIGNED(room)));
+    STATUS(invalid, mimi_encode(model, options, MISALIGNED(g.pcm), 100, codes, 256, &n));
+    STATUS(invalid, mimi_encode(model, options, g.pcm, 100, MISALIGNED(codes), 100, &n));
+    STATUS(invalid, mimi_encode(model, options, g.pcm, 100, codes, 256, MISALIGNED(room)));
+    STATUS(invalid, mimi_decode(model, options, MISALIGNED(g.codes), g.codebooks, pcm, 1920, &n));
+    STATUS(invalid, mimi_decode(model, options, g.codes, g.codebooks, MISALIGNED(pcm), 1920, &n));
+    STATUS(invalid, mimi_decode(model, options, g.codes, g.codebooks, pcm, 1920, MISALIGNED(room)));
+    STATUS(invalid, mimi_encoder_process(encoder, MISALIGNED(g.pcm), 100, codes, 256, &n));
+    STATUS(invalid, mimi_encoder_process(encoder, g.pcm, 100, MISALIGNED(codes), 100, &n));
+    STATUS(invalid, mimi_encoder_process(encoder, g.pcm, 100, codes, 256, MISALIGNED(room)));
+    STATUS(invalid, mimi_encoder_flush(encoder, MISALIGNED(codes), 100, &n));
+    STATUS(invalid, mimi_encoder_flush(encoder, codes, 256, MISALIGNED(room)));
+    STATUS(invalid, mimi_decoder_process(decoder, MISALIGNED(g.codes), g.codebooks, pcm, 1920, &n));
+    STATUS(invalid, mimi_decoder_process(decoder, g.codes, g.codebooks, MISALIGNED(pcm), 1920, &n));
+    STATUS(invalid, mimi_decoder_process(decoder, g.codes, g.codebooks, pcm, 1920, MISALIGNED(room)));
+    STATUS(invalid, mimi_decoder_flush(decoder, MISALIGNED(pcm), 1920, &n));
+    STATUS(invalid, mimi_decoder_flush(decoder, pcm, 1920, MISALIGNED(room)));
+
+    /* input and output in the same memory */
+    union {
+        float pcm[4096];
+        uint32_t codes[4096];
+    } *both = calloc(1, sizeof *both);
+    CHECK(both);
+    STATUS(invalid, mimi_encode(model, options, both->pcm, 1920, both->codes, 256, &n));
+    STATUS(invalid, mimi_encoder_process(encoder, both->pcm, 1920, both->codes + 1919, 256, &n));
+    STATUS(invalid, mimi_encoder_process(encoder, both->pcm + 255, 1920, both->codes, 256, &n));
+    STATUS(invalid, mimi_decode(model, options, both->codes, g.codebooks, both->pcm, 1920, &n));
+    STATUS(invalid, mimi_decoder_process(decoder, both->codes, g.codebooks, both->pcm, 1920, &n));
+    free(both);
+}
+
+/* Every key around the known ones and at the ends of the range, with every sort of value. */
+static void keys_and_values(void) {
+    static const int64_t values[] = {INT64_MIN, INT32_MIN, -1000, -1, 0, 1, 2, 3, 4, 5, 8, 100, 65536, 65537,
+                                     1 << 24, (1 << 24) + 1, INT32_MAX, INT64_C(1) << 31, INT64_MAX};
+    mimi_options *scratch = mimi_options_new();
+    CHECK(scratch);
+    for (int64_t at = -1002; at <= 1002; at++) {
+        int32_t key = at < -1000 ? INT32_MIN + (int32_t)(at + 1002) : at > 1000 ? INT32_MAX - (int32_t)(1002 - at) : (int32_t)at;
+        int known = MIMI_OPT_CODEBOOKS <= key && key <= MIMI_OPT_ISA;
+        for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+            int64_t before = 0, after = 0;
+            mimi_status got = mimi_options_get(scratch, key, &before);
+            CHECK(got == (known ? MIMI_OK : MIMI_ERR_UNSUPPORTED));
+            mimi_status set = mimi_options_set(scratch, key, values[i]);
+            CHECK(set == MIMI_OK || set == MIMI_ERR_UNSUPPORTED || set == MIMI_ERR_INVALID_ARGUMENT);
+            if (!known) {
+                CHECK(set == MIMI_ERR_UNSUPPORTED);
+                continue;
+            }
+            if (values[i] < 0)
+                CHECK(set == MIMI_ERR_INVALID_ARGUMENT);
+            if (values[i] == 0)
+                CHECK(set == MIMI_OK);
+            OK(mimi_options_get(scratch, key, &after));
+            CHECK(after == (set == MIMI_OK ? values[i] : before));
+        }
+        mimi_status status = mimi_model_get(model, key, &value);
+        int of_model = MIMI_PROP_CODEBOOKS <= key && key <= MIMI_PROP_CODE_BITS && key != MIMI_PROP_FRAMES &&
+                       key != MIMI_PROP_LATENCY_SAMPLES && key != MIMI_PROP_CODES_HASH;
+        CHECK(status == (of_model ? MIMI_OK : MIMI_ERR_UNSUPPORTED));
+        int of_stream = MIMI_PROP_CODEBOOKS <= key && key <= MIMI_PROP_CODE_BITS;
+        CHECK(mimi_encoder_get(encoder, key, &value) == (of_stream ? MIMI_OK : MIMI_ERR_UNSUPPORTED));
+        CHECK(mimi_decoder_get(decoder, key, &value) == (of_stream ? MIMI_OK : MIMI_ERR_UNSUPPORTED));
+        CHECK(strlen(mimi_status_string(key)) > 1);
+    }
+    STATUS(MIMI_ERR_UNSUPPORTED, mimi_options_set(scratch, MIMI_OPT_PRECISION, 1));
+    CHECK(strstr(mimi_last_error(), "MIMI_OPT_PRECISION") && strstr(mimi_last_error(), "f32"));
+    STATUS(MIMI_ERR_UNSUPPORTED, mimi_options_set(scratch, MIMI_OPT_THREADS, 2));
+    mimi_options_free(scratch);
+}
+
+/* Options that are fine by themselves, but not for this model or CPU. */
+static void unfit_options(const char *path) {
+    mimi_options *o = mimi_options_new();
+    OK(mimi_options_set(o, MIMI_OPT_CODEBOOKS, (int64_t)g.codebooks + 1));
+    NO_HANDLE(MIMI_ERR_INVALID_ARGUMENT, mimi_encoder, mimi_encoder_new(model, o, &out));
+    CHECK(strlen(mimi_last_error()) > 10);
+    NO_HANDLE(MIMI_ERR_INVALID_ARGUMENT, mimi_decoder, mimi_decoder_new(model, o, &out));
+    STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_encode(model, o, g.pcm, 100, codes, 256, &n));
+    STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_decode(model, o, g.codes, g.codebooks + 1, pcm, 1920, &n));
+    OK(mimi_options_set(o, MIMI_OPT_CODEBOOKS, INT32_MAX));
+    NO_HANDLE(MIMI_ERR_INVALID_ARGUMENT, mimi_encoder, mimi_encoder_new(model, o, &out));
+    OK(mimi_options_set(o, MIMI_OPT_CODEBOOKS, 0));
+    OK(mimi_options_set(o, MIMI_OPT_SAMPLE_RATE, 48000));
+    NO_HANDLE(MIMI_ERR_UNSUPPORTED, mimi_encoder, mimi_encoder_new(model, o, &out));
+    CHECK(strstr(mimi_last_error(), "48000") && strstr(mimi_last_error(), "24000"));
+    OK(mimi_options_set(o, MIMI_OPT_SAMPLE_RATE, 24000));
+    mimi_encoder *accepted;
+    OK(mimi_encoder_new(model, o, &accepted));
+    mimi_encoder_free(accepted);
+#if defined(__x86_64__)
+    OK(mimi_options_set(o, MIMI_OPT_ISA, MIMI_ISA_NEON));
+#elif defined(__aarch64__)
+    OK(mimi_options_set(o, MIMI_OPT_ISA, MIMI_ISA_AVX2));
+#endif
+    NO_HANDLE(MIMI_ERR_UNSUPPORTED, mimi_model, mimi_load(path, o, &out));
+    mimi_options_free(o);
+}
+
+/* A model of which one half was loaded. */
+static void half_models(const char *path) {
+    mimi_options *o = mimi_options_new();
+    mimi_model *half;
+    OK(mimi_options_set(o, MIMI_OPT_PARTS, MIMI_PARTS_ENCODER));
+    OK(mimi_load(path, o, &half));
+    NO_HANDLE(MIMI_ERR_UNSUPPORTED, mimi_decoder, mimi_decoder_new(half, NULL, &out));
+    CHECK(strlen(mimi_last_error()) > 10);
+    STATUS(MIMI_ERR_UNSUPPORTED, mimi_decode(half, options, g.codes, g.codebooks, pcm, 1920, &n));
+    OK(mimi_encode(half, options, g.pcm, 100, codes, 256, &n));
+    mimi_free(half);
+    OK(mimi_options_set(o, MIMI_OPT_PARTS, MIMI_PARTS_DECODER));
+    OK(mimi_load(path, o, &half));
+    NO_HANDLE(MIMI_ERR_UNSUPPORTED, mimi_encoder, mimi_encoder_new(half, NULL, &out));
+    STATUS(MIMI_ERR_UNSUPPORTED, mimi_encode(half, options, g.pcm, 100, codes, 256, &n));
+    OK(mimi_decode(half, options, g.codes, g.codebooks, pcm, 1920, &n));
+    mimi_free(half);
+    mimi_options_free(o);
+}
+
+typedef struct {
+    const unsigned char *bytes;
+    size_t len;
+    int calls, stop_at;
+} source;
+
+static int32_t read_some(void *user, uint64_t offset, void *dst, size_t len) {
+    source *s = user;
+    CHECK(offset <= s->len && len <= s->len - offset);
+    if (s->calls++ == s->stop_at)
+        return 1;
+    memcpy(dst, s->bytes + offset, len);
+    return 0;
+}
+
+/* Checkpoints that are not there, not checkpoints, cut short, damaged, or withdrawn. */
+static void hostile_checkpoints(const char *data, const char *demo) {
+    NO_HANDLE(MIMI_ERR_IO, mimi_model, mimi_load(join(data, "no such file"), options, &out));
+    CHECK(strstr(mimi_last_error(), "no such file"));
+    NO_HANDLE(MIMI_ERR_INVALID_ARGUMENT, mimi_model, mimi_load("\xff\xfe", options, &out));
+    NO_HANDLE(MIMI_ERR_FORMAT, mimi_model, mimi_load(join(data, "speech.wav"), options, &out));
+    NO_HANDLE(MIMI_ERR_FORMAT, mimi_model, mimi_load_memory(NULL, 0, options, &out));
+    NO_HANDLE(MIMI_ERR_FORMAT, mimi_model, mimi_load_memory("not a checkpoint", 16, options, &out));
+    int calls = 0;
+    NO_HANDLE(MIMI_ERR_ABORTED, mimi_model, mimi_load_reader(refuse, &calls, 1000, options, &out));
+    CHECK(calls == 1 && strstr(mimi_last_error(), "-7"));
+
+    size_t len;
+    unsigned char *bytes = read_file(demo, &len);
+    for (size_t cut = 0, step = 1; cut < len; cut += step, step += step / 2 + 1) {
+        mimi_model *out = GARBAGE;
+        unsigned char *exact = allocate(cut); /* for the address sanitizer */
+        memcpy(exact, bytes, cut);
+        mimi_status status = mimi_load_memory(exact, cut, options, &out);
+        free(exact);
+        CHECK(out == NULL && (status == MIMI_ERR_FORMAT || status == MIMI_ERR_CORRUPT));
+        CHECK(strlen(mimi_last_error()) > 0);
+    }
+    uint32_t random = 1;
+    for (int i = 0; i < 60; i++) { /* bytes of the header, which begins the file */
+        mimi_model *out = GARBAGE;
+        random = random * 1664525u + 1013904223u;
+        size_t at = (random >> 8) % 4096;
+        unsigned char kept = bytes[at];
+        bytes[at] ^= (unsigned char)(1u << (random >> 29));
+        mimi_status status = mimi_load_memory(bytes, len, options, &out);
+        bytes[at] = kept;
+        CHECK(status == MIMI_OK ? out != NULL : out == NULL && MIMI_ERR_ABORTED < status && status < 0);
+        mimi_free(out);
+    }
+    for (int stop_at = 0, more = 1; more; stop_at = stop_at * 2 + 1) {
+        mimi_model *out = GARBAGE;
+        source s = {bytes, len, 0, stop_at};
+        mimi_status status = mimi_load_reader(read_some, &s, len, options, &out);
+        more = status != MIMI_OK;
+        CHECK(more ? status == MIMI_ERR_ABORTED && out == NULL : out != NULL);
+        mimi_free(out);
+    }
+    free(bytes);
+}
+
+/* Failing calls in the middle of streams, which go on as if nothing had happened. */
+static void streams_survive(void) {
+    const size_t K = g.codebooks, frames = g.frames;
+    size_t total = 0;
+    memset(codes, 0xee, sizeof codes);
+    OK(mimi_encoder_reset(encoder));
+    for (size_t at = 0; at < g.samples; at += 960) {
+        n = 12345;
+        STATUS(MIMI_ERR_NULL_POINTER, mimi_encoder_process(encoder, NULL, 960, codes, 256, &n));
+        CHECK(n == 12345);
+        if (at % 1920) { /* this call completes a frame */
+            STATUS(MIMI_ERR_BUFFER_TOO_SMALL, mimi_encoder_process(encoder, g.pcm + at, 960, NULL, 0, &n));
+            CHECK(n == K);
+            n = 0;
+            STATUS(MIMI_ERR_BUFFER_TOO_SMALL,
+                   mimi_encoder_process(encoder, g.pcm + at, 960, codes + total, K - 1, &n));
+            CHECK(n == K && codes[total] == 0xeeeeeeee);
+            STATUS(MIMI_ERR_BUFFER_TOO_SMALL, mimi_encoder_flush(encoder, NULL, 0, &n));
+            CHECK(n == K);
+        }
+        OK(mimi_encoder_process(encoder, g.pcm + at, 960, codes + total, K, &n));
+        CHECK(n == (at % 1920 ? K : 0));
+        total += n;
+    }
+    OK(mimi_encoder_flush(encoder, NULL, 0, &n));
+    CHECK(n == 0);
+    check_codes(g, codes, total);
+    OK(mimi_encoder_process(encoder, NULL, 0, NULL, 0, &n));
+    CHECK(n == 0);
+
+    uint32_t bad[32];
+    memcpy(bad, g.codes, K * sizeof *bad);
+    OK(mimi_decoder_reset(decoder));
+    for (size_t f = 0; f < frames; f++) {
+        const uint32_t *frame = g.codes + f * K;
+        float *audio = pcm + f * 1920;
+        audio[0] = 77.0f;
+        n = 12345;
+        bad[K - 1] = 2048;
+        STATUS(MIMI_ERR_CORRUPT, mimi_decoder_process(decoder, bad, K, audio, 1920, &n));
+        bad[K - 1] = UINT32_MAX;
+        STATUS(MIMI_ERR_CORRUPT, mimi_decoder_process(decoder, bad, K, audio, 1920, &n));
+        STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_decoder_process(decoder, frame, K - 1, audio, 1920, &n));
+        STATUS(MIMI_ERR_UNSUPPORTED, mimi_decoder_process(decoder, NULL, K, audio, 1920, &n));
+        CHECK(n == 12345 && audio[0] == 77.0f);
+        STATUS(MIMI_ERR_BUFFER_TOO_SMALL, mimi_decoder_process(decoder, frame, K, NULL, 0, &n));
+        CHECK(n == 1920);
+        STATUS(MIMI_ERR_BUFFER_TOO_SMALL, mimi_decoder_process(decoder, frame, K, audio, 1919, &n));
+        CHECK(n == 1920 && audio[0] == 77.0f);
+        OK(mimi_decoder_process(decoder, frame, K, audio, 1920, &n));
+        CHECK(n == 1920);
+    }
+    OK(mimi_decoder_process(decoder, NULL, 0, NULL, 0, &n));
+    CHECK(n == 0);
+    check_audio(g, pcm, frames * 1920);
+
+    bad[K - 1] = 2048;
+    STATUS(MIMI_ERR_CORRUPT, mimi_decode(model, options, bad, K, pcm, 1920, &n));
+    CHECK(strstr(mimi_last_error(), "2048"));
+    STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_decode(model, options, g.codes, K + 1, pcm, 1920, &n));
+    STATUS(MIMI_ERR_BUFFER_TOO_SMALL, mimi_decode(model, options, g.codes, K, pcm, 1919, &n));
+    CHECK(n == 1920);
+    STATUS(MIMI_ERR_BUFFER_TOO_SMALL, mimi_encode(model, options, g.pcm, 1921, codes, 2 * K - 1, &n));
+    CHECK(n == 2 * K);
+    OK(mimi_encode(model, options, NULL, 0, NULL, 0, &n));
+    CHECK(n == 0);
+    OK(mimi_decode(model, options, NULL, 0, NULL, 0, &n));
+    CHECK(n == 0);
+}
+
+/* A fork goes its own way. */
+static void forks(void) {
+    const size_t K = g.codebooks;
+    mimi_encoder *fork;
+    mimi_decoder *echo;
+    size_t first, rest;
+    OK(mimi_encoder_reset(encoder));
+    OK(mimi_encoder_process(encoder, g.pcm, 3000, codes, 256, &first));
+    OK(mimi_encoder_clone(encoder, &fork));
+    OK(mimi_encoder_process(encoder, g.pcm, 3000, codes + first, 256 - first, &rest)); /* something else */
+    OK(mimi_encoder_process(fork, g.pcm + 3000, g.samples - 3000, codes + first, 256 - first, &rest));
+    check_codes(g, codes, first + rest);
+    mimi_encoder_free(fork);
+    OK(mimi_decoder_reset(decoder));
+    OK(mimi_decoder_process(decoder, g.codes, K, pcm, 1920, &first));
+    OK(mimi_decoder_clone(decoder, &echo));
+    OK(mimi_decoder_process(decoder, g.codes, K, pcm + first, 1920, &rest));
+    OK(mimi_decoder_process(echo, g.codes + K, K * (g.frames - 1), pcm + first, 7 * 1920, &rest));
+    check_audio(g, pcm, first + rest);
+    mimi_decoder_free(echo);
+}
+
+int main(int argc, char **argv) {
+    CHECK(argc == 4);
+    char path[4096];
+    CHECK(snprintf(path, sizeof path, "%s/tiny", argv[1]) < (int)sizeof path);
+    g = read_golden(path, "first4frames", 7680, 0);
+    options = mimi_options_new();
+    CHECK(options);
+    OK(mimi_options_set(options, MIMI_OPT_CODEBOOKS, (int64_t)g.codebooks));
+    OK(mimi_options_set(options, MIMI_OPT_ISA, atoi(argv[3])));
+    OK(mimi_load(path, options, &model));
+    OK(mimi_encoder_new(model, options, &encoder));
+    OK(mimi_decoder_new(model, options, &decoder));
+
+    null_pointers(path);
+    wrong_handles(path);
+    absurd_buffers(path);
+    keys_and_values();
+    unfit_options(path);
+    half_models(path);
+    hostile_checkpoints(argv[1], argv[2]);
+    streams_survive();
+    forks();
+
+    OK(mimi_encode(model, options, g.pcm, g.samples, codes, 256, &n));
+    check_codes(g, codes, n);
+    mimi_free(model); /* before its streams, which keep the weights */
+    mimi_options_free(options);
+    OK(mimi_encoder_reset(encoder));
+    OK(mimi_encoder_process(encoder, g.pcm, g.samples, codes, 256, &n));
+    check_codes(g, codes, n);
+    mimi_encoder_free(encoder);
+    OK(mimi_decoder_reset(decoder));
+    OK(mimi_decoder_process(decoder, g.codes, g.codebooks * g.frames, pcm, 8 * 1920, &n));
+    check_audio(g, pcm, n);
+    mimi_decoder_free(decoder);
+    free_golden(g);
+    return 0;
+}

@@ -1,0 +1,235 @@
+//! Paths: what is opened, where the config comes from, and what is not there.
+
+use crate::support::*;
+use mimi::{Checkpoint, Config, ErrorKind};
+use std::fs;
+use std::path::Path;
+use tempfile::TempDir;
+
+const KYUTAI: &str = "tokenizer-e351c8d8-checkpoint125.safetensors";
+
+/// A directory with these files.
+fn directory(files: &[(&str, &[u8])]) -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    for (name, bytes) in files {
+        fs::write(directory.path().join(name), bytes).unwrap();
+    }
+    directory
+}
+
+fn tiny() -> Vec<u8> {
+    fs::read(golden("tiny/model.safetensors")).unwrap()
+}
+
+fn tiny_moshi() -> Vec<u8> {
+    fs::read(golden("tiny-moshi/model.safetensors")).unwrap()
+}
+
+/// A config that is told from others by its window.
+fn config_with_window(window: usize) -> String {
+    let config = case("tiny").1;
+    assert!(config.contains("\"sliding_window\": 20"));
+    config.replace("\"sliding_window\": 20", &format!("\"sliding_window\": {window}"))
+}
+
+fn kyutai_config_with_window(window: usize) -> String {
+    let config = fs::read_to_string(golden("tiny-moshi/mimi_config.json")).unwrap();
+    assert!(config.contains("\"context\": 20"));
+    config.replace("\"context\": 20", &format!("\"context\": {window}"))
+}
+
+/// A language model's weights.
+fn language_model() -> Vec<u8> {
+    let name = "transformer.layers.0.norm1.alpha".to_owned();
+    written(&Tensors::from([(name, Tensor::of_f32(&[1], &[0.0]))]), None)
+}
+
+fn window(path: &Path) -> usize {
+    Checkpoint::open(path).unwrap().config().sliding_window
+}
+
+#[test]
+fn where_the_config_comes_from() {
+    let inside = written(&case("tiny").0, Some(&config_with_window(5)));
+    let (transformers, kyutai) = (config_with_window(6), kyutai_config_with_window(7));
+    let beside = [("config.json", transformers.as_bytes()), ("mimi_config.json", kyutai.as_bytes())];
+
+    for (weights, configs, expected) in [
+        (&inside, &beside[..], 5),
+        (&tiny(), &beside[..], 6),
+        (&tiny(), &beside[1..], 7),
+        (&tiny(), &[], Config::published().sliding_window),
+    ] {
+        let files = [&[("model.safetensors", weights.as_slice())], configs].concat();
+        let directory = directory(&files);
+        assert_eq!(window(directory.path()), expected);
+        assert_eq!(window(&directory.path().join("model.safetensors")), expected);
+    }
+    let alone = tiny();
+    assert_eq!(*in_memory(&alone).unwrap().config(), Config::published());
+}
+
+#[test]
+fn a_language_models_config_is_not_mistaken() {
+    let (kyutai, other) = (kyutai_config_with_window(7), kyutai_config_with_window(8));
+    let language_model = br#"{"dim": 4096, "n_q": 16, "card": 2048, "num_layers": 32, "mimi_name": "x"}"#;
+    let naming = br#"{"dim": 4096, "mimi_config_name": "other.json"}"#;
+    let weights = tiny_moshi();
+    let files = |config| {
+        let kyutai = [("mimi_config.json", kyutai.as_bytes()), ("other.json", other.as_bytes())];
+        [&[(KYUTAI, weights.as_slice()), ("config.json", config)][..], &kyutai].concat()
+    };
+    assert_eq!(window(directory(&files(language_model)).path()), 7);
+    assert_eq!(window(directory(&files(naming)).path()), 8);
+    assert_eq!(window(directory(&files(language_model)[..2]).path()), Config::published().sliding_window);
+    let escaping = br#"{"mimi_config_name": "../other.json"}"#;
+    let error = refusal(Checkpoint::open(directory(&files(escaping)).path()));
+    assert_error(&error, ErrorKind::Format, &["config.json", "mimi_config_name", "../other.json"]);
+}
+
+#[test]
+fn a_model_that_embeds_mimi() {
+    let config = format!(r#"{{"model_type": "csm", "codec_config": {}}}"#, config_with_window(9));
+    let tensors = renamed(&case("tiny").0, |name| format!("codec_model.{name}"));
+    let weights = written(&tensors, None);
+    let directory = directory(&[("model.safetensors", &weights), ("config.json", config.as_bytes())]);
+    assert_eq!(window(directory.path()), 9);
+    assert_gives(&Checkpoint::open(directory.path()).unwrap(), &case("tiny").0);
+}
+
+#[test]
+fn configs_that_are_broken() {
+    for (name, text, kind, part) in [
+        ("config.json", "{", ErrorKind::Format, "not JSON"),
+        ("config.json", r#"{"model_type":"mimi","num_filters":"4"}"#, ErrorKind::Format, "num_filters"),
+        (
+            "config.json",
+            r#"{"model_type":"mimi","audio_channels":2}"#,
+            ErrorKind::Unsupported,
+            "audio_channels",
+        ),
+        ("mimi_config.json", "{}", ErrorKind::Format, "not a Mimi config"),
+    ] {
+        let directory = directory(&[("model.safetensors", &tiny()), (name, text.as_bytes())]);
+        assert_error(&refusal(Checkpoint::open(directory.path())), kind, &[name, part]);
+    }
+}
+
+#[test]
+fn which_file_of_a_directory() {
+    let (named, config) = (written(&case("tiny").0, Some(&config_with_window(5))), config_with_window(6));
+    let shards: Vec<_> =
+        fs::read_dir(golden("tiny-sharded")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let shards: Vec<_> = shards
+        .iter()
+        .map(|path| (path.file_name().unwrap().to_str().unwrap(), fs::read(path).unwrap()))
+        .collect();
+    let sharded = shards.iter().map(|(name, bytes)| (*name, bytes.as_slice()));
+    let tokenizer = written(&tensors(&golden("tiny-moshi/model.safetensors")), Some(&config));
+
+    // an index comes first, then model.safetensors
+    let all: Vec<_> =
+        sharded.chain([("model.safetensors", named.as_slice()), (KYUTAI, &tokenizer)]).collect();
+    assert_eq!(window(directory(&all).path()), 20);
+    assert_eq!(window(directory(&all[all.len() - 2..]).path()), 5);
+    // but what holds no Mimi is passed over
+    let language_model = language_model();
+    for kyutai in [KYUTAI, "mimi-pytorch-e351c8d8@125.safetensors"] {
+        let files =
+            [("model.safetensors", language_model.as_slice()), (kyutai, &tokenizer), ("z.safetensors", b"")];
+        assert_eq!(window(directory(&files).path()), 6);
+    }
+    assert_eq!(window(directory(&[("any.safetensors", &named), ("notes.txt", b"")]).path()), 5);
+}
+
+#[test]
+fn directories_without_an_answer() {
+    let none = directory(&[("pytorch_model.bin", b"x")]);
+    let error = refusal(Checkpoint::open(none.path()));
+    let looked_for = ["model.safetensors.index.json", "model.safetensors,", "tokenizer-*", "mimi-pytorch-*"];
+    assert_error(&error, ErrorKind::Io, &looked_for);
+    assert_error(&error, ErrorKind::Io, &[&none.path().display().to_string()]);
+
+    let several = directory(&[("a.safetensors", &tiny()), ("b.safetensors", &tiny())]);
+    let error = refusal(Checkpoint::open(several.path()));
+    assert_error(&error, ErrorKind::InvalidArgument, &["a.safetensors, b.safetensors"]);
+
+    let other = directory(&[("model.safetensors", &language_model())]);
+    assert_error(
+        &refusal(Checkpoint::open(other.path())),
+        ErrorKind::Format,
+        &["no Mimi", "model.safetensors"],
+    );
+}
+
+#[test]
+fn paths_that_are_no_files() {
+    let missing = golden("no-such-file.safetensors");
+    assert_error(&refusal(Checkpoint::open(&missing)), ErrorKind::Io, &["no-such-file.safetensors"]);
+    #[cfg(unix)]
+    assert_error(&refusal(Checkpoint::open(Path::new("/dev/zero"))), ErrorKind::Io, &["not a regular file"]);
+    let config = golden("tiny/config.json");
+    let error = refusal(Checkpoint::open(&config));
+    assert_error(&error, ErrorKind::Format, &["config.json", "not a safetensors file"]);
+}
+
+#[test]
+fn indexes_that_lead_elsewhere() {
+    let outside = directory(&[("model.safetensors", &tiny())]);
+    let absolute = outside.path().join("model.safetensors");
+    let names =
+        ["../x", "a/b", "/etc/passwd", "..", ".", "", "./x", "a\\b", "C:x", "x/", absolute.to_str().unwrap()];
+    for name in names {
+        let index = serde_json::json!({ "weight_map": { "encoder.layers.0.conv.weight": name } });
+        let directory = directory(&[("model.safetensors.index.json", index.to_string().as_bytes())]);
+        let error = refusal(Checkpoint::open(directory.path()));
+        assert_error(&error, ErrorKind::Format, &["index.json", "not the plain name of a file"]);
+    }
+}
+
+#[test]
+fn indexes_that_are_wrong() {
+    let name = "encoder.layers.0.conv.weight";
+    let open = |index: &str| {
+        let directory =
+            directory(&[("model.safetensors.index.json", index.as_bytes()), ("a.safetensors", &tiny())]);
+        refusal(Checkpoint::open(directory.path()))
+    };
+    for index in ["", "[]", "{}", r#"{"weight_map":[]}"#, r#"{"weight_map":{"a":1}}"#] {
+        assert_error(&open(index), ErrorKind::Format, &["index.json", "not an index of shards"]);
+    }
+    let twice = format!(r#"{{"weight_map":{{"{name}":"a.safetensors","{name}":"a.safetensors"}}}}"#);
+    assert_error(&open(&twice), ErrorKind::Format, &[name, "there twice"]);
+    let absent = format!(r#"{{"weight_map":{{"{name}":"b.safetensors"}}}}"#);
+    assert_error(&open(&absent), ErrorKind::Io, &["b.safetensors"]);
+    let lacking = r#"{"weight_map":{"no.such.tensor":"a.safetensors"}}"#;
+    assert_error(&open(lacking), ErrorKind::Corrupt, &["a.safetensors", "`no.such.tensor`", "index.json"]);
+}
+
+#[test]
+fn errors_name_the_file() {
+    let mut shard = fs::read(golden("tiny-sharded/model-00003-of-00006.safetensors")).unwrap();
+    shard.pop();
+    let index = fs::read(golden("tiny-sharded/model.safetensors.index.json")).unwrap();
+    let names: Vec<_> = (1..=6).map(|i| format!("model-0000{i}-of-00006.safetensors")).collect();
+    let whole: Vec<_> =
+        names.iter().map(|name| fs::read(golden("tiny-sharded").join(name)).unwrap()).collect();
+    let mut files: Vec<_> =
+        names.iter().zip(&whole).map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect();
+    files[2].1 = &shard;
+    files.push(("model.safetensors.index.json", &index));
+    let error = refusal(Checkpoint::open(directory(&files).path()));
+    assert_error(&error, ErrorKind::Corrupt, &["model-00003-of-00006.safetensors", "truncated"]);
+}
+
+/// A memory map would end the process here.
+#[test]
+fn a_file_that_is_truncated_after_opening() {
+    let config = case("tiny").1;
+    let directory = directory(&[("model.safetensors", &tiny()), ("config.json", config.as_bytes())]);
+    let path = directory.path().join("model.safetensors");
+    let checkpoint = Checkpoint::open(&path).unwrap();
+    fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(20_000).unwrap();
+    let error = refusal(checkpoint.tensor("upsample.conv.weight", &[32, 1, 4]));
+    assert_error(&error, ErrorKind::Io, &["model.safetensors", "only 20000 bytes"]);
+}

@@ -1,0 +1,8 @@
+//! Checkpoints: every layout and spelling gives the same tensors; every damage is an error that
+//! says what and where.
+
+mod files;
+mod hostile;
+mod layouts;
+mod memory;
+mod support;

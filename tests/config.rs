@@ -1,0 +1,355 @@
+//! Configs: every spelling of the same network is the same config; what is not run is refused.
+
+use mimi::{Activation, Config, Error, ErrorKind, PadMode};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use std::path::Path;
+
+fn golden(file: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/golden").join(file);
+    std::fs::read_to_string(path).unwrap()
+}
+
+fn parse(config: &Value) -> Result<Config, Error> {
+    Config::from_json(&config.to_string())
+}
+
+/// The published config, as transformers writes it, with one field changed.
+fn transformers_with(field: &str, value: Value) -> Value {
+    let mut config: Value = serde_json::from_str(&golden("full/config.json")).unwrap();
+    config[field] = value;
+    config
+}
+
+/// kyutai's config of the tiny model, with what is at a JSON pointer changed.
+fn kyutai_with(group: &str, field: &str, value: Value) -> Value {
+    let mut config: Value = serde_json::from_str(&golden("tiny-moshi/mimi_config.json")).unwrap();
+    if group.is_empty() {
+        config[field] = value
+    } else {
+        config[group][field] = value
+    }
+    config
+}
+
+#[track_caller]
+fn assert_refused(config: &Value, kind: ErrorKind, parts: &[&str]) {
+    let error = parse(config).expect_err("must be refused");
+    assert_eq!(error.kind(), kind, "{error}");
+    for part in parts {
+        assert!(error.message().contains(part), "{part:?} is not in {error}");
+    }
+}
+
+#[test]
+fn the_published_config() {
+    for file in ["full/config.json", "full/config.transformers-4.57.json"] {
+        assert_eq!(Config::from_json(&golden(file)).unwrap(), Config::published());
+    }
+    assert_eq!(parse(&json!({ "model_type": "mimi" })).unwrap(), Config::published());
+    assert_eq!(parse(&json!({ "seanet": {} })).unwrap(), Config::published());
+    assert!(Config::published().validate().is_ok());
+    assert_eq!((Config::published().hop(), Config::published().frame_size()), (960, 1920));
+}
+
+#[test]
+fn golden_configs() {
+    let config = |case: &str| Config::from_json(&golden(&format!("{case}/config.json"))).unwrap();
+    let tiny = Config {
+        hidden_size: 32,
+        num_filters: 4,
+        codebook_size: 64,
+        codebook_dim: 16,
+        num_quantizers: 6,
+        vector_quantization_hidden_dimension: 16,
+        upsample_groups: 32,
+        num_hidden_layers: 2,
+        intermediate_size: 64,
+        num_attention_heads: 4,
+        num_key_value_heads: 4,
+        head_dim: 8,
+        sliding_window: 20,
+        ..Config::published()
+    };
+    for case in ["tiny", "tiny-f16", "tiny-bf16", "tiny-sharded"] {
+        assert_eq!(config(case), tiny);
+    }
+    for case in ["tiny-moshi", "tiny-moshi-weightnorm"] {
+        assert_eq!(Config::from_json(&golden(&format!("{case}/mimi_config.json"))).unwrap(), tiny);
+    }
+    let tiny = || tiny.clone();
+    let dilated =
+        Config { num_residual_layers: 3, dilation_growth_rate: 3, residual_kernel_size: 5, ..tiny() };
+    assert_eq!(config("tiny-dilated"), dilated);
+    assert_eq!(config("tiny-shortcut"), Config { use_conv_shortcut: true, compress: 4, ..tiny() });
+    assert_eq!(config("tiny-gqa-bias"), Config { num_key_value_heads: 2, attention_bias: true, ..tiny() });
+    let slow = Config { sampling_rate: 16_000, upsampling_ratios: vec![8, 5, 4, 2], ..tiny() };
+    assert_eq!((config("tiny-16khz"), slow.frame_size()), (slow, 640));
+    let replicate = config("tiny-replicate");
+    assert_eq!((replicate.pad_mode, replicate.kernel_size), (PadMode::Replicate, 5));
+    assert_eq!(config("tiny-semantic2"), Config { num_semantic_quantizers: 2, ..tiny() });
+    let noproj =
+        Config { codebook_dim: 32, vector_quantization_hidden_dimension: 32, upsample_groups: 1, ..tiny() };
+    assert_eq!(config("tiny-noproj"), noproj);
+    let theta = config("tiny-theta");
+    assert_eq!((theta.rope_theta, theta.norm_eps), (500.0, 1e-3));
+    assert_eq!((theta.hidden_act, theta.sliding_window), (Activation::Silu, 7));
+}
+
+#[test]
+fn frame_rates() {
+    for field in ["frame_rate", "_frame_rate"] {
+        for (rate, stride) in [(json!(12.5), 2), (json!(6.25), 4), (json!(null), 2), (json!(5), 5)] {
+            assert_eq!(parse(&transformers_with(field, rate)).unwrap().latent_stride, stride);
+        }
+        assert_refused(&transformers_with(field, json!(13)), ErrorKind::Unsupported, &["frame_rate", "13"]);
+        assert_refused(&transformers_with(field, json!(0)), ErrorKind::Unsupported, &["frame_rate", "0"]);
+        assert_refused(
+            &transformers_with(field, json!(-12.5)),
+            ErrorKind::Unsupported,
+            &["frame_rate", "-12.5"],
+        );
+        // Mimi has no down-sampler then
+        assert_refused(&transformers_with(field, json!(25)), ErrorKind::Unsupported, &["latent_stride", "1"]);
+    }
+    assert_eq!(parse(&kyutai_with("", "frame_rate", json!(5))).unwrap().latent_stride, 5);
+}
+
+#[test]
+fn defaults_of_null() {
+    let config = json!({
+        "model_type": "mimi", "hidden_size": 256, "num_attention_heads": 4, "num_key_value_heads": null,
+        "codebook_dim": null, "vector_quantization_hidden_dimension": 256, "head_dim": null,
+        "upsample_groups": 256, "kernel_size": null, "upsampling_ratios": null, "hidden_act": null,
+        "encoder_config": null, "rope_parameters": null, "rope_scaling": null,
+    });
+    let config = parse(&config).unwrap();
+    assert_eq!((config.num_key_value_heads, config.codebook_dim, config.head_dim), (4, 256, 64));
+    assert_eq!((config.kernel_size, config.upsampling_ratios), (7, vec![8, 6, 5, 4]));
+    for config in
+        [transformers_with("sliding_window", json!(null)), kyutai_with("transformer", "context", json!(null))]
+    {
+        assert_refused(&config, ErrorKind::Unsupported, &["is null", "steps"]);
+    }
+}
+
+#[test]
+fn spellings() {
+    for (act, expected) in [
+        ("gelu", Activation::Gelu),
+        ("gelu_python", Activation::Gelu),
+        ("relu", Activation::Relu),
+        ("silu", Activation::Silu),
+        ("swish", Activation::Silu),
+    ] {
+        assert_eq!(parse(&transformers_with("hidden_act", json!(act))).unwrap().hidden_act, expected);
+    }
+    let rope = json!({ "rope_type": "default", "rope_theta": 123.0 });
+    assert_eq!(parse(&transformers_with("rope_parameters", rope)).unwrap().rope_theta, 123.0);
+    let mut old = transformers_with("rope_theta", json!(321));
+    old["rope_parameters"] = json!(null);
+    assert_eq!(parse(&old).unwrap().rope_theta, 321.0);
+    // whole numbers may be written as others, and unknown fields do no harm
+    assert_eq!(parse(&transformers_with("sampling_rate", json!(24000.0))).unwrap(), Config::published());
+    assert_eq!(parse(&transformers_with("anything", json!([{}]))).unwrap(), Config::published());
+}
+
+#[test]
+fn kyutai_options() {
+    let config = parse(&kyutai_with("transformer", "kv_repeat", json!(2))).unwrap();
+    assert_eq!((config.num_attention_heads, config.num_key_value_heads), (4, 2));
+    assert!(parse(&kyutai_with("transformer", "bias_attn", json!(true))).unwrap().attention_bias);
+    assert!(parse(&kyutai_with("seanet", "true_skip", json!(false))).unwrap().use_conv_shortcut);
+    assert_eq!(parse(&kyutai_with("seanet", "norm", json!("weight_norm"))).unwrap().num_filters, 4);
+    assert_eq!(
+        parse(&kyutai_with("seanet", "pad_mode", json!("replicate"))).unwrap().pad_mode,
+        PadMode::Replicate
+    );
+    assert_eq!(
+        parse(&kyutai_with("quantizer", "n_q_semantic", json!(2))).unwrap().num_semantic_quantizers,
+        2
+    );
+    assert_eq!(parse(&kyutai_with("transformer", "max_period", json!(500))).unwrap().rope_theta, 500.0);
+}
+
+#[test]
+fn what_kyutai_options_are_not_run() {
+    for (group, field, value) in [
+        ("", "channels", json!(2)),
+        ("seanet", "channels", json!(2)),
+        ("seanet", "causal", json!(false)),
+        ("seanet", "activation", json!("Snake")),
+        ("seanet", "final_activation", json!("Tanh")),
+        ("seanet", "norm", json!("time_group_norm")),
+        ("seanet", "lstm", json!(2)),
+        ("seanet", "trim_right_ratio", json!(0.5)),
+        ("seanet", "pad_mode", json!("reflect")),
+        ("quantizer", "input_dimension", json!(64)),
+        ("quantizer", "output_dimension", json!(64)),
+        ("transformer", "d_model", json!(64)),
+        ("transformer", "input_dimension", json!(64)),
+        ("transformer", "output_dimensions", json!([32, 32])),
+        ("transformer", "causal", json!(false)),
+        ("transformer", "gating", json!("silu")),
+        ("transformer", "norm", json!("rms_norm")),
+        ("transformer", "norm_first", json!(false)),
+        ("transformer", "bias_ff", json!(true)),
+        ("transformer", "positional_embedding", json!("sin")),
+        ("transformer", "cross_attention", json!(true)),
+        ("transformer", "num_heads", json!(5)),
+        ("transformer", "num_heads", json!(0)),
+        ("transformer", "kv_repeat", json!(3)),
+        ("transformer", "kv_repeat", json!(0)),
+    ] {
+        let config = kyutai_with(group, field, value.clone());
+        let path = if group.is_empty() { format!("`{field}`") } else { format!("`{group}.{field}`") };
+        assert_refused(&config, ErrorKind::Unsupported, &[&path, &value.to_string(), "what is run"]);
+    }
+    let zero = kyutai_with("seanet", "n_filters", json!(0));
+    assert_refused(&zero, ErrorKind::Unsupported, &["num_filters is 0", "MimiConfig"]);
+}
+
+#[test]
+fn what_is_not_run() {
+    for (field, value, run) in [
+        ("use_causal_conv", json!(false), "true"),
+        ("audio_channels", json!(2), "1"),
+        ("trim_right_ratio", json!(0.5), "1"),
+        ("pad_mode", json!("reflect"), "replicate"),
+        ("hidden_act", json!("gelu_new"), "swish"),
+        ("sampling_rate", json!(0), "1 to"),
+        ("sampling_rate", json!(1u64 << 33), "32 bits"),
+        ("hidden_size", json!(0), "1 to 65536"),
+        ("num_filters", json!(0), "1 to 65536"),
+        ("num_residual_layers", json!(0), "1 to 32"),
+        ("kernel_size", json!(0), "1 to 1024"),
+        ("last_kernel_size", json!(0), "1 to 1024"),
+        ("residual_kernel_size", json!(1u64 << 40), "1 to 1024"),
+        ("dilation_growth_rate", json!(0), "1 to 1024"),
+        ("compress", json!(3), "divisors of num_filters, 64"),
+        ("compress", json!(0), "divisors"),
+        ("upsample_groups", json!(3), "divisors of hidden_size, 512"),
+        ("codebook_size", json!(1), "2 to 65536"),
+        ("codebook_size", json!(65537), "2 to 65536"),
+        ("vector_quantization_hidden_dimension", json!(128), "codebook_dim, 256"),
+        ("num_quantizers", json!(1), "2 to 1024"),
+        ("num_semantic_quantizers", json!(0), "1 to 31"),
+        ("num_semantic_quantizers", json!(32), "1 to 31"),
+        ("num_hidden_layers", json!(0), "1 to 256"),
+        ("intermediate_size", json!(0), "1 to 65536"),
+        ("num_attention_heads", json!(0), "1 to 1024"),
+        ("num_key_value_heads", json!(3), "divisors of num_attention_heads, 8"),
+        ("head_dim", json!(63), "even"),
+        ("norm_eps", json!(0), "above 0"),
+        ("norm_eps", json!(-1), "above 0"),
+        ("sliding_window", json!(0), "1 to"),
+    ] {
+        let config = transformers_with(field, value.clone());
+        assert_refused(&config, ErrorKind::Unsupported, &[field, &value.to_string(), run]);
+    }
+    for ratios in [json!([]), json!([8, 0]), json!([1024, 1024]), json!(vec![2; 13])] {
+        let config = transformers_with("upsampling_ratios", ratios);
+        assert_refused(&config, ErrorKind::Unsupported, &["upsampling_ratios"]);
+    }
+    for rope in [json!({ "rope_type": "yarn" }), json!({ "type": "linear" })] {
+        let config = transformers_with("rope_parameters", rope);
+        assert_refused(&config, ErrorKind::Unsupported, &["rope_parameters.", "default"]);
+    }
+    let config = transformers_with("rope_parameters", json!({ "rope_theta": 0 }));
+    assert_refused(&config, ErrorKind::Unsupported, &["rope_theta is 0"]);
+}
+
+/// Each number is within its bounds; together they are absurd.
+#[test]
+fn sizes_that_multiply() {
+    let mut config = transformers_with("num_residual_layers", json!(32));
+    config["dilation_growth_rate"] = json!(1024);
+    assert_refused(&config, ErrorKind::Unsupported, &["dilation_growth_rate"]);
+    let mut config = transformers_with("upsampling_ratios", json!([16, 16, 16, 16]));
+    config["num_filters"] = json!(4096);
+    assert_refused(&config, ErrorKind::Unsupported, &["num_filters"]);
+    let config = transformers_with("sliding_window", json!(1 << 20));
+    assert_refused(&config, ErrorKind::Unsupported, &["sliding_window"]);
+}
+
+#[test]
+fn wrong_types() {
+    for (field, value, expected) in [
+        ("num_filters", json!("64"), "a whole number"),
+        ("num_filters", json!(64.5), "a whole number"),
+        ("num_filters", json!(-64), "a whole number"),
+        ("num_filters", json!(1e300), "a whole number"),
+        ("residual_kernel_size", json!([3]), "a whole number"),
+        ("norm_eps", json!("1e-5"), "a number"),
+        ("use_conv_shortcut", json!(1), "true or false"),
+        ("pad_mode", json!(0), "a string"),
+        ("upsampling_ratios", json!([8, "6"]), "an array of whole numbers"),
+        ("upsampling_ratios", json!(8), "an array of whole numbers"),
+        ("rope_parameters", json!([]), "an object"),
+    ] {
+        let config = transformers_with(field, value);
+        assert_refused(&config, ErrorKind::Format, &[&format!("`{field}` is "), expected]);
+    }
+    let config = kyutai_with("seanet", "n_filters", json!(true));
+    assert_refused(&config, ErrorKind::Format, &["`seanet.n_filters` is true"]);
+    let config = kyutai_with("", "transformer", json!(7));
+    assert_refused(&config, ErrorKind::Format, &["`transformer` is 7"]);
+}
+
+#[test]
+fn what_is_a_mimi_config() {
+    let tiny: Value = serde_json::from_str(&golden("tiny/config.json")).unwrap();
+    let expected = parse(&tiny).unwrap();
+    for field in ["codec_config", "audio_encoder_config"] {
+        let parent = json!({ "model_type": "some_speech_model", "hidden_size": 2048, field: tiny });
+        assert_eq!(parse(&parent).unwrap(), expected);
+    }
+    let mut nameless = tiny.clone();
+    nameless.as_object_mut().unwrap().remove("model_type");
+    assert_eq!(parse(&nameless).unwrap(), expected);
+
+    let mut encodec = tiny.clone();
+    encodec["model_type"] = json!("encodec");
+    let moshi = json!({ "dim": 4096, "n_q": 16, "num_layers": 32, "transformer": { "d_model": 4096 } });
+    for other in
+        [encodec, moshi, json!({ "codec_config": { "model_type": "dac" } }), json!([]), json!(1), json!({})]
+    {
+        assert_refused(&other, ErrorKind::Format, &["not a Mimi config"]);
+    }
+    let bad_inside = json!({ "codec_config": { "model_type": "mimi", "num_filters": "x" } });
+    assert_refused(&bad_inside, ErrorKind::Format, &["`codec_config.num_filters`"]);
+    for text in ["", "{", "nonsense", &"[".repeat(100_000)] {
+        assert_eq!(Config::from_json(text).unwrap_err().kind(), ErrorKind::Format);
+    }
+}
+
+proptest! {
+    /// Whatever the numbers, parsing ends, and what it lets through can be multiplied.
+    #[test]
+    fn any_numbers(
+        changes in prop::collection::vec(
+            (any::<prop::sample::Index>(), prop_oneof![0u64..5000, any::<u64>(), Just(1 << 16), Just(1 << 20)]), 1..4
+        ),
+        ratios in prop::collection::vec(0u64..40, 0..5),
+        rate in prop::option::of(any::<f64>()),
+        kyutai in any::<bool>(),
+    ) {
+        let file = if kyutai { "tiny-moshi/mimi_config.json" } else { "tiny/config.json" };
+        let mut config: Value = serde_json::from_str(&golden(file)).unwrap();
+        for (index, number) in changes {
+            let group = if kyutai { ["seanet", "quantizer", "transformer"][index.index(3)] } else { "" };
+            let fields = if kyutai { &mut config[group] } else { &mut config };
+            let fields = fields.as_object_mut().unwrap();
+            let numbers: Vec<_> = fields.keys().filter(|key| fields[*key].is_number()).cloned().collect();
+            fields.insert(numbers[index.index(numbers.len())].clone(), json!(number));
+        }
+        if let Some(rate) = rate {
+            config["frame_rate"] = json!(rate);
+            if kyutai { config["seanet"]["ratios"] = json!(ratios) } else { config["upsampling_ratios"] = json!(ratios) }
+        }
+        if let Ok(config) = parse(&config) {
+            prop_assert!(config.frame_size() >= 2 * config.hop() && config.hop() >= 1);
+            prop_assert!(config.head_dim % 2 == 0 && config.num_filters % config.compress == 0);
+        }
+    }
+}
