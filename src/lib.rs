@@ -12,6 +12,7 @@
 //! ```
 #![deny(unsafe_code)]
 
+pub mod bitstream;
 mod checkpoint;
 mod config;
 mod decoder;

@@ -1,0 +1,215 @@
+//! What may be typed, and the help.
+
+use crate::{
+    audio::{RawFormat, SampleType},
+    codes::Format,
+};
+use clap::{Args as Group, Parser, Subcommand, ValueEnum, ValueHint};
+use std::path::PathBuf;
+
+const ABOUT: &str = "Mimi, the neural speech codec: audio to 12.5 frames of codes a second, and back";
+
+const DEMO_NOTE: &str = "\
+The built-in model is a toy: it shows that everything works, but it blurs speech.
+For real quality, download the published weights (kyutai/mimi) and name them with --model.";
+
+const EXAMPLES: &str = "\
+Examples:
+  mimi roundtrip in.wav out.wav                          hear the codec
+  mimi encode in.wav out.mtok                            audio to codes
+  mimi decode out.mtok out.wav                           codes to audio
+  mimi encode --model model.safetensors in.flac c.npy    with the published weights
+
+Audio is read from WAV, AIFF, FLAC, Ogg Vorbis and MP3, at any sample rate, its channels mixed to
+one. A file named - is standard input or output. The exit status is 0 if all went well, 1 if
+something failed, 2 if the command line was wrong.";
+
+const ROUNDTRIP_EXAMPLES: &str = "\
+Examples:
+  mimi roundtrip in.wav out.wav
+  mimi roundtrip --codebooks 1 in.flac out.wav
+  ffmpeg -i in.mp4 -f wav - | mimi roundtrip - - | aplay";
+
+const ENCODE_EXAMPLES: &str = "\
+Examples:
+  mimi encode in.wav out.mtok
+  mimi encode in.mp3 codes.npy
+  arecord -f S16_LE -r 16000 -t raw | mimi encode --raw --rate 16000 - out.mtok";
+
+const DECODE_EXAMPLES: &str = "\
+Examples:
+  mimi decode in.mtok out.wav
+  mimi decode --codebooks 4 --rate 48000 in.npy out.wav
+  mimi decode --raw --f32 in.mtok - | sox -t raw -r 24000 -e float -b 32 -c 1 - out.ogg";
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(name = "mimi", version, about = ABOUT, after_help = EXAMPLES)]
+#[command(long_about = format!("{ABOUT}.\n\n{DEMO_NOTE}"))]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Encode and decode at once: what the codec makes of a recording
+    ///
+    /// OUTPUT has exactly the length and the sample rate of INPUT, in one channel.
+    #[command(after_help = ROUNDTRIP_EXAMPLES)]
+    Roundtrip(RoundtripArgs),
+    /// Turn audio into codes
+    #[command(after_help = ENCODE_EXAMPLES)]
+    Encode(EncodeArgs),
+    /// Turn codes into audio
+    ///
+    /// Codes are read from .mtok, .npy, .safetensors and moshi.cpp's .mimi files. The sound is cut
+    /// to the length of the original if the file tells it (.mtok does).
+    #[command(after_help = DECODE_EXAMPLES)]
+    Decode(DecodeArgs),
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct RoundtripArgs {
+    /// A file of audio, or -
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) input: PathBuf,
+    /// The WAV file to write, or -
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) output: PathBuf,
+    #[command(flatten)]
+    pub(crate) encoding: EncodingArgs,
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+    /// Read and write samples without a header: little-endian, one channel
+    #[arg(long, help_heading = "Audio")]
+    pub(crate) raw: bool,
+    /// Sample rate of raw audio, Hz
+    #[arg(long, value_name = "HZ", default_value_t = 24_000, requires = "raw", help_heading = "Audio")]
+    pub(crate) rate: u32,
+    /// Write (and, if raw, read) 32-bit floats, not 16-bit integers
+    #[arg(long, help_heading = "Audio")]
+    pub(crate) f32: bool,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct EncodeArgs {
+    /// A file of audio, or -
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) input: PathBuf,
+    /// The file of codes to write, or -
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) output: PathBuf,
+    /// How to store the codes; default: as OUTPUT's extension says, mtok for standard output
+    #[arg(short, long, value_enum)]
+    pub(crate) format: Option<Format>,
+    #[command(flatten)]
+    pub(crate) encoding: EncodingArgs,
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+    /// Read samples without a header: little-endian, one channel
+    #[arg(long, help_heading = "Audio")]
+    pub(crate) raw: bool,
+    /// Sample rate of raw audio, Hz
+    #[arg(long, value_name = "HZ", default_value_t = 24_000, requires = "raw", help_heading = "Audio")]
+    pub(crate) rate: u32,
+    /// Raw audio is 32-bit floats, not 16-bit integers
+    #[arg(long, requires = "raw", help_heading = "Audio")]
+    pub(crate) f32: bool,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct DecodeArgs {
+    /// A file of codes, or -
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) input: PathBuf,
+    /// The WAV file to write, or -
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) output: PathBuf,
+    /// Codebooks to use; default: all that the file has
+    #[arg(short = 'n', long, value_name = "N")]
+    pub(crate) codebooks: Option<usize>,
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+    /// Write samples without a header: little-endian, one channel
+    #[arg(long, help_heading = "Audio")]
+    pub(crate) raw: bool,
+    /// Sample rate to write, Hz; default: the model's
+    #[arg(long, value_name = "HZ", help_heading = "Audio")]
+    pub(crate) rate: Option<u32>,
+    /// Write 32-bit floats, not 16-bit integers
+    #[arg(long, help_heading = "Audio")]
+    pub(crate) f32: bool,
+}
+
+/// Which model.
+#[derive(Debug, Group)]
+pub(crate) struct ModelArgs {
+    /// A checkpoint: a .safetensors file or a folder with one; default: the built-in toy
+    #[arg(short, long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub(crate) model: Option<PathBuf>,
+    /// Say nothing but errors
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+/// How audio becomes codes.
+#[derive(Clone, Debug, Group)]
+pub(crate) struct EncodingArgs {
+    /// Codebooks to use, the more the better the sound; default: 8, or all if there are fewer
+    #[arg(short = 'n', long, value_name = "N")]
+    pub(crate) codebooks: Option<usize>,
+    /// How a last partial frame is filled up
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) tail: TailArg,
+}
+
+/// [`mimi::Tail`] as typed.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(crate) enum TailArg {
+    /// With silence, as kyutai's moshi does
+    #[default]
+    Audio,
+    /// Layer by layer, as transformers does
+    Layer,
+}
+
+impl From<TailArg> for mimi::Tail {
+    fn from(tail: TailArg) -> Self {
+        match tail {
+            TailArg::Audio => Self::AudioPad,
+            TailArg::Layer => Self::LayerPad,
+        }
+    }
+}
+
+impl RoundtripArgs {
+    /// What `--f32` says of the output.
+    pub(crate) fn samples(&self) -> SampleType {
+        sample_type(self.f32)
+    }
+
+    /// The format of raw input.
+    pub(crate) fn raw_format(&self) -> Option<RawFormat> {
+        self.raw.then_some(RawFormat { rate: self.rate, samples: self.samples() })
+    }
+}
+
+impl EncodeArgs {
+    /// The format of raw input.
+    pub(crate) fn raw_format(&self) -> Option<RawFormat> {
+        self.raw.then_some(RawFormat { rate: self.rate, samples: sample_type(self.f32) })
+    }
+}
+
+impl DecodeArgs {
+    /// What `--f32` says of the output.
+    pub(crate) fn samples(&self) -> SampleType {
+        sample_type(self.f32)
+    }
+}
+
+fn sample_type(f32: bool) -> SampleType {
+    if f32 { SampleType::Float32 } else { SampleType::Int16 }
+}

@@ -1,0 +1,27 @@
+//! Files and pipes of samples.
+
+mod decoded;
+mod raw;
+mod reader;
+mod writer;
+
+pub(crate) use reader::AudioReader;
+pub(crate) use writer::AudioWriter;
+
+/// How a sample is stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum SampleType {
+    /// 16-bit integers; 32768 is full scale.
+    #[default]
+    Int16,
+    /// 32-bit floats; 1 is full scale.
+    Float32,
+}
+
+/// Audio without a header: little-endian, one channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RawFormat {
+    /// Hz.
+    pub(crate) rate: u32,
+    pub(crate) samples: SampleType,
+}

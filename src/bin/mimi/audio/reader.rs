@@ -1,0 +1,89 @@
+//! Any source of audio, block by block, in one channel.
+
+use super::{RawFormat, decoded::Decoded, raw::Raw};
+use crate::{
+    failure::{Failure, Outcome},
+    standard,
+};
+use std::{
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+};
+use symphonia::core::io::{MediaSource, ReadOnlySource};
+
+/// A file or standard input of audio, read block by block, mixed to one channel.
+pub(crate) struct AudioReader {
+    name: PathBuf,
+    source: Source,
+}
+
+enum Source {
+    Decoded(Decoded),
+    Raw(Raw),
+}
+
+impl AudioReader {
+    /// Opens `path`, or standard input if it is `-`; a header tells the format, unless it is `raw`.
+    pub(crate) fn open(path: &Path, raw: Option<RawFormat>) -> Outcome<Self> {
+        let name = standard::input_name(path);
+        let source = match raw {
+            Some(format) => Source::Raw(Raw::new(standard::open(path)?, format)),
+            None => {
+                let source: Box<dyn MediaSource> = if standard::is_standard(path) {
+                    standard::refuse_terminal_input()?;
+                    Box::new(ReadOnlySource::new(io::stdin()))
+                } else {
+                    Box::new(open_file(path).map_err(|error| Failure::io(path, &error))?)
+                };
+                Source::Decoded(Decoded::new(source, path).map_err(|failure| Failure::at(&name, failure))?)
+            }
+        };
+        Ok(Self { name, source })
+    }
+
+    /// Hz.
+    pub(crate) fn rate(&self) -> u32 {
+        match &self.source {
+            Source::Decoded(decoded) => decoded.rate(),
+            Source::Raw(raw) => raw.rate(),
+        }
+    }
+
+
+    /// What to call it in messages.
+    pub(crate) fn name(&self) -> &Path {
+        &self.name
+    }
+
+    /// Replaces `block` by the next samples, −1…1; empty: the end.
+    pub(crate) fn read(&mut self, block: &mut Vec<f32>) -> Outcome {
+        block.clear();
+        let result = match &mut self.source {
+            Source::Decoded(decoded) => decoded.read(block),
+            Source::Raw(raw) => raw.read(block),
+        };
+        result.map_err(|failure| Failure::at(&self.name, failure))
+    }
+
+    /// All samples.
+    pub(crate) fn read_to_end(&mut self) -> Outcome<Vec<f32>> {
+        let (mut all, mut block) = (Vec::new(), Vec::new());
+        loop {
+            self.read(&mut block)?;
+            if block.is_empty() {
+                return Ok(all);
+            }
+            all.extend_from_slice(&block);
+        }
+    }
+}
+
+/// Opens what is not a folder: reading one fails only later, with a message about the format.
+fn open_file(path: &Path) -> io::Result<File> {
+    let file = File::open(path)?;
+    match file.metadata()?.is_dir() {
+        true => Err(io::Error::from(io::ErrorKind::IsADirectory)),
+        false => Ok(file),
+    }
+}

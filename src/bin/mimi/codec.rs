@@ -1,0 +1,78 @@
+//! Audio blocks → codes → audio blocks, in bounded memory.
+
+use crate::{
+    args::EncodingArgs,
+    audio::AudioReader,
+    failure::{Failure, Outcome},
+    resample::{self, Resampler},
+};
+use mimi::{Decoder, Encoder, Model, StreamOptions};
+
+/// Frames worked on at once: enough for the weights to be read once for many rows.
+const BLOCK_FRAMES: usize = 25;
+
+/// Options of an encoder that is fed with blocks of audio.
+pub(crate) fn encoding_options(model: &Model, encoding: &EncodingArgs) -> StreamOptions {
+    let options = decoding_options(model, encoding.codebooks);
+    StreamOptions { tail: encoding.tail.into(), ..options }
+}
+
+/// Options of a decoder that is fed with blocks of codes.
+pub(crate) fn decoding_options(model: &Model, codebooks: Option<usize>) -> StreamOptions {
+    let max_block = Some(BLOCK_FRAMES * model.config().frame_size());
+    StreamOptions { codebooks, max_block, ..StreamOptions::default() }
+}
+
+/// `samples` at `rate` Hz, counted at the model's rate.
+pub(crate) fn at_model_rate(model: &Model, samples: u64, rate: u32) -> u64 {
+    resample::converted_length(samples, rate, model.config().sampling_rate)
+}
+
+/// Sends all of `audio` through `encoder`, whose codes go to `sink` as they come, with the number
+/// of samples, at the audio's own rate, that were read so far. Returns how many there were in all.
+pub(crate) fn encode(
+    audio: &mut AudioReader,
+    encoder: &mut Encoder,
+    mut sink: impl FnMut(&[u32], u64) -> Outcome,
+) -> Outcome<u64> {
+    let mut resampler = Resampler::new(audio.rate(), encoder.model().config().sampling_rate)
+        .map_err(|failure| Failure::at(audio.name(), failure))?;
+    let (mut block, mut resampled, mut codes) = (Vec::new(), Vec::new(), Vec::new());
+    let mut samples = 0;
+    loop {
+        audio.read(&mut block)?;
+        samples += block.len() as u64;
+        resampled.clear();
+        if block.is_empty() {
+            resampler.finish(resampler.length(), &mut resampled)?;
+        } else {
+            resampler.push(&block, &mut resampled)?;
+        }
+        codes.resize(encoder.codes_for(resampled.len()), 0);
+        let written = encoder.process(&resampled, &mut codes)?;
+        sink(&codes[..written], samples)?;
+        if block.is_empty() {
+            break;
+        }
+    }
+    codes.resize(encoder.codes_for_flush(), 0);
+    let written = encoder.flush(&mut codes)?;
+    sink(&codes[..written], samples)?;
+    Ok(samples)
+}
+
+/// Sends whole frames of `codes` through `decoder`; the audio, at the model's rate, goes to `sink`
+/// as it comes.
+pub(crate) fn decode(
+    codes: &[u32],
+    decoder: &mut Decoder,
+    mut sink: impl FnMut(&[f32]) -> Outcome,
+) -> Outcome {
+    let mut pcm = Vec::new();
+    for block in codes.chunks(BLOCK_FRAMES * decoder.codebooks()) {
+        pcm.resize(decoder.samples_for(block.len()), 0.0);
+        let written = decoder.process(block, &mut pcm)?;
+        sink(&pcm[..written])?;
+    }
+    Ok(())
+}

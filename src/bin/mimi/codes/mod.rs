@@ -1,0 +1,200 @@
+//! Files and pipes of codes.
+
+mod moshi;
+mod npy;
+mod tensors;
+mod tokens;
+
+use crate::{
+    failure::{Failure, Outcome},
+    standard,
+};
+use mimi::bitstream::{self, Header};
+use std::{
+    io::{Read, Write},
+    path::Path,
+};
+
+/// Codes of one recording.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Codes {
+    /// Codes per frame.
+    pub(crate) codebooks: usize,
+    /// Frame-major: `data[frame * codebooks + k]`.
+    pub(crate) data: Vec<u32>,
+    /// What is known beyond the numbers; its `codebooks` are as above.
+    pub(crate) header: Option<Header>,
+}
+
+/// A way to store codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// Packed, with the model's fingerprint and the exact length: 11 bytes for 8 codes of 11 bits
+    Mtok,
+    /// NumPy, int32, shape [codebooks, frames]
+    Npy,
+    /// Tensor "codes", u32, shape [1, codebooks, frames]
+    Safetensors,
+    /// moshi.cpp's: 16 bits for each code; for reading only
+    #[value(skip)]
+    Moshi,
+}
+
+impl Format {
+    /// The format that `path` asks for by its extension.
+    pub(crate) fn of(path: &Path) -> Outcome<Self> {
+        if standard::is_standard(path) {
+            return Ok(Self::Mtok);
+        }
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some(bitstream::EXTENSION) => Ok(Self::Mtok),
+            Some("npy") => Ok(Self::Npy),
+            Some("safetensors") => Ok(Self::Safetensors),
+            _ => {
+                let expected = "expected the extension .mtok, .npy or .safetensors, or a --format";
+                Err(Failure::at(path, expected))
+            }
+        }
+    }
+
+    /// The usual extension, without the dot.
+    pub(crate) fn extension(self) -> &'static str {
+        match self {
+            Self::Mtok => bitstream::EXTENSION,
+            Self::Npy => "npy",
+            Self::Safetensors => "safetensors",
+            Self::Moshi => "mimi",
+        }
+    }
+
+    /// The format that `bytes` are in, by what stands at their front.
+    fn sniff(bytes: &[u8]) -> Option<Self> {
+        let is_tensors = |bytes: &[u8]| bytes.get(8) == Some(&b'{');
+        match bytes {
+            _ if bytes.starts_with(&bitstream::MAGIC) => Some(Self::Mtok),
+            _ if bytes.starts_with(b"\x93NUMPY") => Some(Self::Npy),
+            _ if bytes.starts_with(moshi::MAGIC) => Some(Self::Moshi),
+            _ if is_tensors(bytes) => Some(Self::Safetensors),
+            _ => None,
+        }
+    }
+}
+
+impl Codes {
+    /// Frames of codes.
+    pub(crate) fn frames(&self) -> usize {
+        self.data.len() / self.codebooks
+    }
+
+    /// Keeps the first `codebooks` of each frame.
+    pub(crate) fn truncate(&mut self, codebooks: usize) {
+        let frames = self.data.chunks_exact(self.codebooks);
+        self.data = frames.flat_map(|frame| &frame[..codebooks]).copied().collect();
+        self.codebooks = codebooks;
+        self.header = self.header.map(|header| Header { codebooks, ..header });
+    }
+}
+
+/// Reads codes from `path`, or from standard input if it is `-`, in whatever format they are.
+pub(crate) fn read(path: &Path) -> Outcome<(Codes, Format)> {
+    let name = standard::input_name(path);
+    let mut bytes = Vec::new();
+    standard::open(path)?.read_to_end(&mut bytes).map_err(|error| Failure::io(&name, &error))?;
+    let Some(format) = Format::sniff(&bytes) else {
+        return Err(Failure::at(
+            &name,
+            "not a file of codes (.mtok, .npy, .safetensors, or moshi.cpp's .mimi)",
+        ));
+    };
+    let codes = match format {
+        Format::Mtok => tokens::parse(&bytes),
+        Format::Npy => npy::parse(&bytes),
+        Format::Safetensors => tensors::parse(&bytes),
+        Format::Moshi => moshi::parse(&bytes),
+    };
+    Ok((codes.map_err(|failure| Failure::at(&name, failure))?, format))
+}
+
+/// Writes `codes` to `path`, or to standard output if it is `-`.
+pub(crate) fn write(path: &Path, codes: &Codes, format: Format) -> Outcome {
+    let bytes = match format {
+        Format::Mtok => tokens::bytes(codes),
+        Format::Npy => npy::bytes(codes),
+        Format::Safetensors => tensors::bytes(codes),
+        Format::Moshi => Err(Failure::new("this format is for reading only")),
+    };
+    let bytes = bytes.map_err(|failure| Failure::at(path, failure))?;
+    let (mut file, pending) = standard::create(path)?;
+    let written = file.write_all(&bytes).and_then(|()| file.flush());
+    written.map_err(|error| Failure::io(pending.path(), &error))?;
+    pending.commit()
+}
+
+/// `[codebooks, frames]` from the shape of an array that may have a batch dimension of 1.
+fn shape(found: &[u64]) -> Outcome<(usize, usize)> {
+    match *found {
+        [codebooks @ 1..=1024, frames] | [1, codebooks @ 1..=1024, frames] => {
+            Ok((codebooks as usize, frames as usize))
+        }
+        _ => Err(Failure::new(format!("an array of shape {found:?}; expected [codebooks, frames]"))),
+    }
+}
+
+/// `[rows, columns]` to `[columns, rows]`; empty if there are fewer values than that.
+fn transpose(values: &[u32], rows: usize, columns: usize) -> Vec<u32> {
+    (0..columns).flat_map(|column| (0..rows).map(move |row| values[row * columns + column])).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    pub(super) fn example() -> Codes {
+        Codes { codebooks: 3, data: vec![0, 1, 2, 10, 11, 12, 20, 21, 2047, 30, 31, 32], header: None }
+    }
+
+    fn header() -> Header {
+        Header {
+            codebooks: 3,
+            code_bits: 11,
+            sample_rate: 24_000,
+            frame_samples: 1_920,
+            samples: 7_000,
+            model_id: 99,
+        }
+    }
+
+    #[test]
+    fn every_format_is_read_as_it_was_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let full = Codes { header: Some(header()), ..example() };
+        let empty = Codes { data: Vec::new(), header: Some(Header { samples: 0, ..header() }), codebooks: 3 };
+        for codes in [full, empty] {
+            for format in [Format::Mtok, Format::Npy, Format::Safetensors] {
+                // the extension is not asked when reading
+                let path = folder.path().join("codes");
+                write(&path, &codes, format).unwrap();
+                let header = codes.header.filter(|_| format == Format::Mtok);
+                assert_eq!(read(&path).unwrap(), (Codes { header, ..codes.clone() }, format));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_file_of_codes_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("codes.npy");
+        for bytes in [&b"hello"[..], b"", b"mtok", b"MIMI", b"\x93NUMPY", b"\x05\0\0\0\0\0\0\0{}"] {
+            std::fs::write(&path, bytes).unwrap();
+            assert!(read(&path).unwrap_err().to_string().contains("codes.npy: "));
+        }
+    }
+
+    #[test]
+    fn truncation_keeps_the_first_codebooks() {
+        let mut codes = Codes { header: Some(header()), ..example() };
+        codes.truncate(2);
+        assert_eq!((codes.codebooks, &codes.data[..]), (2, &[0, 1, 10, 11, 20, 21, 30, 31][..]));
+        assert_eq!(codes.header.unwrap().codebooks, 2);
+    }
+}

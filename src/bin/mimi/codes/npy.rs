@@ -1,0 +1,120 @@
+//! NumPy arrays.
+
+use super::{Codes, shape, transpose};
+use crate::failure::{Failure, Outcome};
+use npyz::{NpyFile, Order, TypeChar, WriterBuilder};
+use std::io;
+
+/// Reads an array of integers, shape `[codebooks, frames]` or `[1, codebooks, frames]`.
+pub(super) fn parse(bytes: &[u8]) -> Outcome<Codes> {
+    let npy = NpyFile::new(bytes).map_err(failure)?;
+    let (codebooks, frames) = shape(npy.shape())?;
+    let order = npy.order();
+    let values = integers(npy).map_err(failure)?;
+    let data = match order {
+        Order::Fortran => values,
+        Order::C => transpose(&values, codebooks, frames),
+    };
+    Ok(Codes { codebooks, data, header: None })
+}
+
+/// The elements of an array of any integer type, in the order of the file.
+fn integers(npy: NpyFile<&[u8]>) -> io::Result<Vec<u32>> {
+    let invalid = |problem: String| io::Error::new(io::ErrorKind::InvalidData, problem);
+    macro_rules! convert {
+        ($type:ty) => {{
+            let elements = npy.data::<$type>().map_err(|error| invalid(error.to_string()))?;
+            elements
+                .map(|element| {
+                    let element = element?;
+                    u32::try_from(element).map_err(|_| invalid(format!("{element} is no code")))
+                })
+                .collect()
+        }};
+    }
+    let dtype = npy.dtype();
+    let npyz::DType::Plain(plain) = &dtype else {
+        return Err(invalid("an array of records; expected integers".to_string()));
+    };
+    match (plain.type_char(), plain.size_field()) {
+        (TypeChar::Int, 1) => convert!(i8),
+        (TypeChar::Int, 2) => convert!(i16),
+        (TypeChar::Int, 4) => convert!(i32),
+        (TypeChar::Int, 8) => convert!(i64),
+        (TypeChar::Uint, 1) => convert!(u8),
+        (TypeChar::Uint, 2) => convert!(u16),
+        (TypeChar::Uint, 4) => convert!(u32),
+        (TypeChar::Uint, 8) => convert!(u64),
+        _ => Err(invalid(format!("an array of {}; expected integers", dtype.descr()))),
+    }
+}
+
+/// An array of int32, shape `[codebooks, frames]`. Signed, because array libraries other than NumPy
+/// have few operations, or none, for unsigned 32-bit integers.
+pub(super) fn bytes(codes: &Codes) -> Outcome<Vec<u8>> {
+    let mut bytes = Vec::new();
+    append(&mut bytes, codes).map_err(failure)?;
+    Ok(bytes)
+}
+
+fn append(bytes: &mut Vec<u8>, codes: &Codes) -> io::Result<()> {
+    let shape = [codes.codebooks as u64, codes.frames() as u64];
+    let options = npyz::WriteOptions::<i32>::new().default_dtype().shape(&shape);
+    let mut npy = options.writer(bytes).begin_nd()?;
+    let values = transpose(&codes.data, codes.frames(), codes.codebooks);
+    npy.extend(values.into_iter().map(|code| code as i32))?;
+    npy.finish()
+}
+
+fn failure(error: io::Error) -> Failure {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => Failure::new("a .npy file that is cut off"),
+        _ => Failure::new(format!("not a .npy file of codes: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::tests::example, *};
+
+    #[test]
+    fn numpy_finds_its_header_and_the_codebooks_one_after_the_other() {
+        let bytes = bytes(&example()).unwrap();
+        assert!(bytes.starts_with(b"\x93NUMPY"));
+        let header = String::from_utf8_lossy(&bytes);
+        assert!(header.contains("'<i4'") && header.contains("(3, 4"), "{header}");
+        let first_row: Vec<u8> = [0i32, 10, 20, 30].into_iter().flat_map(i32::to_le_bytes).collect();
+        assert!(bytes[bytes.len() - 48..].starts_with(&first_row));
+    }
+
+    fn make<T: npyz::AutoSerialize + Copy>(shape: &[u64], order: Order, data: &[T]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let options = npyz::WriteOptions::new().default_dtype().shape(shape).order(order);
+        let mut npy = options.writer(&mut bytes).begin_nd().unwrap();
+        npy.extend(data.iter().copied()).unwrap();
+        npy.finish().unwrap();
+        bytes
+    }
+
+    #[test]
+    fn any_integer_type_order_and_a_batch_of_one_are_read() {
+        let data: Vec<i16> = example().data.iter().map(|&code| code as i16).collect();
+        assert_eq!(parse(&make(&[1, 3, 4], Order::Fortran, &data)).unwrap(), example());
+        let expected = Codes { codebooks: 2, data: vec![1, 3, 2, 4], header: None };
+        assert_eq!(parse(&make(&[2, 2], Order::C, &[1u8, 2, 3, 4])).unwrap(), expected);
+        assert_eq!(parse(&make(&[2, 2], Order::C, &[1i64, 2, 3, 4])).unwrap(), expected);
+        assert_eq!(parse(&make(&[2, 2], Order::C, &[1u64, 2, 3, 4])).unwrap(), expected);
+    }
+
+    #[test]
+    fn what_is_no_code_is_refused() {
+        let message = |bytes: &[u8]| parse(bytes).unwrap_err().to_string();
+        assert!(message(&make(&[3], Order::C, &[1, 2, 3])).contains("shape [3]"));
+        assert!(message(&make(&[2, 1, 2], Order::C, &[1, 2, 3, 4])).contains("shape [2, 1, 2]"));
+        assert!(message(&make(&[0, 2], Order::C, &[0i32; 0])).contains("shape [0, 2]"));
+        assert!(message(&make(&[1, 2], Order::C, &[5, -1])).contains("-1 is no code"));
+        assert!(message(&make(&[1, 2], Order::C, &[5.0, 1.0])).contains("expected integers"));
+        let whole = make(&[1, 2], Order::C, &[1, 2]);
+        assert!(parse(&whole[..whole.len() - 1]).is_err());
+    }
+}

@@ -1,0 +1,119 @@
+//! Files that appear complete or not at all.
+
+use crate::failure::{Failure, Outcome};
+use std::{
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+};
+use tempfile::TempPath;
+
+/// The place of a file under construction. If it is dropped before [`Pending::commit`], nothing is
+/// left and what stood at its path is untouched.
+pub(crate) struct Pending {
+    path: PathBuf,
+    /// `None`: written in place.
+    temporary: Option<TempPath>,
+}
+
+/// Begins the file that is to stand at `path`, under another name in the same folder.
+pub(crate) fn create(path: &Path) -> Outcome<(File, Pending)> {
+    let fail = |error| Failure::io(path, &error);
+    let path = match fs::metadata(path) {
+        Ok(there) if there.is_dir() => return Err(Failure::at(path, "Is a directory")),
+        // A device such as /dev/null must not be replaced by a file.
+        Ok(there) if !there.is_file() => {
+            let file = fs::OpenOptions::new().write(true).open(path).map_err(fail)?;
+            return Ok((file, Pending { path: path.to_path_buf(), temporary: None }));
+        }
+        // Through symbolic links: the file that is meant is replaced, not the link to it.
+        Ok(_) => fs::canonicalize(path).map_err(fail)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => path.to_path_buf(),
+        Err(error) => return Err(fail(error)),
+    };
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let (file, temporary) = temporary_in(folder).map_err(|error| Failure::io(&path, &error))?;
+    Ok((file, Pending { path, temporary: Some(temporary) }))
+}
+
+impl Pending {
+    /// The place of what goes to standard output.
+    pub(crate) fn standard_output() -> Self {
+        Self { path: PathBuf::from("standard output"), temporary: None }
+    }
+
+    /// Where the file is going to stand.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Puts the file, which is complete, in its place.
+    pub(crate) fn commit(self) -> Outcome {
+        match self.temporary {
+            None => Ok(()),
+            Some(temporary) => {
+                temporary.persist(&self.path).map_err(|error| Failure::io(&self.path, &error.error))
+            }
+        }
+    }
+}
+
+fn temporary_in(folder: &Path) -> io::Result<(File, TempPath)> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".mimi-").suffix(".part");
+    #[cfg(unix)]
+    {
+        // What any new file gets; the umask takes its share.
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(fs::Permissions::from_mode(0o666));
+    }
+    Ok(builder.tempfile_in(folder)?.into_parts())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    #[test]
+    fn a_file_that_is_not_committed_leaves_everything_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out");
+        fs::write(&path, "before").unwrap();
+        let (mut file, pending) = create(&path).unwrap();
+        file.write_all(b"half").unwrap();
+        drop(pending);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "before");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_are_followed_and_devices_are_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let (link, target) = (folder.path().join("link"), folder.path().join("target"));
+        fs::write(&target, "before").unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        let (mut file, pending) = create(&link).unwrap();
+        file.write_all(b"after").unwrap();
+        pending.commit().unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::read_to_string(&target).unwrap(), "after");
+
+        let null = Path::new("/dev/null");
+        let (mut file, pending) = create(null).unwrap();
+        file.write_all(b"gone").unwrap();
+        pending.commit().unwrap();
+        assert!(!fs::metadata(null).unwrap().is_file());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn errors_name_the_file_that_the_user_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let inside_nothing = folder.path().join("nothing").join("out.wav");
+        let message = create(&inside_nothing).err().unwrap().to_string();
+        assert!(message.ends_with("out.wav: No such file or directory"), "{message}");
+        assert!(create(folder.path()).is_err());
+    }
+}

@@ -1,0 +1,53 @@
+//! `-`: standard input and output, which must not be terminals.
+
+use crate::{
+    failure::{Failure, Outcome},
+    output::{self, Pending},
+};
+use std::{
+    fs::File,
+    io::{self, BufWriter, IsTerminal, Read, Write},
+    path::{Path, PathBuf},
+};
+
+/// Is it `-`?
+pub(crate) fn is_standard(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
+/// What to call an input in messages.
+pub(crate) fn input_name(path: &Path) -> PathBuf {
+    if is_standard(path) { PathBuf::from("standard input") } else { path.to_path_buf() }
+}
+
+/// Nobody types audio or codes: the command would seem to hang.
+pub(crate) fn refuse_terminal_input() -> Outcome {
+    match io::stdin().is_terminal() {
+        true => Err(Failure::new("standard input is a terminal; expected audio or codes from a pipe")),
+        false => Ok(()),
+    }
+}
+
+/// Opens a file or standard input.
+pub(crate) fn open(path: &Path) -> Outcome<Box<dyn Read + Send>> {
+    if is_standard(path) {
+        refuse_terminal_input()?;
+        return Ok(Box::new(io::stdin()));
+    }
+    let file = File::open(path).map_err(|error| Failure::io(path, &error))?;
+    Ok(Box::new(file))
+}
+
+/// Begins the file that is to stand at `path`, or standard output.
+pub(crate) fn create(path: &Path) -> Outcome<(BufWriter<Box<dyn Write + Send>>, Pending)> {
+    let (sink, pending): (Box<dyn Write + Send>, _) = if is_standard(path) {
+        if io::stdout().is_terminal() {
+            return Err(Failure::new("standard output is a terminal; this is not for reading: use a pipe"));
+        }
+        (Box::new(io::stdout()), Pending::standard_output())
+    } else {
+        let (file, pending) = output::create(path)?;
+        (Box::new(file), pending)
+    };
+    Ok((BufWriter::new(sink), pending))
+}
