@@ -52,7 +52,13 @@ fn naive_erf(x: f64) -> f64 {
 fn naive_activation(activation: Activation, x: f64) -> f64 {
     match activation {
         Activation::None => x,
-        Activation::Elu => if x > 0.0 { x } else { x.exp_m1() },
+        Activation::Elu => {
+            if x > 0.0 {
+                x
+            } else {
+                x.exp_m1()
+            }
+        }
         Activation::Gelu => x / 2.0 * (1.0 + naive_erf(x / std::f64::consts::SQRT_2)),
         Activation::Relu => x.max(0.0),
         Activation::Silu => x / (1.0 + (-x).exp()),
@@ -96,9 +102,15 @@ impl Case {
 
     fn matrix(&self, kernels: Kernels) -> Matrix {
         let (weight, outputs) = (self.weight(), self.outputs);
-        Matrix::pack(kernels, self.runs * self.run, outputs, |i, o| weight[i * outputs + o], |o| o as f32 * 0.01)
-            .unwrap()
-            .with_runs(self.run)
+        Matrix::pack(
+            kernels,
+            self.runs * self.run,
+            outputs,
+            |i, o| weight[i * outputs + o],
+            |o| o as f32 * 0.01,
+        )
+        .unwrap()
+        .with_runs(self.run)
     }
 
     fn naive(&self, memory: &[f32], row: usize, output: usize) -> f64 {
@@ -124,7 +136,15 @@ impl Case {
 }
 
 fn case() -> impl Strategy<Value = Case> {
-    (1..4usize, 1..60usize, 1..90usize, 1..40usize, 1..6usize, any::<bool>(), prop::sample::select(&ACTIVATIONS[..]))
+    (
+        1..4usize,
+        1..60usize,
+        1..90usize,
+        1..40usize,
+        1..6usize,
+        any::<bool>(),
+        prop::sample::select(&ACTIVATIONS[..]),
+    )
         .prop_map(|(runs, run, outputs, rows, streams, residual, activation)| Case {
             runs,
             run,
@@ -191,8 +211,15 @@ proptest! {
 
 #[test]
 fn a_column_is_the_weights_of_an_output() {
-    let case =
-        Case { runs: 1, run: 37, outputs: 70, rows: 1, streams: 1, residual: false, activation: Activation::None };
+    let case = Case {
+        runs: 1,
+        run: 37,
+        outputs: 70,
+        rows: 1,
+        streams: 1,
+        residual: false,
+        activation: Activation::None,
+    };
     for kernels in all_kernels() {
         let matrix = case.matrix(kernels);
         for output in [0, 1, 15, 16, 33, 69] {
@@ -221,7 +248,10 @@ fn activate(kernels: Kernels, activation: Activation, x: &[f32]) -> Vec<f32> {
 
 /// From −20 to 20 in steps of 1/1024, and some beyond.
 fn dense_range() -> Vec<f32> {
-    (-20 * 1024..=20 * 1024).map(|i| i as f32 / 1024.0).chain([-1e4, -200.0, -88.0, 88.0, 1e4, -0.0]).collect()
+    (-20 * 1024..=20 * 1024)
+        .map(|i| i as f32 / 1024.0)
+        .chain([-1e4, -200.0, -88.0, 88.0, 1e4, -0.0])
+        .collect()
 }
 
 #[test]
@@ -269,7 +299,11 @@ fn layer_norm_is_its_formula() {
             for i in 0..len {
                 let normal = (f64::from(x[i]) - mean) / (variance + 1e-5).sqrt();
                 let expected = normal * f64::from(weight[i]) + f64::from(bias[i]);
-                assert!((f64::from(y[i]) - expected).abs() < 1e-5, "{kernels:?} {len}: {} is not {expected}", y[i]);
+                assert!(
+                    (f64::from(y[i]) - expected).abs() < 1e-5,
+                    "{kernels:?} {len}: {} is not {expected}",
+                    y[i]
+                );
             }
         }
     }
@@ -308,7 +342,9 @@ fn naive_attention(heads: Heads, window: KeyWindow, q: &[f32], keys: &[f32], val
         let max = scores.iter().fold(f64::NEG_INFINITY, |a, &b| a.max(b));
         let sum: f64 = scores.iter().map(|s| (s - max).exp()).sum();
         for i in 0..heads.dim {
-            out.push(rows.iter().zip(&scores).map(|(&row, s)| (s - max).exp() / sum * at(values, row, i)).sum());
+            out.push(
+                rows.iter().zip(&scores).map(|(&row, s)| (s - max).exp() / sum * at(values, row, i)).sum(),
+            );
         }
     }
     out
@@ -336,7 +372,10 @@ fn attention_is_its_formula_wherever_the_ring_begins() {
                     kernels.attend(heads, window, &q, &turned.0, &turned.1, &mut scores, &mut out);
                     let expected = naive_attention(heads, window, &q, &turned.0, &turned.1);
                     for (found, expected) in out.iter().zip(expected) {
-                        assert!((f64::from(*found) - expected).abs() < 1e-5, "{kernels:?}: {found} is not {expected}");
+                        assert!(
+                            (f64::from(*found) - expected).abs() < 1e-5,
+                            "{kernels:?}: {found} is not {expected}"
+                        );
                     }
                     assert_eq!(*first.get_or_insert(out.clone()), out);
                 }
