@@ -18,6 +18,11 @@ pub enum Precision {
     /// As loaded: exact.
     #[default]
     F32,
+    /// Rounded to bfloat16: half the memory. Code words, norms and biases stay f32, and so does all
+    /// arithmetic.
+    Bf16,
+    /// Rounded to eight bits with a scale per output: a quarter of the memory. The rest as for bf16.
+    Int8,
 }
 
 /// A cap on the instruction sets used.
@@ -46,7 +51,7 @@ pub enum Tail {
     LayerPad,
 }
 
-/// Options of [`Model::load`].
+/// Options of [`Model::load`](crate::Model::load).
 #[derive(Clone, Debug, Default)]
 pub struct LoadOptions {
     /// Load only this many codebooks; `None`: all.

@@ -1,1 +1,218 @@
-//! Mimi in candle tensors.
+//! Mimi in candle tensors: the definition of the network that can be run.
+//!
+//! Whole recordings, one operation after the other, nothing fused or cached: this is what the
+//! streaming engine is held against, for every [`Config`], and the way to candle's other devices
+//! (features `cuda` and `metal`). Tensors are `[1, channels, steps]` in the convolutions and
+//! `[1, steps, channels]` in the transformers; names are those of transformers' checkpoints.
+
+mod layers;
+mod weights;
+
+use crate::{Checkpoint, Config, Error, ErrorKind, PadMode, StreamOptions, Tail};
+use candle_core::{Device, Tensor};
+use layers::{Conv, ConvTranspose, Layer, Positions, ResidualVectorQuantizer, TransformerLayer, seanet};
+use std::path::Path;
+use weights::Weights;
+
+/// A listener to the output of every layer: called with the layer's name and its output.
+pub type Trace<'a> = dyn FnMut(&str, &Tensor) + 'a;
+
+/// A loaded model on a candle device, with all codebooks, encoder and decoder.
+pub struct Reference {
+    config: Config,
+    device: Device,
+    encoder: Vec<Layer>,
+    encoder_transformer: Vec<TransformerLayer>,
+    downsample: Conv,
+    semantic: ResidualVectorQuantizer,
+    acoustic: ResidualVectorQuantizer,
+    upsample: ConvTranspose,
+    decoder_transformer: Vec<TransformerLayer>,
+    decoder: Vec<Layer>,
+}
+
+impl Reference {
+    /// Loads a file, a directory or an index of shards.
+    ///
+    /// # Errors
+    /// Those of [`Checkpoint::open`] and [`Reference::new`].
+    pub fn load(path: impl AsRef<Path>, device: &Device) -> Result<Self, Error> {
+        Self::new(&Checkpoint::open(path.as_ref())?, device)
+    }
+
+    /// Copies the tensors of `checkpoint` to `device`.
+    ///
+    /// # Errors
+    /// A tensor that is missing or has not the shape that the config asks for, and
+    /// [`ErrorKind::Unsupported`] for what candle cannot do on this device.
+    pub fn new(checkpoint: &Checkpoint<'_>, device: &Device) -> Result<Self, Error> {
+        let config = checkpoint.config().clone();
+        let weights = Weights { checkpoint, device };
+        let (hidden, stride) = (config.hidden_size, config.latent_stride);
+        let semantic = config.num_semantic_quantizers;
+        let acoustic = config.num_quantizers - semantic;
+        let upsample_shape = [hidden, hidden / config.upsample_groups, 2 * stride];
+        Ok(Self {
+            encoder: weights.seanet_encoder(&config)?,
+            encoder_transformer: weights.transformer("encoder_transformer", &config)?,
+            downsample: Conv {
+                weight: weights.get("downsample.conv.weight", &[hidden, hidden, 2 * stride])?,
+                bias: None,
+                stride,
+                dilation: 1,
+                pad_mode: PadMode::Replicate,
+            },
+            semantic: weights.quantizer("semantic_residual_vector_quantizer", semantic, &config)?,
+            acoustic: weights.quantizer("acoustic_residual_vector_quantizer", acoustic, &config)?,
+            upsample: ConvTranspose {
+                weight: weights.get("upsample.conv.weight", &upsample_shape)?,
+                bias: None,
+                stride,
+                groups: config.upsample_groups,
+            },
+            decoder_transformer: weights.transformer("decoder_transformer", &config)?,
+            decoder: weights.seanet_decoder(&config)?,
+            device: device.clone(),
+            config,
+        })
+    }
+
+    /// The network's numbers.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Audio in, codes out, frame-major: `codes[frame * codebooks + k]`. Samples that are not
+    /// finite count as 0; `options.max_block` has no meaning here.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] for options that the model does not have, and
+    /// [`ErrorKind::Unsupported`] for what candle cannot do on this device.
+    pub fn encode(&self, pcm: &[f32], options: &StreamOptions) -> Result<Vec<u32>, Error> {
+        self.encode_with(pcm, options, &mut |_, _| {})
+    }
+
+    /// As [`Reference::encode`], and shows every layer's output to `trace`. A codebook
+    /// (`quantizer.….layers.N.codebook`) shows the squared distances of what it quantizes to its
+    /// entries, `[frames, codebook_size]`.
+    ///
+    /// # Errors
+    /// Those of [`Reference::encode`].
+    pub fn encode_with(
+        &self,
+        pcm: &[f32],
+        options: &StreamOptions,
+        trace: &mut Trace<'_>,
+    ) -> Result<Vec<u32>, Error> {
+        let (codebooks, context) = self.codebooks_and_context(options)?;
+        if pcm.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut pcm: Vec<f32> = pcm.iter().map(|&x| if x.is_finite() { x } else { 0.0 }).collect();
+        if options.tail == Tail::AudioPad {
+            pcm.resize(pcm.len().next_multiple_of(self.config.frame_size()), 0.0);
+        }
+        let samples = pcm.len();
+        let x = Tensor::from_vec(pcm, (1, 1, samples), &self.device)?;
+        let x = seanet(&self.encoder, "encoder", x, trace)?;
+        let x = self.transform(&self.encoder_transformer, "encoder_transformer", &x, context, trace)?;
+        let z = self.downsample.forward(&x)?;
+        trace("downsample", &z);
+
+        // both quantizers see the same z
+        let z = z.squeeze(0)?.t()?.contiguous()?;
+        let semantic = codebooks.min(self.semantic.codebooks.len());
+        let mut codes = self.semantic.encode(&z, semantic, trace)?;
+        codes.extend(self.acoustic.encode(&z, codebooks - semantic, trace)?);
+        Ok(Tensor::stack(&codes, 1)?.flatten_all()?.to_vec1()?)
+    }
+
+    /// Codes in, audio out: `frame_size` samples per frame. `options.tail` and
+    /// `options.max_block` have no meaning here.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] for options that the model does not have and for codes that
+    /// are no whole frames, [`ErrorKind::Corrupt`] for a code that the codebooks do not have, and
+    /// [`ErrorKind::Unsupported`] for what candle cannot do on this device.
+    pub fn decode(&self, codes: &[u32], options: &StreamOptions) -> Result<Vec<f32>, Error> {
+        self.decode_with(codes, options, &mut |_, _| {})
+    }
+
+    /// As [`Reference::decode`], and shows every layer's output to `trace`.
+    ///
+    /// # Errors
+    /// Those of [`Reference::decode`].
+    pub fn decode_with(
+        &self,
+        codes: &[u32],
+        options: &StreamOptions,
+        trace: &mut Trace<'_>,
+    ) -> Result<Vec<f32>, Error> {
+        let (codebooks, context) = self.codebooks_and_context(options)?;
+        let size = self.config.codebook_size;
+        if !codes.len().is_multiple_of(codebooks) {
+            let message =
+                format!("{} codes are no whole number of frames of {codebooks} codebooks", codes.len());
+            return Err(Error::new(ErrorKind::InvalidArgument, message));
+        }
+        if let Some(index) = codes.iter().position(|&code| code as usize >= size) {
+            let message = format!("codes[{index}] is {}; codes are below {size}", codes[index]);
+            return Err(Error::new(ErrorKind::Corrupt, message));
+        }
+        if codes.is_empty() {
+            return Ok(Vec::new());
+        }
+        let codes = Tensor::from_slice(codes, (codes.len() / codebooks, codebooks), &self.device)?;
+        let semantic = codebooks.min(self.semantic.codebooks.len());
+        let mut z = self.semantic.decode(&codes.narrow(1, 0, semantic)?)?;
+        if codebooks > semantic {
+            z = (z + self.acoustic.decode(&codes.narrow(1, semantic, codebooks - semantic)?)?)?;
+        }
+        let x = self.upsample.forward(&z.t()?.unsqueeze(0)?.contiguous()?)?;
+        trace("upsample", &x);
+        let x = self.transform(&self.decoder_transformer, "decoder_transformer", &x, context, trace)?;
+        let audio = seanet(&self.decoder, "decoder", x, trace)?;
+        Ok(audio.flatten_all()?.to_vec1()?)
+    }
+
+    fn codebooks_and_context(&self, options: &StreamOptions) -> Result<(usize, usize), Error> {
+        let all = self.config.num_quantizers;
+        let codebooks = options.codebooks.unwrap_or(all.min(8));
+        if !(1..=all).contains(&codebooks) {
+            let message = format!("codebooks is {codebooks}; the model has 1 to {all}");
+            return Err(Error::new(ErrorKind::InvalidArgument, message));
+        }
+        let context = options.context.unwrap_or(self.config.sliding_window);
+        if context == 0 {
+            return Err(Error::new(
+                ErrorKind::InvalidArgument,
+                "context is 0; a step attends at least to itself",
+            ));
+        }
+        Ok((codebooks, context))
+    }
+
+    /// Transformer layers over convolution layout, `[1, channels, steps]` to the same.
+    fn transform(
+        &self,
+        layers: &[TransformerLayer],
+        name: &str,
+        x: &Tensor,
+        context: usize,
+        trace: &mut Trace<'_>,
+    ) -> Result<Tensor, Error> {
+        let mut x = x.transpose(1, 2)?.contiguous()?;
+        let positions = Positions::new(&self.config, x.dim(1)?, context, &self.device)?;
+        for (index, layer) in layers.iter().enumerate() {
+            x = layer.forward(&x, &positions, &self.config)?;
+            trace(&format!("{name}.layers.{index}"), &x);
+        }
+        Ok(x.transpose(1, 2)?.contiguous()?)
+    }
+}
+
+impl From<candle_core::Error> for Error {
+    fn from(error: candle_core::Error) -> Self {
+        Self::new(ErrorKind::Unsupported, format!("candle: {error}"))
+    }
+}

@@ -18,8 +18,6 @@ pub(crate) unsafe trait Element: Copy {}
 // SAFETY: a plain number.
 unsafe impl Element for f32 {}
 // SAFETY: a plain number.
-unsafe impl Element for u16 {}
-// SAFETY: a plain number.
 unsafe impl Element for i8 {}
 
 /// A slice of numbers that begins at a cache line. Every page has been written to, so that using it

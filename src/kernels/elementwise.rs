@@ -8,7 +8,7 @@ use super::simd::Simd;
 unsafe fn exp<S: Simd>(v: S::Vector) -> S::Vector {
     // ln 2 in two parts, the first with few enough bits that n·LN2_HIGH is exact.
     const LN2_HIGH: f32 = 355.0 / 512.0;
-    const LN2_LOW: f32 = -2.121_944_4e-4;
+    const LN2_LOW: f32 = (std::f64::consts::LN_2 - 355.0 / 512.0) as f32;
     const INVERSE_FACTORIALS: [f32; 6] = [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0];
     // SAFETY: the caller vouches for the instruction set.
     unsafe {
@@ -25,7 +25,7 @@ unsafe fn exp<S: Simd>(v: S::Vector) -> S::Vector {
 
 /// e^v for v ≤ 0; anything below −87 counts as −87, about 1e-38.
 #[inline(always)]
-pub(super) unsafe fn exp_of_negative<S: Simd>(v: S::Vector) -> S::Vector {
+unsafe fn exp_of_negative<S: Simd>(v: S::Vector) -> S::Vector {
     // SAFETY: the caller vouches for the instruction set.
     unsafe { exp::<S>(S::max(v, S::splat(-87.0))) }
 }
@@ -47,8 +47,14 @@ pub(super) unsafe fn elu<S: Simd>(v: S::Vector) -> S::Vector {
 #[inline(always)]
 unsafe fn erf<S: Simd>(v: S::Vector) -> S::Vector {
     const LIMIT: f32 = 3.92;
-    const P: [f32; 6] =
-        [2.050_233_4e-6, 2.848_793_7e-4, 3.765_204e-3, 5.274_74e-2, 1.903_961_3e-1, 1.128_379_1];
+    const P: [f32; 6] = [
+        2.050_233_4e-6,
+        2.848_793_7e-4,
+        3.765_204e-3,
+        5.274_74e-2,
+        1.903_961_3e-1,
+        std::f32::consts::FRAC_2_SQRT_PI,
+    ];
     const Q: [f32; 6] = [3.809_307_7e-5, 1.162_448e-3, 1.496_835_7e-2, 1.141_048_9e-1, 5.020_669e-1, 1.0];
     // SAFETY: the caller vouches for the instruction set.
     unsafe {
@@ -92,6 +98,41 @@ pub(super) unsafe fn relu<S: Simd>(v: S::Vector) -> S::Vector {
     unsafe { S::max(v, S::splat(0.0)) }
 }
 
+/// A function of each value. A trait and not a closure, for only what is `#[inline(always)]` is sure to
+/// be compiled for the instruction set of the function it ends up in.
+pub(super) trait Function<S: Simd>: Copy {
+    /// # Safety
+    ///
+    /// The CPU has `S`.
+    unsafe fn of(self, v: S::Vector) -> S::Vector;
+}
+
+/// ELU as a [`Function`].
+#[derive(Clone, Copy)]
+pub(super) struct Elu;
+
+impl<S: Simd> Function<S> for Elu {
+    #[inline(always)]
+    unsafe fn of(self, v: S::Vector) -> S::Vector {
+        // SAFETY: the caller's.
+        unsafe { elu::<S>(v) }
+    }
+}
+
+/// e^(v − max), for values of at most `max`.
+#[derive(Clone, Copy)]
+pub(super) struct ExpBelow {
+    pub(super) max: f32,
+}
+
+impl<S: Simd> Function<S> for ExpBelow {
+    #[inline(always)]
+    unsafe fn of(self, v: S::Vector) -> S::Vector {
+        // SAFETY: the caller's.
+        unsafe { exp_of_negative::<S>(S::sub(v, S::splat(self.max))) }
+    }
+}
+
 /// Applies `f` to `len` values from `x` to `y`, which may be the same. A last part of a vector goes
 /// through a copy, so it is computed as a whole one would be.
 ///
@@ -99,23 +140,18 @@ pub(super) unsafe fn relu<S: Simd>(v: S::Vector) -> S::Vector {
 ///
 /// `x` and `y` are valid for `len` values; the CPU has `S`.
 #[inline(always)]
-pub(super) unsafe fn map<S: Simd>(
-    x: *const f32,
-    y: *mut f32,
-    len: usize,
-    f: impl Fn(S::Vector) -> S::Vector,
-) {
+pub(super) unsafe fn map<S: Simd>(x: *const f32, y: *mut f32, len: usize, f: impl Function<S>) {
     let mut i = 0;
     // SAFETY: i + LANES ≤ len in the loop; the rest is copied to and from a buffer of LANES ≤ 16.
     unsafe {
         while i + S::LANES <= len {
-            S::store(y.add(i), f(S::load(x.add(i))));
+            S::store(y.add(i), f.of(S::load(x.add(i))));
             i += S::LANES;
         }
         if i < len {
             let mut rest = [0.0f32; 16];
             std::ptr::copy_nonoverlapping(x.add(i), rest.as_mut_ptr(), len - i);
-            S::store(rest.as_mut_ptr(), f(S::load(rest.as_ptr())));
+            S::store(rest.as_mut_ptr(), f.of(S::load(rest.as_ptr())));
             std::ptr::copy_nonoverlapping(rest.as_ptr(), y.add(i), len - i);
         }
     }

@@ -6,6 +6,7 @@ use std::num::NonZeroUsize;
 /// An instruction set that kernels are built for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Isa {
+    #[cfg(any(test, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
     Portable,
     #[cfg(target_arch = "x86_64")]
     Sse2,
@@ -19,6 +20,7 @@ pub(crate) enum Isa {
 
 /// All of them, the best last.
 const ALL: &[Isa] = &[
+    #[cfg(any(test, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
     Isa::Portable,
     #[cfg(target_arch = "x86_64")]
     Isa::Sse2,
@@ -32,11 +34,18 @@ const ALL: &[Isa] = &[
 
 impl Isa {
     /// What every CPU of this architecture has.
-    pub(crate) const BASELINE: Isa = if cfg!(target_arch = "x86_64") { ALL[1] } else { ALL[0] };
+    pub(crate) const BASELINE: Isa = {
+        #[cfg(target_arch = "x86_64")]
+        let baseline = Isa::Sse2;
+        #[cfg(not(target_arch = "x86_64"))]
+        let baseline = ALL[ALL.len() - 1];
+        baseline
+    };
 
     /// Whether this CPU, under this operating system, has it.
     pub(crate) fn is_available(self) -> bool {
         match self {
+            #[cfg(any(test, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
             Isa::Portable => true,
             #[cfg(target_arch = "x86_64")]
             Isa::Sse2 => true,
@@ -68,6 +77,7 @@ impl Isa {
     /// How the version string names it.
     pub(crate) fn name(self) -> &'static str {
         match self {
+            #[cfg(any(test, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
             Isa::Portable => "portable",
             #[cfg(target_arch = "x86_64")]
             Isa::Sse2 => "sse2",

@@ -3,18 +3,15 @@
 //! A convolution over time-major data is such a product whose rows overlap, a transposed convolution
 //! one whose rows are the last few inputs, a linear layer the plain case; see [`Rows`].
 //!
-//! Weights are packed once, at load, into panels: a panel holds the columns (outputs) of a few
-//! registers side by side, for all inputs in order, so that a product reads it front to back. A tile
-//! of rows is multiplied with a panel at a time, its sums in registers.
+//! A tile of rows is multiplied with a panel of the [`Matrix`] at a time, its sums in registers.
 //!
 //! **Every output is accumulated over its inputs one by one, in order, starting from 0,** whatever the
 //! number of rows and wherever they come from. That is why any chunking gives the same bits.
 
-use super::arena::{Arena, Element};
 use super::elementwise::{elu, gelu, relu, silu};
+use super::matrix::{Bf16, Matrix, Weight, Weights};
 use super::simd::Simd;
 use super::{Kernels, Scratch};
-use std::collections::TryReserveError;
 
 /// Streams that one product can serve.
 pub(crate) const MAX_BATCH: usize = 16;
@@ -59,101 +56,11 @@ pub(crate) struct Product {
     pub(crate) activation: Activation,
 }
 
-/// A weight as it is stored.
-pub(super) trait Weight<S: Simd>: Element {
-    /// Loads and widens `LANES` weights.
-    ///
-    /// # Safety
-    ///
-    /// As for [`Simd`].
-    unsafe fn load(p: *const Self) -> S::Vector;
-}
-
-impl<S: Simd> Weight<S> for f32 {
-    #[inline(always)]
-    unsafe fn load(p: *const f32) -> S::Vector {
-        // SAFETY: the caller's.
-        unsafe { S::load(p) }
-    }
-}
-
-/// A packed matrix with its bias: `inputs` × `outputs`.
-pub(crate) struct Matrix {
-    inputs: usize,
-    outputs: usize,
-    /// Inputs that lie side by side in a row; `inputs` is a multiple.
-    run: usize,
-    /// Outputs in a panel.
-    width: usize,
-    /// `[panel][input][width]`, the last panel filled up with zeros.
-    weights: Arena<f32>,
-    /// `[panel][width]`.
-    bias: Arena<f32>,
-}
-
-impl Matrix {
-    /// Packs a matrix for `kernels`, which must be the ones that later multiply with it.
-    /// `weight(input, output)` is asked for once per element.
-    pub(crate) fn pack(
-        kernels: Kernels,
-        inputs: usize,
-        outputs: usize,
-        weight: impl Fn(usize, usize) -> f32,
-        bias: impl Fn(usize) -> f32,
-    ) -> Result<Self, TryReserveError> {
-        let width = kernels.panel_width();
-        let panels = outputs.div_ceil(width);
-        let mut weights = Arena::zeroed(panels * inputs * width)?;
-        let mut biases = Arena::zeroed(panels * width)?;
-        for panel in 0..panels {
-            let columns = width.min(outputs - panel * width);
-            for input in 0..inputs {
-                let row = &mut weights[(panel * inputs + input) * width..][..columns];
-                for (column, w) in row.iter_mut().enumerate() {
-                    *w = weight(input, panel * width + column);
-                }
-            }
-        }
-        for (output, b) in biases[..outputs].iter_mut().enumerate() {
-            *b = bias(output);
-        }
-        Ok(Self { inputs, outputs, run: inputs, width, weights, bias: biases })
-    }
-
-    /// The same matrix for rows that consist of runs of `run` inputs.
-    pub(crate) fn with_runs(self, run: usize) -> Self {
-        assert_eq!(self.inputs % run, 0);
-        Self { run, ..self }
-    }
-
-    pub(crate) fn inputs(&self) -> usize {
-        self.inputs
-    }
-
-    pub(crate) fn outputs(&self) -> usize {
-        self.outputs
-    }
-
-    /// Bytes of weights and bias.
-    pub(crate) fn bytes(&self) -> usize {
-        self.weights.bytes() + self.bias.bytes()
-    }
-
-    /// The weights that lead to one output, in order of inputs.
-    pub(crate) fn column(&self, output: usize) -> impl Iterator<Item = f32> + '_ {
-        assert!(output < self.outputs);
-        let (panel, column) = (output / self.width, output % self.width);
-        self.weights[panel * self.inputs * self.width..][..self.inputs * self.width]
-            .iter()
-            .skip(column)
-            .step_by(self.width)
-            .copied()
-    }
-}
-
 /// A product with its pointers: what the bodies work on.
 pub(super) struct Job {
-    weights: *const f32,
+    weights: Weights<*const f32, *const Bf16, *const i8>,
+    /// Of each output, for weights of eight bits.
+    scales: *const f32,
     bias: *const f32,
     inputs: usize,
     outputs: usize,
@@ -189,7 +96,12 @@ impl Job {
             *base = memory.as_mut_ptr();
         }
         Self {
-            weights: matrix.weights.as_ptr(),
+            weights: match &matrix.weights {
+                Weights::F32(w) => Weights::F32(w.as_ptr()),
+                Weights::Bf16(w) => Weights::Bf16(w.as_ptr()),
+                Weights::Int8(w) => Weights::Int8(w.as_ptr()),
+            },
+            scales: matrix.scales.as_ptr(),
             bias: matrix.bias.as_ptr(),
             inputs: matrix.inputs,
             outputs: matrix.outputs,
@@ -216,27 +128,44 @@ impl Job {
 /// second-level cache beside a panel.
 const ROW_BLOCK_BYTES: usize = 192 * 1024;
 
-/// The product, for panels of `P` registers.
+/// The product, for panels of `P` registers and tiles of up to `TILE` rows.
 ///
 /// # Safety
 ///
 /// `job` came from [`Job::new`] for memory that is still borrowed, for kernels whose panels are `P`
 /// registers of `S` wide; the CPU has `S`.
 #[inline(always)]
-pub(super) unsafe fn matmul<S: Simd, const P: usize, const TILE: usize>(job: &Job) {
+pub(super) unsafe fn dispatch<S: Finish, const P: usize, const TILE: usize>(job: &Job) {
+    // SAFETY: the caller's.
+    unsafe {
+        match job.weights {
+            Weights::F32(weights) => matmul::<S, f32, P, TILE>(job, weights),
+            Weights::Bf16(weights) => matmul::<S, Bf16, P, TILE>(job, weights),
+            Weights::Int8(weights) => matmul::<S, i8, P, TILE>(job, weights),
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn matmul<S: Finish, W: Weight<S>, const P: usize, const TILE: usize>(job: &Job, weights: *const W) {
     let block = (ROW_BLOCK_BYTES / (4 * job.inputs)).max(1).next_multiple_of(TILE);
     let mut first = 0;
     while first < job.total {
         let rows = block.min(job.total - first);
         // SAFETY: rows first..first + rows are within the total.
-        unsafe { row_block::<S, P, TILE>(job, first, rows) };
+        unsafe { row_block::<S, W, P, TILE>(job, weights, first, rows) };
         first += rows;
     }
 }
 
 /// All outputs of `rows` rows from row `first` on.
 #[inline(always)]
-unsafe fn row_block<S: Simd, const P: usize, const TILE: usize>(job: &Job, first: usize, rows: usize) {
+unsafe fn row_block<S: Finish, W: Weight<S>, const P: usize, const TILE: usize>(
+    job: &Job,
+    weights: *const W,
+    first: usize,
+    rows: usize,
+) {
     let width = P * S::LANES;
     let panels = job.outputs.div_ceil(width);
     // Tiles as even as can be: a last tile of one row costs nearly as much as a whole one.
@@ -249,8 +178,8 @@ unsafe fn row_block<S: Simd, const P: usize, const TILE: usize>(job: &Job, first
             // SAFETY: panels panel and panel + 1 exist; rows are within the total.
             unsafe {
                 match rows {
-                    1 => tile::<S, P, 2, 1>(job, panel, first),
-                    _ => tile::<S, P, 2, 2>(job, panel, first),
+                    1 => tile::<S, W, P, 2, 1>(job, weights, panel, first),
+                    _ => tile::<S, W, P, 2, 2>(job, weights, panel, first),
                 }
             }
             panel += 2;
@@ -263,18 +192,18 @@ unsafe fn row_block<S: Simd, const P: usize, const TILE: usize>(job: &Job, first
             // SAFETY: the panel exists; rows are within the total; count ≤ TILE.
             unsafe {
                 match count {
-                    1 => tile::<S, P, 1, 1>(job, panel, row),
-                    2 => tile::<S, P, 1, 2>(job, panel, row),
-                    3 => tile::<S, P, 1, 3>(job, panel, row),
-                    4 => tile::<S, P, 1, 4>(job, panel, row),
-                    5 if TILE >= 5 => tile::<S, P, 1, 5>(job, panel, row),
-                    6 if TILE >= 6 => tile::<S, P, 1, 6>(job, panel, row),
-                    7 if TILE >= 7 => tile::<S, P, 1, 7>(job, panel, row),
-                    8 if TILE >= 8 => tile::<S, P, 1, 8>(job, panel, row),
-                    9 if TILE >= 9 => tile::<S, P, 1, 9>(job, panel, row),
-                    10 if TILE >= 10 => tile::<S, P, 1, 10>(job, panel, row),
-                    11 if TILE >= 11 => tile::<S, P, 1, 11>(job, panel, row),
-                    12 if TILE >= 12 => tile::<S, P, 1, 12>(job, panel, row),
+                    1 => tile::<S, W, P, 1, 1>(job, weights, panel, row),
+                    2 => tile::<S, W, P, 1, 2>(job, weights, panel, row),
+                    3 => tile::<S, W, P, 1, 3>(job, weights, panel, row),
+                    4 => tile::<S, W, P, 1, 4>(job, weights, panel, row),
+                    5 if TILE >= 5 => tile::<S, W, P, 1, 5>(job, weights, panel, row),
+                    6 if TILE >= 6 => tile::<S, W, P, 1, 6>(job, weights, panel, row),
+                    7 if TILE >= 7 => tile::<S, W, P, 1, 7>(job, weights, panel, row),
+                    8 if TILE >= 8 => tile::<S, W, P, 1, 8>(job, weights, panel, row),
+                    9 if TILE >= 9 => tile::<S, W, P, 1, 9>(job, weights, panel, row),
+                    10 if TILE >= 10 => tile::<S, W, P, 1, 10>(job, weights, panel, row),
+                    11 if TILE >= 11 => tile::<S, W, P, 1, 11>(job, weights, panel, row),
+                    12 if TILE >= 12 => tile::<S, W, P, 1, 12>(job, weights, panel, row),
                     _ => unreachable!(),
                 }
             }
@@ -289,7 +218,12 @@ const PREFETCH_BYTES: usize = 2048;
 
 /// `R` rows times `G` panels of `P` registers.
 #[inline(always)]
-unsafe fn tile<S: Simd, const P: usize, const G: usize, const R: usize>(job: &Job, panel: usize, row: usize) {
+unsafe fn tile<S: Finish, W: Weight<S>, const P: usize, const G: usize, const R: usize>(
+    job: &Job,
+    weights: *const W,
+    panel: usize,
+    row: usize,
+) {
     let width = P * S::LANES;
     // SAFETY: `Job::new` checked the rows; the weights of a panel are inputs·width long.
     unsafe {
@@ -298,14 +232,14 @@ unsafe fn tile<S: Simd, const P: usize, const G: usize, const R: usize>(job: &Jo
             *x = job.row(job.product.x, row + r);
         }
         let mut sums = [[[S::splat(0.0); P]; G]; R];
-        let mut weights = job.weights.add(panel * job.inputs * width);
+        let mut weights = weights.add(panel * job.inputs * width);
         for _ in 0..job.inputs / job.run {
             for k in 0..job.run {
                 let mut w = [[S::splat(0.0); P]; G];
                 for (g, w) in w.iter_mut().enumerate() {
                     let w0 = weights.add(g * job.inputs * width);
                     for (p, w) in w.iter_mut().enumerate() {
-                        *w = S::load(w0.add(p * S::LANES));
+                        *w = W::load(w0.add(p * S::LANES));
                     }
                     S::prefetch(w0.cast::<u8>().wrapping_add(PREFETCH_BYTES));
                 }
@@ -323,19 +257,52 @@ unsafe fn tile<S: Simd, const P: usize, const G: usize, const R: usize>(job: &Jo
                 *x = x.wrapping_add(job.product.run_stride);
             }
         }
-        for (r, sums) in sums.iter().enumerate() {
-            for (g, sums) in sums.iter().enumerate() {
-                finish::<S, P>(job, sums, panel + g, row + r);
+        // [row][panel][register]
+        S::finish(job, sums.as_ptr().cast(), [row, R], [panel, G]);
+    }
+}
+
+/// The second half of a tile, apart from the first so that it is compiled once per instruction set and
+/// not once per tile shape.
+pub(super) trait Finish: Simd {
+    /// Adds bias and residual to a tile's sums, activates, stores: `sums` is
+    /// `[rows][panels · panel width]`, for rows `row.0..row.0 + row.1` and likewise for panels.
+    ///
+    /// # Safety
+    ///
+    /// As for [`dispatch`]; rows and panels are those of a tile.
+    unsafe fn finish(job: &Job, sums: *const f32, rows: [usize; 2], panels: [usize; 2]);
+}
+
+/// The body of [`Finish::finish`].
+///
+/// # Safety
+///
+/// As there.
+#[inline(always)]
+pub(super) unsafe fn finish<S: Simd, const P: usize>(
+    job: &Job,
+    sums: *const f32,
+    [row, rows]: [usize; 2],
+    [panel, panels]: [usize; 2],
+) {
+    let width = P * S::LANES;
+    let mut sums = sums;
+    for row in row..row + rows {
+        for panel in panel..panel + panels {
+            // SAFETY: the caller's; `sums` has `width` values for each row and panel.
+            unsafe {
+                finish_row::<S, P>(job, sums, row, panel * width);
+                sums = sums.add(width);
             }
         }
     }
 }
 
-/// Adds bias and residual, activates, stores.
+/// One row's outputs from `column` on, a panel wide.
 #[inline(always)]
-unsafe fn finish<S: Simd, const P: usize>(job: &Job, sums: &[S::Vector; P], panel: usize, row: usize) {
+unsafe fn finish_row<S: Simd, const P: usize>(job: &Job, sums: *const f32, row: usize, column: usize) {
     let width = P * S::LANES;
-    let column = panel * width;
     // SAFETY: the bias is whole panels long; outputs beyond the last column go to a local buffer of
     // P·LANES ≤ 64 values.
     unsafe {
@@ -347,9 +314,14 @@ unsafe fn finish<S: Simd, const P: usize>(job: &Job, sums: &[S::Vector; P], pane
         if let (Some(residual), false) = (residual, whole) {
             std::ptr::copy_nonoverlapping(residual, buffer.as_mut_ptr(), columns);
         }
-        for (p, sum) in sums.iter().enumerate() {
+        for p in 0..P {
             let at = p * S::LANES;
-            let mut v = S::add(*sum, S::load(job.bias.add(column + at)));
+            let sum = S::load(sums.add(at));
+            let bias = S::load(job.bias.add(column + at));
+            let mut v = match job.weights {
+                Weights::Int8(_) => S::mul_add(sum, S::load(job.scales.add(column + at)), bias),
+                _ => S::add(sum, bias),
+            };
             if let Some(residual) = residual {
                 v = S::add(v, S::load(if whole { residual.add(at) } else { buffer.as_ptr().add(at) }));
             }

@@ -12,6 +12,7 @@ mod denormals;
 mod elementwise;
 mod isa;
 mod matmul;
+mod matrix;
 mod norm;
 mod simd;
 #[cfg(test)]
@@ -21,7 +22,8 @@ pub(crate) use arena::Arena;
 pub(crate) use attention::{Heads, KeyWindow};
 pub(crate) use denormals::FlushDenormals;
 pub(crate) use isa::Isa;
-pub(crate) use matmul::{Activation, Matrix, Product, Rows};
+pub(crate) use matmul::{Activation, MAX_BATCH, Product, Rows};
+pub(crate) use matrix::{Format, Matrix};
 
 /// The memory of a stream that products work in.
 pub(crate) trait Scratch {
@@ -48,13 +50,28 @@ macro_rules! instantiate {
             $(#[$feature])*
             pub(super) unsafe fn matmul(job: &matmul::Job) {
                 // SAFETY: the caller's.
-                unsafe { matmul::matmul::<$simd, $panel, $tile>(job) }
+                unsafe { matmul::dispatch::<$simd, $panel, $tile>(job) }
+            }
+
+            $(#[$feature])*
+            #[inline(never)]
+            unsafe fn finish(job: &matmul::Job, sums: *const f32, rows: [usize; 2], panels: [usize; 2]) {
+                // SAFETY: the caller's.
+                unsafe { matmul::finish::<$simd, $panel>(job, sums, rows, panels) }
+            }
+
+            impl matmul::Finish for $simd {
+                #[inline(always)]
+                unsafe fn finish(job: &matmul::Job, sums: *const f32, rows: [usize; 2], panels: [usize; 2]) {
+                    // SAFETY: the caller's.
+                    unsafe { finish(job, sums, rows, panels) }
+                }
             }
 
             $(#[$feature])*
             pub(super) unsafe fn elu(x: *const f32, y: *mut f32, len: usize) {
                 // SAFETY: the caller's.
-                unsafe { elementwise::map::<$simd>(x, y, len, |v| elementwise::elu::<$simd>(v)) }
+                unsafe { elementwise::map::<$simd>(x, y, len, elementwise::Elu) }
             }
 
             $(#[$feature])*
@@ -83,7 +100,11 @@ macro_rules! instantiate {
     };
 }
 
-instantiate!(portable, super::arch::portable::Portable, panel: 2, tile: 4,);
+// Where every CPU has kernels of its own, the portable ones are there for the tests alone.
+instantiate!(
+    #[cfg(any(test, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
+    portable, super::arch::portable::Portable, panel: 2, tile: 4,
+);
 instantiate!(#[cfg(target_arch = "x86_64")] sse2, super::arch::sse2::Sse2, panel: 2, tile: 4,);
 instantiate!(
     #[cfg(target_arch = "x86_64")] avx2, super::arch::avx2::Avx2, panel: 2, tile: 6,
@@ -99,6 +120,7 @@ instantiate!(#[cfg(target_arch = "aarch64")] neon, super::arch::neon::Neon, pane
 macro_rules! dispatch {
     ($kernels:expr, $($call:tt)*) => {
         match $kernels.isa {
+            #[cfg(any(test, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
             Isa::Portable => portable::$($call)*,
             #[cfg(target_arch = "x86_64")]
             Isa::Sse2 => sse2::$($call)*,
@@ -116,10 +138,6 @@ impl Kernels {
     /// The kernels of `isa`, if this CPU has it.
     pub(crate) fn new(isa: Isa) -> Option<Self> {
         isa.is_available().then_some(Self { isa })
-    }
-
-    pub(crate) fn isa(self) -> Isa {
-        self.isa
     }
 
     /// Outputs side by side in a packed matrix.
@@ -177,7 +195,7 @@ impl Kernels {
     ) {
         assert!(window.count >= 1 && window.count <= window.capacity && window.oldest < window.capacity);
         assert!(q.len() == heads.query_width() && out.len() == q.len());
-        assert!(heads.keys >= 1 && heads.queries % heads.keys == 0);
+        assert!(heads.keys >= 1 && heads.queries.is_multiple_of(heads.keys));
         assert!(keys.len() >= window.capacity * heads.key_width() && values.len() >= keys.len());
         assert!(scores.len() >= window.count);
         // SAFETY: lengths just checked; `self` proves the instruction set.

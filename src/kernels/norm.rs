@@ -1,27 +1,43 @@
 //! Layer norm and softmax: reductions over one row, in an order that depends on its length alone.
 
-use super::elementwise::{exp_of_negative, map};
+use super::elementwise::{ExpBelow, map};
 use super::simd::Simd;
 
-/// Σ f(x[i]), lane by lane, then across lanes, then the rest one by one.
+/// Σ x[i], lane by lane, then across lanes, then the rest one by one.
 #[inline(always)]
-unsafe fn sum_of<S: Simd>(
-    x: *const f32,
-    len: usize,
-    f: impl Fn(S::Vector, S::Vector) -> S::Vector,
-    g: impl Fn(f32) -> f32,
-) -> f32 {
+unsafe fn sum<S: Simd>(x: *const f32, len: usize) -> f32 {
     // SAFETY: the caller vouches for `len` values at `x` and for the instruction set.
     unsafe {
         let mut lanes = S::splat(0.0);
         let mut i = 0;
         while i + S::LANES <= len {
-            lanes = f(S::load(x.add(i)), lanes);
+            lanes = S::add(S::load(x.add(i)), lanes);
             i += S::LANES;
         }
         let mut sum = S::sum(lanes);
         while i < len {
-            sum += g(*x.add(i));
+            sum += *x.add(i);
+            i += 1;
+        }
+        sum
+    }
+}
+
+/// Σ (x[i] − mean)², in the order of [`sum`].
+#[inline(always)]
+unsafe fn sum_of_squares<S: Simd>(x: *const f32, len: usize, mean: f32) -> f32 {
+    // SAFETY: the caller vouches for `len` values at `x` and for the instruction set.
+    unsafe {
+        let mut lanes = S::splat(0.0);
+        let mut i = 0;
+        while i + S::LANES <= len {
+            let d = S::sub(S::load(x.add(i)), S::splat(mean));
+            lanes = S::mul_add(d, d, lanes);
+            i += S::LANES;
+        }
+        let mut sum = S::sum(lanes);
+        while i < len {
+            sum += (*x.add(i) - mean) * (*x.add(i) - mean);
             i += 1;
         }
         sum
@@ -44,19 +60,10 @@ pub(super) unsafe fn layer_norm<S: Simd>(
 ) {
     // SAFETY: as above; every index is below `len`.
     unsafe {
-        let mean = sum_of::<S>(x, len, |v, acc| S::add(v, acc), |v| v) / len as f32;
-        let mean_lanes = S::splat(mean);
-        let variance = sum_of::<S>(
-            x,
-            len,
-            |v, acc| {
-                let d = S::sub(v, mean_lanes);
-                S::mul_add(d, d, acc)
-            },
-            |v| (v - mean) * (v - mean),
-        ) / len as f32;
+        let mean = sum::<S>(x, len) / len as f32;
+        let variance = sum_of_squares::<S>(x, len, mean) / len as f32;
         let scale = 1.0 / (variance + eps).sqrt();
-        let scale_lanes = S::splat(scale);
+        let (mean_lanes, scale_lanes) = (S::splat(mean), S::splat(scale));
         let mut i = 0;
         while i + S::LANES <= len {
             let normal = S::mul(S::sub(S::load(x.add(i)), mean_lanes), scale_lanes);
@@ -107,8 +114,8 @@ pub(super) unsafe fn largest<S: Simd>(x: *const f32, len: usize) -> f32 {
 pub(super) unsafe fn softmax_numerators<S: Simd>(x: *mut f32, len: usize) -> f32 {
     // SAFETY: the caller's.
     unsafe {
-        let max = S::splat(largest::<S>(x, len));
-        map::<S>(x, x, len, |v| exp_of_negative::<S>(S::sub(v, max)));
-        1.0 / sum_of::<S>(x, len, |v, acc| S::add(v, acc), |v| v)
+        let max = largest::<S>(x, len);
+        map::<S>(x, x, len, ExpBelow { max });
+        1.0 / sum::<S>(x, len)
     }
 }

@@ -104,6 +104,7 @@ impl Case {
         let (weight, outputs) = (self.weight(), self.outputs);
         Matrix::pack(
             kernels,
+            Format::F32,
             self.runs * self.run,
             outputs,
             |i, o| weight[i * outputs + o],
@@ -231,7 +232,7 @@ fn a_column_is_the_weights_of_an_output() {
 
 /// Applies an activation to `x` through a product with the identity.
 fn activate(kernels: Kernels, activation: Activation, x: &[f32]) -> Vec<f32> {
-    let identity = Matrix::pack(kernels, 1, 1, |_, _| 1.0, |_| 0.0).unwrap();
+    let identity = Matrix::pack(kernels, Format::F32, 1, 1, |_, _| 1.0, |_| 0.0).unwrap();
     let mut memory = Pad(Arena::zeroed(2 * x.len()).unwrap());
     memory.0[..x.len()].copy_from_slice(x);
     let product = Product {

@@ -3,7 +3,7 @@
 use super::memory::{Batch, Plan, Slot};
 use crate::Error;
 use crate::error::out_of_memory;
-use crate::kernels::{Activation, Kernels, Matrix, Product, Rows};
+use crate::kernels::{Activation, Format, Kernels, Matrix, Product, Rows};
 
 /// What stands before the first input of a stream, and after the last one if it does not fill a stride.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +11,13 @@ pub(crate) enum Padding {
     Zeros,
     /// The first (or last) row again.
     Replicate,
+}
+
+/// For which kernels, and how, weights are packed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Packing {
+    pub(crate) kernels: Kernels,
+    pub(crate) format: Format,
 }
 
 /// A causal convolution over rows `[time, channels]`: an output row is the product of the window of
@@ -39,7 +46,7 @@ impl Conv {
     /// From torch's layout: weight `[outputs, channels, kernel]`.
     #[allow(clippy::too_many_arguments)]
     pub(crate) fn new(
-        kernels: Kernels,
+        packing: Packing,
         weight: &[f32],
         bias: Option<&[f32]>,
         [outputs, channels, kernel]: [usize; 3],
@@ -48,7 +55,8 @@ impl Conv {
         padding: Padding,
     ) -> Result<Self, Error> {
         let matrix = Matrix::pack(
-            kernels,
+            packing.kernels,
+            packing.format,
             kernel * channels,
             outputs,
             |i, o| weight[(o * channels + i % channels) * kernel + i / channels],
@@ -64,7 +72,7 @@ impl Conv {
     /// times a matrix whose column j·outputs + o holds tap j of output o. So the state is inputs, and
     /// there is no overlap to add.
     pub(crate) fn transposed(
-        kernels: Kernels,
+        packing: Packing,
         weight: &[f32],
         bias: Option<&[f32]>,
         [channels, outputs, kernel]: [usize; 3],
@@ -81,21 +89,26 @@ impl Conv {
                 false => 0.0,
             }
         };
-        let matrix = Matrix::pack(kernels, reach * channels, stride * outputs, element, |column| {
-            bias.map_or(0.0, |b| b[column % outputs])
-        })
+        let matrix = Matrix::pack(
+            packing.kernels,
+            packing.format,
+            reach * channels,
+            stride * outputs,
+            element,
+            |column| bias.map_or(0.0, |b| b[column % outputs]),
+        )
         .map_err(out_of_memory)?;
         Ok(Self { matrix, channels, reach, stride: 1, dilation: 1, padding: Padding::Zeros })
     }
 
     /// A linear layer from torch's layout: weight `[outputs, inputs]`.
     pub(crate) fn linear(
-        kernels: Kernels,
+        packing: Packing,
         weight: &[f32],
         bias: Option<&[f32]>,
         [outputs, inputs]: [usize; 2],
     ) -> Result<Self, Error> {
-        Self::new(kernels, weight, bias, [outputs, inputs, 1], 1, 1, Padding::Zeros)
+        Self::new(packing, weight, bias, [outputs, inputs, 1], 1, 1, Padding::Zeros)
     }
 
     /// Rows of history.
@@ -147,7 +160,7 @@ impl Conv {
         let input = state.window.offset + kept;
         let end = input + rows * self.channels;
         let filled = input + rows.next_multiple_of(self.stride) * self.channels;
-        for stream in &mut *batch.streams {
+        for stream in batch.streams() {
             let (memory, scratch) = (&mut stream.state, &mut stream.scratch);
             let history = &memory[state.history.range()];
             if history[kept] == 0.0 && self.padding == Padding::Replicate {
@@ -194,7 +207,7 @@ impl Conv {
     pub(crate) fn end(&self, batch: &mut Batch, state: &ConvState, rows: usize) {
         let kept = self.kept() * self.channels;
         let from = state.window.offset + rows * self.channels;
-        for stream in &mut *batch.streams {
+        for stream in batch.streams() {
             let history = &mut stream.state[state.history.range()];
             history[..kept].copy_from_slice(&stream.scratch[from..from + kept]);
             history[kept] = 1.0;
@@ -247,6 +260,6 @@ impl Conv {
             residual,
             activation,
         };
-        batch.kernels.matmul(&self.matrix, batch.streams, product);
+        batch.matmul(&self.matrix, product);
     }
 }

@@ -13,7 +13,7 @@ mod seanet;
 mod transformer;
 mod upsample;
 
-pub(crate) use conv::{Conv, ConvState, Padding};
+pub(crate) use conv::{Conv, ConvState, Packing, Padding};
 pub(crate) use memory::{Batch, Memory, Plan, Slot};
 pub(crate) use quantizer::{Branch, Codebook, QuantizerState, SplitQuantizer};
 pub(crate) use seanet::{

@@ -5,9 +5,9 @@ use super::conv::Conv;
 use super::memory::{Batch, Plan, Slot};
 use crate::Error;
 use crate::error::out_of_memory;
-use crate::kernels::{Activation, Kernels, Matrix, Product, Rows};
+use crate::kernels::{Activation, Format, Kernels, Matrix, Product, Rows};
 
-/// Code words e, kept once, as the matrix of the search: the nearest to x is the one with the largest
+/// Code words e, always in f32, kept once, as the matrix of the search: the nearest to x is the one with the largest
 /// x·e − ‖e‖²/2.
 pub(crate) struct Codebook {
     matrix: Matrix,
@@ -17,8 +17,8 @@ impl Codebook {
     /// From `[size, dim]` code words.
     pub(crate) fn new(kernels: Kernels, words: &[f32], [size, dim]: [usize; 2]) -> Result<Self, Error> {
         let bias = |word: usize| -0.5 * words[word * dim..][..dim].iter().map(|x| x * x).sum::<f32>();
-        let matrix =
-            Matrix::pack(kernels, dim, size, |i, word| words[word * dim + i], bias).map_err(out_of_memory)?;
+        let matrix = Matrix::pack(kernels, Format::F32, dim, size, |i, word| words[word * dim + i], bias)
+            .map_err(out_of_memory)?;
         Ok(Self { matrix })
     }
 
@@ -97,11 +97,12 @@ impl SplitQuantizer {
                     residual: None,
                     activation: Activation::None,
                 };
-                batch.kernels.matmul(&codebook.matrix, batch.streams, product);
-                for stream in &mut *batch.streams {
+                batch.matmul(&codebook.matrix, product);
+                let kernels = batch.kernels;
+                for stream in batch.streams() {
                     for frame in 0..frames {
                         let scores = &stream.scratch[state.scores.offset + frame * self.size..][..self.size];
-                        let code = batch.kernels.argmax(scores) as u32;
+                        let code = kernels.argmax(scores) as u32;
                         stream.codes[frame * state.codebooks + k] = code;
                         let residual = &mut stream.scratch[residual.offset + frame * self.dim..][..self.dim];
                         for (r, e) in residual.iter_mut().zip(codebook.word(code)) {
@@ -117,7 +118,7 @@ impl SplitQuantizer {
     pub(crate) fn decode(&self, batch: &mut Batch, state: &QuantizerState, frames: usize, z: Rows) {
         let sum = state.residual.rows(self.dim);
         for (index, (branch, codes)) in self.branches(state.codebooks).enumerate() {
-            for stream in &mut *batch.streams {
+            for stream in batch.streams() {
                 for frame in 0..frames {
                     let sum = &mut stream.scratch[sum.offset + frame * self.dim..][..self.dim];
                     sum.fill(0.0);
@@ -146,7 +147,7 @@ impl SplitQuantizer {
 }
 
 fn copy_rows(batch: &mut Batch, x: Rows, y: Rows, rows: usize, width: usize) {
-    for stream in &mut *batch.streams {
+    for stream in batch.streams() {
         for row in 0..rows {
             let from = x.offset + row * x.stride;
             stream.scratch.copy_within(from..from + width, y.offset + row * y.stride);
@@ -155,7 +156,7 @@ fn copy_rows(batch: &mut Batch, x: Rows, y: Rows, rows: usize, width: usize) {
 }
 
 fn add_rows(batch: &mut Batch, x: Rows, y: Rows, rows: usize, width: usize) {
-    for stream in &mut *batch.streams {
+    for stream in batch.streams() {
         for row in 0..rows {
             for i in 0..width {
                 stream.scratch[y.offset + row * y.stride + i] +=

@@ -1,11 +1,11 @@
 //! From the frame rate to the SEANet rate: a transposed convolution, in the published model one per
 //! channel (`upsample_groups` = channels).
 
-use super::conv::{Conv, ConvState};
+use super::conv::{Conv, ConvState, Packing};
 use super::memory::{Batch, Plan, Slot};
 use crate::Error;
 use crate::error::out_of_memory;
-use crate::kernels::{Activation, Arena, Kernels, Rows};
+use crate::kernels::{Activation, Arena, Rows};
 
 pub(crate) enum Upsampler {
     /// `[tap][channel]`, with 2·stride taps.
@@ -28,7 +28,7 @@ pub(crate) enum UpsamplerState {
 impl Upsampler {
     /// From torch's layout: weight `[channels, channels / groups, 2·stride]`.
     pub(crate) fn new(
-        kernels: Kernels,
+        packing: Packing,
         weight: &[f32],
         channels: usize,
         stride: usize,
@@ -37,7 +37,7 @@ impl Upsampler {
         let kernel = 2 * stride;
         if groups < channels {
             return Ok(Self::Grouped(Conv::transposed(
-                kernels,
+                packing,
                 weight,
                 None,
                 [channels, channels, kernel],
@@ -78,7 +78,7 @@ impl Upsampler {
     pub(crate) fn step(&self, batch: &mut Batch, state: &UpsamplerState, rows: usize, y: Rows) {
         match (self, state) {
             (Self::PerChannel { taps, channels, stride }, UpsamplerState::PerChannel { history, input }) => {
-                for stream in &mut *batch.streams {
+                for stream in batch.streams() {
                     let input = input.first(rows * channels);
                     let output = y.offset..y.offset + rows * stride * channels;
                     let Ok([x, y]) = stream.scratch.get_disjoint_mut([input, output]) else {

@@ -6,12 +6,12 @@
 use super::Weights;
 use super::network::{DecoderNetwork, EncoderNetwork};
 use crate::error::out_of_memory;
-use crate::kernels::{self, Arena, Heads, Kernels};
+use crate::kernels::{self, Arena, Format, Heads, Kernels};
 use crate::layers::{
-    Branch, Codebook, Conv, DecoderStage, EncoderStage, Norm, Padding, ResidualBlock, SeanetDecoder,
+    Branch, Codebook, Conv, DecoderStage, EncoderStage, Norm, Packing, Padding, ResidualBlock, SeanetDecoder,
     SeanetEncoder, SplitQuantizer, Transformer, TransformerLayer, Upsampler,
 };
-use crate::{Activation, Checkpoint, Config, Error, ErrorKind, Isa, LoadOptions, PadMode, Parts};
+use crate::{Activation, Checkpoint, Config, Error, ErrorKind, Isa, LoadOptions, PadMode, Parts, Precision};
 use xxhash_rust::xxh64::Xxh64;
 
 /// Cluster counts below this count as this, in training and so here.
@@ -19,6 +19,11 @@ const MIN_CLUSTER_USAGE: f32 = 1e-5;
 
 pub(super) fn weights(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<Weights, Error> {
     let kernels = kernels_for(options.isa)?;
+    let format = match options.precision {
+        Precision::F32 => Format::F32,
+        Precision::Bf16 => Format::Bf16,
+        Precision::Int8 => Format::Int8,
+    };
     let mut config = checkpoint.config().clone();
     let all = config.num_quantizers;
     if let Some(n) = options.codebooks {
@@ -30,7 +35,7 @@ pub(super) fn weights(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<
         }
         config.num_quantizers = n;
     }
-    let builder = Builder { checkpoint, kernels, config: &config };
+    let builder = Builder { checkpoint, packing: Packing { kernels, format }, config: &config };
     let (encodes, decodes) = (options.parts != Parts::Decoder, options.parts != Parts::Encoder);
     let encoder_seanet = encodes.then(|| builder.seanet_encoder()).transpose()?;
     let decoder_seanet = decodes.then(|| builder.seanet_decoder()).transpose()?;
@@ -62,7 +67,7 @@ fn kernels_for(cap: Isa) -> Result<Kernels, Error> {
 
 struct Builder<'a, 'c> {
     checkpoint: &'a Checkpoint<'c>,
-    kernels: Kernels,
+    packing: Packing,
     config: &'a Config,
 }
 
@@ -85,7 +90,7 @@ impl Builder<'_, '_> {
             PadMode::Constant => Padding::Zeros,
             PadMode::Replicate => Padding::Replicate,
         };
-        Conv::new(self.kernels, &weight, Some(&bias), shape, stride, dilation, padding)
+        Conv::new(self.packing, &weight, Some(&bias), shape, stride, dilation, padding)
     }
 
     fn residual_blocks(
@@ -153,7 +158,7 @@ impl Builder<'_, '_> {
             let shape = [channels, channels / 2, 2 * stride];
             let weight = self.tensor(&format!("{name}.weight"), &shape)?;
             let bias = self.tensor(&format!("{name}.bias"), &shape[1..2])?;
-            let up = Conv::transposed(self.kernels, &weight, Some(&bias), shape, stride, 1)?;
+            let up = Conv::transposed(self.packing, &weight, Some(&bias), shape, stride, 1)?;
             drop(weight);
             channels /= 2;
             index += 2;
@@ -169,29 +174,29 @@ impl Builder<'_, '_> {
     }
 
     fn encoder(&self, seanet: SeanetEncoder) -> Result<EncoderNetwork, Error> {
-        let down = (self.config.latent_stride > 1).then(|| self.downsampler()).transpose()?;
+        let down = self.downsampler()?;
         let transformer = self.transformer("encoder_transformer")?;
         Ok(EncoderNetwork { seanet, transformer, down, hidden: self.config.hidden_size })
     }
 
     fn decoder(&self, seanet: SeanetDecoder) -> Result<DecoderNetwork, Error> {
-        let up = (self.config.latent_stride > 1).then(|| self.upsampler()).transpose()?;
+        let up = self.upsampler()?;
         let transformer = self.transformer("decoder_transformer")?;
-        Ok(DecoderNetwork { up, transformer, seanet, hidden: self.config.hidden_size })
+        Ok(DecoderNetwork { up, transformer, seanet })
     }
 
     fn downsampler(&self) -> Result<Conv, Error> {
         let (hidden, stride) = (self.config.hidden_size, self.config.latent_stride);
         let shape = [hidden, hidden, 2 * stride];
         let weight = self.tensor("downsample.conv.weight", &shape)?;
-        Conv::new(self.kernels, &weight, None, shape, stride, 1, Padding::Replicate)
+        Conv::new(self.packing, &weight, None, shape, stride, 1, Padding::Replicate)
     }
 
     fn upsampler(&self) -> Result<Upsampler, Error> {
         let (hidden, stride, groups) =
             (self.config.hidden_size, self.config.latent_stride, self.config.upsample_groups);
         let weight = self.tensor("upsample.conv.weight", &[hidden, hidden / groups, 2 * stride])?;
-        Upsampler::new(self.kernels, &weight, hidden, stride, groups)
+        Upsampler::new(self.packing, &weight, hidden, stride, groups)
     }
 
     fn transformer(&self, half: &str) -> Result<Transformer, Error> {
@@ -225,10 +230,10 @@ impl Builder<'_, '_> {
         Ok(TransformerLayer {
             attention_norm: self.norm(&format!("{name}.input_layernorm"))?,
             packed: self.packed_projections(&format!("{name}.self_attn"), heads)?,
-            out: Conv::linear(self.kernels, &out.0, out.1.as_deref(), [hidden, heads.query_width()])?,
+            out: Conv::linear(self.packing, &out.0, out.1.as_deref(), [hidden, heads.query_width()])?,
             feed_forward_norm: self.norm(&format!("{name}.post_attention_layernorm"))?,
-            up: Conv::linear(self.kernels, &up, None, [expanded, hidden])?,
-            down: Conv::linear(self.kernels, &down.0, None, [hidden, expanded])?,
+            up: Conv::linear(self.packing, &up, None, [expanded, hidden])?,
+            down: Conv::linear(self.packing, &down.0, None, [hidden, expanded])?,
         })
     }
 
@@ -261,7 +266,7 @@ impl Builder<'_, '_> {
             }
         }
         let outputs = heads.query_width() + 2 * heads.key_width();
-        Conv::linear(self.kernels, &packed.0, packed.1.as_deref(), [outputs, hidden])
+        Conv::linear(self.packing, &packed.0, packed.1.as_deref(), [outputs, hidden])
     }
 
     fn norm(&self, name: &str) -> Result<Norm, Error> {
@@ -302,10 +307,13 @@ impl Builder<'_, '_> {
         let config = self.config;
         let name = format!("quantizer.{kind}_residual_vector_quantizer");
         let (hidden, dim, size) = (config.hidden_size, config.codebook_dim, config.codebook_size);
-        let projected = codebooks > 0 && config.vector_quantization_hidden_dimension != hidden;
+        // kyutai's files have projections even between equal dimensions.
+        let projected = codebooks > 0
+            && (config.vector_quantization_hidden_dimension != hidden
+                || self.checkpoint.contains(&format!("{name}.input_proj.weight")));
         let project = |name: String, outputs: usize, inputs: usize| {
             let weight = self.tensor(&name, &[outputs, inputs, 1])?;
-            Conv::linear(self.kernels, &weight, None, [outputs, inputs])
+            Conv::linear(self.packing, &weight, None, [outputs, inputs])
         };
         let mut words = Vec::with_capacity(codebooks);
         for index in 0..codebooks {
@@ -318,7 +326,7 @@ impl Builder<'_, '_> {
             if let Some(fingerprint) = fingerprint.take() {
                 sums.iter().for_each(|x| fingerprint.update(&x.to_le_bytes()));
             }
-            words.push(Codebook::new(self.kernels, &sums, [size, dim])?);
+            words.push(Codebook::new(self.packing.kernels, &sums, [size, dim])?);
         }
         Ok(Branch {
             input: (encodes && projected)

@@ -1,19 +1,30 @@
 //! The two halves as lists of layers, and what a stream plans for each.
 
+use super::Weights;
 use crate::Error;
 use crate::error::out_of_memory;
-use crate::kernels::{Activation, Rows};
+use crate::kernels::Activation;
 use crate::layers::{
     Batch, Conv, ConvState, DecoderState, EncoderState, Memory, Plan, QuantizerState, SeanetDecoder,
     SeanetEncoder, Slot, SplitQuantizer, Transformer, TransformerState, Upsampler, UpsamplerState,
 };
 
+/// What decides a stream's plan: streams of one model with equal shapes have equal plans.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shape {
+    /// Frames in the largest step.
+    pub(crate) block: usize,
+    /// Attention window in steps.
+    pub(crate) context: usize,
+    pub(crate) codebooks: usize,
+}
+
 /// Samples to latents.
 pub(crate) struct EncoderNetwork {
     pub(super) seanet: SeanetEncoder,
     pub(super) transformer: Transformer,
-    /// From the SEANet rate to the frame rate; none where they are equal.
-    pub(super) down: Option<Conv>,
+    /// From the SEANet rate to the frame rate.
+    pub(super) down: Conv,
     pub(super) hidden: usize,
 }
 
@@ -22,7 +33,7 @@ pub(crate) struct EncoderNetwork {
 pub(crate) struct EncoderPlan {
     seanet: EncoderState,
     transformer: TransformerState,
-    down: Option<ConvState>,
+    down: ConvState,
     /// `[frames, hidden]`.
     latent: Slot,
     quantizer: QuantizerState,
@@ -36,21 +47,20 @@ impl EncoderPlan {
 }
 
 impl EncoderNetwork {
-    /// A plan for steps of up to `frames` frames, and memory for it.
+    /// A plan for streams of a shape, and memory for one.
     pub(crate) fn plan(
         &self,
-        quantizer: &SplitQuantizer,
-        frames: usize,
-        [frame_size, hop]: [usize; 2],
-        context: usize,
-        codebooks: usize,
+        weights: &Weights,
+        Shape { block: frames, context, codebooks }: Shape,
     ) -> Result<(EncoderPlan, Memory), Error> {
+        let (quantizer, frame_size, hop) =
+            (&weights.quantizer, weights.config.frame_size(), weights.config.hop());
         let mut plan = Plan::default();
         let steps = frames * frame_size / hop;
         let slots = EncoderPlan {
             seanet: self.seanet.plan(&mut plan, frames * frame_size),
             transformer: self.transformer.plan(&mut plan, steps, context),
-            down: self.down.as_ref().map(|down| down.plan(&mut plan, steps)),
+            down: self.down.plan(&mut plan, steps),
             latent: plan.scratch(frames * self.hidden),
             quantizer: quantizer.plan_encode(&mut plan, frames, codebooks),
         };
@@ -68,43 +78,36 @@ impl EncoderNetwork {
         samples: usize,
     ) -> usize {
         let latent = plan.latent.rows(self.hidden);
-        let x: Rows = match (&self.down, &plan.down) {
-            (Some(down), Some(state)) => down.input(state),
-            _ => latent,
-        };
+        let x = self.down.input(&plan.down);
         let rows = self.seanet.step(batch, &plan.seanet, samples, x);
         self.transformer.step(batch, &plan.transformer, x, rows);
-        let mut frames = rows;
-        if let (Some(down), Some(state)) = (&self.down, &plan.down) {
-            down.step(batch, state, rows, latent, None, Activation::None);
-            frames = down.output_rows(rows);
-        }
+        self.down.step(batch, &plan.down, rows, latent, None, Activation::None);
+        let frames = self.down.output_rows(rows);
         quantizer.encode(batch, &plan.quantizer, latent, frames);
-        for stream in &mut *batch.streams {
+        for stream in batch.streams() {
             stream.position += rows as u64;
         }
         frames
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.seanet.bytes() + self.transformer.bytes() + self.down.as_ref().map_or(0, Conv::bytes)
+        self.seanet.bytes() + self.transformer.bytes() + self.down.bytes()
     }
 }
 
 /// Latents to samples.
 pub(crate) struct DecoderNetwork {
-    /// From the frame rate to the SEANet rate; none where they are equal.
-    pub(super) up: Option<Upsampler>,
+    /// From the frame rate to the SEANet rate.
+    pub(super) up: Upsampler,
     pub(super) transformer: Transformer,
     pub(super) seanet: SeanetDecoder,
-    pub(super) hidden: usize,
 }
 
 /// A decoder stream's slots.
 #[derive(Debug)]
 pub(crate) struct DecoderPlan {
     quantizer: QuantizerState,
-    up: Option<UpsamplerState>,
+    up: UpsamplerState,
     transformer: TransformerState,
     seanet: DecoderState,
     /// SEANet steps in a frame.
@@ -119,20 +122,19 @@ impl DecoderPlan {
 }
 
 impl DecoderNetwork {
-    /// A plan for steps of up to `frames` frames, and memory for it.
+    /// A plan for streams of a shape, and memory for one.
     pub(crate) fn plan(
         &self,
-        quantizer: &SplitQuantizer,
-        frames: usize,
-        [frame_size, hop]: [usize; 2],
-        context: usize,
-        codebooks: usize,
+        weights: &Weights,
+        Shape { block: frames, context, codebooks }: Shape,
     ) -> Result<(DecoderPlan, Memory), Error> {
+        let (quantizer, frame_size, hop) =
+            (&weights.quantizer, weights.config.frame_size(), weights.config.hop());
         let mut plan = Plan::default();
         let steps = frame_size / hop;
         let slots = DecoderPlan {
             quantizer: quantizer.plan_decode(&mut plan, frames, codebooks),
-            up: self.up.as_ref().map(|up| up.plan(&mut plan, frames)),
+            up: self.up.plan(&mut plan, frames),
             transformer: self.transformer.plan(&mut plan, frames * steps, context),
             seanet: self.seanet.plan(&mut plan, frames * steps),
             steps,
@@ -151,21 +153,16 @@ impl DecoderNetwork {
     ) {
         let x = self.seanet.input(&plan.seanet);
         let rows = frames * plan.steps;
-        match (&self.up, &plan.up) {
-            (Some(up), Some(state)) => {
-                quantizer.decode(batch, &plan.quantizer, frames, up.input(state));
-                up.step(batch, state, frames, x);
-            }
-            _ => quantizer.decode(batch, &plan.quantizer, frames, x),
-        }
+        quantizer.decode(batch, &plan.quantizer, frames, self.up.input(&plan.up));
+        self.up.step(batch, &plan.up, frames, x);
         self.transformer.step(batch, &plan.transformer, x, rows);
         self.seanet.step(batch, &plan.seanet, rows);
-        for stream in &mut *batch.streams {
+        for stream in batch.streams() {
             stream.position += rows as u64;
         }
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.up.as_ref().map_or(0, Upsampler::bytes) + self.transformer.bytes() + self.seanet.bytes()
+        self.up.bytes() + self.transformer.bytes() + self.seanet.bytes()
     }
 }

@@ -1,5 +1,6 @@
 //! One file per instruction set; each holds the vector operations and nothing else.
 
+#[cfg(any(test, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
 pub(crate) mod portable;
 
 #[cfg(target_arch = "x86_64")]

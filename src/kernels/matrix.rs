@@ -1,0 +1,176 @@
+//! Weights, packed once at load for the products to come.
+//!
+//! They lie in panels: a panel holds the columns (outputs) of a few registers side by side, for all
+//! inputs in order, so that a product reads it front to back.
+
+use super::Kernels;
+use super::arena::{Arena, Element};
+use super::simd::Simd;
+use std::collections::TryReserveError;
+
+/// How the weights of a matrix are kept. Products are computed in f32 whatever the format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// As they are.
+    F32,
+    /// Rounded to bfloat16.
+    Bf16,
+    /// Rounded to whole multiples, −127 to 127, of a scale per output.
+    Int8,
+}
+
+/// A number's upper sixteen bits.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub(super) struct Bf16(u16);
+
+// SAFETY: a transparent wrapper of a plain number.
+unsafe impl Element for Bf16 {}
+
+impl Bf16 {
+    /// To the nearest, ties to even; for finite numbers.
+    fn nearest(x: f32) -> Self {
+        let bits = x.to_bits();
+        Self((bits.saturating_add(0x7fff + (bits >> 16 & 1)) >> 16) as u16)
+    }
+}
+
+/// A weight as it is stored.
+pub(super) trait Weight<S: Simd>: Element {
+    /// Loads and widens `LANES` weights.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Simd`].
+    unsafe fn load(p: *const Self) -> S::Vector;
+}
+
+impl<S: Simd> Weight<S> for f32 {
+    #[inline(always)]
+    unsafe fn load(p: *const f32) -> S::Vector {
+        // SAFETY: the caller's.
+        unsafe { S::load(p) }
+    }
+}
+
+impl<S: Simd> Weight<S> for Bf16 {
+    #[inline(always)]
+    unsafe fn load(p: *const Bf16) -> S::Vector {
+        // SAFETY: the caller's; `Bf16` is a u16.
+        unsafe { S::load_bf16(p.cast()) }
+    }
+}
+
+impl<S: Simd> Weight<S> for i8 {
+    #[inline(always)]
+    unsafe fn load(p: *const i8) -> S::Vector {
+        // SAFETY: the caller's.
+        unsafe { S::load_i8(p) }
+    }
+}
+
+/// One of the storage formats.
+#[derive(Clone, Copy)]
+pub(super) enum Weights<F, B, I> {
+    F32(F),
+    Bf16(B),
+    Int8(I),
+}
+
+/// A packed matrix with its bias: `inputs` × `outputs`.
+pub(crate) struct Matrix {
+    pub(super) inputs: usize,
+    pub(super) outputs: usize,
+    /// Inputs that lie side by side in a row; `inputs` is a multiple.
+    pub(super) run: usize,
+    /// Outputs in a panel.
+    pub(super) width: usize,
+    /// `[panel][input][width]`, the last panel filled up with zeros.
+    pub(super) weights: Weights<Arena<f32>, Arena<Bf16>, Arena<i8>>,
+    /// `[panel][width]` for eight-bit weights, else empty.
+    pub(super) scales: Arena<f32>,
+    /// `[panel][width]`.
+    pub(super) bias: Arena<f32>,
+}
+
+impl Matrix {
+    /// Packs a matrix for `kernels`, which must be the ones that later multiply with it.
+    pub(crate) fn pack(
+        kernels: Kernels,
+        format: Format,
+        inputs: usize,
+        outputs: usize,
+        weight: impl Fn(usize, usize) -> f32,
+        bias: impl Fn(usize) -> f32,
+    ) -> Result<Self, TryReserveError> {
+        let width = kernels.panel_width();
+        let padded = outputs.div_ceil(width) * width;
+        let shape = [inputs, outputs, width];
+        let mut scales = Arena::zeroed(if format == Format::Int8 { padded } else { 0 })?;
+        let weights = match format {
+            Format::F32 => Weights::F32(panels(shape, &weight)?),
+            Format::Bf16 => Weights::Bf16(panels(shape, |i, o| Bf16::nearest(weight(i, o)))?),
+            Format::Int8 => {
+                for (output, scale) in scales[..outputs].iter_mut().enumerate() {
+                    let largest = (0..inputs).fold(0.0f32, |max, input| max.max(weight(input, output).abs()));
+                    *scale = if largest > 0.0 { largest / 127.0 } else { 1.0 };
+                }
+                Weights::Int8(panels(shape, |i, o| (weight(i, o) / scales[o]).round_ties_even() as i8)?)
+            }
+        };
+        let mut biases = Arena::zeroed(padded)?;
+        for (output, b) in biases[..outputs].iter_mut().enumerate() {
+            *b = bias(output);
+        }
+        Ok(Self { inputs, outputs, run: inputs, width, weights, scales, bias: biases })
+    }
+
+    /// The same matrix for rows that consist of runs of `run` inputs.
+    pub(crate) fn with_runs(self, run: usize) -> Self {
+        assert!(self.inputs.is_multiple_of(run));
+        Self { run, ..self }
+    }
+
+    pub(crate) fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    /// Bytes of weights, scales and bias.
+    pub(crate) fn bytes(&self) -> usize {
+        let weights = match &self.weights {
+            Weights::F32(w) => w.bytes(),
+            Weights::Bf16(w) => w.bytes(),
+            Weights::Int8(w) => w.bytes(),
+        };
+        weights + self.scales.bytes() + self.bias.bytes()
+    }
+
+    /// The weights that lead to one output, in order of inputs, of a matrix in f32.
+    pub(crate) fn column(&self, output: usize) -> impl Iterator<Item = f32> + '_ {
+        assert!(output < self.outputs);
+        let Weights::F32(weights) = &self.weights else { unreachable!("only codebooks are read back") };
+        let (panel, column) = (output / self.width, output % self.width);
+        weights[panel * self.inputs * self.width..][..self.inputs * self.width]
+            .iter()
+            .skip(column)
+            .step_by(self.width)
+            .copied()
+    }
+}
+
+/// Lays elements out in panels.
+fn panels<T: Element>(
+    [inputs, outputs, width]: [usize; 3],
+    element: impl Fn(usize, usize) -> T,
+) -> Result<Arena<T>, TryReserveError> {
+    let mut packed = Arena::zeroed(outputs.div_ceil(width) * inputs * width)?;
+    for (panel, packed) in packed.chunks_exact_mut((inputs * width).max(1)).enumerate() {
+        let columns = width.min(outputs - panel * width);
+        for (input, row) in packed.chunks_exact_mut(width).enumerate() {
+            for (column, w) in row[..columns].iter_mut().enumerate() {
+                *w = element(input, panel * width + column);
+            }
+        }
+    }
+    Ok(packed)
+}

@@ -1,0 +1,93 @@
+//! The engine against the golden vectors, one-shot and streamed.
+
+mod support;
+
+use mimi::{Decoder, Encoder, LoadOptions, Model, StreamOptions};
+use support::golden::{self, Case, assert_close};
+
+#[test]
+fn tiny_codes_and_audio() {
+    for case in golden::TINY {
+        codes_and_audio(case);
+    }
+}
+
+#[test]
+fn demo_codes_and_audio() {
+    codes_and_audio(golden::DEMO);
+}
+
+#[test]
+fn full_size_codes_and_audio() {
+    codes_and_audio(golden::FULL_SPEECH);
+}
+
+#[test]
+fn full_size_past_the_attention_window() {
+    codes_and_audio(golden::FULL_LONG);
+}
+
+fn codes_and_audio(case: Case) {
+    let what = format!("{case:?}");
+    let model = Model::load(case.path(), &LoadOptions::default()).unwrap();
+    let (pcm, options, expected) = (case.pcm(), case.options(), case.codes());
+
+    let codes = model.encode(&pcm, &options).unwrap();
+    expected.assert_matched_by(&codes, &what);
+    assert!(expected.agreement(&codes) > 0.99, "{what}: {}", expected.agreement(&codes));
+    let audio = model.decode(&expected.codes, &options).unwrap();
+    assert_close(&audio, &case.audio(), golden::TOLERANCE, &what);
+
+    // streaming gives the same bits
+    assert!(encode_streamed(&model, &pcm, &options) == codes, "{what}: streamed codes");
+    assert!(decode_streamed(&model, &expected.codes, &options) == audio, "{what}: streamed audio");
+
+    // fewer codebooks give a prefix of each frame
+    let all = expected.codebooks;
+    let fewer = model.encode(&pcm, &StreamOptions { codebooks: Some(all / 2), ..options }).unwrap();
+    let prefixes: Vec<u32> = codes.chunks(all).flat_map(|frame| &frame[..all / 2]).copied().collect();
+    assert!(fewer == prefixes, "{what}: {} codebooks", all / 2);
+}
+
+/// Chunks of less than a frame, of several frames, and of none.
+const SAMPLES: [usize; 7] = [1, 480, 0, 1_000, 5_000, 37, 1_920];
+
+fn encode_streamed(model: &Model, pcm: &[f32], options: &StreamOptions) -> Vec<u32> {
+    let mut encoder = Encoder::new(model, options).unwrap();
+    let mut codes = Vec::new();
+    let mut rest = pcm;
+    for &samples in SAMPLES.iter().cycle() {
+        if rest.is_empty() {
+            break;
+        }
+        let (chunk, after) = rest.split_at(samples.min(rest.len()));
+        let mut new = vec![0; encoder.codes_for(chunk.len())];
+        assert_eq!(encoder.process(chunk, &mut new).unwrap(), new.len());
+        codes.extend(new);
+        rest = after;
+    }
+    let mut last = vec![0; encoder.codes_for_flush()];
+    assert_eq!(encoder.flush(&mut last).unwrap(), last.len());
+    codes.extend(last);
+    codes
+}
+
+fn decode_streamed(model: &Model, codes: &[u32], options: &StreamOptions) -> Vec<f32> {
+    let mut decoder = Decoder::new(model, options).unwrap();
+    let mut pcm = Vec::new();
+    let mut rest = codes;
+    for frames in [1, 3, 0, 2].into_iter().cycle() {
+        if rest.is_empty() {
+            break;
+        }
+        let (chunk, after) = rest.split_at((frames * decoder.codebooks()).min(rest.len()));
+        let mut new = vec![0.0; decoder.samples_for(chunk.len())];
+        assert_eq!(decoder.process(chunk, &mut new).unwrap(), new.len());
+        pcm.extend(new);
+        rest = after;
+    }
+    let mut last = vec![0.0; decoder.samples_for_flush()];
+    assert_eq!(decoder.flush(&mut last).unwrap(), last.len());
+    pcm.extend(last);
+    pcm
+}

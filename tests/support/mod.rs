@@ -1,0 +1,43 @@
+//! What the integration tests share.
+#![allow(dead_code)] // every test binary has its own copy and uses a part of it
+
+pub(crate) mod configs;
+pub(crate) mod golden;
+pub(crate) mod synth;
+
+use std::fs::{self, File};
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+
+/// A path in the repository.
+pub(crate) fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// The samples of a mono 16-bit WAV file, full scale 1.
+pub(crate) fn wav(path: &Path) -> Vec<f32> {
+    let mut reader = hound::WavReader::open(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let spec = reader.spec();
+    assert_eq!((spec.channels, spec.bits_per_sample), (1, 16), "{}", path.display());
+    reader.samples::<i16>().map(|sample| f32::from(sample.unwrap()) / 32768.0).collect()
+}
+
+/// The shape and, in C order, the values of a NumPy array in a file.
+pub(crate) fn npy<T: npyz::Deserialize>(path: &Path) -> (Vec<u64>, Vec<T>) {
+    let file = File::open(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let array = npyz::NpyFile::new(BufReader::new(file)).unwrap();
+    assert_eq!(array.order(), npyz::Order::C);
+    (array.shape().to_vec(), array.into_vec().unwrap())
+}
+
+/// The f32 tensors of a safetensors file: name, shape and, in C order, values.
+pub(crate) fn tensors(path: &Path) -> Vec<(String, Vec<usize>, Vec<f32>)> {
+    let bytes = fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let read = |(name, tensor): (&str, safetensors::tensor::TensorView<'_>)| {
+        assert_eq!(tensor.dtype(), safetensors::Dtype::F32, "{name}");
+        let values = tensor.data().chunks_exact(4).map(|x| f32::from_le_bytes(x.try_into().unwrap()));
+        (name.to_owned(), tensor.shape().to_vec(), values.collect())
+    };
+    file.iter().map(read).collect()
+}
