@@ -57,7 +57,6 @@ impl Decoded {
         self.rate
     }
 
-
     /// Appends the next samples to `block`; none: the end.
     pub(super) fn read(&mut self, block: &mut Vec<f32>) -> Outcome {
         while block.is_empty() {

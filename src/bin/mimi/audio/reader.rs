@@ -50,7 +50,6 @@ impl AudioReader {
         }
     }
 
-
     /// What to call it in messages.
     pub(crate) fn name(&self) -> &Path {
         &self.name
