@@ -27,7 +27,7 @@ fn source() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
 }
 
-/// A file of the library: its module, its path, and its lines without comments.
+/// A file of the library: its module, its path, and its lines without comments and unit tests.
 struct File {
     module: String,
     path: PathBuf,
@@ -39,7 +39,9 @@ impl File {
         let relative = path.strip_prefix(source()).unwrap().with_extension("");
         let module = relative.components().next().unwrap().as_os_str().to_str().unwrap().to_owned();
         let text = fs::read_to_string(path).unwrap();
-        let lines = text.lines().map(|line| match line.find("//") {
+        // unit tests stand at a file's end, and may do as they like
+        let lines = text.lines().take_while(|line| *line != "mod tests {");
+        let lines = lines.map(|line| match line.find("//") {
             Some(at) => line[..at].to_owned(),
             None => line.to_owned(),
         });
@@ -142,7 +144,7 @@ fn modules_use_only_what_the_table_allows() {
         for module in used(file, &re_exports) {
             let allowed = table[file.module.as_str()].contains(&module.as_str());
             assert!(allowed, "{} uses {module}, and {} may not", file.path.display(), file.module);
-            unused.remove(&(file.module.as_str(), module.as_str()));
+            unused.retain(|edge| *edge != (file.module.as_str(), module.as_str()));
         }
     }
     assert!(unused.is_empty(), "in the table but in no file: {unused:?}");
