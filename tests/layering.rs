@@ -20,7 +20,7 @@ const MAY_USE: [(&str, &[&str]); 13] = [
     ("decoder", &["model", "layers", "kernels", "hash", "options", "error"]),
     ("bitstream", &["model", "error"]),
     ("reference", &["checkpoint", "config", "options", "error"]),
-    ("capi", &["model", "encoder", "decoder", "checkpoint", "kernels", "options", "error"]),
+    ("capi", &["model", "encoder", "decoder", "bitstream", "checkpoint", "kernels", "options", "error"]),
 ];
 
 fn source() -> PathBuf {
