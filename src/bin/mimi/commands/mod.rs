@@ -1,5 +1,6 @@
 //! One file per command.
 
+mod bench;
 mod compare;
 mod decode;
 mod encode;
@@ -19,6 +20,7 @@ pub(crate) fn run(args: Args) -> Outcome {
         Command::Roundtrip(args) => roundtrip::run(&args),
         Command::Encode(args) => encode::run(&args),
         Command::Decode(args) => decode::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Info(args) => info::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Plot(args) => plot::run(&args),
