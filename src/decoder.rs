@@ -237,3 +237,6 @@ impl Decoder {
         &self.model
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -290,3 +290,6 @@ fn copy_finite(from: &[f32], to: &mut [f32]) {
         *to = if from.is_finite() { from.clamp(-SAMPLE_LIMIT, SAMPLE_LIMIT) } else { 0.0 };
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

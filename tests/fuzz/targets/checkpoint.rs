@@ -11,19 +11,49 @@ use serde_json::{Map, Value, json};
 #[derive(Arbitrary, Debug)]
 enum Damage {
     /// A number of the config.
-    Number { field: u8, value: i32 },
+    Number {
+        field: u8,
+        value: i32,
+    },
     /// Another value for a field: a word, null, a list, a fraction.
-    Other { field: u8, value: u8 },
+    Other {
+        field: u8,
+        value: u8,
+    },
     /// A byte of the config's text.
-    ConfigByte { at: u16, value: u8 },
-    Shape { tensor: u8, dimension: u8, size: u32 },
-    Type { tensor: u8, to: u8 },
-    Offsets { tensor: u8, begin: i64, end: i64 },
-    Rename { tensor: u8, to: u8 },
-    Remove { tensor: u8 },
+    ConfigByte {
+        at: u16,
+        value: u8,
+    },
+    Shape {
+        tensor: u8,
+        dimension: u8,
+        size: u32,
+    },
+    Type {
+        tensor: u8,
+        to: u8,
+    },
+    Offsets {
+        tensor: u8,
+        begin: i64,
+        end: i64,
+    },
+    Rename {
+        tensor: u8,
+        to: u8,
+    },
+    Remove {
+        tensor: u8,
+    },
     /// A byte of the finished file.
-    Byte { at: u32, value: u8 },
-    Truncate { length: u32 },
+    Byte {
+        at: u32,
+        value: u8,
+    },
+    Truncate {
+        length: u32,
+    },
 }
 
 #[derive(Arbitrary, Debug)]

@@ -130,7 +130,8 @@ fn decoder(input: &Input, options: &StreamOptions, codes: &[u32]) {
                 heard.extend_from_slice(chunk);
             }
             Call::ProcessShort(_, short) => {
-                let mut pcm = vec![0.0; decoder.samples_for(source.len()).saturating_sub(usize::from(short) + 1)];
+                let mut pcm =
+                    vec![0.0; decoder.samples_for(source.len()).saturating_sub(usize::from(short) + 1)];
                 if !source.is_empty() {
                     decoder.process(source, &mut pcm).expect_err("too small");
                 }

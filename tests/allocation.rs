@@ -1,0 +1,186 @@
+//! What allocates: loading, near what stays; streams, once; their real-time calls, nothing.
+
+mod support;
+
+use mimi::{Decoder, Encoder, LoadOptions, Model, Parts, Precision, StreamOptions, Tail};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use support::{golden, repository};
+
+/// The system's allocator, with this thread's calls and bytes counted.
+struct Counting;
+
+thread_local! {
+    static CALLS: Cell<usize> = const { Cell::new(0) };
+    static NOW: Cell<isize> = const { Cell::new(0) };
+    static PEAK: Cell<isize> = const { Cell::new(0) };
+}
+
+fn count(change: isize) {
+    CALLS.set(CALLS.get() + 1);
+    NOW.set(NOW.get() + change);
+    PEAK.set(PEAK.get().max(NOW.get()));
+}
+
+// SAFETY: every call goes to the system's allocator as it is; counting touches constant-initialised
+// cells without destructors, which neither allocate nor unwind.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(layout.size() as isize);
+        // SAFETY: the caller's promise about `layout` is passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count(layout.size() as isize);
+        // SAFETY: the caller's promise about `layout` is passed on.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // old and new exist side by side, at worst
+        count(size as isize);
+        NOW.set(NOW.get() - layout.size() as isize);
+        // SAFETY: the caller's promise about `pointer`, `layout` and `size` is passed on.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        count(-(layout.size() as isize));
+        // SAFETY: the caller's promise about `pointer` and `layout` is passed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// What `work` returns, and how often it allocated, grew or freed.
+fn calls<T>(work: impl FnOnce() -> T) -> (T, usize) {
+    let before = CALLS.get();
+    let result = work();
+    (result, CALLS.get() - before)
+}
+
+/// What `work` returns, the most bytes that it had allocated at once, and what it left allocated.
+fn bytes<T>(work: impl FnOnce() -> T) -> (T, usize, usize) {
+    let before = NOW.get();
+    PEAK.set(before);
+    let result = work();
+    (result, (PEAK.get() - before) as usize, (NOW.get() - before) as usize)
+}
+
+#[test]
+fn the_counter_counts() {
+    let ((), count) = calls(|| drop(std::hint::black_box(Vec::<u8>::with_capacity(10))));
+    assert_eq!(count, 2);
+    let (kept, peak, left) = bytes(|| {
+        drop(std::hint::black_box(vec![1u8; 5_000]));
+        std::hint::black_box(vec![0u8; 700])
+    });
+    assert_eq!((peak, left, kept.len()), (5_000, 700, 700));
+}
+
+/// Everything real-time of an encoder and a decoder.
+fn real_time_calls(encoder: &mut Encoder, decoder: &mut Decoder, pcm: &[f32]) {
+    let mut codes = [0; 64 * 8];
+    let mut audio = [0.0; 64 * 1_920];
+    for (index, chunk) in pcm.chunks(5_000).enumerate() {
+        assert!(encoder.process(chunk, &mut []).is_err() || encoder.codes_for(chunk.len()) == 0);
+        let mut written = encoder.process(chunk, &mut codes).unwrap();
+        if index % 3 == 1 {
+            assert_eq!(encoder.flush(&mut codes[written..]), Ok(encoder.codebooks()));
+            written += encoder.codebooks();
+        }
+        let samples = decoder.process(&codes[..written], &mut audio).unwrap();
+        assert_eq!(samples, written / decoder.codebooks() * 1_920);
+        assert!(decoder.process(&[u32::MAX; 8], &mut audio).is_err());
+        assert!(index % 3 != 1 || decoder.flush(&mut audio) == Ok(0));
+        assert_eq!(encoder.codes_hash() >= 0, decoder.codes_hash() >= 0);
+        assert!(encoder.frames() > 0 && encoder.frames() == decoder.frames());
+        assert!(encoder.memory_bytes() > 0 && decoder.memory_bytes() > 0);
+        assert!(encoder.codes_for_flush() + encoder.latency_samples() > decoder.latency_samples());
+        assert_eq!(decoder.samples_for(encoder.codebooks()), 1_920);
+        assert_eq!(decoder.samples_for_flush(), 0);
+        assert!(encoder.model().id() == decoder.model().id());
+    }
+    encoder.reset();
+    decoder.reset();
+}
+
+/// The first call included, and in a thread that ran nothing before.
+fn assert_real_time(model: &Model, options: &StreamOptions) {
+    let pcm = support::wav(&repository("tests/data/golden/speech.wav"));
+    let mut encoder = Encoder::new(model, options).unwrap();
+    let mut decoder = Decoder::new(model, options).unwrap();
+    let work = move || calls(|| real_time_calls(&mut encoder, &mut decoder, &pcm[..30_000])).1;
+    let count = std::thread::spawn(work).join().unwrap();
+    assert_eq!(count, 0, "allocations and frees with {options:?}");
+}
+
+#[test]
+fn real_time_calls_allocate_nothing() {
+    let networks = ["tiny", "tiny-dilated", "tiny-replicate", "tiny-noproj", "tiny-gqa-bias"];
+    for network in networks {
+        let path = repository(&format!("tests/data/golden/{network}"));
+        for precision in [Precision::F32, Precision::Bf16, Precision::Int8] {
+            let model = Model::load(&path, &LoadOptions { precision, ..Default::default() }).unwrap();
+            for tail in [Tail::AudioPad, Tail::LayerPad] {
+                for max_block in [None, Some(10_000)] {
+                    assert_real_time(&model, &StreamOptions { tail, max_block, ..Default::default() });
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn full_size_real_time_calls_allocate_nothing() {
+    let model = Model::load(golden::FULL_SPEECH.path(), &LoadOptions::default()).unwrap();
+    assert_real_time(&model, &StreamOptions::default());
+}
+
+#[test]
+fn memory_bytes_are_what_is_allocated() {
+    let model = Model::load(golden::FULL_SPEECH.path(), &LoadOptions::default()).unwrap();
+    for max_block in [None, Some(20_000)] {
+        let options = StreamOptions { max_block, ..Default::default() };
+        let (encoder, peak, left) = bytes(|| Encoder::new(&model, &options).unwrap());
+        assert_near(encoder.memory_bytes(), left, "encoder");
+        assert_near(peak, left, "making an encoder");
+        let (clone, _, left) = bytes(|| encoder.try_clone().unwrap());
+        assert_near(clone.memory_bytes(), left, "clone of an encoder");
+        let (decoder, peak, left) = bytes(|| Decoder::new(&model, &options).unwrap());
+        assert_near(decoder.memory_bytes(), left, "decoder");
+        assert_near(peak, left, "making a decoder");
+    }
+}
+
+/// Within 1 % and a page.
+#[track_caller]
+fn assert_near(told: usize, allocated: usize, what: &str) {
+    let slack = allocated / 100 + 4_096;
+    assert!(told.abs_diff(allocated) <= slack, "{what}: {told} bytes told, {allocated} allocated");
+}
+
+/// While a model is loaded there is little more in memory than what stays.
+#[test]
+fn loading_takes_little_more_than_the_model() {
+    let path = golden::FULL_SPEECH.path();
+    let mut problems = Vec::new();
+    for precision in [Precision::F32, Precision::Bf16, Precision::Int8] {
+        for parts in [Parts::Both, Parts::Encoder, Parts::Decoder] {
+            let options = LoadOptions { parts, precision, ..Default::default() };
+            let (model, peak, left) = bytes(|| Model::load(&path, &options).unwrap());
+            assert_near(model.memory_bytes(), left, "model");
+            if peak * 100 > model.memory_bytes() * 115 {
+                let percent = peak as f64 / model.memory_bytes() as f64 * 100.0 - 100.0;
+                problems.push(format!(
+                    "{precision:?}, {parts:?}: {} bytes stay, at most {peak} at once: {percent:.1} % more",
+                    model.memory_bytes()
+                ));
+            }
+        }
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
