@@ -100,7 +100,7 @@ impl Header {
         let config = model.config();
         let header = Self {
             codebooks,
-            code_bits: code_bits(config.codebook_size),
+            code_bits: config.code_bits(),
             sample_rate: config.sampling_rate,
             frame_samples: u32::try_from(config.frame_size()).unwrap_or(0),
             samples,
@@ -198,11 +198,6 @@ impl Header {
         };
         Err(HeaderError::Corrupt(problem))
     }
-}
-
-/// Bits that a code of a codebook with `codebook_size` entries needs: 11 for 2048.
-pub(crate) fn code_bits(codebook_size: usize) -> u32 {
-    (usize::BITS - codebook_size.saturating_sub(1).leading_zeros()).max(1)
 }
 
 /// `bytes[at..at + N]`; callers have checked the length.

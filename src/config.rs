@@ -173,6 +173,11 @@ impl Config {
         self.upsampling_ratios.iter().product()
     }
 
+    /// Bits that a code needs: 11 for a codebook of 2048.
+    pub fn code_bits(&self) -> u32 {
+        (usize::BITS - self.codebook_size.saturating_sub(1).leading_zeros()).max(1)
+    }
+
     /// Samples per frame.
     pub fn frame_size(&self) -> usize {
         self.hop() * self.latent_stride

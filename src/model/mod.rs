@@ -92,7 +92,7 @@ impl Model {
 
     /// Bits that a code needs.
     pub fn code_bits(&self) -> u32 {
-        crate::bitstream::code_bits(self.weights.config.codebook_size)
+        self.weights.config.code_bits()
     }
 
     /// Bytes of weights kept.
