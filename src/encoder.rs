@@ -2,9 +2,9 @@
 
 use crate::error::out_of_memory;
 use crate::hash::CodesHash;
-use crate::kernels::FlushDenormals;
+use crate::kernels::{FlushDenormals, MAX_BATCH};
 use crate::layers::{Batch, Memory};
-use crate::model::EncoderPlan;
+use crate::model::{EncoderPlan, Shape};
 use crate::options::Tail;
 use crate::{Error, Model, StreamError, StreamOptions};
 use std::sync::Arc;
@@ -23,9 +23,7 @@ pub struct Encoder {
     plan: Arc<EncoderPlan>,
     memory: Memory,
     tail: Tail,
-    codebooks: usize,
-    /// Frames in the largest step.
-    block: usize,
+    shape: Shape,
     /// The samples of a frame that is not yet whole.
     pending: Vec<f32>,
     pending_len: usize,
@@ -40,21 +38,17 @@ impl Encoder {
     pub fn new(model: &Model, options: &StreamOptions) -> Result<Self, Error> {
         let weights = model.weights();
         let network = weights.encoder.as_ref().ok_or_else(|| model.lacks("encoder"))?;
-        let codebooks = model.stream_codebooks(options)?;
-        let context = model.stream_context(options)?;
-        let block = model.stream_frames(options)?;
-        let sizes = [weights.config.frame_size(), weights.config.hop()];
-        let (plan, memory) = network.plan(&weights.quantizer, block, sizes, context, codebooks)?;
+        let shape = model.stream_shape(options)?;
+        let (plan, memory) = network.plan(weights, shape)?;
         let mut pending = Vec::new();
-        pending.try_reserve_exact(sizes[0]).map_err(out_of_memory)?;
-        pending.resize(sizes[0], 0.0);
+        pending.try_reserve_exact(weights.config.frame_size()).map_err(out_of_memory)?;
+        pending.resize(weights.config.frame_size(), 0.0);
         Ok(Self {
             model: model.clone(),
             plan: Arc::new(plan),
             memory,
             tail: options.tail,
-            codebooks,
-            block,
+            shape,
             pending,
             pending_len: 0,
             frames: 0,
@@ -80,7 +74,7 @@ impl Encoder {
 
     /// Codes that [`process`](Self::process) would write for `samples` more samples.
     pub fn codes_for(&self, samples: usize) -> usize {
-        (samples.saturating_add(self.pending_len) / self.frame_size()).saturating_mul(self.codebooks)
+        (samples.saturating_add(self.pending_len) / self.frame_size()).saturating_mul(self.shape.codebooks)
     }
 
     /// Takes all of `pcm` (mono, at the model's rate, full scale ±1), writes the codes of the frames that
@@ -101,24 +95,97 @@ impl Encoder {
         let mut rest = pcm;
         let mut written = 0;
         while self.pending_len + rest.len() >= frame {
-            let frames = ((self.pending_len + rest.len()) / frame).min(self.block);
+            let frames = ((self.pending_len + rest.len()) / frame).min(self.shape.block);
             let (now, later) = rest.split_at(frames * frame - self.pending_len);
-            let slot = self.plan.samples().range();
-            let (old, new) = self.memory.scratch[slot][..frames * frame].split_at_mut(self.pending_len);
-            old.copy_from_slice(&self.pending[..self.pending_len]);
-            copy_finite(now, new);
-            self.pending_len = 0;
+            self.stage(now);
             rest = later;
-            written += self.step(frames * frame, &mut codes[written..]);
+            Self::step(&mut [self], frames * frame);
+            written += self.emit(frames, &mut codes[written..]);
         }
-        copy_finite(rest, &mut self.pending[self.pending_len..][..rest.len()]);
-        self.pending_len += rest.len();
+        self.keep(rest);
         Ok(written)
+    }
+
+    /// Exactly one frame for each of several streams of one model, in one pass over its weights: takes
+    /// `frame_size` samples for each and writes one frame of codes for each. Every stream's codes are
+    /// the same bits as alone. Streams with equal options side by side are the fastest.
+    pub fn process_many(
+        streams: &mut [&mut Encoder],
+        pcm: &[&[f32]],
+        codes: &mut [&mut [u32]],
+    ) -> Result<(), StreamError> {
+        let Some(first) = streams.first() else { return Ok(()) };
+        let model = first.model.clone();
+        if streams.len() != pcm.len() || streams.len() != codes.len() {
+            return Err(StreamError::UnequalCounts {
+                streams: streams.len(),
+                inputs: pcm.len(),
+                outputs: codes.len(),
+            });
+        }
+        for ((stream, pcm), codes) in streams.iter().zip(pcm).zip(codes.iter()) {
+            stream.check_member(&model, pcm.len(), codes.len())?;
+        }
+        Self::run_many(streams, pcm, codes);
+        Ok(())
+    }
+
+    /// Whether this stream can take part in a call of [`process_many`](Self::process_many).
+    pub(crate) fn check_member(&self, model: &Model, samples: usize, room: usize) -> Result<(), StreamError> {
+        let (frame, codebooks) = (self.frame_size(), self.shape.codebooks);
+        if !self.model.shares_weights(model) {
+            return Err(StreamError::DifferentModels);
+        }
+        if samples != frame {
+            return Err(StreamError::NotOneFrame { found: samples, expected: frame });
+        }
+        if room < codebooks {
+            return Err(StreamError::BufferTooSmall { needed: codebooks });
+        }
+        Ok(())
+    }
+
+    /// [`process_many`](Self::process_many) for streams that were checked.
+    pub(crate) fn run_many(streams: &mut [&mut Encoder], pcm: &[&[f32]], codes: &mut [&mut [u32]]) {
+        let mut done = 0;
+        for group in
+            streams.chunk_by_mut(|a, b| a.shape == b.shape).flat_map(|group| group.chunks_mut(MAX_BATCH))
+        {
+            for (stream, pcm) in group.iter_mut().zip(&pcm[done..]) {
+                if stream.ended {
+                    stream.begin();
+                }
+                let (now, later) = pcm.split_at(pcm.len() - stream.pending_len);
+                stream.stage(now);
+                stream.keep(later);
+            }
+            let frame = group[0].frame_size();
+            Self::step(group, frame);
+            for (stream, codes) in group.iter_mut().zip(&mut codes[done..]) {
+                stream.emit(1, codes);
+            }
+            done += group.len();
+        }
+    }
+
+    /// Puts what is pending, and `samples` after it, where a step looks for its samples.
+    fn stage(&mut self, samples: &[f32]) {
+        let slot = self.plan.samples().first(self.pending_len + samples.len());
+        let (old, new) = self.memory.scratch[slot].split_at_mut(self.pending_len);
+        old.copy_from_slice(&self.pending[..self.pending_len]);
+        copy_finite(samples, new);
+        self.pending_len = 0;
+    }
+
+    /// Keeps samples for a later frame.
+    fn keep(&mut self, samples: &[f32]) {
+        copy_finite(samples, &mut self.pending[self.pending_len..][..samples.len()]);
+        self.pending_len += samples.len();
     }
 
     /// Codes that [`flush`](Self::flush) would write.
     pub fn codes_for_flush(&self) -> usize {
-        if self.pending_len > 0 { self.codebooks } else { 0 }
+        if self.pending_len > 0 { self.shape.codebooks } else { 0 }
     }
 
     /// Ends the stream: pads and encodes a last partial frame, and returns how many codes were written.
@@ -130,14 +197,14 @@ impl Encoder {
         }
         let mut written = 0;
         if needed > 0 {
-            let samples = match self.tail {
-                Tail::AudioPad => self.frame_size(),
-                Tail::LayerPad => self.pending_len,
-            };
-            self.pending[self.pending_len..].fill(0.0);
-            let slot = self.plan.samples().first(samples);
-            self.memory.scratch[slot].copy_from_slice(&self.pending[..samples]);
-            written = self.step(samples, codes);
+            if self.tail == Tail::AudioPad {
+                self.pending[self.pending_len..].fill(0.0);
+                self.pending_len = self.frame_size();
+            }
+            let samples = self.pending_len;
+            self.stage(&[]);
+            let frames = Self::step(&mut [self], samples);
+            written = self.emit(frames, codes);
         }
         self.memory.reset();
         self.pending_len = 0;
@@ -159,19 +226,21 @@ impl Encoder {
         self.ended = false;
     }
 
-    /// Encodes samples that are in their slot; returns how many codes it wrote.
-    fn step(&mut self, samples: usize, codes: &mut [u32]) -> usize {
-        let weights = self.model.weights();
+    /// Encodes samples that are staged, for streams of one model and one shape; returns how many frames.
+    fn step(streams: &mut [&mut Encoder], samples: usize) -> usize {
+        let Some(first) = streams.first() else { return 0 };
+        let (model, plan) = (first.model.clone(), first.plan.clone());
+        let weights = model.weights();
         let Some(network) = &weights.encoder else { unreachable!("checked in new") };
         let _flush = FlushDenormals::new();
-        let mut batch = Batch { kernels: weights.kernels, streams: &mut [&mut self.memory] };
-        let frames = network.step(&weights.quantizer, &mut batch, &self.plan, samples);
-        self.emit(frames, codes)
+        let memories = streams.iter_mut().map(|stream| &mut stream.memory);
+        let mut batch = Batch::new(weights.kernels, memories);
+        network.step(&weights.quantizer, &mut batch, &plan, samples)
     }
 
     /// Copies the codes of a step out.
     fn emit(&mut self, frames: usize, codes: &mut [u32]) -> usize {
-        let written = frames * self.codebooks;
+        let written = frames * self.shape.codebooks;
         codes[..written].copy_from_slice(&self.memory.codes[..written]);
         self.hash.update(&codes[..written]);
         self.frames += frames as u64;
@@ -184,7 +253,7 @@ impl Encoder {
 
     /// Codes per frame.
     pub fn codebooks(&self) -> usize {
-        self.codebooks
+        self.shape.codebooks
     }
 
     /// Frames emitted since the stream began.

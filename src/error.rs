@@ -81,6 +81,24 @@ pub enum StreamError {
         /// Codes in a frame.
         codebooks: usize,
     },
+    /// A call for many streams whose lists differ in length.
+    UnequalCounts {
+        /// Streams given.
+        streams: usize,
+        /// Inputs given.
+        inputs: usize,
+        /// Outputs given.
+        outputs: usize,
+    },
+    /// A call for many streams that are not all of one model.
+    DifferentModels,
+    /// A call for many streams whose inputs are not exactly one frame each.
+    NotOneFrame {
+        /// Elements given for a stream.
+        found: usize,
+        /// Elements in a frame.
+        expected: usize,
+    },
 }
 
 impl fmt::Display for StreamError {
@@ -92,6 +110,16 @@ impl fmt::Display for StreamError {
             }
             Self::PartialFrame { codes, codebooks } => {
                 write!(f, "{codes} codes are no whole number of frames of {codebooks} codebooks")
+            }
+            Self::UnequalCounts { streams, inputs, outputs } => {
+                write!(
+                    f,
+                    "{streams} streams, {inputs} inputs and {outputs} outputs; there must be one for each"
+                )
+            }
+            Self::DifferentModels => f.write_str("the streams are not all of one model"),
+            Self::NotOneFrame { found, expected } => {
+                write!(f, "{found} elements for a stream; exactly one frame, {expected}, is expected")
             }
         }
     }

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 /// The header's groups, in reading order: the files of `src/capi` with exported functions.
-const GROUPS: [&str; 7] = ["version", "status", "options", "model", "oneshot", "encoder", "decoder"];
+const GROUPS: [&str; 9] =
+    ["version", "status", "options", "model", "oneshot", "encoder", "decoder", "many", "tokens"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -2,6 +2,7 @@
 
 use super::status::{Failure, MIMI_ERR_INVALID_ARGUMENT, MIMI_ERR_NULL_POINTER, MIMI_ERR_STATE, mimi_status};
 use crate::StreamError;
+use crate::bitstream::PackError;
 use std::fmt;
 use std::ptr::NonNull;
 use std::slice;
@@ -13,6 +14,7 @@ pub(super) enum Refusal {
     Misaligned(&'static str),
     TooLong(&'static str),
     Overlap(&'static str, &'static str),
+    Repeated(&'static str),
     WrongHandle(&'static str),
     Poisoned(&'static str),
 }
@@ -21,7 +23,9 @@ impl From<Refusal> for mimi_status {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::Null(_) => MIMI_ERR_NULL_POINTER,
-            Refusal::Misaligned(_) | Refusal::TooLong(_) | Refusal::Overlap(..) => MIMI_ERR_INVALID_ARGUMENT,
+            Refusal::Misaligned(_) | Refusal::TooLong(_) | Refusal::Overlap(..) | Refusal::Repeated(_) => {
+                MIMI_ERR_INVALID_ARGUMENT
+            }
             Refusal::WrongHandle(_) | Refusal::Poisoned(_) => MIMI_ERR_STATE,
         }
     }
@@ -34,6 +38,7 @@ impl fmt::Display for Refusal {
             Self::Misaligned(name) => write!(f, "{name} is misaligned"),
             Self::TooLong(name) => write!(f, "{name} is longer than the address space"),
             Self::Overlap(a, b) => write!(f, "{a} and {b} overlap"),
+            Self::Repeated(name) => write!(f, "a {name} stands in the list twice"),
             Self::WrongHandle(name) => write!(f, "the handle is not a {name}, or was freed"),
             Self::Poisoned(name) => write!(f, "the {name} met a bug in libmimi: reset or free it"),
         }
@@ -109,16 +114,30 @@ fn check<T>(name: &'static str, pointer: *const T, len: usize) -> Result<(), Ref
     }
 }
 
+/// An error that may say how much room is needed.
+pub(super) trait Needs: Copy {
+    fn needed(self) -> Option<usize>;
+}
+
+impl Needs for StreamError {
+    fn needed(self) -> Option<usize> {
+        if let Self::BufferTooSmall { needed } = self { Some(needed) } else { None }
+    }
+}
+
+impl Needs for PackError {
+    fn needed(self) -> Option<usize> {
+        if let Self::BufferTooSmall { needed } = self { Some(needed) } else { None }
+    }
+}
+
 /// Writes the count that a call returned, or the count that it needs, to `*out`.
 ///
 /// # Safety
 /// `out` is valid for a write.
 #[inline]
-pub(super) unsafe fn report(
-    out: NonNull<usize>,
-    result: Result<usize, StreamError>,
-) -> Result<(), StreamError> {
-    if let Ok(count) | Err(StreamError::BufferTooSmall { needed: count }) = result {
+pub(super) unsafe fn report<E: Needs>(out: NonNull<usize>, result: Result<usize, E>) -> Result<(), E> {
+    if let Some(count) = result.map_or_else(E::needed, Some) {
         // SAFETY: this function's contract.
         unsafe { out.write(count) };
     }

@@ -91,6 +91,51 @@ pub(super) unsafe fn recover<T: Kind, R>(
     Ok(result)
 }
 
+/// Runs `f` on the values of several handles of a kind, `get(0)` to `get(count − 1)`, while no other
+/// call can be made on any of them. Should `f` panic, all are poisoned. [`Refusal::Repeated`] if one
+/// stands there twice.
+///
+/// # Safety
+/// As for [`exclusive`], for each pointer.
+#[inline]
+pub(super) unsafe fn exclusive_many<T: Kind, R>(
+    count: usize,
+    get: impl Fn(usize) -> *mut T::Opaque,
+    f: impl FnOnce(&dyn Fn(usize) -> NonNull<T>) -> R,
+) -> Result<R, Refusal> {
+    // SAFETY: this function's contract.
+    let handle = |i: usize| unsafe { checked::<T>(get(i)) };
+    // SAFETY: `checked` found a live handle of this kind; nobody else uses it, and no reference to its
+    // flag or value lives on.
+    let poison = |handle: NonNull<Handle<T>>, poisoned: bool| unsafe {
+        std::mem::replace(&mut (*handle.as_ptr()).poisoned, poisoned)
+    };
+    for i in 0..count {
+        // SAFETY: this function's contract.
+        unsafe { shared::<T>(get(i))? };
+    }
+    let release = |count: usize| {
+        for handle in (0..count).filter_map(|i| handle(i).ok()) {
+            poison(handle, false);
+        }
+    };
+    for i in 0..count {
+        // None was poisoned above: one that is now stood there before.
+        if poison(handle(i)?, true) {
+            release(i);
+            return Err(Refusal::Repeated(T::NAME));
+        }
+    }
+    let value = |i: usize| match handle(i) {
+        // SAFETY: a field of a live handle.
+        Ok(handle) => unsafe { NonNull::new_unchecked(&raw mut (*handle.as_ptr()).value) },
+        Err(_) => unreachable!("checked above"),
+    };
+    let result = f(&value);
+    release(count);
+    Ok(result)
+}
+
 /// Drops a handle. Does nothing for NULL and for what is not a handle of this kind.
 ///
 /// # Safety

@@ -1,7 +1,7 @@
 //! The C ABI: what `include/mimi.h` declares, and that header is generated from these files.
 //!
 //! One file per group of the header, in its order: [`version`], [`status`], [`options`],
-//! [`model`], [`oneshot`], [`encoder`], [`decoder`]. Each function checks what C gave it, calls
+//! [`model`], [`oneshot`], [`encoder`], [`decoder`], [`many`], [`tokens`]. Each function checks what C gave it, calls
 //! the Rust API and converts the result; the checks are in `guard`, `handle` and `buffer`.
 //!
 //! The documentation of the functions is the header's manual, written for C; what a caller owes
@@ -14,8 +14,10 @@ mod handle;
 
 pub mod decoder;
 pub mod encoder;
+pub mod many;
 pub mod model;
 pub mod oneshot;
 pub mod options;
 pub mod status;
+pub mod tokens;
 pub mod version;

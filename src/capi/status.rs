@@ -143,7 +143,7 @@ impl From<StreamError> for mimi_status {
         match error {
             StreamError::BufferTooSmall { .. } => MIMI_ERR_BUFFER_TOO_SMALL,
             StreamError::CodeOutOfRange { .. } => MIMI_ERR_CORRUPT,
-            StreamError::PartialFrame { .. } => MIMI_ERR_INVALID_ARGUMENT,
+            _ => MIMI_ERR_INVALID_ARGUMENT,
         }
     }
 }

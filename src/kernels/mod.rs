@@ -22,7 +22,7 @@ pub(crate) use arena::Arena;
 pub(crate) use attention::{Heads, KeyWindow};
 pub(crate) use denormals::FlushDenormals;
 pub(crate) use isa::Isa;
-pub(crate) use matmul::{Activation, Product, Rows};
+pub(crate) use matmul::{Activation, MAX_BATCH, Product, Rows};
 pub(crate) use matrix::{Format, Matrix};
 
 /// The memory of a stream that products work in.

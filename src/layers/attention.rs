@@ -64,7 +64,7 @@ impl Attention {
     /// The angles of the step's positions, once for all layers.
     pub(super) fn begin(&self, batch: &mut Batch, slots: &AttentionScratch, rows: usize) {
         let half = self.heads.dim / 2;
-        for stream in &mut *batch.streams {
+        for stream in batch.streams() {
             let angles = &mut stream.scratch[slots.angles.range()];
             for (row, angles) in angles.chunks_exact_mut(2 * half).take(rows).enumerate() {
                 let position = (stream.position + row as u64) as f64;
@@ -89,8 +89,8 @@ impl Attention {
     ) {
         let (query_width, key_width) = (self.heads.query_width(), self.heads.key_width());
         let width = self.packed_width();
-        for stream in &mut *batch.streams {
-            let stream = &mut **stream;
+        let kernels = batch.kernels;
+        for stream in batch.streams() {
             let row_of = |position: u64| (position % slots.capacity as u64) as usize;
             for row in 0..rows {
                 let at = packed.offset + row * width;
@@ -118,7 +118,7 @@ impl Attention {
                 };
                 let keys = &stream.state[ring.keys.range()];
                 let values = &stream.state[ring.values.range()];
-                batch.kernels.attend(self.heads, window, query, keys, values, scores, out);
+                kernels.attend(self.heads, window, query, keys, values, scores, out);
             }
         }
     }

@@ -160,7 +160,7 @@ impl Conv {
         let input = state.window.offset + kept;
         let end = input + rows * self.channels;
         let filled = input + rows.next_multiple_of(self.stride) * self.channels;
-        for stream in &mut *batch.streams {
+        for stream in batch.streams() {
             let (memory, scratch) = (&mut stream.state, &mut stream.scratch);
             let history = &memory[state.history.range()];
             if history[kept] == 0.0 && self.padding == Padding::Replicate {
@@ -207,7 +207,7 @@ impl Conv {
     pub(crate) fn end(&self, batch: &mut Batch, state: &ConvState, rows: usize) {
         let kept = self.kept() * self.channels;
         let from = state.window.offset + rows * self.channels;
-        for stream in &mut *batch.streams {
+        for stream in batch.streams() {
             let history = &mut stream.state[state.history.range()];
             history[..kept].copy_from_slice(&stream.scratch[from..from + kept]);
             history[kept] = 1.0;
@@ -260,6 +260,6 @@ impl Conv {
             residual,
             activation,
         };
-        batch.kernels.matmul(&self.matrix, batch.streams, product);
+        batch.matmul(&self.matrix, product);
     }
 }

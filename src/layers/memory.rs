@@ -1,6 +1,6 @@
 //! What a stream remembers, and where it works.
 
-use crate::kernels::{Arena, Kernels, Rows, Scratch};
+use crate::kernels::{Arena, Kernels, MAX_BATCH, Matrix, Product, Rows, Scratch};
 use std::collections::TryReserveError;
 use std::ops::Range;
 
@@ -104,14 +104,37 @@ impl Memory {
     }
 }
 
-impl Scratch for &mut Memory {
-    fn scratch(&mut self) -> &mut [f32] {
-        &mut self.scratch
+/// The streams that a step serves, all with the same plan and the same number of rows.
+pub(crate) struct Batch<'m> {
+    pub(crate) kernels: Kernels,
+    members: [Option<&'m mut Memory>; MAX_BATCH],
+    count: usize,
+}
+
+impl<'m> Batch<'m> {
+    /// At most [`MAX_BATCH`] streams.
+    pub(crate) fn new(kernels: Kernels, streams: impl Iterator<Item = &'m mut Memory>) -> Self {
+        let mut members = [const { None }; MAX_BATCH];
+        let mut count = 0;
+        for (member, stream) in members.iter_mut().zip(streams) {
+            *member = Some(stream);
+            count += 1;
+        }
+        Self { kernels, members, count }
+    }
+
+    pub(crate) fn streams(&mut self) -> impl Iterator<Item = &mut Memory> {
+        self.members[..self.count].iter_mut().flatten().map(|stream| &mut **stream)
+    }
+
+    /// Rows times a matrix, in all streams at once.
+    pub(crate) fn matmul(&mut self, matrix: &Matrix, product: Product) {
+        self.kernels.matmul(matrix, &mut self.members[..self.count], product);
     }
 }
 
-/// The streams that a step serves, all with the same plan and the same number of rows.
-pub(crate) struct Batch<'a, 'm> {
-    pub(crate) kernels: Kernels,
-    pub(crate) streams: &'a mut [&'m mut Memory],
+impl Scratch for Option<&mut Memory> {
+    fn scratch(&mut self) -> &mut [f32] {
+        self.as_mut().map_or(&mut [], |memory| &mut memory.scratch)
+    }
 }

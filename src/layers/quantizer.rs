@@ -97,11 +97,12 @@ impl SplitQuantizer {
                     residual: None,
                     activation: Activation::None,
                 };
-                batch.kernels.matmul(&codebook.matrix, batch.streams, product);
-                for stream in &mut *batch.streams {
+                batch.matmul(&codebook.matrix, product);
+                let kernels = batch.kernels;
+                for stream in batch.streams() {
                     for frame in 0..frames {
                         let scores = &stream.scratch[state.scores.offset + frame * self.size..][..self.size];
-                        let code = batch.kernels.argmax(scores) as u32;
+                        let code = kernels.argmax(scores) as u32;
                         stream.codes[frame * state.codebooks + k] = code;
                         let residual = &mut stream.scratch[residual.offset + frame * self.dim..][..self.dim];
                         for (r, e) in residual.iter_mut().zip(codebook.word(code)) {
@@ -117,7 +118,7 @@ impl SplitQuantizer {
     pub(crate) fn decode(&self, batch: &mut Batch, state: &QuantizerState, frames: usize, z: Rows) {
         let sum = state.residual.rows(self.dim);
         for (index, (branch, codes)) in self.branches(state.codebooks).enumerate() {
-            for stream in &mut *batch.streams {
+            for stream in batch.streams() {
                 for frame in 0..frames {
                     let sum = &mut stream.scratch[sum.offset + frame * self.dim..][..self.dim];
                     sum.fill(0.0);
@@ -146,7 +147,7 @@ impl SplitQuantizer {
 }
 
 fn copy_rows(batch: &mut Batch, x: Rows, y: Rows, rows: usize, width: usize) {
-    for stream in &mut *batch.streams {
+    for stream in batch.streams() {
         for row in 0..rows {
             let from = x.offset + row * x.stride;
             stream.scratch.copy_within(from..from + width, y.offset + row * y.stride);
@@ -155,7 +156,7 @@ fn copy_rows(batch: &mut Batch, x: Rows, y: Rows, rows: usize, width: usize) {
 }
 
 fn add_rows(batch: &mut Batch, x: Rows, y: Rows, rows: usize, width: usize) {
-    for stream in &mut *batch.streams {
+    for stream in batch.streams() {
         for row in 0..rows {
             for i in 0..width {
                 stream.scratch[y.offset + row * y.stride + i] +=

@@ -18,8 +18,8 @@ fn piece_rows(channels: usize, stride: usize, rows: usize) -> usize {
 
 /// y = ELU(x) for `rows` contiguous rows of `width` values.
 fn elu_rows(batch: &mut Batch, x: Rows, y: Rows, rows: usize, width: usize) {
-    let len = rows * width;
-    for stream in &mut *batch.streams {
+    let (kernels, len) = (batch.kernels, rows * width);
+    for stream in batch.streams() {
         let scratch = &mut stream.scratch;
         let (x, y) = match x.offset < y.offset {
             true => {
@@ -31,7 +31,7 @@ fn elu_rows(batch: &mut Batch, x: Rows, y: Rows, rows: usize, width: usize) {
                 (&high[..len], &mut low[y.offset..][..len])
             }
         };
-        batch.kernels.elu(x, y);
+        kernels.elu(x, y);
     }
 }
 
@@ -216,7 +216,7 @@ impl SeanetEncoder {
     fn first_piece(&self, batch: &mut Batch, state: &EncoderState, start: usize, count: usize) {
         let from = state.samples.offset + start;
         let window = self.first.input(&state.first).offset;
-        for stream in &mut *batch.streams {
+        for stream in batch.streams() {
             stream.scratch.copy_within(from..from + count, window);
         }
         let x = state.inputs[0].rows(self.first.outputs());

@@ -17,14 +17,14 @@ pub(crate) struct Norm {
 impl Norm {
     /// From rows at `x` to contiguous rows at `y`.
     fn step(&self, batch: &mut Batch, x: Rows, rows: usize, y: Slot) {
-        let width = self.weight.len();
-        for stream in &mut *batch.streams {
+        let (kernels, width) = (batch.kernels, self.weight.len());
+        for stream in batch.streams() {
             for row in 0..rows {
                 let (from, to) = (x.offset + row * x.stride, y.offset + row * width);
                 let Ok([x, y]) = stream.scratch.get_disjoint_mut([from..from + width, to..to + width]) else {
                     unreachable!("slots of a plan are disjoint")
                 };
-                batch.kernels.layer_norm(x, &self.weight, &self.bias, self.eps, y);
+                kernels.layer_norm(x, &self.weight, &self.bias, self.eps, y);
             }
         }
     }

@@ -78,7 +78,7 @@ impl Upsampler {
     pub(crate) fn step(&self, batch: &mut Batch, state: &UpsamplerState, rows: usize, y: Rows) {
         match (self, state) {
             (Self::PerChannel { taps, channels, stride }, UpsamplerState::PerChannel { history, input }) => {
-                for stream in &mut *batch.streams {
+                for stream in batch.streams() {
                     let input = input.first(rows * channels);
                     let output = y.offset..y.offset + rows * stride * channels;
                     let Ok([x, y]) = stream.scratch.get_disjoint_mut([input, output]) else {

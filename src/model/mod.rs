@@ -8,7 +8,7 @@ use crate::encoder::Encoder;
 use crate::error::out_of_memory;
 use crate::kernels::Kernels;
 use crate::{Checkpoint, Config, Error, ErrorKind, LoadOptions, Parts, ReadAt, StreamError, StreamOptions};
-pub(crate) use network::{DecoderNetwork, DecoderPlan, EncoderNetwork, EncoderPlan};
+pub(crate) use network::{DecoderNetwork, DecoderPlan, EncoderNetwork, EncoderPlan, Shape};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -58,6 +58,19 @@ impl Model {
         &self.weights
     }
 
+    pub(crate) fn shares_weights(&self, other: &Model) -> bool {
+        Arc::ptr_eq(&self.weights, &other.weights)
+    }
+
+    /// The shape of a stream with `options`.
+    pub(crate) fn stream_shape(&self, options: &StreamOptions) -> Result<Shape, Error> {
+        Ok(Shape {
+            block: self.stream_frames(options)?,
+            context: self.stream_context(options)?,
+            codebooks: self.stream_codebooks(options)?,
+        })
+    }
+
     /// The network's numbers, with the codebooks that were loaded as `num_quantizers`.
     pub fn config(&self) -> &Config {
         &self.weights.config
@@ -79,7 +92,7 @@ impl Model {
 
     /// Bits that a code needs.
     pub fn code_bits(&self) -> u32 {
-        (self.weights.config.codebook_size - 1).max(1).ilog2() + 1
+        crate::bitstream::code_bits(self.weights.config.codebook_size)
     }
 
     /// Bytes of weights kept.
@@ -161,7 +174,7 @@ impl Model {
     }
 
     /// The attention window of a stream with `options`.
-    pub(crate) fn stream_context(&self, options: &StreamOptions) -> Result<usize, Error> {
+    fn stream_context(&self, options: &StreamOptions) -> Result<usize, Error> {
         match options.context {
             None => Ok(self.config().sliding_window),
             Some(n) if (1..=MAX_CONTEXT).contains(&n) => Ok(n),
@@ -173,7 +186,7 @@ impl Model {
     }
 
     /// The frames that a stream with `options` works on at once.
-    pub(crate) fn stream_frames(&self, options: &StreamOptions) -> Result<usize, Error> {
+    fn stream_frames(&self, options: &StreamOptions) -> Result<usize, Error> {
         let frame = self.config().frame_size();
         match options.max_block {
             None => Ok(1),

@@ -1,5 +1,6 @@
 //! The two halves as lists of layers, and what a stream plans for each.
 
+use super::Weights;
 use crate::Error;
 use crate::error::out_of_memory;
 use crate::kernels::Activation;
@@ -7,6 +8,16 @@ use crate::layers::{
     Batch, Conv, ConvState, DecoderState, EncoderState, Memory, Plan, QuantizerState, SeanetDecoder,
     SeanetEncoder, Slot, SplitQuantizer, Transformer, TransformerState, Upsampler, UpsamplerState,
 };
+
+/// What decides a stream's plan: streams of one model with equal shapes have equal plans.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shape {
+    /// Frames in the largest step.
+    pub(crate) block: usize,
+    /// Attention window in steps.
+    pub(crate) context: usize,
+    pub(crate) codebooks: usize,
+}
 
 /// Samples to latents.
 pub(crate) struct EncoderNetwork {
@@ -36,15 +47,14 @@ impl EncoderPlan {
 }
 
 impl EncoderNetwork {
-    /// A plan for steps of up to `frames` frames, and memory for it.
+    /// A plan for streams of a shape, and memory for one.
     pub(crate) fn plan(
         &self,
-        quantizer: &SplitQuantizer,
-        frames: usize,
-        [frame_size, hop]: [usize; 2],
-        context: usize,
-        codebooks: usize,
+        weights: &Weights,
+        Shape { block: frames, context, codebooks }: Shape,
     ) -> Result<(EncoderPlan, Memory), Error> {
+        let (quantizer, frame_size, hop) =
+            (&weights.quantizer, weights.config.frame_size(), weights.config.hop());
         let mut plan = Plan::default();
         let steps = frames * frame_size / hop;
         let slots = EncoderPlan {
@@ -74,7 +84,7 @@ impl EncoderNetwork {
         self.down.step(batch, &plan.down, rows, latent, None, Activation::None);
         let frames = self.down.output_rows(rows);
         quantizer.encode(batch, &plan.quantizer, latent, frames);
-        for stream in &mut *batch.streams {
+        for stream in batch.streams() {
             stream.position += rows as u64;
         }
         frames
@@ -112,15 +122,14 @@ impl DecoderPlan {
 }
 
 impl DecoderNetwork {
-    /// A plan for steps of up to `frames` frames, and memory for it.
+    /// A plan for streams of a shape, and memory for one.
     pub(crate) fn plan(
         &self,
-        quantizer: &SplitQuantizer,
-        frames: usize,
-        [frame_size, hop]: [usize; 2],
-        context: usize,
-        codebooks: usize,
+        weights: &Weights,
+        Shape { block: frames, context, codebooks }: Shape,
     ) -> Result<(DecoderPlan, Memory), Error> {
+        let (quantizer, frame_size, hop) =
+            (&weights.quantizer, weights.config.frame_size(), weights.config.hop());
         let mut plan = Plan::default();
         let steps = frame_size / hop;
         let slots = DecoderPlan {
@@ -148,7 +157,7 @@ impl DecoderNetwork {
         self.up.step(batch, &plan.up, frames, x);
         self.transformer.step(batch, &plan.transformer, x, rows);
         self.seanet.step(batch, &plan.seanet, rows);
-        for stream in &mut *batch.streams {
+        for stream in batch.streams() {
             stream.position += rows as u64;
         }
     }

@@ -34,13 +34,24 @@ const ENCODE_EXAMPLES: &str = "\
 Examples:
   mimi encode in.wav out.mtok
   mimi encode in.mp3 codes.npy
+  mimi encode corpus/ tokens/                   every recording in a folder, on all cores
   arecord -f S16_LE -r 16000 -t raw | mimi encode --raw --rate 16000 - out.mtok";
 
 const DECODE_EXAMPLES: &str = "\
 Examples:
   mimi decode in.mtok out.wav
   mimi decode --codebooks 4 --rate 48000 in.npy out.wav
+  mimi decode tokens/ audio/
   mimi decode --raw --f32 in.mtok - | sox -t raw -r 24000 -e float -b 32 -c 1 - out.ogg";
+
+const COMPARE_EXAMPLES: &str = "\
+Examples:
+  mimi compare in.wav
+  mimi compare in.wav out.wav";
+
+const COMPLETIONS_EXAMPLE: &str = "\
+Example:
+  mimi completions bash > ~/.local/share/bash-completion/completions/mimi";
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -60,14 +71,43 @@ pub(crate) enum Command {
     #[command(after_help = ROUNDTRIP_EXAMPLES)]
     Roundtrip(RoundtripArgs),
     /// Turn audio into codes
+    ///
+    /// With several inputs, or a folder (taken with all below it), OUTPUT is a folder, and files that
+    /// are there already are not made again: a run that was interrupted goes on where it stopped.
     #[command(after_help = ENCODE_EXAMPLES)]
     Encode(EncodeArgs),
     /// Turn codes into audio
     ///
     /// Codes are read from .mtok, .npy, .safetensors and moshi.cpp's .mimi files. The sound is cut
-    /// to the length of the original if the file tells it (.mtok does).
+    /// to the length of the original if the file tells it (.mtok does). Several inputs, or folders, go
+    /// to a folder, as with encode.
     #[command(after_help = DECODE_EXAMPLES)]
     Decode(DecodeArgs),
+    /// Tell what a model, a file of codes or a recording is
+    Info(InfoArgs),
+    /// Measure what the codec loses, for 1, 2, 4 … codebooks, or how two recordings differ
+    ///
+    /// SI-SDR compares waveforms: neural codecs do badly, and sound better than it says. The log-mel
+    /// distance compares spectra: the mean absolute difference in dB.
+    #[command(after_help = COMPARE_EXAMPLES)]
+    Compare(CompareArgs),
+    /// Draw what the codec does to a recording, as SVG
+    ///
+    /// Spectrograms of input and output, the codes, and the error by the number of codebooks.
+    #[command(after_help = "Example:\n  mimi plot in.wav out.svg")]
+    Plot(PlotArgs),
+    /// Print what makes a shell complete mimi's commands and options
+    #[command(after_help = COMPLETIONS_EXAMPLE)]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    #[command(after_help = "Example:\n  mimi man encode | man -l -")]
+    Man {
+        /// The command that it is about; default: all in short
+        command: Option<String>,
+    },
 }
 
 #[derive(Debug, Group)]
@@ -95,13 +135,15 @@ pub(crate) struct RoundtripArgs {
 
 #[derive(Debug, Group)]
 pub(crate) struct EncodeArgs {
-    /// A file of audio, or -
-    #[arg(value_hint = ValueHint::FilePath)]
-    pub(crate) input: PathBuf,
-    /// The file of codes to write, or -
-    #[arg(value_hint = ValueHint::FilePath)]
+    /// Files of audio, folders of them, or -
+    #[arg(required = true, value_hint = ValueHint::AnyPath, value_name = "INPUT")]
+    pub(crate) inputs: Vec<PathBuf>,
+    /// The file of codes to write, the folder for them, or -
+    #[arg(value_hint = ValueHint::AnyPath)]
     pub(crate) output: PathBuf,
-    /// How to store the codes; default: as OUTPUT's extension says, mtok for standard output
+    #[command(flatten)]
+    pub(crate) batch: BatchArgs,
+    /// How to store the codes; default: as OUTPUT's extension says, else mtok
     #[arg(short, long, value_enum)]
     pub(crate) format: Option<Format>,
     #[command(flatten)]
@@ -121,12 +163,14 @@ pub(crate) struct EncodeArgs {
 
 #[derive(Debug, Group)]
 pub(crate) struct DecodeArgs {
-    /// A file of codes, or -
-    #[arg(value_hint = ValueHint::FilePath)]
-    pub(crate) input: PathBuf,
-    /// The WAV file to write, or -
-    #[arg(value_hint = ValueHint::FilePath)]
+    /// Files of codes, folders of them, or -
+    #[arg(required = true, value_hint = ValueHint::AnyPath, value_name = "INPUT")]
+    pub(crate) inputs: Vec<PathBuf>,
+    /// The WAV file to write, the folder for them, or -
+    #[arg(value_hint = ValueHint::AnyPath)]
     pub(crate) output: PathBuf,
+    #[command(flatten)]
+    pub(crate) batch: BatchArgs,
     /// Codebooks to use; default: all that the file has
     #[arg(short = 'n', long, value_name = "N")]
     pub(crate) codebooks: Option<usize>,
@@ -141,6 +185,51 @@ pub(crate) struct DecodeArgs {
     /// Write 32-bit floats, not 16-bit integers
     #[arg(long, help_heading = "Audio")]
     pub(crate) f32: bool,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct CompareArgs {
+    /// A file of audio
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) input: PathBuf,
+    /// Another, instead of what the codec makes of the first
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) other: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct PlotArgs {
+    /// A file of audio
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) input: PathBuf,
+    /// The SVG file to write, or -
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) output: PathBuf,
+    /// Codebooks of the output that is drawn; default: 8, or all if there are fewer
+    #[arg(short = 'n', long, value_name = "N")]
+    pub(crate) codebooks: Option<usize>,
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct InfoArgs {
+    /// A checkpoint (file or folder), codes or audio; default: the built-in model
+    #[arg(value_hint = ValueHint::AnyPath)]
+    pub(crate) input: Option<PathBuf>,
+}
+
+/// How many files are worked on.
+#[derive(Debug, Group)]
+pub(crate) struct BatchArgs {
+    /// Files to work on at once; default: one for each core
+    #[arg(short, long, value_name = "N", help_heading = "Many files")]
+    pub(crate) jobs: Option<std::num::NonZeroUsize>,
+    /// Make files again that are there already
+    #[arg(long, help_heading = "Many files")]
+    pub(crate) overwrite: bool,
 }
 
 /// Which model.

@@ -3,6 +3,7 @@
 use crate::{
     args::EncodingArgs,
     audio::AudioReader,
+    codes::Codes,
     failure::{Failure, Outcome},
     resample::{self, Resampler},
 };
@@ -75,4 +76,39 @@ pub(crate) fn decode(
         sink(&pcm[..written])?;
     }
     Ok(())
+}
+
+/// Bits per second with `codebooks` codebooks.
+pub(crate) fn bit_rate(model: &Model, codebooks: usize) -> f64 {
+    let config = model.config();
+    let frames = f64::from(config.sampling_rate) / config.frame_size() as f64;
+    frames * codebooks as f64 * f64::from(model.code_bits())
+}
+
+/// Whole recordings at the model's rate, with any number of codebooks.
+pub(crate) struct Codec(Model);
+
+impl Codec {
+    pub(crate) fn new(model: Model) -> Self {
+        Self(model)
+    }
+
+    pub(crate) fn model(&self) -> &Model {
+        &self.0
+    }
+
+    /// Codes of all codebooks.
+    pub(crate) fn encode(&self, pcm: &[f32]) -> Outcome<Codes> {
+        let codebooks = self.0.codebooks();
+        let options = StreamOptions { codebooks: Some(codebooks), ..StreamOptions::default() };
+        Ok(Codes { codebooks, data: self.0.encode(pcm, &options)?, header: None })
+    }
+
+    /// What the first `codebooks` of `codes` sound like, whole frames.
+    pub(crate) fn decode(&self, codes: &Codes, codebooks: usize) -> Outcome<Vec<f32>> {
+        let mut codes = codes.clone();
+        codes.truncate(codebooks);
+        let options = StreamOptions { codebooks: Some(codebooks), ..StreamOptions::default() };
+        Ok(self.0.decode(&codes.data, &options)?)
+    }
 }

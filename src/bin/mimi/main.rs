@@ -2,22 +2,27 @@
 //!
 //! - `args`: what may be typed, and the help;
 //! - `commands/`: one file per command, a few lines each;
+//! - `batch`: the same command on many files, on all cores;
 //! - `codec`: audio blocks → codes → audio blocks, in bounded memory;
 //! - `audio/`, `resample`: files of samples, and sample rates;
 //! - `codes/`: files of codes;
 //! - `model`: which model;
+//! - `measure`, `picture`: how far a recording is from another, in numbers and drawn;
 //! - `output`: files that appear complete or not at all;
 //! - `standard`: `-`, standard input and output;
 //! - `failure`: what the user is told.
 
 mod args;
 mod audio;
+mod batch;
 mod codec;
 mod codes;
 mod commands;
 mod failure;
+mod measure;
 mod model;
 mod output;
+mod picture;
 mod resample;
 mod standard;
 
@@ -25,6 +30,7 @@ use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    output::remove_unfinished_on_interrupt();
     // Wrong usage ends inside `parse`, with a message and status 2.
     match commands::run(args::Args::parse()) {
         Ok(()) => ExitCode::SUCCESS,

@@ -5,8 +5,30 @@ use std::{
     fs::{self, File},
     io,
     path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 use tempfile::TempPath;
+
+/// Temporary files that exist now, for [`remove_unfinished_on_interrupt`].
+static UNFINISHED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+fn unfinished() -> MutexGuard<'static, Vec<PathBuf>> {
+    UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// From now on a run that is interrupted (SIGINT, SIGTERM, SIGHUP) removes its unfinished files.
+pub(crate) fn remove_unfinished_on_interrupt() {
+    // It fails only if there is a handler already; then the files stay, under their own names.
+    let _ = ctrlc::set_handler(|| {
+        // Held to the end: nothing begins any more.
+        let unfinished = unfinished();
+        for path in unfinished.iter() {
+            let _ = fs::remove_file(path);
+        }
+        // What a shell reports of a program that was interrupted.
+        std::process::exit(130);
+    });
+}
 
 /// The place of a file under construction. If it is dropped before [`Pending::commit`], nothing is
 /// left and what stood at its path is untouched.
@@ -32,7 +54,9 @@ pub(crate) fn create(path: &Path) -> Outcome<(File, Pending)> {
         Err(error) => return Err(fail(error)),
     };
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut unfinished = unfinished();
     let (file, temporary) = temporary_in(folder).map_err(|error| Failure::io(&path, &error))?;
+    unfinished.push(temporary.to_path_buf());
     Ok((file, Pending { path, temporary: Some(temporary) }))
 }
 
@@ -48,12 +72,19 @@ impl Pending {
     }
 
     /// Puts the file, which is complete, in its place.
-    pub(crate) fn commit(self) -> Outcome {
-        match self.temporary {
-            None => Ok(()),
-            Some(temporary) => {
-                temporary.persist(&self.path).map_err(|error| Failure::io(&self.path, &error.error))
-            }
+    pub(crate) fn commit(mut self) -> Outcome {
+        let Some(temporary) = self.temporary.take() else { return Ok(()) };
+        let mut unfinished = unfinished();
+        unfinished.retain(|path| **path != *temporary);
+        // A path that could not be renamed is removed when it is dropped.
+        temporary.persist(&self.path).map_err(|error| Failure::io(&self.path, &error.error))
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if let Some(temporary) = &self.temporary {
+            unfinished().retain(|path| **path != **temporary);
         }
     }
 }

@@ -51,3 +51,11 @@ pub(crate) fn create(path: &Path) -> Outcome<(BufWriter<Box<dyn Write + Send>>, 
     };
     Ok((BufWriter::new(sink), pending))
 }
+
+/// Writes text to standard output.
+pub(crate) fn print(text: &[u8]) -> Outcome {
+    let mut out = io::stdout();
+    out.write_all(text)
+        .and_then(|()| out.flush())
+        .map_err(|error| Failure::io(Path::new("standard output"), &error))
+}

@@ -57,6 +57,10 @@ impl Decoded {
         self.rate
     }
 
+    /// Channels before mixing.
+    pub(super) fn channels(&self) -> usize {
+        self.channels
+    }
 
     /// Appends the next samples to `block`; none: the end.
     pub(super) fn read(&mut self, block: &mut Vec<f32>) -> Outcome {

@@ -8,6 +8,9 @@ mod writer;
 pub(crate) use reader::AudioReader;
 pub(crate) use writer::AudioWriter;
 
+/// Extensions of the files of audio in a folder.
+pub(crate) const EXTENSIONS: &[&str] = &["wav", "aif", "aiff", "flac", "ogg", "oga", "mp3"];
+
 /// How a sample is stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum SampleType {

@@ -50,6 +50,13 @@ impl AudioReader {
         }
     }
 
+    /// Channels before mixing.
+    pub(crate) fn channels(&self) -> usize {
+        match &self.source {
+            Source::Decoded(decoded) => decoded.channels(),
+            Source::Raw(_) => 1,
+        }
+    }
 
     /// What to call it in messages.
     pub(crate) fn name(&self) -> &Path {

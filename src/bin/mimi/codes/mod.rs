@@ -15,6 +15,9 @@ use std::{
     path::Path,
 };
 
+/// Extensions of the files of codes in a folder.
+pub(crate) const EXTENSIONS: &[&str] = &[bitstream::EXTENSION, "npy", "safetensors", "mimi"];
+
 /// Codes of one recording.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Codes {
@@ -66,17 +69,16 @@ impl Format {
             Self::Moshi => "mimi",
         }
     }
+}
 
-    /// The format that `bytes` are in, by what stands at their front.
-    fn sniff(bytes: &[u8]) -> Option<Self> {
-        let is_tensors = |bytes: &[u8]| bytes.get(8) == Some(&b'{');
-        match bytes {
-            _ if bytes.starts_with(&bitstream::MAGIC) => Some(Self::Mtok),
-            _ if bytes.starts_with(b"\x93NUMPY") => Some(Self::Npy),
-            _ if bytes.starts_with(moshi::MAGIC) => Some(Self::Moshi),
-            _ if is_tensors(bytes) => Some(Self::Safetensors),
-            _ => None,
-        }
+/// The format that `bytes` are in, by what stands at their front.
+pub(crate) fn sniff(bytes: &[u8]) -> Option<Format> {
+    match bytes {
+        _ if bytes.starts_with(&bitstream::MAGIC) => Some(Format::Mtok),
+        _ if bytes.starts_with(b"\x93NUMPY") => Some(Format::Npy),
+        _ if bytes.starts_with(moshi::MAGIC) => Some(Format::Moshi),
+        _ if bytes.get(8) == Some(&b'{') => Some(Format::Safetensors),
+        _ => None,
     }
 }
 
@@ -100,7 +102,7 @@ pub(crate) fn read(path: &Path) -> Outcome<(Codes, Format)> {
     let name = standard::input_name(path);
     let mut bytes = Vec::new();
     standard::open(path)?.read_to_end(&mut bytes).map_err(|error| Failure::io(&name, &error))?;
-    let Some(format) = Format::sniff(&bytes) else {
+    let Some(format) = sniff(&bytes) else {
         return Err(Failure::at(
             &name,
             "not a file of codes (.mtok, .npy, .safetensors, or moshi.cpp's .mimi)",

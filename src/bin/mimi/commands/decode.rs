@@ -3,6 +3,7 @@
 use crate::{
     args::DecodeArgs,
     audio::{AudioWriter, RawFormat},
+    batch::{self, Job, Plan},
     codec,
     codes::{self, Codes},
     failure::{Failure, Outcome},
@@ -11,26 +12,53 @@ use crate::{
     standard,
 };
 use mimi::{Decoder, Model, Parts};
+use std::path::Path;
 
 pub(crate) fn run(args: &DecodeArgs) -> Outcome {
-    let name = standard::input_name(&args.input);
-    let (mut codes, _) = codes::read(&args.input)?;
+    let made = if args.raw { "raw" } else { "wav" };
+    match batch::plan(&args.inputs, &args.output, codes::EXTENSIONS, made)? {
+        Plan::One(job) => {
+            let codes = read(&job.input, args)?;
+            let model = model::load(&args.model, Parts::Decoder)?;
+            write(&codes, &model, &job, args)
+        }
+        Plan::Many(jobs) => {
+            let model = model::load(&args.model, Parts::Decoder)?;
+            batch::run(
+                jobs,
+                &args.batch,
+                args.model.quiet,
+                || Ok(()),
+                |(), job: &Job| write(&read(&job.input, args)?, &model, job, args),
+            )
+        }
+    }
+}
+
+/// The codes in a file, as many codebooks of them as were asked for.
+fn read(input: &Path, args: &DecodeArgs) -> Outcome<Codes> {
+    let (mut codes, _) = codes::read(input)?;
     if let Some(codebooks) = args.codebooks {
         if codebooks == 0 || codebooks > codes.codebooks {
             let found = format!("it has {} codebooks, {codebooks} were asked for", codes.codebooks);
-            return Err(Failure::at(&name, found));
+            return Err(Failure::at(&standard::input_name(input), found));
         }
         codes.truncate(codebooks);
     }
-    let model = model::load(&args.model, Parts::Decoder)?;
-    check_model(&codes, &model).map_err(|failure| Failure::at(&name, failure))?;
-    let options = codec::decoding_options(&model, Some(codes.codebooks));
-    let mut decoder = Decoder::new(&model, &options).map_err(|error| Failure::at(&name, error))?;
+    Ok(codes)
+}
+
+/// Writes what `codes`, which come from the job's input, sound like to its output.
+fn write(codes: &Codes, model: &Model, job: &Job, args: &DecodeArgs) -> Outcome {
+    let name = standard::input_name(&job.input);
+    check_model(codes, model).map_err(|failure| Failure::at(&name, failure))?;
+    let options = codec::decoding_options(model, Some(codes.codebooks));
+    let mut decoder = Decoder::new(model, &options).map_err(|error| Failure::at(&name, error))?;
     let rate = args.rate.unwrap_or(model.config().sampling_rate);
     let resampler = Resampler::new(model.config().sampling_rate, rate)?;
     let format = RawFormat { rate, samples: args.samples() };
-    let mut audio = AudioWriter::create(&args.output, format, args.raw)?;
-    decode(&codes, &mut decoder, resampler, &mut audio).map_err(|failure| Failure::at(&name, failure))?;
+    let mut audio = AudioWriter::create(&job.output, format, args.raw)?;
+    decode(codes, &mut decoder, resampler, &mut audio).map_err(|failure| Failure::at(&name, failure))?;
     audio.finish()
 }
 

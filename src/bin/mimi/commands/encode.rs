@@ -2,7 +2,8 @@
 
 use crate::{
     args::EncodeArgs,
-    audio::AudioReader,
+    audio::{self, AudioReader},
+    batch::{self, Job, Plan},
     codec,
     codes::{self, Codes, Format},
     failure::Outcome,
@@ -11,18 +12,35 @@ use crate::{
 use mimi::{Encoder, Parts, bitstream::Header};
 
 pub(crate) fn run(args: &EncodeArgs) -> Outcome {
-    let format = args.format.map_or_else(|| Format::of(&args.output), Ok)?;
-    let mut audio = AudioReader::open(&args.input, args.raw_format())?;
-    let model = model::load(&args.model, Parts::Encoder)?;
-    let mut encoder = Encoder::new(&model, &codec::encoding_options(&model, &args.encoding))?;
-    let codes = encode(&mut audio, &mut encoder)?;
-    codes::write(&args.output, &codes, format)
+    let made = args.format.unwrap_or(Format::Mtok).extension();
+    let plan = batch::plan(&args.inputs, &args.output, audio::EXTENSIONS, made)?;
+    let options = |model| codec::encoding_options(model, &args.encoding);
+    match plan {
+        Plan::One(job) => {
+            let format = args.format.map_or_else(|| Format::of(&job.output), Ok)?;
+            let audio = AudioReader::open(&job.input, args.raw_format())?;
+            let model = model::load(&args.model, Parts::Encoder)?;
+            let mut encoder = Encoder::new(&model, &options(&model))?;
+            codes::write(&job.output, &encode(audio, &mut encoder)?, format)
+        }
+        Plan::Many(jobs) => {
+            let model = model::load(&args.model, Parts::Encoder)?;
+            let format = args.format.unwrap_or(Format::Mtok);
+            let worker = || Ok(Encoder::new(&model, &options(&model))?);
+            batch::run(jobs, &args.batch, args.model.quiet, worker, |encoder, job: &Job| {
+                let audio = AudioReader::open(&job.input, args.raw_format())?;
+                codes::write(&job.output, &encode(audio, encoder)?, format)
+            })
+        }
+    }
 }
 
-/// All of `audio` as codes. The encoder is as new afterwards.
-fn encode(audio: &mut AudioReader, encoder: &mut Encoder) -> Outcome<Codes> {
+/// All of `audio` as codes.
+fn encode(mut audio: AudioReader, encoder: &mut Encoder) -> Outcome<Codes> {
+    // It may have been left in the middle of a recording that failed.
+    encoder.reset();
     let mut data = Vec::new();
-    let samples = codec::encode(audio, encoder, |codes, _| {
+    let samples = codec::encode(&mut audio, encoder, |codes, _| {
         data.extend_from_slice(codes);
         Ok(())
     })?;

@@ -1,8 +1,12 @@
 //! One file per command.
 
+mod compare;
 mod decode;
 mod encode;
+mod info;
+mod plot;
 mod roundtrip;
+mod shell;
 
 use crate::{
     args::{Args, Command},
@@ -15,5 +19,10 @@ pub(crate) fn run(args: Args) -> Outcome {
         Command::Roundtrip(args) => roundtrip::run(&args),
         Command::Encode(args) => encode::run(&args),
         Command::Decode(args) => decode::run(&args),
+        Command::Info(args) => info::run(&args),
+        Command::Compare(args) => compare::run(&args),
+        Command::Plot(args) => plot::run(&args),
+        Command::Completions { shell } => shell::completions(shell),
+        Command::Man { command } => shell::man(command.as_deref()),
     }
 }

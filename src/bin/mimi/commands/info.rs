@@ -1,0 +1,134 @@
+//! `mimi info`: what a file is.
+
+use crate::{
+    args::{InfoArgs, ModelArgs},
+    audio::AudioReader,
+    codec,
+    codes::{self, Codes, Format},
+    failure::{Failure, Outcome},
+    model, standard,
+};
+use mimi::{Model, Parts};
+use std::{fmt::Display, io::Read, path::Path};
+
+pub(crate) fn run(args: &InfoArgs) -> Outcome {
+    let mut table = Table::default();
+    match &args.input {
+        None => describe_model(&load(None)?, table.row("model", "built-in, a toy that blurs speech")),
+        Some(path) if path.is_dir() => describe_model(&load(Some(path))?, &mut table),
+        Some(path) => match codes::sniff(&front(path)?) {
+            Some(Format::Safetensors) => match load(Some(path)) {
+                Ok(model) => describe_model(&model, &mut table),
+                // Codes have the same format as weights. If it is neither, it was to be a model.
+                Err(failure) => match codes::read(path) {
+                    Ok((codes, format)) => describe_codes(&codes, format, &mut table),
+                    Err(_) => return Err(failure),
+                },
+            },
+            Some(_) => {
+                let (codes, format) = codes::read(path)?;
+                describe_codes(&codes, format, &mut table);
+            }
+            None => describe_audio(AudioReader::open(path, None)?, &mut table)?,
+        },
+    }
+    standard::print(table.text().as_bytes())
+}
+
+fn load(path: Option<&Path>) -> Outcome<Model> {
+    model::load(&ModelArgs { model: path.map(Path::to_path_buf), quiet: true }, Parts::Both)
+}
+
+/// The first bytes of a file.
+fn front(path: &Path) -> Outcome<Vec<u8>> {
+    if standard::is_standard(path) {
+        return Err(Failure::new("info needs a file, not standard input"));
+    }
+    let mut bytes = Vec::new();
+    standard::open(path)?.take(16).read_to_end(&mut bytes).map_err(|error| Failure::io(path, &error))?;
+    Ok(bytes)
+}
+
+fn describe_model(model: &Model, table: &mut Table) {
+    let config = model.config();
+    let frames = f64::from(config.sampling_rate) / config.frame_size() as f64;
+    let bit_rate = |codebooks| codec::bit_rate(model, codebooks);
+    table
+        .row("sample rate", format_args!("{} Hz", config.sampling_rate))
+        .row("frames", format_args!("{} samples each, {frames} a second", config.frame_size()))
+        .row(
+            "codebooks",
+            format_args!("{}, {} of them semantic", model.codebooks(), config.num_semantic_quantizers),
+        )
+        .row("codes", format_args!("{} values, {} bits", config.codebook_size, model.code_bits()))
+        .row(
+            "bit rate",
+            format_args!("{} bit/s for each codebook, {} in all", bit_rate(1), bit_rate(model.codebooks())),
+        )
+        .row(
+            "context",
+            format_args!("{:.1} s", config.sliding_window as f64 / frames / config.latent_stride as f64),
+        )
+        .row("memory", format_args!("{:.1} MB", model.memory_bytes() as f64 / 1e6))
+        .row("fingerprint", format_args!("{:016x}", model.id()));
+}
+
+fn describe_codes(codes: &Codes, format: Format, table: &mut Table) {
+    table
+        .row("codes", format_args!("in the {} format", format.extension()))
+        .row("codebooks", codes.codebooks)
+        .row("frames", codes.frames());
+    if let Some(code) = codes.data.iter().max() {
+        table.row("largest code", code);
+    }
+    let Some(header) = codes.header else { return };
+    let frames = f64::from(header.sample_rate) / f64::from(header.frame_samples);
+    let bits = header.codebooks as f64 * f64::from(header.code_bits);
+    table
+        .row("frame rate", format_args!("{frames} a second"))
+        .row("bit rate", format_args!("{} bit/s, {} bits a code", frames * bits, header.code_bits))
+        .row("sample rate", format_args!("{} Hz", header.sample_rate));
+    match header.samples {
+        0 => table.row("samples", "unknown"),
+        samples => table.row(
+            "samples",
+            format_args!("{samples}, {:.3} s", samples as f64 / f64::from(header.sample_rate)),
+        ),
+    };
+    match header.model_id {
+        0 => table.row("model", "unknown"),
+        id => table.row("model", format_args!("{id:016x}")),
+    };
+}
+
+fn describe_audio(mut audio: AudioReader, table: &mut Table) -> Outcome {
+    let (mut block, mut samples, mut peak) = (Vec::new(), 0, 0.0f32);
+    loop {
+        audio.read(&mut block)?;
+        if block.is_empty() {
+            break;
+        }
+        samples += block.len();
+        peak = block.iter().fold(peak, |peak, sample| peak.max(sample.abs()));
+    }
+    table
+        .row("audio", format_args!("{} Hz, channels: {}", audio.rate(), audio.channels()))
+        .row("samples", format_args!("{samples}, {:.3} s", samples as f64 / f64::from(audio.rate())))
+        .row("peak", format_args!("{:.1} dB", 20.0 * peak.log10()));
+    Ok(())
+}
+
+/// Lines of a name and what is said of it.
+#[derive(Default)]
+struct Table(String);
+
+impl Table {
+    fn row(&mut self, name: &str, value: impl Display) -> &mut Self {
+        self.0.push_str(&format!("{name:13} {value}\n"));
+        self
+    }
+
+    fn text(&self) -> &str {
+        &self.0
+    }
+}

@@ -1,0 +1,130 @@
+//! Many streams of one model, one pass over its weights.
+
+use super::buffer::{input, output, place};
+use super::decoder::mimi_decoder;
+use super::encoder::mimi_encoder;
+use super::guard::guard_rt;
+use super::handle;
+use super::status::mimi_status;
+use crate::{Decoder, Encoder};
+use std::array;
+use std::ptr::NonNull;
+use std::slice;
+
+/// Streams that are handed to the engine at once; more are worked off in groups.
+const GROUP: usize = 16;
+
+/// Encodes exactly one frame for each of several streams of one model. Real-time.
+///
+/// Faster than a call for each, because the weights are read from memory once for many streams; every
+/// stream's codes are the same bits as alone. Streams may come, go, be reset and be called alone
+/// between calls, and may stand at different points of a frame. Streams with equal options next to
+/// each other are the fastest.
+///
+/// - `encoders`, `n`: the streams, all of one model, each once; NULL is allowed if `n` is 0.
+/// - `pcm`: for each stream a pointer to one frame of samples, MIMI_PROP_FRAME_SAMPLES.
+/// - `codes`: for each stream a pointer to room for one frame of codes, MIMI_PROP_CODEBOOKS. No two of
+///   these buffers, nor one of these and one of `pcm`, may overlap.
+///
+/// MIMI_ERR_INVALID_ARGUMENT for streams of different models or a stream that stands there twice. On
+/// an error nothing has happened to any stream.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn mimi_encoder_process_many(
+    encoders: *const *mut mimi_encoder,
+    n: usize,
+    pcm: *const *const f32,
+    codes: *const *mut u32,
+) -> mimi_status {
+    // SAFETY: the pointers are as the header's introduction asks.
+    guard_rt(|| unsafe {
+        let streams = input("encoders", encoders, n)?;
+        let (pcm, codes) = (input("pcm", pcm, n)?, input("codes", codes, n)?);
+        handle::exclusive_many(
+            n,
+            |i| streams[i],
+            |encoder: &dyn Fn(usize) -> NonNull<Encoder>| {
+                for i in 0..n {
+                    let (first, this) = (encoder(0).as_ref(), encoder(i).as_ref());
+                    place("pcm", pcm[i].cast_mut())?;
+                    place("codes", codes[i])?;
+                    let frame = first.model().config().frame_size();
+                    this.check_member(first.model(), frame, this.codebooks())?;
+                }
+                for start in (0..n).step_by(GROUP) {
+                    let count = GROUP.min(n - start);
+                    let mut group = [encoder(start); GROUP];
+                    let mut samples: [&[f32]; GROUP] = [&[]; GROUP];
+                    let mut room: [&mut [u32]; GROUP] = array::from_fn(|_| Default::default());
+                    for i in 0..count {
+                        group[i] = encoder(start + i);
+                        let this = group[i].as_ref();
+                        samples[i] = input("pcm", pcm[start + i], this.model().config().frame_size())?;
+                        room[i] = output("codes", codes[start + i], this.codebooks())?;
+                    }
+                    Encoder::run_many(exclusive(&mut group[..count]), &samples[..count], &mut room[..count]);
+                }
+                Ok(())
+            },
+        )?
+    })
+}
+
+/// Decodes exactly one frame for each of several streams of one model. Real-time.
+///
+/// The counterpart of mimi_encoder_process_many(), with the same rules.
+///
+/// - `decoders`, `n`: the streams, all of one model, each once; NULL is allowed if `n` is 0.
+/// - `codes`: for each stream a pointer to one frame of codes, MIMI_PROP_CODEBOOKS.
+/// - `pcm`: for each stream a pointer to room for one frame of samples, MIMI_PROP_FRAME_SAMPLES.
+///
+/// MIMI_ERR_CORRUPT if any code is not below MIMI_PROP_CODEBOOK_SIZE.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn mimi_decoder_process_many(
+    decoders: *const *mut mimi_decoder,
+    n: usize,
+    codes: *const *const u32,
+    pcm: *const *mut f32,
+) -> mimi_status {
+    // SAFETY: the pointers are as the header's introduction asks.
+    guard_rt(|| unsafe {
+        let streams = input("decoders", decoders, n)?;
+        let (codes, pcm) = (input("codes", codes, n)?, input("pcm", pcm, n)?);
+        handle::exclusive_many(
+            n,
+            |i| streams[i],
+            |decoder: &dyn Fn(usize) -> NonNull<Decoder>| {
+                for i in 0..n {
+                    let (first, this) = (decoder(0).as_ref(), decoder(i).as_ref());
+                    place("pcm", pcm[i])?;
+                    let codes = input("codes", codes[i], this.codebooks())?;
+                    this.check_member(first.model(), codes, first.model().config().frame_size())?;
+                }
+                for start in (0..n).step_by(GROUP) {
+                    let count = GROUP.min(n - start);
+                    let mut group = [decoder(start); GROUP];
+                    let mut frames: [&[u32]; GROUP] = [&[]; GROUP];
+                    let mut room: [&mut [f32]; GROUP] = array::from_fn(|_| Default::default());
+                    for i in 0..count {
+                        group[i] = decoder(start + i);
+                        let this = group[i].as_ref();
+                        frames[i] = input("codes", codes[start + i], this.codebooks())?;
+                        room[i] = output("pcm", pcm[start + i], this.model().config().frame_size())?;
+                    }
+                    Decoder::run_many(exclusive(&mut group[..count]), &frames[..count], &mut room[..count]);
+                }
+                Ok(())
+            },
+        )?
+    })
+}
+
+/// Pointers as references.
+///
+/// # Safety
+/// Each points to a live value, no two to the same, and nobody else uses them meanwhile.
+unsafe fn exclusive<T>(pointers: &mut [NonNull<T>]) -> &mut [&mut T] {
+    // SAFETY: `NonNull<T>` and `&mut T` have the same layout; the rest is this function's contract.
+    unsafe { slice::from_raw_parts_mut(pointers.as_mut_ptr().cast(), pointers.len()) }
+}

@@ -1,0 +1,143 @@
+//! Encoding and decoding.
+
+use super::*;
+
+#[test]
+fn a_roundtrip_has_the_length_of_the_input_and_says_that_the_model_is_a_toy() {
+    let folder = folder();
+    let output = ok(&folder, "roundtrip SPEECH out.wav");
+    assert!(stderr(&output).contains("toy") && output.stdout.is_empty());
+    let (spec, samples) = wav(&folder, "out.wav");
+    assert_eq!((spec.channels, spec.sample_rate, spec.bits_per_sample), (1, 24_000, 16));
+    assert_eq!(samples.len(), SAMPLES);
+    assert!(samples.iter().any(|sample| sample.abs() > 1_000), "silence");
+    assert!(stderr(&ok(&folder, "roundtrip --quiet SPEECH out.wav")).is_empty());
+}
+
+#[test]
+fn a_roundtrip_is_encode_and_decode() {
+    let folder = folder();
+    ok(&folder, "roundtrip SPEECH once.wav");
+    ok(&folder, "encode SPEECH codes.mtok");
+    ok(&folder, "decode codes.mtok twice.wav");
+    assert_eq!(wav(&folder, "once.wav"), wav(&folder, "twice.wav"));
+}
+
+#[test]
+fn codes_are_those_of_the_reference() {
+    let folder = folder();
+    let reference = npy(&golden("demo/speech.codes.npy"));
+    ok(&folder, "encode --tail layer SPEECH layer.npy");
+    assert_eq!(npy(&folder.path().join("layer.npy")), reference);
+    // the default differs in the last frame, which is partial, alone
+    ok(&folder, "encode SPEECH audio.npy");
+    let codes = npy(&folder.path().join("audio.npy"));
+    assert_eq!((codes.len(), codes[0].len()), (8, SAMPLES.div_ceil(FRAME)));
+    for (codes, reference) in codes.iter().zip(&reference) {
+        assert_eq!(codes[..codes.len() - 1], reference[..reference.len() - 1]);
+    }
+}
+
+#[test]
+fn decoding_gives_the_audio_of_the_reference() {
+    let folder = folder();
+    fs::copy(golden("demo/speech.codes.npy"), folder.path().join("codes.npy")).unwrap();
+    ok(&folder, "decode codes.npy out.wav");
+    let bytes = fs::read(golden("demo/speech.audio.npy")).unwrap();
+    let reference: Vec<f32> = npyz::NpyFile::new(&bytes[..]).unwrap().into_vec().unwrap();
+    let (_, samples) = wav(&folder, "out.wav");
+    // no length in a .npy file: whole frames
+    assert_eq!(samples.len(), reference.len());
+    for (sample, reference) in samples.iter().zip(&reference) {
+        assert!((*sample as f32 - reference * 32_768.0).abs() < 2.0);
+    }
+}
+
+#[test]
+fn codebooks_are_chosen_when_encoding_or_when_decoding() {
+    let folder = folder();
+    ok(&folder, "encode SPEECH all.npy");
+    ok(&folder, "encode --codebooks 3 SPEECH three.npy");
+    assert_eq!(npy(&folder.path().join("three.npy")), npy(&folder.path().join("all.npy"))[..3]);
+    ok(&folder, "decode -n 3 all.npy a.wav");
+    ok(&folder, "decode three.npy b.wav");
+    assert_eq!(wav(&folder, "a.wav"), wav(&folder, "b.wav"));
+    ok(&folder, "encode SPEECH all.mtok");
+    ok(&folder, "decode -n 3 all.mtok c.wav");
+    assert_eq!(wav(&folder, "c.wav").1, wav(&folder, "b.wav").1[..SAMPLES]);
+    fails(&folder, "decode -n 9 all.npy d.wav", "mimi: all.npy: it has 8 codebooks, 9 were asked for");
+    assert_eq!(mimi(&folder, "encode -n 9 -q SPEECH d.npy").status.code(), Some(1));
+    assert_eq!(mimi(&folder, "encode -n 0 -q SPEECH d.npy").status.code(), Some(1));
+    assert!(!folder.path().join("d.npy").exists() && !folder.path().join("d.wav").exists());
+}
+
+#[test]
+fn other_models_are_loaded_and_their_codes_kept_apart() {
+    let folder = folder();
+    let output = ok(&folder, "encode --model TINY SPEECH tiny.mtok");
+    assert!(stderr(&output).is_empty());
+    ok(&folder, "decode --model TINY tiny.mtok out.wav");
+    assert_eq!(wav(&folder, "out.wav").1.len(), SAMPLES);
+    let output = mimi(&folder, "decode tiny.mtok demo.wav");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("tiny.mtok: made with another model"));
+    assert!(!folder.path().join("demo.wav").exists());
+    fails(&folder, "encode -m nothing SPEECH a.npy", "mimi: nothing: No such file or directory");
+    fs::write(folder.path().join("text.safetensors"), "no weights at all").unwrap();
+    let output = mimi(&folder, "encode -m text.safetensors SPEECH a.npy");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).starts_with("mimi: ") && stderr(&output).contains("text.safetensors"));
+}
+
+#[test]
+fn an_empty_recording_is_no_failure() {
+    let folder = folder();
+    let output = mimi_fed(&folder, "roundtrip --raw - out.raw", &[]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(fs::read(folder.path().join("out.raw")).unwrap().is_empty());
+    assert!(mimi_fed(&folder, "encode --raw - none.mtok", &[]).status.success());
+    ok(&folder, "decode none.mtok none.wav");
+    assert!(wav(&folder, "none.wav").1.is_empty());
+}
+
+/// `speech.wav` at 44.1 kHz in two channels of 24 bits: the recording and silence.
+fn write_44100(folder: &TempDir) -> usize {
+    let mut speech = hound::WavReader::open(golden("speech.wav")).unwrap();
+    let speech: Vec<i32> = speech.samples::<i32>().map(|sample| sample.unwrap()).collect();
+    let spec = hound::WavSpec {
+        channels: 2,
+        sample_rate: 44_100,
+        bits_per_sample: 24,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let count = 70_001;
+    let mut wav = hound::WavWriter::create(folder.path().join("in.wav"), spec).unwrap();
+    for i in 0..count {
+        let at = i as f64 * 24_000.0 / 44_100.0;
+        let (before, fraction) = (speech[at as usize], at.fract());
+        let value = f64::from(before) * (1.0 - fraction) + f64::from(speech[at as usize + 1]) * fraction;
+        wav.write_sample((value * 256.0) as i32).unwrap();
+        wav.write_sample(0).unwrap();
+    }
+    wav.finalize().unwrap();
+    count
+}
+
+#[test]
+fn other_rates_channels_and_widths_are_converted_and_aligned() {
+    let folder = folder();
+    let count = write_44100(&folder);
+    ok(&folder, "roundtrip in.wav out.wav");
+    let (spec, samples) = wav(&folder, "out.wav");
+    assert_eq!((spec.channels, spec.sample_rate, spec.bits_per_sample), (1, 44_100, 16));
+    assert_eq!(samples.len(), count);
+    ok(&folder, "encode in.wav codes.mtok");
+    // the length at 24 kHz is rounded, 38096.33 to 38096
+    ok(&folder, "decode codes.mtok plain.wav");
+    assert_eq!(wav(&folder, "plain.wav").1.len(), 38_096);
+    ok(&folder, "decode --rate 44100 codes.mtok again.wav");
+    let (_, again) = wav(&folder, "again.wav");
+    assert!(again.len().abs_diff(count) <= 1);
+    let common = again.len().min(count) - 200;
+    assert!(similarity(&again[..common], &samples[..common]) > 60.0);
+}

@@ -1,0 +1,123 @@
+//! Looking at models, codes and sound; many files; the shell.
+
+use super::*;
+
+#[test]
+fn info_tells_models_codes_and_audio_apart() {
+    let folder = folder();
+    let info = |args: &str| String::from_utf8(ok(&folder, args).stdout).unwrap();
+    let demo = info("info");
+    assert!(
+        demo.contains("toy") && demo.contains("900 in all") && demo.contains("512 values, 9 bits"),
+        "{demo}"
+    );
+    assert!(info("info TINY").contains("64 values, 6 bits"));
+    fs::copy(golden("tiny/model.safetensors"), folder.path().join("model.safetensors")).unwrap();
+    fs::copy(golden("tiny/config.json"), folder.path().join("config.json")).unwrap();
+    assert_eq!(info("info model.safetensors"), info("info TINY"));
+    assert_eq!(number(info("info SPEECH").as_bytes(), "samples"), SAMPLES as f64);
+    for name in ["codes.mtok", "codes.npy", "codes.safetensors"] {
+        ok(&folder, &format!("encode SPEECH {name}"));
+        let codes = info(&format!("info {name}"));
+        assert_eq!(number(codes.as_bytes(), "frames"), 42.0);
+        assert_eq!(codes.contains("79610, 3.317 s"), name == "codes.mtok", "{codes}");
+    }
+    fs::write(folder.path().join("text"), "hello").unwrap();
+    assert_eq!(mimi(&folder, "info text").status.code(), Some(1));
+}
+
+#[test]
+fn comparing_prints_a_line_for_each_number_of_codebooks() {
+    let folder = folder();
+    let table = String::from_utf8(ok(&folder, "compare SPEECH").stdout).unwrap();
+    let rows: Vec<Vec<f64>> = table
+        .lines()
+        .skip(1)
+        .map(|line| line.split_whitespace().map(|word| word.parse().unwrap()).collect())
+        .collect();
+    assert_eq!(rows.iter().map(|row| row[0]).collect::<Vec<_>>(), [1.0, 2.0, 4.0, 8.0]);
+    assert_eq!(rows[3][1], 0.9);
+    // the demo model's spectrum is rough, but nearer than silence and than one codebook's
+    assert!(rows[3][3] < rows[0][3] && rows[3][3] < 15.0, "{table}");
+    ok(&folder, "roundtrip SPEECH out.wav");
+    let distance = mimi_fed(&folder, "compare SPEECH out.wav", &[]).stdout;
+    assert!((number(&distance, "log-mel distance") - rows[3][3]).abs() < 0.2);
+}
+
+#[test]
+fn a_plot_is_well_formed_and_shows_pictures() {
+    let folder = folder();
+    ok(&folder, "plot SPEECH out.svg");
+    let svg = fs::read_to_string(folder.path().join("out.svg")).unwrap();
+    assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"));
+    assert_eq!(svg.matches("href=\"data:image/png;base64,").count(), 3);
+    assert_eq!(svg.matches("<circle").count(), 8);
+    assert!(svg.contains("speech.wav") && svg.contains("8 codebooks, 900 bit/s"));
+    fails(&folder, "plot -q -n 9 SPEECH b.svg", "mimi: this model has 1 to 8 codebooks, not 9");
+}
+
+#[test]
+fn folders_are_encoded_and_decoded_in_parallel_and_what_is_there_is_left() {
+    let folder = folder();
+    fs::create_dir_all(folder.path().join("in/sub")).unwrap();
+    for name in ["in/a.wav", "in/sub/b.wav", "in/c.wav"] {
+        fs::copy(golden("speech.wav"), folder.path().join(name)).unwrap();
+    }
+    fs::write(folder.path().join("in/broken.wav"), "no audio").unwrap();
+    ok(&folder, "encode SPEECH one.mtok");
+    let read = |name: &str| fs::read(folder.path().join(name));
+    let output = mimi(&folder, "encode --jobs 2 in out");
+    assert_eq!(output.status.code(), Some(1));
+    let lines = stderr(&output);
+    assert!(
+        lines.contains("mimi: in/broken.wav: not an audio file") && lines.contains("1 of 4 files failed")
+    );
+    assert!(lines.contains("3 files made") && !lines.contains('\r') && !lines.contains('\x1b'), "{lines}");
+    for name in ["out/a.mtok", "out/sub/b.mtok", "out/c.mtok"] {
+        assert_eq!(read(name).unwrap(), read("one.mtok").unwrap());
+    }
+    assert!(read("out/broken.mtok").is_err());
+
+    fs::remove_file(folder.path().join("in/broken.wav")).unwrap();
+    fs::remove_file(folder.path().join("out/c.mtok")).unwrap();
+    fs::write(folder.path().join("out/a.mtok"), "mine").unwrap();
+    assert!(stderr(&ok(&folder, "encode in out")).contains("1 files made, 2 were there already"));
+    assert_eq!(read("out/a.mtok").unwrap(), b"mine");
+    ok(&folder, "encode --overwrite -q in out");
+    assert_eq!(read("out/a.mtok").unwrap(), read("one.mtok").unwrap());
+
+    ok(&folder, "decode one.mtok one.wav");
+    ok(&folder, "decode out sound");
+    assert_eq!(read("sound/sub/b.wav").unwrap(), read("one.wav").unwrap());
+}
+
+#[test]
+fn completions_and_manual_pages_name_the_commands() {
+    let folder = folder();
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let script = String::from_utf8(ok(&folder, &format!("completions {shell}")).stdout).unwrap();
+        assert!(script.contains("roundtrip") && script.contains("codebooks"), "{shell}");
+    }
+    let man = String::from_utf8(ok(&folder, "man").stdout).unwrap();
+    assert!(man.contains(".TH mimi 1") && man.contains("roundtrip"));
+    assert!(String::from_utf8(ok(&folder, "man encode").stdout).unwrap().contains("\\-\\-codebooks"));
+    fails(&folder, "man dance", "mimi: there is no command dance");
+}
+
+#[test]
+fn wrong_usage_is_status_2_and_help_and_version_are_status_0() {
+    let folder = folder();
+    for args in
+        ["", "roundtrip", "encode a.wav", "dance", "encode --codebooks x a b", "encode --rate 8000 a b"]
+    {
+        let output = mimi(&folder, args);
+        assert_eq!(output.status.code(), Some(2), "mimi {args}");
+        assert!(stderr(&output).contains("--help"), "mimi {args}");
+    }
+    let help = String::from_utf8(ok(&folder, "--help").stdout).unwrap();
+    assert!(
+        help.contains("toy") && help.contains("Examples:") && help.contains("mimi roundtrip in.wav out.wav")
+    );
+    let version = String::from_utf8(ok(&folder, "--version").stdout).unwrap();
+    assert_eq!(version.trim(), concat!("mimi ", env!("CARGO_PKG_VERSION")));
+}
