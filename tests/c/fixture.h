@@ -1,4 +1,4 @@
-/* What the test programs share: failing loudly, files, golden vectors. Silent on success. */
+/* What the test programs, in C and C++, share: failing loudly, files, golden vectors. Silent on success. */
 #ifndef FIXTURE_H
 #define FIXTURE_H
 
@@ -49,7 +49,7 @@ static inline unsigned char *read_file(const char *path, size_t *len) {
     CHECK(fseek(file, 0, SEEK_END) == 0);
     *len = (size_t)ftell(file);
     rewind(file);
-    unsigned char *bytes = allocate(*len);
+    unsigned char *bytes = (unsigned char *)allocate(*len);
     CHECK(fread(bytes, 1, *len, file) == *len);
     fclose(file);
     return bytes;
@@ -61,7 +61,7 @@ static inline float *read_wav(const char *path, size_t *samples) {
     unsigned char *bytes = read_file(path, &len);
     CHECK(len > 44 && memcmp(bytes + 8, "WAVEfmt ", 8) == 0 && memcmp(bytes + 36, "data", 4) == 0);
     *samples = (len - 44) / 2;
-    float *pcm = allocate(*samples * sizeof *pcm);
+    float *pcm = (float *)allocate(*samples * sizeof *pcm);
     for (size_t i = 0; i < *samples; i++)
         pcm[i] = (int16_t)(bytes[44 + 2 * i] | bytes[45 + 2 * i] << 8) / 32768.0f;
     free(bytes);
@@ -113,14 +113,14 @@ static inline golden read_golden(const char *data, const char *name, size_t max_
     if (g.samples > max_samples)
         g.samples = max_samples;
 
-    int16_t *codes = read_vector(data, name, "codes", "<i2", &g.codebooks, &g.frames);
+    int16_t *codes = (int16_t *)read_vector(data, name, "codes", "<i2", &g.codebooks, &g.frames);
     float *margin = NULL;
     if (with_margins) {
-        margin = read_vector(data, name, "margin", "<f4", &rows, &columns);
+        margin = (float *)read_vector(data, name, "margin", "<f4", &rows, &columns);
         CHECK(rows == g.codebooks && columns == g.frames);
     }
-    g.codes = allocate(g.codebooks * g.frames * sizeof *g.codes);
-    g.margin = allocate(g.codebooks * g.frames * sizeof *g.margin);
+    g.codes = (uint32_t *)allocate(g.codebooks * g.frames * sizeof *g.codes);
+    g.margin = (float *)allocate(g.codebooks * g.frames * sizeof *g.margin);
     for (size_t k = 0; k < g.codebooks; k++)
         for (size_t f = 0; f < g.frames; f++) {
             g.codes[f * g.codebooks + k] = (uint32_t)codes[k * g.frames + f];
@@ -129,7 +129,7 @@ static inline golden read_golden(const char *data, const char *name, size_t max_
     free(codes);
     free(margin);
 
-    g.audio = read_vector(data, name, "audio", "<f4", &rows, &g.audio_samples);
+    g.audio = (float *)read_vector(data, name, "audio", "<f4", &rows, &g.audio_samples);
     CHECK(rows == 1);
     return g;
 }

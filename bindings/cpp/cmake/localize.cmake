@@ -13,12 +13,15 @@ function(run)
   endif()
 endfunction()
 
-if("${OUTPUT}" IS_NEWER_THAN "${INPUT}")
+if(EXISTS "${OUTPUT}" AND "${OUTPUT}" IS_NEWER_THAN "${INPUT}")
   return()
 endif()
-file(REMOVE "${OUTPUT}")
 # COMDAT groups are resolved here, or the final link would take those of another library for ours
 run("${LD}" -r --force-group-allocation --whole-archive "${INPUT}" -o "${object}")
-run("${OBJCOPY}" --wildcard "--keep-global-symbol=mimi_*" "${object}")
-run("${AR}" crs "${OUTPUT}" "${object}")
+# bitcode of Rust's own objects would only confuse tools with another LLVM
+run("${OBJCOPY}" --wildcard "--keep-global-symbol=mimi_*"
+    --remove-section=.llvmbc --remove-section=.llvmcmd "${object}")
+file(REMOVE "${OUTPUT}.new")
+run("${AR}" crs "${OUTPUT}.new" "${object}")
+file(RENAME "${OUTPUT}.new" "${OUTPUT}")
 file(REMOVE "${object}")

@@ -1,6 +1,7 @@
 # Builds the library with cargo, and lays it out under its installed names in ${mimi_lib}.
 
-set(mimi_cargo_dir "${CMAKE_CURRENT_BINARY_DIR}/cargo")
+set(MIMI_CARGO_DIR "${CMAKE_CURRENT_BINARY_DIR}/cargo" CACHE PATH "Where cargo builds")
+set(mimi_cargo_dir "${MIMI_CARGO_DIR}")
 set(mimi_lib "${CMAKE_CURRENT_BINARY_DIR}/lib")
 set(mimi_abi "${mimi_MAJOR}.${mimi_MINOR}") # within one, the ABI only grows
 

@@ -1,0 +1,189 @@
+// test DATA DEMO: mimi.hpp against the golden vectors, and against mistakes. Silent on success.
+//
+// With and without exceptions, with std::span and without.
+#include <mimi.hpp>
+
+#include "../../../tests/c/fixture.h" // golden vectors; C and C++
+
+#include <array>
+#include <thread>
+
+namespace {
+
+struct golden_case {
+    explicit golden_case(const char *folder, const char *name)
+        : g(read_golden(folder, name, 52837, 0)) {}
+    ~golden_case() { free_golden(g); }
+    golden_case(const golden_case &) = delete;
+    golden_case &operator=(const golden_case &) = delete;
+
+    mimi::span<const float> pcm() const { return {g.pcm, g.samples}; }
+    mimi::span<const std::uint32_t> codes() const { return {g.codes, g.codebooks * g.frames}; }
+    mimi::options options() const {
+        mimi::options o;
+        o.codebooks(static_cast<std::int64_t>(g.codebooks)).last_frame(mimi::tail::layer_pad);
+        return o;
+    }
+
+    golden g;
+};
+
+void one_shot(const mimi::model &model, const golden_case &c) {
+    auto codes = model.try_encode(c.pcm(), c.options());
+    CHECK(codes && codes.code() == mimi::status::ok);
+    check_codes(c.g, codes->data(), codes->size());
+    auto audio = model.try_decode(c.codes(), c.options());
+    CHECK(audio);
+    check_audio(c.g, audio->data(), audio->size());
+}
+
+void streams(const mimi::model &model, const golden_case &c) {
+    auto opened = model.try_new_encoder(c.options());
+    CHECK(opened);
+    mimi::encoder encoder = std::move(*opened);
+    static_assert(noexcept(encoder.try_process({}, {})) && noexcept(encoder.try_flush({})) &&
+                  noexcept(encoder.try_reset()) && noexcept(encoder.try_get(0)), "[RT] calls do not throw");
+
+    std::vector<std::uint32_t> codes;
+    for (std::size_t at = 0; at < c.g.samples; at += 1000) {
+        const std::size_t n = c.g.samples - at < 1000 ? c.g.samples - at : 1000;
+        CHECK(encoder.try_append({c.g.pcm + at, n}, codes));
+    }
+    CHECK(encoder.try_append_flush(codes));
+    check_codes(c.g, codes.data(), codes.size());
+    CHECK(*encoder.try_get(MIMI_PROP_FRAMES) == static_cast<std::int64_t>(c.g.frames));
+
+    mimi::decoder decoder = std::move(*model.try_new_decoder(c.options()));
+    std::vector<float> audio(c.g.audio_samples);
+    std::size_t heard = 0;
+    for (std::size_t f = 0; f < c.g.frames; f++) {
+        auto n = decoder.try_process({c.g.codes + f * c.g.codebooks, c.g.codebooks},
+                                     {audio.data() + heard, audio.size() - heard});
+        CHECK(n);
+        heard += *n;
+    }
+    CHECK(*decoder.try_flush({}) == 0);
+    check_audio(c.g, audio.data(), heard);
+}
+
+void forks(const mimi::model &model, const golden_case &c) {
+    mimi::encoder a = std::move(*model.try_new_encoder(c.options()));
+    std::vector<std::uint32_t> one, two;
+    CHECK(a.try_append({c.g.pcm, 5000}, one));
+    mimi::encoder b = std::move(*a.try_clone());
+    two = one;
+    CHECK(a.try_append({c.g.pcm + 5000, c.g.samples - 5000}, one) && a.try_append_flush(one));
+    CHECK(b.try_append({c.g.pcm + 5000, c.g.samples - 5000}, two) && b.try_append_flush(two));
+    CHECK(one == two);
+    check_codes(c.g, two.data(), two.size());
+}
+
+void failures(const mimi::model &model, const golden_case &c) {
+    auto missing = mimi::model::try_load("no-such-file.safetensors");
+    CHECK(!missing && missing.code() == mimi::status::io);
+    CHECK(strstr(missing.error().message(), "no-such-file"));
+
+    auto greedy = model.try_new_encoder(mimi::options().codebooks(1000));
+    CHECK(!greedy && greedy.code() == mimi::status::invalid_argument);
+    auto absurd = model.try_new_encoder(mimi::options().codebooks(-1));
+    CHECK(!absurd && strstr(absurd.error().message(), "-1"));
+
+    // too little room: how much there must be, and nothing was taken
+    mimi::encoder encoder = std::move(*model.try_new_encoder(c.options()));
+    std::vector<std::uint32_t> codes(3);
+    auto few = encoder.try_process({c.g.pcm, 4000}, codes);
+    CHECK(few.code() == mimi::status::buffer_too_small && few.error().needed() == 2 * c.g.codebooks);
+    codes.resize(few.error().needed());
+    CHECK(*encoder.try_process({c.g.pcm, 4000}, codes) == codes.size());
+    CHECK(memcmp(codes.data(), c.g.codes, codes.size() * sizeof codes[0]) == 0);
+
+    // codes that cannot be
+    codes[0] = 1u << 30;
+    std::vector<float> audio{1.0f};
+    mimi::decoder decoder = std::move(*model.try_new_decoder(c.options()));
+    CHECK(decoder.try_append(codes, audio).code() == mimi::status::corrupt);
+    CHECK(audio.size() == 1); // as it was
+
+    // a handle that was moved from
+    mimi::encoder moved = std::move(encoder);
+    CHECK(moved && !encoder);
+    CHECK(encoder.try_reset().code() == mimi::status::null_pointer);
+    CHECK(moved.try_reset());
+    CHECK(mimi::model().try_encode({}).code() == mimi::status::null_pointer);
+}
+
+void other_ways_to_load(const char *path) {
+    std::size_t len;
+    unsigned char *bytes = read_file(path, &len);
+    auto from_memory = mimi::model::try_load_memory({bytes, len});
+    std::size_t calls = 0;
+    auto from_reader = mimi::model::try_load_reader(
+        [&](std::uint64_t offset, void *dst, std::size_t n) {
+            calls++;
+            memcpy(dst, bytes + offset, n);
+            return true;
+        },
+        len);
+    CHECK(from_memory && from_reader && calls > 0);
+    CHECK(*from_memory->try_get(MIMI_PROP_MODEL_ID) == *from_reader->try_get(MIMI_PROP_MODEL_ID));
+    const auto refuse = [](std::uint64_t, void *, std::size_t) { return false; };
+    CHECK(mimi::model::try_load_reader(refuse, len).code() == mimi::status::aborted);
+    free(bytes);
+}
+
+void threads(const mimi::model &model, const golden_case &c) {
+    std::vector<std::thread> all;
+    for (int i = 0; i < 4; i++)
+        all.emplace_back([&] { streams(model, c); });
+    for (auto &thread : all)
+        thread.join();
+}
+
+#if MIMI_HPP_EXCEPTIONS
+void exceptions(const golden_case &c, const char *path) {
+    const auto model = mimi::model::load(path);
+    const auto codes = model.encode(c.pcm(), c.options());
+    check_codes(c.g, codes.data(), codes.size());
+    auto encoder = model.new_encoder(c.options());
+    CHECK(encoder.get(MIMI_PROP_CODEBOOKS) == static_cast<std::int64_t>(c.g.codebooks));
+    bool caught = false;
+    try {
+        std::array<std::uint32_t, 1> small;
+        encoder.process(c.pcm(), small);
+    } catch (const mimi::exception &e) {
+        caught = true;
+        CHECK(e.error().code() == mimi::status::buffer_too_small);
+        CHECK(strcmp(e.what(), mimi::to_string(e.error().code())) == 0);
+    }
+    CHECK(caught);
+    caught = false;
+    try {
+        mimi::model::load("no-such-file.safetensors");
+    } catch (const std::exception &e) {
+        caught = true;
+        CHECK(strstr(e.what(), "no-such-file"));
+    }
+    CHECK(caught);
+}
+#endif
+
+} // namespace
+
+int main(int argc, char **argv) {
+    CHECK(argc == 3);
+    CHECK(mimi::version_matches() && mimi::version_number() == MIMI_VERSION_NUMBER);
+    const std::string tiny = std::string(argv[1]) + "/tiny";
+    const golden_case c(tiny.c_str(), "speech");
+    auto model = mimi::model::try_load(tiny);
+    CHECK(model);
+    one_shot(*model, c);
+    streams(*model, c);
+    forks(*model, c);
+    failures(*model, c);
+    threads(*model, c);
+    other_ways_to_load(argv[2]);
+#if MIMI_HPP_EXCEPTIONS
+    exceptions(c, tiny.c_str());
+#endif
+    return 0;
+}

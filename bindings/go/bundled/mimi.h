@@ -1,0 +1,813 @@
+/*
+ * mimi.h - the Mimi neural audio codec as a library
+ *
+ * Mimi turns speech into codes and codes into speech: 12.5 frames a second, each of up to 32 codes of
+ * 11 bits, for 24000 mono samples a second. (These are the numbers of the published model; ask a
+ * model for its own with mimi_model_get().)
+ *
+ *     mimi_model *model;
+ *     if (mimi_load(path, NULL, &model) != MIMI_OK) {
+ *         fprintf(stderr, "%s\n", mimi_last_error());
+ *         return 1;
+ *     }
+ *     size_t n_codes, n_samples;
+ *     mimi_status s = mimi_encode(model, NULL, pcm, 24000, codes, 13 * 8, &n_codes);
+ *     if (s == MIMI_OK)
+ *         s = mimi_decode(model, NULL, codes, n_codes, audio, 13 * 1920, &n_samples);
+ *     mimi_free(model);
+ *
+ * Audio that arrives piece by piece goes through a stream instead, one for each speaker:
+ * mimi_encoder_new(), then mimi_encoder_process() with any number of samples at a time, then
+ * mimi_encoder_flush(); and the same for decoders. Streams have no limit of length, and give the same
+ * bits as the one-shot calls, however the input is cut.
+ *
+ *
+ * Audio and codes
+ *
+ * Audio is mono, 32-bit float, nominally -1 to 1. Codes are uint32_t, frame after frame, each frame
+ * with one code per codebook: code k of frame f is codes[f * codebooks + k]. (Arrays of PyTorch
+ * programs, [codebooks, frames], are the transpose.) Lengths and capacities count samples and codes,
+ * not bytes.
+ *
+ *
+ * Ownership
+ *
+ * Models, streams and option bags are handles that you free with the function named in their _new or
+ * _load function; freeing NULL does nothing. A stream keeps its model's weights alive: models and
+ * streams may be freed in any order. No function keeps a pointer of yours after it has returned.
+ * Strings that functions return are never freed by you.
+ *
+ *
+ * Failure
+ *
+ * Functions return MIMI_OK (0) or a negative status. On every error but MIMI_ERR_PANIC, nothing has
+ * happened: no input is consumed, no output written, a stream is as it was, and you may call again.
+ * There are two exceptions: with MIMI_ERR_BUFFER_TOO_SMALL the last argument receives the number of
+ * elements that the call needs room for, and functions that create a handle set it to NULL.
+ *
+ * An output pointer of NULL with a capacity of 0 is a valid, empty buffer, hence the way to ask for a
+ * size. So is an input pointer of NULL with a length of 0. Other NULL pointers are
+ * MIMI_ERR_NULL_POINTER, except where NULL is said to be allowed. Misaligned pointers, lengths beyond
+ * the address space, and input and output buffers that overlap are MIMI_ERR_INVALID_ARGUMENT. No
+ * library can see that a pointer is wild, or a buffer shorter than you say: that is up to you.
+ *
+ * mimi_last_error() has the details of a failure, except of real-time functions, which return
+ * nothing but the status.
+ *
+ * The library never ends your program, never prints, reads no environment variable, starts no thread,
+ * installs no signal handler and opens no file but the ones you name. A bug inside it becomes
+ * MIMI_ERR_PANIC; only then a line may appear on stderr, written by the run-time library.
+ *
+ *
+ * Threads
+ *
+ *   handle                        threads                                  at the same time
+ *   mimi_model                    any                                      yes, all functions but mimi_free()
+ *   mimi_encoder, mimi_decoder    any, also one after the other            no: one call at a time per handle
+ *   mimi_options                  any                                      reading only
+ *
+ * Different handles never disturb each other. A handle must not be freed while a call uses it.
+ *
+ *
+ * Real time
+ *
+ * The process, flush, reset and get functions of streams are real-time: from the first call on, in any
+ * thread, they do not allocate or free memory, lock, make system calls, use thread-local memory, or
+ * log. Their work per frame is bounded. Denormal numbers cost nothing: they are flushed to zero
+ * inside, and your mode is restored.
+ *
+ * Real-time does not mean that a call fits an audio callback. Mimi works on whole frames of 80 ms:
+ * with blocks of 64 samples, 29 calls of 30 do next to nothing and one does the work of the frame.
+ * Hosts with small buffers run the stream on a thread of its own, behind a ring buffer.
+ */
+
+#ifndef MIMI_H
+#define MIMI_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* With MSVC and the DLL, MIMI_DLL saves one jump per call; everything works without it. */
+#if defined(_WIN32) && defined(MIMI_DLL)
+#define MIMI_API __declspec(dllimport)
+#else
+#define MIMI_API
+#endif
+
+/* Functions whose status must not be ignored. */
+#if defined(__GNUC__) || defined(__clang__)
+#define MIMI_NODISCARD __attribute__((warn_unused_result))
+#else
+#define MIMI_NODISCARD
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+
+/* ==== Which library this is ==== */
+
+/**
+ * The version of this header. A change of MINOR may change the ABI while MAJOR is 0; within one
+ * MINOR, functions, keys and status codes are only ever added.
+ */
+#define MIMI_VERSION_MAJOR 0
+
+/**
+ * See MIMI_VERSION_MAJOR.
+ */
+#define MIMI_VERSION_MINOR 1
+
+/**
+ * See MIMI_VERSION_MAJOR.
+ */
+#define MIMI_VERSION_PATCH 0
+
+/**
+ * The version of this header as one number; compare it with mimi_version_number().
+ */
+#define MIMI_VERSION_NUMBER (((MIMI_VERSION_MAJOR * 10000) + (MIMI_VERSION_MINOR * 100)) + MIMI_VERSION_PATCH)
+
+/**
+ * The version of the library that was loaded: MAJOR * 10000 + MINOR * 100 + PATCH.
+ *
+ * Differs from MIMI_VERSION_NUMBER when the program was compiled with the header of another
+ * release. Cannot fail.
+ */
+MIMI_API uint32_t mimi_version_number(void);
+
+/**
+ * The version of the library that was loaded, and the best kernels that this CPU can run, for example
+ * "0.1.0 (avx2, fma)".
+ *
+ * For logs and bug reports; do not parse it. The string is static: never free it. Never NULL.
+ */
+MIMI_API
+const char *mimi_version_string(void);
+
+
+/* ==== Status codes, and the message of a thread's last failure ==== */
+
+/**
+ * The result of most functions: MIMI_OK, or one of the negative MIMI_ERR_ codes. Later releases
+ * may add codes: treat every negative value as an error.
+ */
+typedef int32_t mimi_status;
+
+/**
+ * Success.
+ */
+#define MIMI_OK 0
+
+/**
+ * A required pointer is NULL.
+ */
+#define MIMI_ERR_NULL_POINTER -1
+
+/**
+ * An argument or option value that can never be right: out of range, a misaligned pointer, a
+ * length beyond the address space, a partial frame of codes, buffers that overlap.
+ */
+#define MIMI_ERR_INVALID_ARGUMENT -2
+
+/**
+ * The output buffer is too small. Nothing was consumed and nothing was written but the number of
+ * elements needed, to the function's last argument.
+ */
+#define MIMI_ERR_BUFFER_TOO_SMALL -3
+
+/**
+ * A file could not be read.
+ */
+#define MIMI_ERR_IO -4
+
+/**
+ * The bytes are not a Mimi checkpoint.
+ */
+#define MIMI_ERR_FORMAT -5
+
+/**
+ * Damaged data: a truncated or misshapen checkpoint, non-finite weights, a code out of range.
+ */
+#define MIMI_ERR_CORRUPT -6
+
+/**
+ * Well-formed, but not something that this library, this model or this CPU does: an unknown key or
+ * choice, a network that it cannot run, the half of a model that was not loaded.
+ */
+#define MIMI_ERR_UNSUPPORTED -7
+
+/**
+ * Memory for weights or for a stream could not be had.
+ */
+#define MIMI_ERR_OUT_OF_MEMORY -8
+
+/**
+ * A callback of yours asked to stop.
+ */
+#define MIMI_ERR_ABORTED -9
+
+/**
+ * The handle is of the wrong kind, was freed, or is unusable after MIMI_ERR_PANIC. The check for
+ * freed handles is a best effort: using one is a bug all the same.
+ */
+#define MIMI_ERR_STATE -10
+
+/**
+ * A bug in libmimi was caught. A stream that it happened to answers MIMI_ERR_STATE until it is
+ * reset or freed; everything else is unaffected. Please report it.
+ */
+#define MIMI_ERR_PANIC -11
+
+/**
+ * What a status code means, in English.
+ *
+ * Any number is accepted. The string is static: never free it. Never NULL.
+ */
+MIMI_API const char *mimi_status_string(mimi_status status);
+
+/**
+ * What exactly went wrong in this thread's last failed call: the file, tensor, option or argument,
+ * what was found and what was expected.
+ *
+ * Successful calls and real-time functions leave the message as it is, so ask only after a call
+ * that failed. UTF-8, cut at 1023 bytes; empty when no call of this thread has failed. The string
+ * belongs to the thread: it holds until the thread's next failed call or its end, and is never
+ * freed by you. Never NULL.
+ */
+MIMI_API const char *mimi_last_error(void);
+
+
+/* ==== Options: a bag of numbers by key ==== */
+
+/**
+ * A bag of options. Every function that takes one accepts NULL, for all defaults; it reads the
+ * keys that concern it, ignores the others, and keeps nothing: change, re-use or free the bag as
+ * soon as the call has returned.
+ */
+typedef struct mimi_options mimi_options;
+
+/**
+ * The key of an option. For every key, 0 stands for the default and is what a new bag holds.
+ */
+typedef int32_t mimi_option;
+
+/**
+ * Streams and one-shot calls: the number of codebooks, that is, of codes per frame; 1 to as many as
+ * the model has. More codebooks sound better. Default: 8, or all if the model has fewer.
+ */
+#define MIMI_OPT_CODEBOOKS 1
+
+/**
+ * Streams and one-shot calls: the sample rate of your audio in Hz. Default: the model's, which is at
+ * present the only one accepted (MIMI_ERR_UNSUPPORTED otherwise): setting it is a safeguard.
+ */
+#define MIMI_OPT_SAMPLE_RATE 2
+
+/**
+ * Streams and one-shot calls: the number of samples worked on at once, at most 262144; rounded up to
+ * whole frames. Longer calls are split, and the results do not depend on it. More is faster for
+ * long inputs and takes more memory. Default: one frame for streams; a few for one-shot calls.
+ */
+#define MIMI_OPT_MAX_BLOCK 3
+
+/**
+ * Loading: how weights are kept in memory, a MIMI_PRECISION_ value.
+ */
+#define MIMI_OPT_PRECISION 4
+
+/**
+ * Weights are kept as 32-bit floats: exact. The default.
+ */
+#define MIMI_PRECISION_F32 0
+
+/**
+ * Loading: which half of the model to load, a MIMI_PARTS_ value. Half a model takes half the
+ * memory. The other half then answers MIMI_ERR_UNSUPPORTED.
+ */
+#define MIMI_OPT_PARTS 5
+
+/**
+ * Load the encoder and the decoder. The default.
+ */
+#define MIMI_PARTS_BOTH 0
+
+/**
+ * Load the encoder alone.
+ */
+#define MIMI_PARTS_ENCODER 1
+
+/**
+ * Load the decoder alone.
+ */
+#define MIMI_PARTS_DECODER 2
+
+/**
+ * Streams and one-shot calls: what becomes of a last partial frame, a MIMI_TAIL_ value.
+ */
+#define MIMI_OPT_TAIL 6
+
+/**
+ * The waveform is padded with zeros to whole frames, as kyutai's moshi does. The default.
+ */
+#define MIMI_TAIL_AUDIO_PAD 0
+
+/**
+ * Each layer pads its own input, as Hugging Face transformers does.
+ */
+#define MIMI_TAIL_LAYER_PAD 1
+
+/**
+ * Streams and one-shot calls: how far attention looks back, in steps of half a frame, at most 65536.
+ * Default: the checkpoint's, 250 steps or 10 seconds in the published one. Others than the
+ * default give codes that differ from everybody else's.
+ */
+#define MIMI_OPT_CONTEXT 7
+
+/**
+ * One-shot calls: the number of threads. Default: 1, which is at present the only one accepted
+ * (MIMI_ERR_UNSUPPORTED otherwise).
+ */
+#define MIMI_OPT_THREADS 8
+
+/**
+ * Loading: the instruction set used, a MIMI_ISA_ value. One that this CPU lacks is
+ * MIMI_ERR_UNSUPPORTED when the model is loaded.
+ */
+#define MIMI_OPT_ISA 9
+
+/**
+ * The best that this CPU has. The default.
+ */
+#define MIMI_ISA_AUTO 0
+
+/**
+ * Only what every CPU of this architecture has.
+ */
+#define MIMI_ISA_BASELINE 1
+
+/**
+ * x86: at most AVX2 and FMA.
+ */
+#define MIMI_ISA_AVX2 2
+
+/**
+ * x86: AVX-512 F.
+ */
+#define MIMI_ISA_AVX512 3
+
+/**
+ * Arm: NEON.
+ */
+#define MIMI_ISA_NEON 4
+
+/**
+ * A new bag with all defaults; free it with mimi_options_free(). NULL only if there is a bug in
+ * libmimi.
+ */
+MIMI_API mimi_options *mimi_options_new(void);
+
+/**
+ * Sets an option.
+ *
+ * - `options`: the bag; not NULL.
+ * - `key`: a MIMI_OPT_ key.
+ * - `value`: its value; 0 for the default.
+ *
+ * MIMI_ERR_UNSUPPORTED for a key or a choice that this release does not know,
+ * MIMI_ERR_INVALID_ARGUMENT for a number out of range. Limits that depend on the model, such as its
+ * number of codebooks, are checked where the bag is used.
+ */
+MIMI_API mimi_status mimi_options_set(mimi_options *options, mimi_option key, int64_t value);
+
+/**
+ * Reads an option.
+ *
+ * - `options`: the bag; not NULL.
+ * - `key`: a MIMI_OPT_ key; MIMI_ERR_UNSUPPORTED if this release does not know it.
+ * - `out_value`: receives the value that was set, or 0 for the default; not NULL.
+ */
+MIMI_API
+mimi_status mimi_options_get(const mimi_options *options,
+                             mimi_option key,
+                             int64_t *out_value);
+
+/**
+ * Frees a bag. NULL is allowed.
+ */
+MIMI_API void mimi_options_free(mimi_options *options);
+
+
+/* ==== Models: loading them, and asking for their numbers ==== */
+
+/**
+ * A loaded model: weights that never change, so that any number of streams and threads may use it
+ * at once. Streams keep the weights alive: free the model as soon as you will open no more.
+ */
+typedef struct mimi_model mimi_model;
+
+/**
+ * Your function that reads a checkpoint for mimi_load_reader().
+ *
+ * - `user`: the pointer that you gave to mimi_load_reader().
+ * - `offset`, `len`: copy these bytes of the checkpoint; offset + len is at most its size.
+ * - `dst`: where to; room for len bytes.
+ *
+ * Return 0 when all len bytes are in place, anything else to stop: the load then returns
+ * MIMI_ERR_ABORTED. It is called on the thread that called mimi_load_reader() and never after that
+ * returned, with offsets in any order. It must not throw a C++ exception or longjmp.
+ */
+typedef int32_t (*mimi_read_fn)(void *user, uint64_t offset, void *dst, size_t len);
+
+/**
+ * A property of a model or of a stream. A key that does not apply, or that this release does not
+ * know, is MIMI_ERR_UNSUPPORTED.
+ */
+typedef int32_t mimi_prop;
+
+/**
+ * Model: the codebooks that it has. Stream: its codes per frame.
+ */
+#define MIMI_PROP_CODEBOOKS 1
+
+/**
+ * Samples per second of the audio; 24000 in the published model.
+ */
+#define MIMI_PROP_SAMPLE_RATE 2
+
+/**
+ * Samples per frame; 1920, or 80 ms, in the published model.
+ */
+#define MIMI_PROP_FRAME_SAMPLES 3
+
+/**
+ * Codes are below this; 2048 in the published model.
+ */
+#define MIMI_PROP_CODEBOOK_SIZE 4
+
+/**
+ * Streams only: the samples by which an audio host must delay the dry signal to line it up.
+ */
+#define MIMI_PROP_LATENCY_SAMPLES 5
+
+/**
+ * Streams only: the frames emitted (encoder) or taken (decoder) since the stream began.
+ */
+#define MIMI_PROP_FRAMES 6
+
+/**
+ * Model: the bytes of its weights in memory. Stream: the bytes of its state, without the model's.
+ */
+#define MIMI_PROP_MEMORY_BYTES 7
+
+/**
+ * Streams only: a hash of the codes emitted (encoder) or taken (decoder) since the stream began. An
+ * encoder and a decoder agree only if every code arrived, in order.
+ */
+#define MIMI_PROP_CODES_HASH 8
+
+/**
+ * A fingerprint of what gives codes their meaning, 0 to 2^63 - 1: codes made by one model can be
+ * decoded by another only if their fingerprints are equal.
+ */
+#define MIMI_PROP_MODEL_ID 9
+
+/**
+ * The bits that one code needs; 11 in the published model.
+ */
+#define MIMI_PROP_CODE_BITS 10
+
+/**
+ * Loads a model from the file system.
+ *
+ * - `path`: a file `model.safetensors`, a directory that holds one with its `config.json`, or the
+ *   index of a checkpoint in parts; in the layout of Hugging Face transformers or of kyutai's moshi.
+ *   UTF-8 on every system; not NULL.
+ * - `options`: MIMI_OPT_PARTS, MIMI_OPT_PRECISION, MIMI_OPT_ISA; NULL for the defaults.
+ * - `out`: receives the model, to be freed with mimi_free(), or NULL on any error; not NULL.
+ *
+ * MIMI_ERR_IO if a file cannot be read, MIMI_ERR_FORMAT if it is not a Mimi checkpoint,
+ * MIMI_ERR_CORRUPT if it is damaged, MIMI_ERR_UNSUPPORTED if it is a network that this library cannot
+ * run, MIMI_ERR_OUT_OF_MEMORY. A hostile file is an error like any other.
+ */
+MIMI_API
+MIMI_NODISCARD
+mimi_status mimi_load(const char *path,
+                      const mimi_options *options,
+                      mimi_model **out);
+
+/**
+ * Loads a model from memory.
+ *
+ * - `data`, `len`: the bytes of one `model.safetensors`, and their number. Whatever is needed is
+ *   copied: they may be freed when the call has returned.
+ * - `options`, `out`: as for mimi_load().
+ *
+ * The network's numbers come from the checkpoint's own metadata, or are those of the published model.
+ * Errors as for mimi_load(), without MIMI_ERR_IO.
+ */
+MIMI_API
+MIMI_NODISCARD
+mimi_status mimi_load_memory(const void *data,
+                             size_t len,
+                             const mimi_options *options,
+                             mimi_model **out);
+
+/**
+ * Loads a model through a function of yours: from an archive, an asset, a network.
+ *
+ * - `read`: the function; not NULL. It can also show progress, and stop the load.
+ * - `user`: handed to it; may be NULL.
+ * - `size`: the bytes of the checkpoint, one `model.safetensors`.
+ * - `options`, `out`: as for mimi_load().
+ *
+ * Errors as for mimi_load_memory(), and MIMI_ERR_ABORTED if `read` returned other than 0.
+ */
+MIMI_API
+MIMI_NODISCARD
+mimi_status mimi_load_reader(mimi_read_fn read,
+                             void *user,
+                             uint64_t size,
+                             const mimi_options *options,
+                             mimi_model **out);
+
+/**
+ * Reads a property of a model.
+ *
+ * - `model`: the model; not NULL.
+ * - `key`: a MIMI_PROP_ key; MIMI_ERR_UNSUPPORTED for one of streams only.
+ * - `out_value`: receives the value; not NULL.
+ *
+ * Any number of threads may ask at once.
+ */
+MIMI_API mimi_status mimi_model_get(const mimi_model *model, mimi_prop key, int64_t *out_value);
+
+/**
+ * Frees a model; streams on it live on. NULL is allowed.
+ *
+ * Not while another call uses this pointer.
+ */
+MIMI_API void mimi_free(mimi_model *model);
+
+
+/* ==== Whole recordings in one call ==== */
+
+/**
+ * Encodes a whole recording.
+ *
+ * - `model`: a model with an encoder; not NULL. Any number of threads may use it at once.
+ * - `options`: MIMI_OPT_CODEBOOKS, MIMI_OPT_TAIL, MIMI_OPT_MAX_BLOCK, MIMI_OPT_CONTEXT,
+ *   MIMI_OPT_SAMPLE_RATE, MIMI_OPT_THREADS; NULL for the defaults.
+ * - `pcm`, `n_samples`: mono audio, -1 to 1, at the model's sample rate. Not-a-number and infinity
+ *   count as 0.
+ * - `codes`, `codes_cap`: room for the codes, frame after frame: code k of frame f is
+ *   `codes[f * codebooks + k]`. Must not overlap `pcm`.
+ * - `out_codes`: receives the number of codes written, codebooks * ceil(n_samples / frame samples);
+ *   not NULL.
+ *
+ * With `codes` NULL and `codes_cap` 0 it only asks for that number: MIMI_ERR_BUFFER_TOO_SMALL, at
+ * once. MIMI_ERR_UNSUPPORTED if the model was loaded without its encoder. Codes are the same as a
+ * stream's, bit for bit.
+ */
+MIMI_API
+MIMI_NODISCARD
+mimi_status mimi_encode(const mimi_model *model,
+                        const mimi_options *options,
+                        const float *pcm,
+                        size_t n_samples,
+                        uint32_t *codes,
+                        size_t codes_cap,
+                        size_t *out_codes);
+
+/**
+ * Decodes a whole recording.
+ *
+ * - `model`: a model with a decoder; not NULL. Any number of threads may use it at once.
+ * - `options`: as for mimi_encode(); MIMI_OPT_CODEBOOKS says how many codes make a frame.
+ * - `codes`, `n_codes`: whole frames of codes, laid out as mimi_encode() writes them.
+ * - `pcm`, `pcm_cap`: room for the audio, mono, nominally -1 to 1 but not clipped. Must not overlap
+ *   `codes`.
+ * - `out_samples`: receives the number of samples written, frame samples for each frame; not NULL.
+ *
+ * With `pcm` NULL and `pcm_cap` 0 it only asks for that number: MIMI_ERR_BUFFER_TOO_SMALL, at once.
+ * MIMI_ERR_INVALID_ARGUMENT if the codes are no whole number of frames, MIMI_ERR_CORRUPT if a code is
+ * not below the codebook size, MIMI_ERR_UNSUPPORTED if the model was loaded without its decoder.
+ */
+MIMI_API
+MIMI_NODISCARD
+mimi_status mimi_decode(const mimi_model *model,
+                        const mimi_options *options,
+                        const uint32_t *codes,
+                        size_t n_codes,
+                        float *pcm,
+                        size_t pcm_cap,
+                        size_t *out_samples);
+
+
+/* ==== Streams of audio to codes ==== */
+
+/**
+ * A stream of audio to codes. One thread at a time; it may move between threads.
+ */
+typedef struct mimi_encoder mimi_encoder;
+
+/**
+ * Opens a stream.
+ *
+ * - `model`: a model with an encoder; not NULL. The stream keeps its weights alive.
+ * - `options`: MIMI_OPT_CODEBOOKS, MIMI_OPT_TAIL, MIMI_OPT_MAX_BLOCK, MIMI_OPT_CONTEXT,
+ *   MIMI_OPT_SAMPLE_RATE; NULL for the defaults.
+ * - `out`: receives the stream, to be freed with mimi_encoder_free(), or NULL on any error; not NULL.
+ *
+ * All the memory that the stream will ever use is allocated here. MIMI_ERR_INVALID_ARGUMENT for more
+ * codebooks than the model has, MIMI_ERR_UNSUPPORTED if the model was loaded without its encoder,
+ * MIMI_ERR_OUT_OF_MEMORY.
+ */
+MIMI_API
+MIMI_NODISCARD
+mimi_status mimi_encoder_new(const mimi_model *model,
+                             const mimi_options *options,
+                             mimi_encoder **out);
+
+/**
+ * Takes any number of samples and writes the codes of the frames that they complete. Real-time.
+ *
+ * - `encoder`: the stream; not NULL.
+ * - `pcm`, `n_samples`: mono audio, -1 to 1; all of it is taken. Not-a-number and infinity count
+ *   as 0.
+ * - `codes`, `codes_cap`: room for the codes, frame after frame: code k of frame f of this call is
+ *   `codes[f * codebooks + k]`. Must not overlap `pcm`.
+ * - `out_codes`: receives the number of codes written, a multiple of the codebooks, often 0; not NULL.
+ *
+ * Codes do not depend on how the audio is cut into calls. A call with n samples completes at most
+ * ceil(n / frame samples) frames; with `codes` NULL and `codes_cap` 0, a call that completes any
+ * returns MIMI_ERR_BUFFER_TOO_SMALL and the exact number of codes, and takes nothing.
+ */
+MIMI_API
+MIMI_NODISCARD
+mimi_status mimi_encoder_process(mimi_encoder *encoder,
+                                 const float *pcm,
+                                 size_t n_samples,
+                                 uint32_t *codes,
+                                 size_t codes_cap,
+                                 size_t *out_codes);
+
+/**
+ * Ends the stream: completes a last partial frame by MIMI_OPT_TAIL and writes its codes. Real-time.
+ *
+ * - `encoder`: the stream; not NULL. Afterwards it is as after mimi_encoder_reset(), but keeps
+ *   MIMI_PROP_FRAMES and MIMI_PROP_CODES_HASH until the next audio.
+ * - `codes`, `codes_cap`: room for the codes: one frame, or none if no audio is pending.
+ * - `out_codes`: receives the number of codes written; not NULL.
+ *
+ * With too little room, MIMI_ERR_BUFFER_TOO_SMALL, and the stream has not ended.
+ */
+MIMI_API
+MIMI_NODISCARD
+mimi_status mimi_encoder_flush(mimi_encoder *encoder,
+                               uint32_t *codes,
+                               size_t codes_cap,
+                               size_t *out_codes);
+
+/**
+ * Forgets everything: the stream is as new, also after MIMI_ERR_PANIC. Real-time.
+ *
+ * - `encoder`: the stream; not NULL.
+ */
+MIMI_API mimi_status mimi_encoder_reset(mimi_encoder *encoder);
+
+/**
+ * Reads a property of a stream. Real-time.
+ *
+ * - `encoder`: the stream; not NULL.
+ * - `key`: a MIMI_PROP_ key; MIMI_ERR_UNSUPPORTED if this release does not know it.
+ * - `out_value`: receives the value; not NULL.
+ */
+MIMI_API
+mimi_status mimi_encoder_get(const mimi_encoder *encoder,
+                             mimi_prop key,
+                             int64_t *out_value);
+
+/**
+ * Forks a stream: the copy stands at the same point, has the same options and goes its own way.
+ *
+ * - `encoder`: the stream; not NULL.
+ * - `out`: receives the copy, to be freed with mimi_encoder_free(), or NULL on any error; not NULL.
+ *
+ * MIMI_ERR_OUT_OF_MEMORY.
+ */
+MIMI_API mimi_status mimi_encoder_clone(const mimi_encoder *encoder, mimi_encoder **out);
+
+/**
+ * Frees a stream. NULL is allowed.
+ */
+MIMI_API void mimi_encoder_free(mimi_encoder *encoder);
+
+
+/* ==== Streams of codes to audio ==== */
+
+/**
+ * A stream of codes to audio. One thread at a time; it may move between threads.
+ */
+typedef struct mimi_decoder mimi_decoder;
+
+/**
+ * Opens a stream.
+ *
+ * - `model`: a model with a decoder; not NULL. The stream keeps its weights alive.
+ * - `options`: as for mimi_encoder_new(); MIMI_OPT_CODEBOOKS says how many codes make a frame.
+ * - `out`: receives the stream, to be freed with mimi_decoder_free(), or NULL on any error; not NULL.
+ *
+ * All the memory that the stream will ever use is allocated here. MIMI_ERR_INVALID_ARGUMENT for more
+ * codebooks than the model has, MIMI_ERR_UNSUPPORTED if the model was loaded without its decoder,
+ * MIMI_ERR_OUT_OF_MEMORY.
+ */
+MIMI_API
+MIMI_NODISCARD
+mimi_status mimi_decoder_new(const mimi_model *model,
+                             const mimi_options *options,
+                             mimi_decoder **out);
+
+/**
+ * Takes whole frames of codes and writes their audio. Real-time.
+ *
+ * - `decoder`: the stream; not NULL.
+ * - `codes`, `n_codes`: any number of whole frames: code k of frame f is
+ *   `codes[f * codebooks + k]`. All are taken. NULL with a positive length is reserved for lost
+ *   frames and MIMI_ERR_UNSUPPORTED in this release.
+ * - `pcm`, `pcm_cap`: room for the audio, mono, nominally -1 to 1 but not clipped. Must not overlap
+ *   `codes`.
+ * - `out_samples`: receives the number of samples written, frame samples for each frame; not NULL.
+ *
+ * The audio does not depend on how the frames are cut into calls. With `pcm` NULL and `pcm_cap` 0 it
+ * only asks for the number of samples: MIMI_ERR_BUFFER_TOO_SMALL, and nothing is taken.
+ * MIMI_ERR_INVALID_ARGUMENT if the codes are no whole number of frames, MIMI_ERR_CORRUPT if a code is
+ * not below the codebook size.
+ */
+MIMI_API
+MIMI_NODISCARD
+mimi_status mimi_decoder_process(mimi_decoder *decoder,
+                                 const uint32_t *codes,
+                                 size_t n_codes,
+                                 float *pcm,
+                                 size_t pcm_cap,
+                                 size_t *out_samples);
+
+/**
+ * Ends the stream and writes what audio is still due. Real-time.
+ *
+ * - `decoder`: the stream; not NULL. Afterwards it is as after mimi_decoder_reset(), but keeps
+ *   MIMI_PROP_FRAMES and MIMI_PROP_CODES_HASH until the next codes.
+ * - `pcm`, `pcm_cap`: room for the audio. None is due in this release, whose streams hold nothing
+ *   back.
+ * - `out_samples`: receives the number of samples written; not NULL.
+ *
+ * With too little room, MIMI_ERR_BUFFER_TOO_SMALL, and the stream has not ended.
+ */
+MIMI_API
+MIMI_NODISCARD
+mimi_status mimi_decoder_flush(mimi_decoder *decoder,
+                               float *pcm,
+                               size_t pcm_cap,
+                               size_t *out_samples);
+
+/**
+ * Forgets everything: the stream is as new, also after MIMI_ERR_PANIC. Real-time.
+ *
+ * - `decoder`: the stream; not NULL.
+ */
+MIMI_API mimi_status mimi_decoder_reset(mimi_decoder *decoder);
+
+/**
+ * Reads a property of a stream. Real-time.
+ *
+ * - `decoder`: the stream; not NULL.
+ * - `key`: a MIMI_PROP_ key; MIMI_ERR_UNSUPPORTED if this release does not know it.
+ * - `out_value`: receives the value; not NULL.
+ */
+MIMI_API
+mimi_status mimi_decoder_get(const mimi_decoder *decoder,
+                             mimi_prop key,
+                             int64_t *out_value);
+
+/**
+ * Forks a stream: the copy stands at the same point, has the same options and goes its own way.
+ *
+ * - `decoder`: the stream; not NULL.
+ * - `out`: receives the copy, to be freed with mimi_decoder_free(), or NULL on any error; not NULL.
+ *
+ * MIMI_ERR_OUT_OF_MEMORY.
+ */
+MIMI_API mimi_status mimi_decoder_clone(const mimi_decoder *decoder, mimi_decoder **out);
+
+/**
+ * Frees a stream. NULL is allowed.
+ */
+MIMI_API void mimi_decoder_free(mimi_decoder *decoder);
+
+#ifdef __cplusplus
+} /* extern "C" */
+#endif
+
+#endif /* MIMI_H */

@@ -1,0 +1,137 @@
+package mimi
+
+// #cgo nocallback mimi_go_decoder_new
+// #cgo noescape mimi_go_decoder_new
+// #cgo nocallback mimi_go_decoder_clone
+// #cgo noescape mimi_go_decoder_clone
+// #cgo nocallback mimi_decoder_process
+// #cgo noescape mimi_decoder_process
+// #cgo nocallback mimi_decoder_flush
+// #cgo noescape mimi_decoder_flush
+// #cgo nocallback mimi_decoder_reset
+// #cgo noescape mimi_decoder_reset
+// #cgo nocallback mimi_decoder_get
+// #cgo noescape mimi_decoder_get
+// #include "shim.h"
+import "C"
+
+import (
+	"runtime"
+	"slices"
+	"unsafe"
+)
+
+// Decoder is a stream of codes to audio. One call at a time.
+type Decoder struct{ handle handle }
+
+// NewDecoder opens a stream. Codebooks says how many codes make a frame.
+func (m *Model) NewDecoder(options ...Option) (*Decoder, error) {
+	defer runtime.KeepAlive(m)
+	if m.handle.ptr == nil {
+		return nil, ErrClosed
+	}
+	var stream *Decoder
+	err := withOptions(options, func(bag *C.mimi_options) error {
+		var msg message
+		var out *C.mimi_decoder
+		if err := msg.err(C.mimi_go_decoder_new(m.c(), bag, &out, &msg[0])); err != nil {
+			return err
+		}
+		stream = newDecoder(out)
+		return nil
+	})
+	return stream, err
+}
+
+func (s *Decoder) c() *C.mimi_decoder { return (*C.mimi_decoder)(s.handle.ptr) }
+
+func newDecoder(ptr *C.mimi_decoder) *Decoder {
+	stream := new(Decoder)
+	own(stream, &stream.handle, unsafe.Pointer(ptr), func(p unsafe.Pointer) { C.mimi_decoder_free((*C.mimi_decoder)(p)) })
+	return stream
+}
+
+// Append takes whole frames of codes and appends their audio to dst. It allocates
+// only where dst has too little room. On an error nothing was taken, and dst is returned as it was.
+func (s *Decoder) Append(dst []float32, codes []uint32) ([]float32, error) {
+	defer runtime.KeepAlive(s)
+	if s.handle.ptr == nil {
+		return dst, ErrClosed
+	}
+	for {
+		room := dst[len(dst):cap(dst)]
+		var n C.size_t
+		status := C.mimi_decoder_process(s.c(), uints(codes), C.size_t(len(codes)), floats(room), C.size_t(len(room)), &n)
+		switch status {
+		case C.MIMI_OK:
+			return dst[:len(dst)+int(n)], nil
+		case C.MIMI_ERR_BUFFER_TOO_SMALL:
+			dst = slices.Grow(dst, int(n))
+		default:
+			return dst, &Error{Code: Code(status)}
+		}
+	}
+}
+
+// AppendFlush ends the stream and appends what audio is still due to dst. The stream is then as new.
+func (s *Decoder) AppendFlush(dst []float32) ([]float32, error) {
+	defer runtime.KeepAlive(s)
+	if s.handle.ptr == nil {
+		return dst, ErrClosed
+	}
+	for {
+		room := dst[len(dst):cap(dst)]
+		var n C.size_t
+		status := C.mimi_decoder_flush(s.c(), floats(room), C.size_t(len(room)), &n)
+		switch status {
+		case C.MIMI_OK:
+			return dst[:len(dst)+int(n)], nil
+		case C.MIMI_ERR_BUFFER_TOO_SMALL:
+			dst = slices.Grow(dst, int(n))
+		default:
+			return dst, &Error{Code: Code(status)}
+		}
+	}
+}
+
+// Reset forgets everything: the stream is as new, also after ErrPanic.
+func (s *Decoder) Reset() error {
+	defer runtime.KeepAlive(s)
+	if s.handle.ptr == nil {
+		return ErrClosed
+	}
+	if status := C.mimi_decoder_reset(s.c()); status != C.MIMI_OK {
+		return &Error{Code: Code(status)}
+	}
+	return nil
+}
+
+// Get reads a property.
+func (s *Decoder) Get(p Property) (int64, error) {
+	defer runtime.KeepAlive(s)
+	if s.handle.ptr == nil {
+		return 0, ErrClosed
+	}
+	var value C.int64_t
+	if status := C.mimi_decoder_get(s.c(), C.mimi_prop(p), &value); status != C.MIMI_OK {
+		return 0, &Error{Code: Code(status)}
+	}
+	return int64(value), nil
+}
+
+// Clone forks the stream: the copy stands at the same point and goes its own way.
+func (s *Decoder) Clone() (*Decoder, error) {
+	defer runtime.KeepAlive(s)
+	if s.handle.ptr == nil {
+		return nil, ErrClosed
+	}
+	var msg message
+	var out *C.mimi_decoder
+	if err := msg.err(C.mimi_go_decoder_clone(s.c(), &out, &msg[0])); err != nil {
+		return nil, err
+	}
+	return newDecoder(out), nil
+}
+
+// Close frees the stream. Later calls of Close do nothing.
+func (s *Decoder) Close() error { return s.handle.close() }

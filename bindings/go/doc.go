@@ -1,0 +1,35 @@
+// Package mimi is the Mimi neural audio codec: 24 kHz mono speech to 12.5 frames of codes a second, and
+// back.
+//
+//	model, err := mimi.Load("model.safetensors")
+//	if err != nil {
+//		return err
+//	}
+//	defer model.Close()
+//	codes, err := model.Encode(pcm, mimi.Codebooks(8))
+//
+// Audio that arrives piece by piece goes through an [Encoder] and a [Decoder], one for each speaker.
+//
+// # Audio and codes
+//
+// Audio is mono float32, nominally -1 to 1, at the model's sample rate. Codes are uint32, frame after
+// frame: code k of frame f is codes[f*codebooks+k].
+//
+// # Goroutines
+//
+// Any number of goroutines may use one [Model] at once. An [Encoder] or [Decoder] serves one call at a
+// time, whichever goroutine makes it. Close must not be called while another call uses the same value.
+//
+// # Memory
+//
+// Models and streams hold memory that Go does not see: Close them. What becomes unreachable without
+// being closed is freed by the garbage collector, some time later. A stream keeps its model's weights
+// alive: they may be closed in any order.
+//
+// # Linking
+//
+// The package needs cgo and libmimi. By default pkg-config finds the installed library. With the build
+// tag mimi_static, the installed static library goes into the program. With mimi_bundled, libmimi.a
+// comes from this module's folder bundled, which holds it in tagged releases for the platforms named
+// there.
+package mimi

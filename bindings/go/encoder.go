@@ -1,0 +1,137 @@
+package mimi
+
+// #cgo nocallback mimi_go_encoder_new
+// #cgo noescape mimi_go_encoder_new
+// #cgo nocallback mimi_go_encoder_clone
+// #cgo noescape mimi_go_encoder_clone
+// #cgo nocallback mimi_encoder_process
+// #cgo noescape mimi_encoder_process
+// #cgo nocallback mimi_encoder_flush
+// #cgo noescape mimi_encoder_flush
+// #cgo nocallback mimi_encoder_reset
+// #cgo noescape mimi_encoder_reset
+// #cgo nocallback mimi_encoder_get
+// #cgo noescape mimi_encoder_get
+// #include "shim.h"
+import "C"
+
+import (
+	"runtime"
+	"slices"
+	"unsafe"
+)
+
+// Encoder is a stream of audio to codes. One call at a time.
+type Encoder struct{ handle handle }
+
+// NewEncoder opens a stream. It reads the options Codebooks, SampleRate, MaxBlock, LastFrame and Context.
+func (m *Model) NewEncoder(options ...Option) (*Encoder, error) {
+	defer runtime.KeepAlive(m)
+	if m.handle.ptr == nil {
+		return nil, ErrClosed
+	}
+	var stream *Encoder
+	err := withOptions(options, func(bag *C.mimi_options) error {
+		var msg message
+		var out *C.mimi_encoder
+		if err := msg.err(C.mimi_go_encoder_new(m.c(), bag, &out, &msg[0])); err != nil {
+			return err
+		}
+		stream = newEncoder(out)
+		return nil
+	})
+	return stream, err
+}
+
+func (s *Encoder) c() *C.mimi_encoder { return (*C.mimi_encoder)(s.handle.ptr) }
+
+func newEncoder(ptr *C.mimi_encoder) *Encoder {
+	stream := new(Encoder)
+	own(stream, &stream.handle, unsafe.Pointer(ptr), func(p unsafe.Pointer) { C.mimi_encoder_free((*C.mimi_encoder)(p)) })
+	return stream
+}
+
+// Append takes any number of samples and appends the codes of the frames that they complete to dst. It allocates
+// only where dst has too little room. On an error nothing was taken, and dst is returned as it was.
+func (s *Encoder) Append(dst []uint32, pcm []float32) ([]uint32, error) {
+	defer runtime.KeepAlive(s)
+	if s.handle.ptr == nil {
+		return dst, ErrClosed
+	}
+	for {
+		room := dst[len(dst):cap(dst)]
+		var n C.size_t
+		status := C.mimi_encoder_process(s.c(), floats(pcm), C.size_t(len(pcm)), uints(room), C.size_t(len(room)), &n)
+		switch status {
+		case C.MIMI_OK:
+			return dst[:len(dst)+int(n)], nil
+		case C.MIMI_ERR_BUFFER_TOO_SMALL:
+			dst = slices.Grow(dst, int(n))
+		default:
+			return dst, &Error{Code: Code(status)}
+		}
+	}
+}
+
+// AppendFlush ends the stream and appends the codes of a last partial frame to dst, if there is one. The stream is then as new.
+func (s *Encoder) AppendFlush(dst []uint32) ([]uint32, error) {
+	defer runtime.KeepAlive(s)
+	if s.handle.ptr == nil {
+		return dst, ErrClosed
+	}
+	for {
+		room := dst[len(dst):cap(dst)]
+		var n C.size_t
+		status := C.mimi_encoder_flush(s.c(), uints(room), C.size_t(len(room)), &n)
+		switch status {
+		case C.MIMI_OK:
+			return dst[:len(dst)+int(n)], nil
+		case C.MIMI_ERR_BUFFER_TOO_SMALL:
+			dst = slices.Grow(dst, int(n))
+		default:
+			return dst, &Error{Code: Code(status)}
+		}
+	}
+}
+
+// Reset forgets everything: the stream is as new, also after ErrPanic.
+func (s *Encoder) Reset() error {
+	defer runtime.KeepAlive(s)
+	if s.handle.ptr == nil {
+		return ErrClosed
+	}
+	if status := C.mimi_encoder_reset(s.c()); status != C.MIMI_OK {
+		return &Error{Code: Code(status)}
+	}
+	return nil
+}
+
+// Get reads a property.
+func (s *Encoder) Get(p Property) (int64, error) {
+	defer runtime.KeepAlive(s)
+	if s.handle.ptr == nil {
+		return 0, ErrClosed
+	}
+	var value C.int64_t
+	if status := C.mimi_encoder_get(s.c(), C.mimi_prop(p), &value); status != C.MIMI_OK {
+		return 0, &Error{Code: Code(status)}
+	}
+	return int64(value), nil
+}
+
+// Clone forks the stream: the copy stands at the same point and goes its own way.
+func (s *Encoder) Clone() (*Encoder, error) {
+	defer runtime.KeepAlive(s)
+	if s.handle.ptr == nil {
+		return nil, ErrClosed
+	}
+	var msg message
+	var out *C.mimi_encoder
+	if err := msg.err(C.mimi_go_encoder_clone(s.c(), &out, &msg[0])); err != nil {
+		return nil, err
+	}
+	return newEncoder(out), nil
+}
+
+// Close frees the stream. Later calls of Close do nothing.
+func (s *Encoder) Close() error { return s.handle.close() }

@@ -1,0 +1,3 @@
+module github.com/libmimi/libmimi/bindings/go
+
+go 1.24

@@ -1,0 +1,338 @@
+package mimi_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/iotest"
+
+	"github.com/libmimi/libmimi/bindings/go"
+)
+
+func TestWholeRecordings(t *testing.T) {
+	g, model := readGolden(t), load(t)
+	codes, err := model.Encode(g.pcm, options...)
+	if err = errors.Join(err, g.checkCodes(codes)); err != nil {
+		t.Error(err)
+	}
+	audio, err := model.Decode(g.codes, options...)
+	if err = errors.Join(err, g.checkAudio(audio)); err != nil {
+		t.Error(err)
+	}
+	if codes, err := model.Encode(nil); err != nil || len(codes) != 0 {
+		t.Errorf("no audio: %v, %v", codes, err)
+	}
+}
+
+// stream encodes and decodes in pieces of step samples.
+func stream(model *mimi.Model, g golden, step int) error {
+	encoder, err := model.NewEncoder(options...)
+	if err != nil {
+		return err
+	}
+	defer encoder.Close()
+	decoder, err := model.NewDecoder(options...)
+	if err != nil {
+		return err
+	}
+	defer decoder.Close()
+	var codes []uint32
+	for piece := range slices.Chunk(g.pcm, step) {
+		if codes, err = encoder.Append(codes, piece); err != nil {
+			return err
+		}
+	}
+	if codes, err = encoder.AppendFlush(codes); err != nil {
+		return err
+	}
+	var audio []float32
+	for frame := range slices.Chunk(g.codes, 6) {
+		if audio, err = decoder.Append(audio, frame); err != nil {
+			return err
+		}
+	}
+	if audio, err = decoder.AppendFlush(audio); err != nil {
+		return err
+	}
+	return errors.Join(g.checkCodes(codes), g.checkAudio(audio))
+}
+
+func TestStreams(t *testing.T) {
+	g, model := readGolden(t), load(t)
+	for _, step := range []int{64, 1919, 1920, 7777} {
+		if err := stream(model, g, step); err != nil {
+			t.Errorf("pieces of %d: %v", step, err)
+		}
+	}
+}
+
+func TestManyGoroutines(t *testing.T) {
+	g, model := readGolden(t), load(t)
+	var wait sync.WaitGroup
+	for i := range 8 {
+		wait.Add(1)
+		go func() {
+			defer wait.Done()
+			if err := stream(model, g, 500+333*i); err != nil {
+				t.Error(err)
+			}
+			codes, err := model.Encode(g.pcm, options...)
+			if err = errors.Join(err, g.checkCodes(codes)); err != nil {
+				t.Error(err)
+			}
+			// each goroutine its own message, whichever thread it runs on
+			_, err = mimi.Load(strings.Repeat("missing", i+1))
+			if !strings.Contains(err.Error(), strings.Repeat("missing", i+1)) {
+				t.Error(err)
+			}
+		}()
+	}
+	wait.Wait()
+}
+
+func TestAppendDoesNotAllocate(t *testing.T) {
+	g, model := readGolden(t), load(t)
+	encoder, err := model.NewEncoder(options...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	decoder, err := model.NewDecoder(options...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	codes, audio := make([]uint32, 0, 6), make([]float32, 0, 1920)
+	allocations := testing.AllocsPerRun(20, func() {
+		codes, _ = encoder.Append(codes[:0], g.pcm[:1920])
+		audio, _ = decoder.Append(audio[:0], codes)
+	})
+	if allocations != 0 || len(codes) != 6 || len(audio) != 1920 {
+		t.Errorf("%v allocations, %d codes, %d samples", allocations, len(codes), len(audio))
+	}
+}
+
+func TestClone(t *testing.T) {
+	g, model := readGolden(t), load(t)
+	first, err := model.NewEncoder(options...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, err := first.Append(nil, g.pcm[:5000])
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := first.Clone()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Reset(); err != nil {
+		t.Fatal(err)
+	}
+	codes, err := second.Append(head, g.pcm[5000:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	codes, err = second.AppendFlush(codes)
+	if err = errors.Join(err, g.checkCodes(codes)); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestOtherWaysToLoad(t *testing.T) {
+	data := readFile(t, "tiny.safetensors")
+	id, err := load(t).Get(mimi.ModelID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fromBytes, err := mimi.LoadBytes(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fromReader, err := mimi.LoadReaderAt(bytes.NewReader(data), int64(len(data)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, model := range []*mimi.Model{fromBytes, fromReader} {
+		if same, err := model.Get(mimi.ModelID); same != id || err != nil {
+			t.Errorf("fingerprint %d instead of %d: %v", same, id, err)
+		}
+	}
+}
+
+type readerAt func([]byte, int64) (int, error)
+
+func (f readerAt) ReadAt(p []byte, at int64) (int, error) { return f(p, at) }
+
+func TestReaderThatFails(t *testing.T) {
+	size := int64(len(readFile(t, "tiny.safetensors")))
+	broken := errors.New("the disk is gone")
+	_, err := mimi.LoadReaderAt(readerAt(func([]byte, int64) (int, error) { return 0, broken }), size)
+	if !errors.Is(err, broken) || !errors.Is(err, mimi.ErrAborted) {
+		t.Errorf("%v", err)
+	}
+	file, err := os.Open(checkpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if _, err = mimi.LoadReaderAt(file, size+1000); err == nil {
+		t.Error("a file shorter than said was loaded")
+	}
+	defer func() {
+		if p := recover(); p != "oh" {
+			t.Errorf("recovered %v", p)
+		}
+	}()
+	mimi.LoadReaderAt(readerAt(func([]byte, int64) (int, error) { panic("oh") }), size)
+}
+
+func TestErrors(t *testing.T) {
+	_, err := mimi.Load("no-such-file.safetensors")
+	var failure *mimi.Error
+	if !errors.Is(err, mimi.ErrIO) || !errors.As(err, &failure) || failure.Code != mimi.ErrIO {
+		t.Errorf("%v", err)
+	}
+	if !strings.Contains(failure.Message, "no-such-file") {
+		t.Errorf("message %q", failure.Message)
+	}
+	if _, err = mimi.Load("a\x00b"); !errors.Is(err, mimi.ErrInvalidArgument) {
+		t.Errorf("%v", err)
+	}
+	if _, err = mimi.LoadBytes(nil); err == nil || errors.Is(err, mimi.ErrIO) {
+		t.Errorf("%v", err)
+	}
+	model := load(t)
+	if _, err = model.NewEncoder(mimi.Codebooks(1000)); !errors.Is(err, mimi.ErrInvalidArgument) {
+		t.Errorf("%v", err)
+	}
+	if _, err = model.NewEncoder(mimi.Codebooks(-7)); !strings.Contains(err.Error(), "-7") {
+		t.Errorf("%v", err)
+	}
+	if _, err = model.Get(mimi.Frames); !errors.Is(err, mimi.ErrUnsupported) {
+		t.Errorf("%v", err)
+	}
+	decoder, err := model.NewDecoder(options...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err = decoder.Append(nil, make([]uint32, 7)); !errors.Is(err, mimi.ErrInvalidArgument) {
+		t.Errorf("%v", err)
+	}
+	if _, err = decoder.Append(nil, slices.Repeat([]uint32{1 << 20}, 6)); !errors.Is(err, mimi.ErrCorrupt) {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestClose(t *testing.T) {
+	g := readGolden(t)
+	model, err := mimi.Load(checkpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	encoder, err := model.NewEncoder(options...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := model.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := model.Encode(g.pcm); err != mimi.ErrClosed {
+		t.Errorf("%v", err)
+	}
+	// the stream lives on
+	codes, err := encoder.Append(nil, g.pcm)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if codes, err = encoder.AppendFlush(codes); err != nil || g.checkCodes(codes) != nil {
+		t.Error(err, g.checkCodes(codes))
+	}
+	for range 2 {
+		if err := encoder.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := encoder.Append(nil, g.pcm); err != mimi.ErrClosed {
+		t.Errorf("%v", err)
+	}
+}
+
+// What is not closed is freed by the collector, and only when it is no longer used.
+func TestCollector(t *testing.T) {
+	g := readGolden(t)
+	for range 20 {
+		model, err := mimi.Load(checkpoint)
+		if err != nil {
+			t.Fatal(err)
+		}
+		encoder, err := model.NewEncoder(options...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		model = nil
+		runtime.GC()
+		if _, err := encoder.Append(nil, g.pcm[:4000]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	runtime.GC()
+}
+
+func TestWriterAndReader(t *testing.T) {
+	g, model := readGolden(t), load(t)
+	encoder, err := model.NewEncoder(options...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var encoded bytes.Buffer
+	writer := mimi.NewWriter(&encoded, encoder)
+	// pieces of 7 bytes cut samples
+	if _, err := io.CopyBuffer(struct{ io.Writer }{writer}, struct{ io.Reader }{bytes.NewReader(bytesOf(g.pcm))}, make([]byte, 7)); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := writer.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !bytes.Equal(encoded.Bytes(), bytesOf(g.codes)) {
+		t.Error("codes differ from the golden ones")
+	}
+	decoder, err := model.NewDecoder(options...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	audio, err := io.ReadAll(mimi.NewReader(iotest.OneByteReader(&encoded), decoder))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := g.checkAudio(floatsOf(audio)); err != nil {
+		t.Error(err)
+	}
+	// what the other reader and writer say passes through
+	broken := errors.New("the line is dead")
+	if _, err := io.ReadAll(mimi.NewReader(iotest.ErrReader(broken), decoder)); err != broken {
+		t.Errorf("%v", err)
+	}
+	if _, err := io.ReadAll(mimi.NewReader(strings.NewReader("partial"), decoder)); err != io.ErrUnexpectedEOF {
+		t.Errorf("%v", err)
+	}
+	writer = mimi.NewWriter(io.Discard, encoder)
+	writer.Write([]byte{1, 2, 3})
+	if err := writer.Close(); err != io.ErrUnexpectedEOF {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestVersion(t *testing.T) {
+	if !strings.HasPrefix(mimi.Version(), "0.1.") {
+		t.Error(mimi.Version())
+	}
+}

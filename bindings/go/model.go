@@ -1,0 +1,153 @@
+package mimi
+
+// #cgo nocallback mimi_go_load
+// #cgo noescape mimi_go_load
+// #cgo nocallback mimi_go_load_memory
+// #cgo noescape mimi_go_load_memory
+// #cgo nocallback mimi_go_model_get
+// #cgo noescape mimi_go_model_get
+// #cgo nocallback mimi_go_encode
+// #cgo noescape mimi_go_encode
+// #cgo nocallback mimi_go_decode
+// #cgo noescape mimi_go_decode
+// #include "shim.h"
+// #include <stdlib.h>
+import "C"
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"unsafe"
+)
+
+func init() {
+	const header = C.MIMI_VERSION_NUMBER
+	loaded := C.mimi_version_number()
+	if loaded/100 != header/100 || loaded < header {
+		panic(fmt.Sprintf("mimi: compiled for libmimi %d.%d.%d, but loaded %s", C.MIMI_VERSION_MAJOR,
+			C.MIMI_VERSION_MINOR, C.MIMI_VERSION_PATCH, Version()))
+	}
+}
+
+// Version is the version of libmimi, and the best kernels that this CPU can run; for logs.
+func Version() string { return C.GoString(C.mimi_version_string()) }
+
+// Property is something that a model or a stream tells of itself.
+type Property int32
+
+// The properties. Those of streams only are ErrUnsupported of a model.
+const (
+	CodebookCount  Property = C.MIMI_PROP_CODEBOOKS       // model: codebooks; stream: codes per frame
+	Rate           Property = C.MIMI_PROP_SAMPLE_RATE     // samples per second
+	FrameSamples   Property = C.MIMI_PROP_FRAME_SAMPLES   // samples per frame
+	CodebookSize   Property = C.MIMI_PROP_CODEBOOK_SIZE   // codes are below this
+	LatencySamples Property = C.MIMI_PROP_LATENCY_SAMPLES // streams: the delay to compensate
+	Frames         Property = C.MIMI_PROP_FRAMES          // streams: frames since it began
+	MemoryBytes    Property = C.MIMI_PROP_MEMORY_BYTES    // bytes of weights, or of a stream's state
+	CodesHash      Property = C.MIMI_PROP_CODES_HASH      // streams: equal if every code arrived
+	ModelID        Property = C.MIMI_PROP_MODEL_ID        // what gives codes their meaning
+	CodeBits       Property = C.MIMI_PROP_CODE_BITS       // the bits that one code needs
+)
+
+// Model holds the weights of a codec. It never changes: any number of goroutines may use it at once.
+type Model struct{ handle handle }
+
+func (m *Model) c() *C.mimi_model { return (*C.mimi_model)(m.handle.ptr) }
+
+// Load loads a file model.safetensors, a directory with one and its config.json, or the index of a
+// checkpoint in parts.
+func Load(path string, options ...Option) (*Model, error) {
+	if strings.IndexByte(path, 0) >= 0 {
+		return nil, &Error{Code: ErrInvalidArgument, Message: fmt.Sprintf("path %q has a NUL byte", path)}
+	}
+	cpath := C.CString(path)
+	defer C.free(unsafe.Pointer(cpath))
+	return newModel(options, func(bag *C.mimi_options, out **C.mimi_model, msg *message) C.mimi_status {
+		return C.mimi_go_load(cpath, bag, out, &msg[0])
+	})
+}
+
+// LoadBytes loads the bytes of one model.safetensors. What is needed of them is copied.
+func LoadBytes(data []byte, options ...Option) (*Model, error) {
+	return newModel(options, func(bag *C.mimi_options, out **C.mimi_model, msg *message) C.mimi_status {
+		return C.mimi_go_load_memory(unsafe.Pointer(unsafe.SliceData(data)), C.size_t(len(data)), bag, out, &msg[0])
+	})
+}
+
+func newModel(options []Option, load func(*C.mimi_options, **C.mimi_model, *message) C.mimi_status) (*Model, error) {
+	var model *Model
+	err := withOptions(options, func(bag *C.mimi_options) error {
+		var msg message
+		var out *C.mimi_model
+		if err := msg.err(load(bag, &out, &msg)); err != nil {
+			return err
+		}
+		model = new(Model)
+		own(model, &model.handle, unsafe.Pointer(out), func(p unsafe.Pointer) { C.mimi_free((*C.mimi_model)(p)) })
+		return nil
+	})
+	return model, err
+}
+
+// Close frees the weights, once the last stream on them is closed too. Later calls of Close do nothing.
+func (m *Model) Close() error { return m.handle.close() }
+
+// Get reads a property.
+func (m *Model) Get(p Property) (int64, error) {
+	defer runtime.KeepAlive(m)
+	if m.handle.ptr == nil {
+		return 0, ErrClosed
+	}
+	var msg message
+	var value C.int64_t
+	err := msg.err(C.mimi_go_model_get(m.c(), C.mimi_prop(p), &value, &msg[0]))
+	return int64(value), err
+}
+
+// Encode encodes a whole recording.
+func (m *Model) Encode(pcm []float32, options ...Option) ([]uint32, error) {
+	var codes []uint32
+	err := m.whole(options, func(bag *C.mimi_options, msg *message) C.mimi_status {
+		var n C.size_t
+		s := C.mimi_go_encode(m.c(), bag, floats(pcm), C.size_t(len(pcm)), nil, 0, &n, &msg[0])
+		if s == C.MIMI_ERR_BUFFER_TOO_SMALL {
+			codes = make([]uint32, n)
+			s = C.mimi_go_encode(m.c(), bag, floats(pcm), C.size_t(len(pcm)), uints(codes), n, &n, &msg[0])
+		}
+		return s
+	})
+	if err != nil {
+		return nil, err
+	}
+	return codes, nil
+}
+
+// Decode decodes a whole recording, whole frames of codes.
+func (m *Model) Decode(codes []uint32, options ...Option) ([]float32, error) {
+	var pcm []float32
+	err := m.whole(options, func(bag *C.mimi_options, msg *message) C.mimi_status {
+		var n C.size_t
+		s := C.mimi_go_decode(m.c(), bag, uints(codes), C.size_t(len(codes)), nil, 0, &n, &msg[0])
+		if s == C.MIMI_ERR_BUFFER_TOO_SMALL {
+			pcm = make([]float32, n)
+			s = C.mimi_go_decode(m.c(), bag, uints(codes), C.size_t(len(codes)), floats(pcm), n, &n, &msg[0])
+		}
+		return s
+	})
+	if err != nil {
+		return nil, err
+	}
+	return pcm, nil
+}
+
+func (m *Model) whole(options []Option, f func(*C.mimi_options, *message) C.mimi_status) error {
+	defer runtime.KeepAlive(m)
+	if m.handle.ptr == nil {
+		return ErrClosed
+	}
+	return withOptions(options, func(bag *C.mimi_options) error {
+		var msg message
+		return msg.err(f(bag, &msg))
+	})
+}

@@ -1,0 +1,38 @@
+#!/bin/bash
+# run.sh [cmake|cargo-c]...: installs libmimi to a temporary prefix, moves the prefix, and builds and runs
+# programs in C, C++ and Go with the installed library, as a user of it would. Without arguments: with
+# CMake, and with cargo-c if it is there.
+#
+# MIMI_CARGO_DIR: where cargo builds, to share it between runs; otherwise a temporary folder.
+set -uo pipefail
+
+root=$(cd "$(dirname "$0")/../.." && pwd)
+here=$root/tests/packages
+data=$root/tests/data/golden
+demo=$root/src/bin/mimi/demo/model.safetensors
+work=$(mktemp -d)
+trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
+cargo_dir=${MIMI_CARGO_DIR:-$work/cargo}
+warnings="-Wall -Wextra -Wpedantic -Werror"
+passed=0
+failed=0
+
+. "$here/steps.sh"
+
+kinds=("$@")
+if [ ${#kinds[@]} -eq 0 ]; then
+    kinds=(cmake)
+    if cargo cinstall --version >/dev/null 2>&1; then
+        kinds+=(cargo-c)
+    else
+        echo "cargo-c is not installed: the tree that it installs goes unchecked"
+    fi
+fi
+for kind in "${kinds[@]}"; do
+    if "install_with_${kind//-/_}"; then
+        consume
+    fi
+done
+sources
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]

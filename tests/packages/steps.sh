@@ -1,0 +1,267 @@
+# The steps of run.sh.
+
+# check NAME COMMAND...: runs a command, and prints what it said only if it failed.
+check() {
+    local name="$kind: $1"
+    shift
+    if "$@" >"$work/log" 2>&1; then
+        echo "ok      $name"
+        passed=$((passed + 1))
+    else
+        echo "FAILED  $name: $*"
+        tail -n 40 "$work/log" | sed 's/^/        /'
+        failed=$((failed + 1))
+        return 1
+    fi
+}
+
+# moved TREE: moves an installed tree, and makes pkg-config, CMake and the loader find it there.
+moved() {
+    prefix=$work/moved-$kind
+    mv "$1" "$prefix"
+    libdir=$(dirname "$(find "$prefix" -name libmimi.a)")
+    export PKG_CONFIG_PATH=$libdir/pkgconfig LD_LIBRARY_PATH=$libdir CMAKE_PREFIX_PATH=$prefix
+}
+
+install_with_cmake() {
+    kind=cmake
+    unset PKG_CONFIG
+    check "configure" cmake -S "$root/bindings/cpp" -B "$work/build" -DMIMI_CARGO_DIR="$cargo_dir" &&
+        check "build and install" cmake --install "$work/build" --prefix "$work/installed" || return
+    moved "$work/installed"
+}
+
+install_with_cargo_c() {
+    kind=cargo-c
+    check "build and install" cargo cinstall --manifest-path "$root/Cargo.toml" --release --locked \
+        --no-default-features --target-dir "$cargo_dir" --prefix "$work/installed" || return
+    moved "$work/installed"
+    # cargo-c writes the prefix down; this option puts where mimi.pc lies in its place
+    printf '#!/bin/sh\nexec pkg-config --define-prefix "$@"\n' >"$work/pkg-config"
+    chmod +x "$work/pkg-config"
+    export PKG_CONFIG=$work/pkg-config
+}
+
+pc() { "${PKG_CONFIG:-pkg-config}" "$@" mimi; }
+
+# What links libmimi.a although libmimi.so lies beside it.
+static_flags() {
+    echo "-Wl,-Bstatic $(pc --libs) -Wl,-Bdynamic -Wl,--as-needed $(pc --static --libs-only-l)"
+}
+
+needs_no_libmimi() { ! readelf -d "$1" | grep -q 'NEEDED.*libmimi'; }
+
+needs_libmimi() { readelf -d "$1" | grep -q 'NEEDED.*libmimi\.so\.0\.1\]'; }
+
+only_mimi_is_visible() {
+    ! nm -D --defined-only --format=just-symbols "$libdir/libmimi.so" | grep -v '^mimi_' &&
+        readelf -d "$libdir/libmimi.so" | grep -q 'SONAME.*\[libmimi\.so\.0\.1\]' &&
+        readelf -d "$libdir/libmimi.so" | grep -q 'NODELETE' &&
+        test "$(readlink "$libdir/libmimi.so.0.1")" = libmimi.so.0.1.0
+}
+
+nothing_names_the_old_place() {
+    ! grep -rIl "$work/installed" "$prefix/share" "$prefix/include"
+}
+
+consume() {
+    check "exported symbols, SONAME, links" only_mimi_is_visible
+    check "the CMake package is relocatable" nothing_names_the_old_place
+    c_programs
+    c_examples
+    cmake_programs
+    cpp_programs
+    go_programs
+    check "dlopen, built" gcc $warnings "$here/dlopen.c" $(pc --cflags) -ldl -lm -o "$work/dlopen" &&
+        check "dlopen and dlclose 1000 times" "$work/dlopen" "$libdir/libmimi.so" "$data/tiny"
+    check "a program of 0.1.0, built" gcc -std=c99 $warnings "$root/tests/abi/0.1/program.c" \
+        $(pc --libs) -lm -o "$work/program" &&
+        check "a program of 0.1.0" "$work/program" "$data" "$demo"
+    if [ "$kind" = cmake ]; then
+        check "mimi.pc is relocatable" sh -c "! grep '$work' '$PKG_CONFIG_PATH/mimi.pc'"
+        fully_static
+        two_runtimes
+    fi
+}
+
+c_programs() {
+    local standard compiler
+    for compiler in gcc clang; do
+        for standard in c99 c11 c17 c2x; do
+            local flags="-std=$standard -D_POSIX_C_SOURCE=200809L $warnings $root/tests/c/golden.c"
+            check "C, $compiler -std=$standard, shared, built" $compiler $flags $(pc --cflags --libs) -lm \
+                -o "$work/shared" &&
+                check "C, $compiler -std=$standard, shared, linked" needs_libmimi "$work/shared" &&
+                check "C, $compiler -std=$standard, shared" "$work/shared" "$data" "$demo" 0 quick
+            check "C, $compiler -std=$standard, static, built" $compiler $flags $(pc --cflags) \
+                $(static_flags) -o "$work/static" &&
+                check "C, $compiler -std=$standard, static, linked" needs_no_libmimi "$work/static" &&
+                check "C, $compiler -std=$standard, static" "$work/static" "$data" "$demo" 0 quick
+        done
+    done
+}
+
+fully_static() {
+    check "C, -static, built" gcc $warnings -static "$root/tests/c/golden.c" $(pc --cflags --static --libs) \
+        -o "$work/static" && check "C, -static" "$work/static" "$data" "$demo" 0
+}
+
+two_runtimes() {
+    check "another Rust library" rustc --edition 2024 -O --crate-type staticlib --crate-name other \
+        "$here/two_runtimes/other.rs" -o "$work/libother.a"
+    local first last
+    for first in "$libdir/libmimi.a" "$work/libother.a"; do
+        last=$libdir/libmimi.a
+        [ "$first" = "$last" ] && last=$work/libother.a
+        check "two Rust libraries, built" gcc $warnings "$here/two_runtimes/main.c" $(pc --cflags) "$first" \
+            "$last" -lpthread -ldl -lm -o "$work/two" && check "two Rust libraries" "$work/two" "$demo"
+    done
+}
+
+# Samples of speech.wav as 32-bit floats.
+floats() {
+    tail -c +45 "$data/speech.wav" | od -An -v -td2 -w2 |
+        awk '{ printf "%.9g\n", $1 / 32768 }' | perl -ne 'print pack("f<", $_)'
+}
+
+# Stream and one call give the same codes; they decode to as many samples as they should.
+examples_agree() {
+    "$1/load_memory" "$demo" | grep -q '24000 Hz, frames of 1920 samples' || return
+    "$1/stream" encode "$demo" <"$work/speech.f32" >"$work/codes" || return
+    "$1/size_query" "$demo" <"$work/speech.f32" | tr -s ' \n' '\n' >"$work/queried" || return
+    od -An -v -tu4 -w4 "$work/codes" | tr -d ' ' | cmp - "$work/queried" || return
+    "$1/stream" decode "$demo" <"$work/codes" >"$work/audio" || return
+    test "$(wc -c <"$work/audio")" -eq $(($(wc -c <"$work/codes") / 32 * 1920 * 4))
+}
+
+c_examples() {
+    local name
+    floats >"$work/speech.f32"
+    mkdir -p "$work/examples"
+    for name in stream size_query load_memory; do
+        check "example $name, built with pkg-config" clang -std=c99 $warnings "$root/bindings/c/$name.c" \
+            $(pc --cflags --libs) -o "$work/examples/$name"
+    done
+    check "the examples agree" examples_agree "$work/examples"
+    check "examples, built with CMake" build_with_cmake "$root/bindings/c" "$work/examples-$kind" &&
+        check "the examples agree" examples_agree "$work/examples-$kind"
+}
+
+build_with_cmake() {
+    local source=$1 build=$2
+    shift 2
+    cmake -S "$source" -B "$build" "$@" && cmake --build "$build"
+}
+
+cmake_programs() {
+    local compiler linked
+    for compiler in gcc clang; do
+        local build=$work/c-$kind-$compiler
+        check "C, CMake, $compiler, built" build_with_cmake "$here/c" "$build" -DCMAKE_C_COMPILER=$compiler || continue
+        for linked in mimi shared static; do
+            check "C, CMake, $compiler, mimi::$linked" "$build/golden-$linked" "$data" "$demo" 0 quick
+        done
+        check "C, CMake, $compiler, mimi::shared, linked" needs_libmimi "$build/golden-shared"
+        check "C, CMake, $compiler, mimi::static, linked" needs_no_libmimi "$build/golden-static"
+    done
+    check "CMake refuses 0.2" refuses_version 0.2
+    check "CMake refuses 0.1.99" refuses_version 0.1.99
+}
+
+refuses_version() {
+    mkdir -p "$work/refuse"
+    printf 'cmake_minimum_required(VERSION 3.18)\nproject(p C)\nfind_package(mimi %s CONFIG)\n' "$1" \
+        >"$work/refuse/CMakeLists.txt"
+    printf 'if(mimi_FOUND OR NOT mimi_CONSIDERED_VERSIONS STREQUAL "0.1.0")\nmessage(FATAL_ERROR found)\nendif()\n' \
+        >>"$work/refuse/CMakeLists.txt"
+    cmake -S "$work/refuse" -B "$work/refuse/build"
+}
+
+cpp_programs() {
+    local compiler standard flags
+    local test="$root/bindings/cpp/tests/test.cpp"
+    for compiler in g++ clang++; do
+        for standard in c++17 c++20 c++2b; do
+            for flags in "" "-fno-exceptions -fno-rtti"; do
+                local name="C++, $compiler -std=$standard $flags"
+                check "$name, built" $compiler -std=$standard $flags $warnings "$test" $(pc --cflags --libs) \
+                    -pthread -o "$work/test" && check "$name" "$work/test" "$data" "$demo"
+            done
+        done
+        check "C++, $compiler, sanitizers, built" $compiler -std=c++17 -g -fsanitize=address,undefined \
+            -fno-sanitize-recover=all $warnings "$test" $(pc --cflags) $(static_flags) -pthread -o "$work/test" &&
+            check "C++, $compiler, sanitizers" "$work/test" "$data" "$demo"
+    done
+    check "C++, find_package, built" build_with_cmake "$here/cpp" "$work/cpp-$kind" &&
+        check "C++, find_package" "$work/cpp-$kind/consumer" "$data" "$demo"
+    check "C++ example, built" build_with_cmake "$root/bindings/cpp/examples" "$work/roundtrip-$kind" &&
+        check "C++ example" round_trip "$work/roundtrip-$kind/roundtrip"
+}
+
+round_trip() {
+    "$1" "$demo" <"$work/speech.f32" >"$work/audio.again" && cmp "$work/audio" "$work/audio.again"
+}
+
+go_programs() {
+    command -v go >/dev/null || {
+        echo "go is missing: programs in Go go unchecked"
+        return
+    }
+    export GOFLAGS=-mod=mod GOPROXY=off GOTOOLCHAIN=local
+    local module=$work/go-$kind
+    # a copy, which has nothing of the repository around it
+    cp -r "$root/bindings/go" "$module"
+    mkdir -p "$module-consumer"
+    cp "$here/go/main.go" "$module-consumer"
+    (cd "$module-consumer" && go mod init example.org/consumer &&
+        go mod edit -require=github.com/libmimi/libmimi/bindings/go@v0.0.0 \
+            -replace="github.com/libmimi/libmimi/bindings/go=$module") >/dev/null 2>&1
+    check "Go, bundled library" "$module/bundle.sh" "$prefix"
+    local tags golden="testdata/tiny.safetensors testdata/speech.wav testdata/tiny.codes.npy"
+    for tags in none mimi_static mimi_bundled; do
+        check "Go, tags $tags, built" in_folder "$module-consumer" go build -tags $tags -o consumer &&
+            check "Go, tags $tags" in_folder "$module" "$module-consumer/consumer" $golden
+        if [ $tags = none ]; then
+            check "Go, linked" needs_libmimi "$module-consumer/consumer"
+        else
+            check "Go, tags $tags, linked" needs_no_libmimi "$module-consumer/consumer"
+        fi
+    done
+    check "go vet" in_folder "$module" go vet ./...
+    check "gofmt" in_folder "$module" sh -c 'test -z "$(gofmt -l .)"'
+    check "go test" in_folder "$module" go test -count=1 ./...
+    check "go test -race" in_folder "$module" go test -count=1 -race ./...
+    check "go test, cgocheck2, GOGC=1" in_folder "$module" env GOEXPERIMENT=cgocheck2 GOGC=1 go test -count=1 ./...
+    check "go mod vendor" in_folder "$module-consumer" vendored
+}
+
+# With mimi_bundled, a vendored copy has all that it needs.
+vendored() {
+    go mod vendor && go build -mod=vendor -tags mimi_bundled -o consumer
+}
+
+in_folder() { (cd "$1" && shift && "$@"); }
+
+# What does not depend on how libmimi was installed.
+sources() {
+    kind=sources
+    unset PKG_CONFIG
+    check "Go's mimi.h is the header" cmp "$root/include/mimi.h" "$root/bindings/go/bundled/mimi.h"
+    local fetch
+    for fetch in ON OFF; do
+        local build=$work/subdirectory-$fetch linked
+        check "subdirectory, FetchContent $fetch, built" build_with_cmake "$here/subdirectory" "$build" \
+            -DFETCH=$fetch -DMIMI_CARGO_DIR="$cargo_dir" || continue
+        for linked in mimi shared static; do
+            check "subdirectory, FetchContent $fetch, mimi::$linked" env -u LD_LIBRARY_PATH \
+                "$build/consumer-$linked" "$data" "$demo"
+        done
+    done
+    if command -v doxygen >/dev/null; then
+        check "doxygen" in_folder "$root/bindings/cpp" doxygen_without_warnings
+    else
+        echo "doxygen is missing: the manual goes unchecked"
+    fi
+}
+
+doxygen_without_warnings() { (cat Doxyfile && echo "OUTPUT_DIRECTORY=$work/doxygen") | doxygen -; }
