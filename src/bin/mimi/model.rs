@@ -13,7 +13,7 @@ const DEMO_WARNING: &str = "mimi: using the built-in demo model, a toy that blur
 
 /// Loads the model that `args` names, with the halves that the command needs.
 pub(crate) fn load(args: &ModelArgs, parts: Parts) -> Outcome<Model> {
-    let options = LoadOptions { parts, ..LoadOptions::default() };
+    let options = LoadOptions { parts, precision: args.precision.into(), ..LoadOptions::default() };
     match &args.model {
         Some(path) => {
             // The library's message would do, but the system's is shorter for the commonest mistake.

@@ -5,11 +5,12 @@ use crate::{
     audio::{self, AudioReader},
     batch::{self, Job, Plan},
     codec,
-    codes::{self, Codes, Format},
-    failure::Outcome,
+    codes::{self, Codes, Format, TokenWriter},
+    failure::{Failure, Outcome},
     model,
 };
 use mimi::{Encoder, Parts, bitstream::Header};
+use std::path::Path;
 
 pub(crate) fn run(args: &EncodeArgs) -> Outcome {
     let made = args.format.unwrap_or(Format::Mtok).extension();
@@ -18,11 +19,17 @@ pub(crate) fn run(args: &EncodeArgs) -> Outcome {
     match plan {
         Plan::One(job) => {
             let format = args.format.map_or_else(|| Format::of(&job.output), Ok)?;
-            let audio = AudioReader::open(&job.input, args.raw_format())?;
+            let mut audio = AudioReader::open(&job.input, args.raw_format())?;
             let model = model::load(&args.model, Parts::Encoder)?;
+            audio.show_progress(args.model.quiet);
             let mut encoder = Encoder::new(&model, &options(&model))?;
-            codes::write(&job.output, &encode(audio, &mut encoder)?, format)
+            match (args.live, format) {
+                (false, _) => codes::write(&job.output, &encode(audio, &mut encoder)?, format),
+                (true, Format::Mtok) => encode_live(audio, &mut encoder, &job.output),
+                (true, _) => Err(Failure::at(&job.output, "--live goes with the mtok format alone")),
+            }
         }
+        Plan::Many(_) if args.live => Err(Failure::new("--live goes with one input alone")),
         Plan::Many(jobs) => {
             let model = model::load(&args.model, Parts::Encoder)?;
             let format = args.format.unwrap_or(Format::Mtok);
@@ -48,4 +55,12 @@ fn encode(mut audio: AudioReader, encoder: &mut Encoder) -> Outcome<Codes> {
     let samples = codec::at_model_rate(model, samples, audio.rate());
     let header = Header::for_model(model, codebooks, samples).ok();
     Ok(Codes { codebooks, data, header })
+}
+
+/// Each frame at once. How long the recording is going to be, the header cannot tell.
+fn encode_live(mut audio: AudioReader, encoder: &mut Encoder, output: &Path) -> Outcome {
+    let header = Header::for_model(encoder.model(), encoder.codebooks(), 0)?;
+    let mut writer = TokenWriter::create(output, header)?;
+    codec::encode(&mut audio, encoder, |codes, _| writer.write(codes))?;
+    writer.finish()
 }
