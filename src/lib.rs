@@ -1,15 +1,57 @@
-//! Mimi, the neural audio codec: 24 kHz speech to 12.5 frames a second of up to 32 codes of
-//! eleven bits, and back.
+//! Mimi, the neural speech codec: 24 kHz audio to 12.5 frames a second of up to 32 codes of eleven bits,
+//! and back.
 //!
-//! ```no_run
+//! ```
 //! # fn main() -> Result<(), mimi::Error> {
-//! let model = mimi::Model::load("model.safetensors", &mimi::LoadOptions::default())?;
+//! # let path = "src/bin/mimi/demo/model.safetensors";
+//! let model = mimi::Model::load(path, &mimi::LoadOptions::default())?;
 //! let pcm = vec![0.0f32; 24_000];
 //! let codes = model.encode(&pcm, &mimi::StreamOptions::default())?;
 //! let audio = model.decode(&codes, &mimi::StreamOptions::default())?;
+//! assert_eq!(audio.len(), 13 * 1920);
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! A [`Model`] is weights, shared and never changed. An [`Encoder`] or a [`Decoder`] is one stream on it,
+//! which takes input cut in any way and gives the same bits; the calls above are streams that are given
+//! everything at once. C programs see the same through [`capi`], whose manual is `include/mimi.h`.
+//!
+//! # How to read the source
+//!
+//! Outside in, each module uses those below it, and `tests/layering.rs` holds them to that:
+//!
+//! | module | knows about |
+//! |---|---|
+//! | [`capi`] | pointers, handles and statuses; nothing about audio |
+//! | [`bitstream`] | codes as bytes |
+//! | `encoder`, `decoder` | streams: partial frames, the end, counting |
+//! | `model` | which tensor belongs to which layer, and the order of the layers |
+//! | `checkpoint`, `config` | files: names, shapes and numbers, hostile ones too |
+//! | `layers` | the network: convolutions, attention, quantizer; one `step` each |
+//! | `kernels` | arithmetic on slices, once per instruction set |
+//! | `error`, `options`, `hash` | themselves |
+//!
+//! A frame's way to codes is short. [`Encoder::process`] gathers 1920 samples; the network's `step`, in
+//! `model/network.rs`, is a page that names every stage:
+//!
+//! ```text
+//! samples ── SEANet ──▶ 2 × 512 ── transformer ──▶ 2 × 512 ── down-sample ──▶ 1 × 512 ── quantizer ──▶ codes
+//! samples ◀── SEANet ── 2 × 512 ◀── transformer ── 2 × 512 ◀─── up-sample ─── 1 × 512 ◀── quantizer ── codes
+//! ```
+//!
+//! From there: `layers/seanet.rs`, `layers/conv.rs`, `kernels/matmul.rs`. That is all the way down.
+//!
+//! Three ideas carry the rest:
+//! - **Rows.** Activations lie time-major, `[time, channel]`. A causal convolution over them is a matrix
+//!   product whose rows overlap: nothing is copied or transposed, and every layer ends in one kernel.
+//! - **One way to run.** A layer has a step and no offline twin. Sums are taken in the same order however
+//!   many rows there are, so that results are equal to the bit for every way to cut the input.
+//! - **State apart from weights.** All that a stream remembers is one `Memory`, laid out when the stream is
+//!   opened: reset fills it, clone copies it, and nothing is allocated afterwards.
+//!
+//! With feature `candle` (default), `reference` is the same network a second time, naive and offline:
+//! the definition to read first, the oracle of the tests, and the way to other devices.
 #![deny(unsafe_code)]
 
 pub mod bitstream;
@@ -36,3 +78,8 @@ pub use encoder::Encoder;
 pub use error::{Error, ErrorKind, StreamError};
 pub use model::Model;
 pub use options::{Isa, LoadOptions, Parts, Precision, StreamOptions, Tail};
+
+/// The README's Rust program is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -125,8 +125,9 @@ impl Job {
 }
 
 /// Bytes of input rows that are worked on before the weights are gone through again: what stays in a
-/// second-level cache beside a panel.
-const ROW_BLOCK_BYTES: usize = 192 * 1024;
+/// second-level cache beside a panel, and enough rows that the largest matrix is gone through once for
+/// sixteen frames.
+const ROW_BLOCK_BYTES: usize = 512 * 1024;
 
 /// The product, for panels of `P` registers and tiles of up to `TILE` rows.
 ///
@@ -148,7 +149,7 @@ pub(super) unsafe fn dispatch<S: Finish, const P: usize, const TILE: usize>(job:
 
 #[inline(always)]
 unsafe fn matmul<S: Finish, W: Weight<S>, const P: usize, const TILE: usize>(job: &Job, weights: *const W) {
-    let block = (ROW_BLOCK_BYTES / (4 * job.inputs)).max(1).next_multiple_of(TILE);
+    let block = (ROW_BLOCK_BYTES / (4 * job.product.x.stride)).max(1).next_multiple_of(TILE);
     let mut first = 0;
     while first < job.total {
         let rows = block.min(job.total - first);
@@ -257,7 +258,8 @@ unsafe fn tile<S: Finish, W: Weight<S>, const P: usize, const G: usize, const R:
                 *x = x.wrapping_add(job.product.run_stride);
             }
         }
-        // [row][panel][register]
+        // A copy, [row][panel][register]: the sums themselves have no address and stay in registers.
+        let sums = sums;
         S::finish(job, sums.as_ptr().cast(), [row, R], [panel, G]);
     }
 }

@@ -1,0 +1,651 @@
+/**
+ * @file mimi.hpp
+ * @brief The Mimi neural audio codec for C++17 and later: mimi.h with types, in one header.
+ *
+ * @code
+ * #include <mimi.hpp>
+ *
+ * auto model = mimi::model::load("model.safetensors");
+ * auto encoder = model.new_encoder(mimi::options().codebooks(8));
+ * std::vector<std::uint32_t> codes;
+ * encoder.append(pcm, codes);      // any number of samples, as often as you like
+ * encoder.append_flush(codes);
+ * auto audio = model.decode(codes);
+ * @endcode
+ *
+ * **Errors.** Each operation that can fail comes as `try_x()`, which returns a mimi::result and never
+ * throws for a failure of the library, and as `x()`, which throws mimi::exception. The second exists
+ * only when the compiler has exceptions on. mimi.h says which failures are possible, and what a call
+ * that failed has left undone: everything.
+ *
+ * **Handles.** Models, streams and options are move-only and as big as a pointer. They free what they
+ * hold. A stream keeps its model's weights alive. After a move, a handle is empty: its calls fail with
+ * mimi::status::null_pointer.
+ *
+ * **Real time.** What is `noexcept` and takes spans is as real-time as the C function behind it: no
+ * allocation, no lock, no system call. What takes a `std::vector` allocates.
+ *
+ * **Threads.** As in mimi.h: any number of threads may use one model, one at a time a stream.
+ *
+ * Everything is inline over the C ABI: no C++ type crosses into the library, which can be built by
+ * another compiler with another standard library.
+ */
+#ifndef MIMI_HPP
+#define MIMI_HPP
+
+#include "mimi.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <new>
+#include <optional>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#if __has_include(<version>)
+#include <version>
+#endif
+#if defined(__cpp_lib_span)
+#include <span>
+#endif
+
+#if defined(__cpp_exceptions) || defined(__EXCEPTIONS) || defined(_CPPUNWIND)
+/** 1 if the throwing functions exist. */
+#define MIMI_HPP_EXCEPTIONS 1
+#include <exception>
+#else
+#define MIMI_HPP_EXCEPTIONS 0
+#endif
+
+/** The Mimi neural audio codec. */
+namespace mimi {
+
+/** The result of an operation: MIMI_OK or an error. Later releases may have values beyond these. */
+enum class status : std::int32_t {
+    ok = MIMI_OK,                                 /**< Success. */
+    null_pointer = MIMI_ERR_NULL_POINTER,         /**< A handle is empty, or data is null. */
+    invalid_argument = MIMI_ERR_INVALID_ARGUMENT, /**< A value that can never be right. */
+    buffer_too_small = MIMI_ERR_BUFFER_TOO_SMALL, /**< See mimi::failure::needed(). */
+    io = MIMI_ERR_IO,                             /**< A file could not be read. */
+    format = MIMI_ERR_FORMAT,                     /**< Not a Mimi checkpoint. */
+    corrupt = MIMI_ERR_CORRUPT,                   /**< Damaged data. */
+    unsupported = MIMI_ERR_UNSUPPORTED,           /**< Well-formed, but not something it does. */
+    out_of_memory = MIMI_ERR_OUT_OF_MEMORY,       /**< Memory could not be had. */
+    aborted = MIMI_ERR_ABORTED,                   /**< A callback asked to stop. */
+    state = MIMI_ERR_STATE,                       /**< The handle is not usable. */
+    panic = MIMI_ERR_PANIC                        /**< A bug in libmimi was caught. */
+};
+
+/** What a status means, in English: a static string. */
+inline const char *to_string(status s) noexcept {
+    return mimi_status_string(static_cast<mimi_status>(s));
+}
+
+/** The version of the library that is loaded: MAJOR * 10000 + MINOR * 100 + PATCH. */
+inline std::uint32_t version_number() noexcept { return mimi_version_number(); }
+
+/** The version and the kernels of the library that is loaded: a static string, for logs. */
+inline const char *version_string() noexcept { return mimi_version_string(); }
+
+/** Whether the loaded library has the ABI that this header describes. */
+inline bool version_matches() noexcept {
+    const std::uint32_t loaded = mimi_version_number();
+    return loaded / 100 == MIMI_VERSION_NUMBER / 100 && loaded >= MIMI_VERSION_NUMBER;
+}
+
+#if defined(__cpp_lib_span)
+/** A view of somebody else's array: `std::span` where there is one. */
+template <class T> using span = std::span<T>;
+#else
+/** A view of somebody else's array: the part of `std::span` that this header needs. */
+template <class T> class span {
+  public:
+    /** An empty view. */
+    constexpr span() noexcept = default;
+    /** `size` elements from `data` on. */
+    constexpr span(T *data, std::size_t size) noexcept : data_(data), size_(size) {}
+    /** All of an array. */
+    template <std::size_t N> constexpr span(T (&array)[N]) noexcept : data_(array), size_(N) {}
+    /** All of a container that has data() and size(), such as `std::vector` or `std::array`. */
+    template <class C, class = std::enable_if_t<
+                           std::is_convertible_v<decltype(std::declval<C &>().data()), T *>>>
+    constexpr span(C &container) noexcept : data_(container.data()), size_(container.size()) {}
+    /** The first element. */
+    constexpr T *data() const noexcept { return data_; }
+    /** The number of elements. */
+    constexpr std::size_t size() const noexcept { return size_; }
+
+  private:
+    T *data_ = nullptr;
+    std::size_t size_ = 0;
+};
+#endif
+
+/** Why an operation failed. */
+class failure {
+  public:
+    /** A failure with its status, the room that was needed, and a message. */
+    explicit failure(status code, std::size_t needed = 0, std::string message = {}) noexcept
+        : code_(code), needed_(needed), message_(std::move(message)) {}
+
+    /** What kind of failure. */
+    status code() const noexcept { return code_; }
+
+    /** For status::buffer_too_small: the number of elements that there must be room for. */
+    std::size_t needed() const noexcept { return needed_; }
+
+    /** What exactly went wrong; of real-time operations, what the status means. */
+    const char *message() const noexcept {
+        return message_.empty() ? to_string(code_) : message_.c_str();
+    }
+
+  private:
+    status code_;
+    std::size_t needed_;
+    std::string message_;
+};
+
+#if MIMI_HPP_EXCEPTIONS
+/** What the throwing functions throw. */
+class exception : public std::exception {
+  public:
+    /** Of this failure. */
+    explicit exception(failure e) : error_(std::make_shared<failure>(std::move(e))) {}
+    /** The failure. */
+    const failure &error() const noexcept { return *error_; }
+    /** The message. */
+    const char *what() const noexcept override { return error_->message(); }
+
+  private:
+    std::shared_ptr<failure> error_; // copies of an exception must not throw
+};
+#endif
+
+/** A value, or the error because of which there is none. */
+template <class T> class [[nodiscard]] result {
+  public:
+    /** A value. */
+    result(T value) noexcept(std::is_nothrow_move_constructible_v<T>) : value_(std::move(value)), error_(status::ok) {}
+    /** An error. */
+    result(failure e) noexcept : error_(std::move(e)) {}
+
+    /** Whether there is a value. */
+    bool has_value() const noexcept { return value_.has_value(); }
+    /** Whether there is a value. */
+    explicit operator bool() const noexcept { return has_value(); }
+    /** status::ok, or why there is no value. */
+    status code() const noexcept { return error_.code(); }
+    /** The error; only if there is no value. */
+    const failure &error() const noexcept { return error_; }
+    /** The value; only if there is one. */
+    T &operator*() & noexcept { return *value_; }
+    /** The value; only if there is one. */
+    const T &operator*() const & noexcept { return *value_; }
+    /** The value; only if there is one. */
+    T &&operator*() && noexcept { return std::move(*value_); }
+    /** The value's member; only if there is one. */
+    T *operator->() noexcept { return &*value_; }
+    /** The value's member; only if there is one. */
+    const T *operator->() const noexcept { return &*value_; }
+
+#if MIMI_HPP_EXCEPTIONS
+    /** The value, moved out; throws mimi::exception if there is none. */
+    T value() && {
+        if (!value_)
+            throw exception(error_);
+        return std::move(*value_);
+    }
+#endif
+
+  private:
+    std::optional<T> value_;
+    failure error_;
+};
+
+/** The value of a result that is only success or failure. */
+struct nothing {};
+
+/** @cond internals */
+namespace detail {
+
+/* The failure of a call that leaves a message. */
+inline failure failed(mimi_status s, std::size_t needed = 0) {
+    return failure(static_cast<status>(s), needed, mimi_last_error());
+}
+
+/* The failure of a real-time call: nothing is allocated. */
+inline failure failed_rt(mimi_status s, std::size_t needed = 0) noexcept {
+    return failure(static_cast<status>(s), needed);
+}
+
+inline result<std::size_t> count_rt(mimi_status s, std::size_t n) noexcept {
+    if (s != MIMI_OK)
+        return failed_rt(s, n);
+    return n;
+}
+
+inline result<nothing> done_rt(mimi_status s) noexcept {
+    if (s != MIMI_OK)
+        return failed_rt(s);
+    return nothing{};
+}
+
+template <class T, void (*Free)(T *)> struct freer {
+    void operator()(T *handle) const noexcept { Free(handle); }
+};
+
+template <class T, void (*Free)(T *)> using owned = std::unique_ptr<T, freer<T, Free>>;
+
+/* Appends what `call(data, room, &written)` writes. Asks with no room: the call then tells the size. */
+template <class T, class Call> result<std::size_t> append_rt(std::vector<T> &out, Call call) {
+    const std::size_t before = out.size();
+    std::size_t n = 0;
+    mimi_status s = call(nullptr, 0, &n);
+    if (s == MIMI_ERR_BUFFER_TOO_SMALL) {
+        out.resize(before + n);
+        s = call(out.data() + before, n, &n);
+        out.resize(s == MIMI_OK ? before + n : before);
+    }
+    if (s != MIMI_OK)
+        return failed_rt(s, n);
+    return out.size() - before;
+}
+
+} // namespace detail
+/** @endcond */
+
+/** Which half of a model to load. */
+enum class parts : std::int32_t {
+    both = MIMI_PARTS_BOTH,       /**< The encoder and the decoder. */
+    encoder = MIMI_PARTS_ENCODER, /**< The encoder alone. */
+    decoder = MIMI_PARTS_DECODER  /**< The decoder alone. */
+};
+
+/** What becomes of a last partial frame. */
+enum class tail : std::int32_t {
+    audio_pad = MIMI_TAIL_AUDIO_PAD, /**< The waveform is padded, as kyutai's moshi does. */
+    layer_pad = MIMI_TAIL_LAYER_PAD  /**< Each layer pads its input, as transformers does. */
+};
+
+/**
+ * Options of loading, streams and one-shot calls; each call reads those that concern it.
+ *
+ * Setters return the object, so that they can be chained. A value that can never be right is remembered
+ * and makes the call fail that is given these options.
+ */
+class options {
+  public:
+    /** All defaults. */
+    options() noexcept : handle_(mimi_options_new()), code_(handle_ ? MIMI_OK : MIMI_ERR_OUT_OF_MEMORY) {}
+
+    /** Codes per frame. */
+    options &codebooks(std::int64_t n) { return set(MIMI_OPT_CODEBOOKS, n); }
+    /** The sample rate of your audio in Hz. */
+    options &sample_rate(std::int64_t hz) { return set(MIMI_OPT_SAMPLE_RATE, hz); }
+    /** Samples worked on at once. */
+    options &max_block(std::int64_t samples) { return set(MIMI_OPT_MAX_BLOCK, samples); }
+    /** How weights are kept, a MIMI_PRECISION_ value. */
+    options &precision(std::int64_t value) { return set(MIMI_OPT_PRECISION, value); }
+    /** Which half of the model to load. */
+    options &load_parts(parts value) { return set(MIMI_OPT_PARTS, static_cast<std::int64_t>(value)); }
+    /** What becomes of a last partial frame. */
+    options &last_frame(tail value) { return set(MIMI_OPT_TAIL, static_cast<std::int64_t>(value)); }
+    /** How far attention looks back, in steps of half a frame. */
+    options &context(std::int64_t steps) { return set(MIMI_OPT_CONTEXT, steps); }
+    /** The number of threads of one-shot calls. */
+    options &threads(std::int64_t n) { return set(MIMI_OPT_THREADS, n); }
+    /** The instruction set, a MIMI_ISA_ value. */
+    options &isa(std::int64_t value) { return set(MIMI_OPT_ISA, value); }
+
+    /** Any option of mimi.h by its key. */
+    options &set(mimi_option key, std::int64_t value) {
+        const mimi_status s = mimi_options_set(handle_.get(), key, value);
+        if (s != MIMI_OK && code_ == MIMI_OK) {
+            code_ = s;
+            message_ = mimi_last_error();
+        }
+        return *this;
+    }
+
+    /** status::ok, or why the first setter that failed did. */
+    status code() const noexcept { return static_cast<status>(code_); }
+    /** The failure of the first setter that failed. */
+    failure error() const { return failure(code(), 0, message_); }
+    /** The C handle, which stays this object's. */
+    const mimi_options *get() const noexcept { return handle_.get(); }
+
+  private:
+    detail::owned<mimi_options, mimi_options_free> handle_;
+    mimi_status code_;
+    std::string message_;
+};
+
+/** A stream of audio to codes. One thread at a time; it may move between threads. */
+class encoder {
+  public:
+    /** An empty handle. */
+    encoder() noexcept = default;
+    /** Takes over a C handle. */
+    explicit encoder(mimi_encoder *handle) noexcept : handle_(handle) {}
+
+    /**
+     * Takes any number of samples and writes the codes of the frames that they complete. Real-time.
+     *
+     * Gives the number of codes written. With too little room, status::buffer_too_small,
+     * mimi::failure::needed() says how much, and nothing was taken.
+     */
+    result<std::size_t> try_process(span<const float> pcm, span<std::uint32_t> codes) noexcept {
+        std::size_t n = 0;
+        const mimi_status s =
+            mimi_encoder_process(handle_.get(), pcm.data(), pcm.size(), codes.data(), codes.size(), &n);
+        return detail::count_rt(s, n);
+    }
+
+    /** Ends the stream: writes the codes of a last partial frame, if there is one. Real-time. */
+    result<std::size_t> try_flush(span<std::uint32_t> codes) noexcept {
+        std::size_t n = 0;
+        const mimi_status s = mimi_encoder_flush(handle_.get(), codes.data(), codes.size(), &n);
+        return detail::count_rt(s, n);
+    }
+
+    /** As try_process(), but appends to a vector, which grows if it must; gives the number appended. */
+    result<std::size_t> try_append(span<const float> pcm, std::vector<std::uint32_t> &codes) {
+        return detail::append_rt(codes, [&](std::uint32_t *data, std::size_t room, std::size_t *n) {
+            return mimi_encoder_process(handle_.get(), pcm.data(), pcm.size(), data, room, n);
+        });
+    }
+
+    /** As try_flush(), but appends to a vector, which grows if it must; gives the number appended. */
+    result<std::size_t> try_append_flush(std::vector<std::uint32_t> &codes) {
+        return detail::append_rt(codes, [&](std::uint32_t *data, std::size_t room, std::size_t *n) {
+            return mimi_encoder_flush(handle_.get(), data, room, n);
+        });
+    }
+
+    /** Forgets everything: the stream is as new. Real-time. */
+    result<nothing> try_reset() noexcept { return detail::done_rt(mimi_encoder_reset(handle_.get())); }
+
+    /** A property, a MIMI_PROP_ key. Real-time. */
+    result<std::int64_t> try_get(mimi_prop key) const noexcept {
+        std::int64_t value = 0;
+        const mimi_status s = mimi_encoder_get(handle_.get(), key, &value);
+        if (s != MIMI_OK)
+            return detail::failed_rt(s);
+        return value;
+    }
+
+    /** Forks the stream: the copy stands at the same point and goes its own way. */
+    result<encoder> try_clone() const {
+        mimi_encoder *copy = nullptr;
+        const mimi_status s = mimi_encoder_clone(handle_.get(), &copy);
+        if (s != MIMI_OK)
+            return detail::failed(s);
+        return encoder(copy);
+    }
+
+#if MIMI_HPP_EXCEPTIONS
+    /** try_process() that throws. */
+    std::size_t process(span<const float> pcm, span<std::uint32_t> codes) { return try_process(pcm, codes).value(); }
+    /** try_flush() that throws. */
+    std::size_t flush(span<std::uint32_t> codes) { return try_flush(codes).value(); }
+    /** try_append() that throws. */
+    std::size_t append(span<const float> pcm, std::vector<std::uint32_t> &codes) { return try_append(pcm, codes).value(); }
+    /** try_append_flush() that throws. */
+    std::size_t append_flush(std::vector<std::uint32_t> &codes) { return try_append_flush(codes).value(); }
+    /** try_reset() that throws. */
+    void reset() { try_reset().value(); }
+    /** try_get() that throws. */
+    std::int64_t get(mimi_prop key) const { return try_get(key).value(); }
+    /** try_clone() that throws. */
+    encoder clone() const { return try_clone().value(); }
+#endif
+
+    /** Whether there is a stream. */
+    explicit operator bool() const noexcept { return handle_ != nullptr; }
+    /** The C handle, which stays this object's. */
+    mimi_encoder *c_handle() const noexcept { return handle_.get(); }
+    /** The C handle, which becomes yours to free. */
+    mimi_encoder *release() noexcept { return handle_.release(); }
+
+  private:
+    detail::owned<mimi_encoder, mimi_encoder_free> handle_;
+};
+
+/** A stream of codes to audio. One thread at a time; it may move between threads. */
+class decoder {
+  public:
+    /** An empty handle. */
+    decoder() noexcept = default;
+    /** Takes over a C handle. */
+    explicit decoder(mimi_decoder *handle) noexcept : handle_(handle) {}
+
+    /**
+     * Takes whole frames of codes and writes their audio. Real-time.
+     *
+     * Gives the number of pcm written. With too little room, status::buffer_too_small,
+     * mimi::failure::needed() says how much, and nothing was taken.
+     */
+    result<std::size_t> try_process(span<const std::uint32_t> codes, span<float> pcm) noexcept {
+        std::size_t n = 0;
+        const mimi_status s =
+            mimi_decoder_process(handle_.get(), codes.data(), codes.size(), pcm.data(), pcm.size(), &n);
+        return detail::count_rt(s, n);
+    }
+
+    /** Ends the stream and writes what audio is still due. Real-time. */
+    result<std::size_t> try_flush(span<float> pcm) noexcept {
+        std::size_t n = 0;
+        const mimi_status s = mimi_decoder_flush(handle_.get(), pcm.data(), pcm.size(), &n);
+        return detail::count_rt(s, n);
+    }
+
+    /** As try_process(), but appends to a vector, which grows if it must; gives the number appended. */
+    result<std::size_t> try_append(span<const std::uint32_t> codes, std::vector<float> &pcm) {
+        return detail::append_rt(pcm, [&](float *data, std::size_t room, std::size_t *n) {
+            return mimi_decoder_process(handle_.get(), codes.data(), codes.size(), data, room, n);
+        });
+    }
+
+    /** As try_flush(), but appends to a vector, which grows if it must; gives the number appended. */
+    result<std::size_t> try_append_flush(std::vector<float> &pcm) {
+        return detail::append_rt(pcm, [&](float *data, std::size_t room, std::size_t *n) {
+            return mimi_decoder_flush(handle_.get(), data, room, n);
+        });
+    }
+
+    /** Forgets everything: the stream is as new. Real-time. */
+    result<nothing> try_reset() noexcept { return detail::done_rt(mimi_decoder_reset(handle_.get())); }
+
+    /** A property, a MIMI_PROP_ key. Real-time. */
+    result<std::int64_t> try_get(mimi_prop key) const noexcept {
+        std::int64_t value = 0;
+        const mimi_status s = mimi_decoder_get(handle_.get(), key, &value);
+        if (s != MIMI_OK)
+            return detail::failed_rt(s);
+        return value;
+    }
+
+    /** Forks the stream: the copy stands at the same point and goes its own way. */
+    result<decoder> try_clone() const {
+        mimi_decoder *copy = nullptr;
+        const mimi_status s = mimi_decoder_clone(handle_.get(), &copy);
+        if (s != MIMI_OK)
+            return detail::failed(s);
+        return decoder(copy);
+    }
+
+#if MIMI_HPP_EXCEPTIONS
+    /** try_process() that throws. */
+    std::size_t process(span<const std::uint32_t> codes, span<float> pcm) { return try_process(codes, pcm).value(); }
+    /** try_flush() that throws. */
+    std::size_t flush(span<float> pcm) { return try_flush(pcm).value(); }
+    /** try_append() that throws. */
+    std::size_t append(span<const std::uint32_t> codes, std::vector<float> &pcm) { return try_append(codes, pcm).value(); }
+    /** try_append_flush() that throws. */
+    std::size_t append_flush(std::vector<float> &pcm) { return try_append_flush(pcm).value(); }
+    /** try_reset() that throws. */
+    void reset() { try_reset().value(); }
+    /** try_get() that throws. */
+    std::int64_t get(mimi_prop key) const { return try_get(key).value(); }
+    /** try_clone() that throws. */
+    decoder clone() const { return try_clone().value(); }
+#endif
+
+    /** Whether there is a stream. */
+    explicit operator bool() const noexcept { return handle_ != nullptr; }
+    /** The C handle, which stays this object's. */
+    mimi_decoder *c_handle() const noexcept { return handle_.get(); }
+    /** The C handle, which becomes yours to free. */
+    mimi_decoder *release() noexcept { return handle_.release(); }
+
+  private:
+    detail::owned<mimi_decoder, mimi_decoder_free> handle_;
+};
+
+/** A model: immutable, and for any number of threads at once. */
+class model {
+  public:
+    /** An empty handle. */
+    model() noexcept = default;
+    /** Takes over a C handle. */
+    explicit model(mimi_model *handle) noexcept : handle_(handle) {}
+
+    /** Loads a file, a directory or an index of parts; the path is UTF-8 on every system. */
+    static result<model> try_load(const std::string &path, const options &o = {}) {
+        return make<model>(o, [&](mimi_model **out) { return mimi_load(path.c_str(), o.get(), out); });
+    }
+
+    /** Loads from the bytes of one `model.safetensors`, which may be freed afterwards. */
+    static result<model> try_load_memory(span<const unsigned char> bytes, const options &o = {}) {
+        return make<model>(o, [&](mimi_model **out) {
+            return mimi_load_memory(bytes.data(), bytes.size(), o.get(), out);
+        });
+    }
+
+    /**
+     * Loads through a function `bool read(std::uint64_t offset, void *dst, std::size_t len)` that fills
+     * `dst` with the bytes from `offset` on, or returns false to stop (status::aborted). It must not
+     * throw. `size` is the number of all bytes.
+     */
+    template <class Read>
+    static result<model> try_load_reader(Read &&read, std::uint64_t size, const options &o = {}) {
+        using function = std::remove_reference_t<Read>;
+        const mimi_read_fn call = [](void *user, std::uint64_t offset, void *dst, std::size_t len) noexcept {
+            return static_cast<std::int32_t>((*static_cast<function *>(user))(offset, dst, len) ? 0 : 1);
+        };
+        void *user = const_cast<void *>(static_cast<const void *>(std::addressof(read)));
+        return make<model>(o, [&](mimi_model **out) {
+            return mimi_load_reader(call, user, size, o.get(), out);
+        });
+    }
+
+    /** A property, a MIMI_PROP_ key. */
+    result<std::int64_t> try_get(mimi_prop key) const {
+        std::int64_t value = 0;
+        const mimi_status s = mimi_model_get(handle_.get(), key, &value);
+        if (s != MIMI_OK)
+            return detail::failed(s);
+        return value;
+    }
+
+    /** Encodes a whole recording: code k of frame f is `codes[f * codebooks + k]`. */
+    result<std::vector<std::uint32_t>> try_encode(span<const float> pcm, const options &o = {}) const {
+        return all<std::uint32_t>(o, [&](std::uint32_t *data, std::size_t room, std::size_t *n) {
+            return mimi_encode(handle_.get(), o.get(), pcm.data(), pcm.size(), data, room, n);
+        });
+    }
+
+    /** Decodes a whole recording of whole frames. */
+    result<std::vector<float>> try_decode(span<const std::uint32_t> codes, const options &o = {}) const {
+        return all<float>(o, [&](float *data, std::size_t room, std::size_t *n) {
+            return mimi_decode(handle_.get(), o.get(), codes.data(), codes.size(), data, room, n);
+        });
+    }
+
+    /** Opens a stream of audio to codes; all the memory that it will use is allocated here. */
+    result<encoder> try_new_encoder(const options &o = {}) const {
+        return make<encoder>(o, [&](mimi_encoder **out) { return mimi_encoder_new(handle_.get(), o.get(), out); });
+    }
+
+    /** Opens a stream of codes to audio; all the memory that it will use is allocated here. */
+    result<decoder> try_new_decoder(const options &o = {}) const {
+        return make<decoder>(o, [&](mimi_decoder **out) { return mimi_decoder_new(handle_.get(), o.get(), out); });
+    }
+
+#if MIMI_HPP_EXCEPTIONS
+    /** try_load() that throws. */
+    static model load(const std::string &path, const options &o = {}) { return try_load(path, o).value(); }
+    /** try_load_memory() that throws. */
+    static model load_memory(span<const unsigned char> bytes, const options &o = {}) {
+        return try_load_memory(bytes, o).value();
+    }
+    /** try_load_reader() that throws; the function itself still must not. */
+    template <class Read> static model load_reader(Read &&read, std::uint64_t size, const options &o = {}) {
+        return try_load_reader(std::forward<Read>(read), size, o).value();
+    }
+    /** try_get() that throws. */
+    std::int64_t get(mimi_prop key) const { return try_get(key).value(); }
+    /** try_encode() that throws. */
+    std::vector<std::uint32_t> encode(span<const float> pcm, const options &o = {}) const {
+        return try_encode(pcm, o).value();
+    }
+    /** try_decode() that throws. */
+    std::vector<float> decode(span<const std::uint32_t> codes, const options &o = {}) const {
+        return try_decode(codes, o).value();
+    }
+    /** try_new_encoder() that throws. */
+    encoder new_encoder(const options &o = {}) const { return try_new_encoder(o).value(); }
+    /** try_new_decoder() that throws. */
+    decoder new_decoder(const options &o = {}) const { return try_new_decoder(o).value(); }
+#endif
+
+    /** Whether there is a model. */
+    explicit operator bool() const noexcept { return handle_ != nullptr; }
+    /** The C handle, which stays this object's. */
+    mimi_model *c_handle() const noexcept { return handle_.get(); }
+    /** The C handle, which becomes yours to free. */
+    mimi_model *release() noexcept { return handle_.release(); }
+
+  private:
+    /* A new T of `call(&handle)`. */
+    template <class T, class Call> static result<T> make(const options &o, Call call) {
+        if (o.code() != status::ok)
+            return o.error();
+        std::remove_pointer_t<decltype(std::declval<T &>().c_handle())> *handle = nullptr;
+        const mimi_status s = call(&handle);
+        if (s != MIMI_OK)
+            return detail::failed(s);
+        return T(handle);
+    }
+
+    /* All that `call(data, room, &n)` writes; asks for the size first. */
+    template <class T, class Call> static result<std::vector<T>> all(const options &o, Call call) {
+        if (o.code() != status::ok)
+            return o.error();
+        std::vector<T> out;
+        std::size_t n = 0;
+        mimi_status s = call(nullptr, 0, &n);
+        if (s == MIMI_ERR_BUFFER_TOO_SMALL) {
+            out.resize(n);
+            s = call(out.data(), out.size(), &n);
+        }
+        if (s != MIMI_OK)
+            return detail::failed(s, n);
+        return out;
+    }
+
+    detail::owned<mimi_model, mimi_free> handle_;
+};
+
+static_assert(sizeof(model) == sizeof(void *) && sizeof(encoder) == sizeof(void *) &&
+                  sizeof(decoder) == sizeof(void *),
+              "a handle is a pointer");
+static_assert(std::is_nothrow_move_constructible_v<model> && !std::is_copy_constructible_v<model>,
+              "handles are move-only");
+
+} // namespace mimi
+
+#endif // MIMI_HPP
