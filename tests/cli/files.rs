@@ -149,7 +149,9 @@ fn failures_name_the_file_and_leave_nothing_behind() {
     let codes = "not a file of codes (.mtok, .npy, .safetensors, or moshi.cpp's .mimi)";
     fails(&folder, "decode text.wav out.wav", &format!("mimi: text.wav: {codes}"));
     fails(&folder, "decode missing.npy out.wav", "mimi: missing.npy: No such file or directory");
-    fails(&folder, "roundtrip SPEECH no/out.wav", "mimi: no/out.wav: No such file or directory");
+    for args in ["roundtrip SPEECH no/out.wav", "encode SPEECH no/out.wav --format npy"] {
+        fails(&folder, args, "mimi: no/out.wav: No such file or directory");
+    }
     fs::write(folder.path().join("cut.wav"), &fs::read(golden("speech.wav")).unwrap()[..50_000]).unwrap();
     let output = mimi(&folder, "roundtrip cut.wav out.wav");
     assert_eq!(output.status.code(), Some(1));

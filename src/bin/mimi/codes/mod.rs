@@ -11,7 +11,7 @@ pub(crate) use tokens::TokenWriter;
 
 use crate::{
     failure::{Failure, Outcome},
-    standard,
+    standard::{self, Destination},
 };
 use mimi::bitstream::{self, Header};
 use std::{io::Write, path::Path};
@@ -90,17 +90,17 @@ impl Codes {
     }
 }
 
-/// Writes `codes` to `path`, or to standard output if it is `-`.
-pub(crate) fn write(path: &Path, codes: &Codes, format: Format) -> Outcome {
+/// Writes `codes` and puts the file in its place.
+pub(crate) fn write(destination: Destination, codes: &Codes, format: Format) -> Outcome {
     let bytes = match format {
-        Format::Mtok => return tokens::write(path, codes),
+        Format::Mtok => return tokens::write(destination, codes),
         Format::Npy => npy::bytes(codes),
         Format::Safetensors => tensors::bytes(codes),
         Format::Moshi => Err(Failure::new("this format is for reading only")),
     };
-    let bytes = bytes.map_err(|failure| Failure::at(path, failure))?;
-    let (mut file, pending) = standard::create(path)?;
-    let written = file.write_all(&bytes).and_then(|()| file.flush());
+    let (mut sink, pending) = destination;
+    let bytes = bytes.map_err(|failure| Failure::at(pending.path(), failure))?;
+    let written = sink.write_all(&bytes).and_then(|()| sink.flush());
     written.map_err(|error| Failure::io(pending.path(), &error))?;
     pending.commit()
 }
@@ -154,7 +154,7 @@ mod tests {
             for format in [Format::Mtok, Format::Npy, Format::Safetensors] {
                 // the extension is not asked when reading
                 let path = folder.path().join("codes");
-                write(&path, &codes, format).unwrap();
+                write(standard::create(&path).unwrap(), &codes, format).unwrap();
                 let header = codes.header.filter(|_| format == Format::Mtok);
                 assert_eq!(read(&path).unwrap(), (Codes { header, ..codes.clone() }, format));
             }
@@ -176,7 +176,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         for format in [Format::Mtok, Format::Npy] {
             let path = folder.path().join("codes");
-            write(&path, &Codes { header: Some(header()), ..example() }, format).unwrap();
+            write(standard::create(&path).unwrap(), &Codes { header: Some(header()), ..example() }, format)
+                .unwrap();
             let mut reader = CodeReader::open(&path).unwrap();
             reader.keep(2).unwrap();
             let codes = reader.read_to_end().unwrap();
@@ -193,7 +194,7 @@ mod tests {
         let data: Vec<u32> = (0..3 * 20_000).map(|i| i * 7 % 2048).collect();
         let codes = Codes { codebooks: 3, data, header: Some(Header { samples: 0, ..header() }) };
         for format in [Format::Mtok, Format::Npy] {
-            write(&path, &codes, format).unwrap();
+            write(standard::create(&path).unwrap(), &codes, format).unwrap();
             assert_eq!(read(&path).unwrap().0.data, codes.data);
         }
     }

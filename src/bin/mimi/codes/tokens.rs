@@ -4,13 +4,10 @@ use super::Codes;
 use crate::{
     failure::{Failure, Outcome},
     output::Pending,
-    standard,
+    standard::Destination,
 };
 use mimi::bitstream::{Header, HeaderError, frame_bytes, pack, unpack};
-use std::{
-    io::{self, BufWriter, Read, Write},
-    path::Path,
-};
+use std::io::{self, BufWriter, Read, Write};
 
 /// Bytes asked for at a time. What a pipe has is handed on at once, be it less.
 const BLOCK_BYTES: usize = 16 * 1024;
@@ -96,10 +93,9 @@ pub(crate) struct TokenWriter {
 }
 
 impl TokenWriter {
-    /// Begins the file that is to stand at `path`, or standard output.
-    pub(crate) fn create(path: &Path, header: Header) -> Outcome<Self> {
+    /// Writes the header.
+    pub(crate) fn new((mut sink, pending): Destination, header: Header) -> Outcome<Self> {
         let head = header.to_bytes().map_err(failure)?;
-        let (mut sink, pending) = standard::create(path)?;
         let written = sink.write_all(&head).and_then(|()| sink.flush());
         written.map_err(|error| Failure::io(pending.path(), &error))?;
         Ok(Self { header, sink, pending, bytes: Vec::new() })
@@ -120,10 +116,11 @@ impl TokenWriter {
     }
 }
 
-/// Writes `codes` to `path`, or to standard output if it is `-`.
-pub(super) fn write(path: &Path, codes: &Codes) -> Outcome {
-    let header = codes.header.ok_or_else(|| Failure::at(path, "the model of these codes is not known"))?;
-    let mut writer = TokenWriter::create(path, header)?;
+/// Writes `codes` and puts the file in its place.
+pub(super) fn write(destination: Destination, codes: &Codes) -> Outcome {
+    let header =
+        codes.header.ok_or_else(|| Failure::new("codes of this shape do not fit the mtok format"))?;
+    let mut writer = TokenWriter::new(destination, header)?;
     writer.write(&codes.data)?;
     writer.finish()
 }

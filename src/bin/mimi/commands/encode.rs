@@ -8,9 +8,9 @@ use crate::{
     codes::{self, Codes, Format, TokenWriter},
     failure::{Failure, Outcome},
     model,
+    standard::{self, Destination},
 };
 use mimi::{Encoder, Parts, bitstream::Header};
-use std::path::Path;
 
 pub(crate) fn run(args: &EncodeArgs) -> Outcome {
     let made = args.format.unwrap_or(Format::Mtok).extension();
@@ -23,9 +23,11 @@ pub(crate) fn run(args: &EncodeArgs) -> Outcome {
             let model = model::load(&args.model, Parts::Encoder)?;
             audio.show_progress(args.model.quiet);
             let mut encoder = Encoder::new(&model, &options(&model))?;
+            // Before the work, so that it is not in vain.
+            let destination = standard::create(&job.output)?;
             match (args.live, format) {
-                (false, _) => codes::write(&job.output, &encode(audio, &mut encoder)?, format),
-                (true, Format::Mtok) => encode_live(audio, &mut encoder, &job.output),
+                (false, _) => codes::write(destination, &encode(audio, &mut encoder)?, format),
+                (true, Format::Mtok) => encode_live(audio, &mut encoder, destination),
                 (true, _) => Err(Failure::at(&job.output, "--live goes with the mtok format alone")),
             }
         }
@@ -36,7 +38,7 @@ pub(crate) fn run(args: &EncodeArgs) -> Outcome {
             let worker = || Ok(Encoder::new(&model, &options(&model))?);
             batch::run(jobs, &args.batch, args.model.quiet, worker, |encoder, job: &Job| {
                 let audio = AudioReader::open(&job.input, args.raw_format())?;
-                codes::write(&job.output, &encode(audio, encoder)?, format)
+                codes::write(standard::create(&job.output)?, &encode(audio, encoder)?, format)
             })
         }
     }
@@ -58,9 +60,9 @@ fn encode(mut audio: AudioReader, encoder: &mut Encoder) -> Outcome<Codes> {
 }
 
 /// Each frame at once. How long the recording is going to be, the header cannot tell.
-fn encode_live(mut audio: AudioReader, encoder: &mut Encoder, output: &Path) -> Outcome {
+fn encode_live(mut audio: AudioReader, encoder: &mut Encoder, destination: Destination) -> Outcome {
     let header = Header::for_model(encoder.model(), encoder.codebooks(), 0)?;
-    let mut writer = TokenWriter::create(output, header)?;
+    let mut writer = TokenWriter::new(destination, header)?;
     codec::encode(&mut audio, encoder, |codes, _| writer.write(codes))?;
     writer.finish()
 }
