@@ -141,3 +141,14 @@ fn other_rates_channels_and_widths_are_converted_and_aligned() {
     let common = again.len().min(count) - 200;
     assert!(similarity(&again[..common], &samples[..common]) > 60.0);
 }
+
+#[test]
+fn weights_in_half_the_memory_give_nearly_the_same_sound() {
+    let folder = folder();
+    ok(&folder, "encode SPEECH codes.mtok");
+    ok(&folder, "decode codes.mtok exact.wav");
+    ok(&folder, "decode --precision bf16 codes.mtok rounded.wav");
+    let (exact, rounded) = (wav(&folder, "exact.wav").1, wav(&folder, "rounded.wav").1);
+    assert_ne!(exact, rounded);
+    assert!(similarity(&exact, &rounded) > 20.0, "{} dB", similarity(&exact, &rounded));
+}

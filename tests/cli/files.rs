@@ -50,6 +50,45 @@ fn pipes_carry_the_same_as_files() {
     assert_eq!(mimi_fed(&folder, "encode - -", &piped).status.code(), Some(0));
 }
 
+/// Runs it, writes `input`, and expects `output` bytes while the input goes on.
+fn answers_before_the_end(folder: &TempDir, args: &[&str], input: &[u8], output: usize) -> Vec<u8> {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_mimi"))
+        .args(args)
+        .current_dir(folder)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (mut stdin, mut stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    stdin.write_all(input).unwrap();
+    // A tool that waits for the end of its input hangs here.
+    let mut answer = vec![0; output];
+    stdout.read_exact(&mut answer).unwrap();
+    drop(stdin);
+    assert!(child.wait().unwrap().success());
+    answer
+}
+
+#[test]
+fn live_pipes_carry_each_frame_at_once() {
+    let folder = folder();
+    ok(&folder, "encode SPEECH codes.mtok");
+    ok(&folder, "decode --raw codes.mtok out.raw");
+    let (tokens, raw) = (
+        fs::read(folder.path().join("codes.mtok")).unwrap(),
+        fs::read(folder.path().join("out.raw")).unwrap(),
+    );
+    let speech = fs::read(golden("speech.wav")).unwrap();
+    let samples = &speech[speech.len() - SAMPLES * 2..];
+    // three frames and a bit
+    let live = ["encode", "-q", "--raw", "--live", "-", "-"];
+    let frames = answers_before_the_end(&folder, &live, &samples[..3 * FRAME * 2 + 100], 40 + 3 * 9);
+    assert_eq!(frames[40..], tokens[40..][..3 * 9]);
+    let sound = answers_before_the_end(&folder, &["decode", "-q", "--raw", "-", "-"], &frames, 3 * FRAME * 2);
+    assert_eq!(sound, raw[..3 * FRAME * 2]);
+    assert_eq!(mimi(&folder, "encode -q --live SPEECH codes.npy").status.code(), Some(1));
+}
+
 #[test]
 fn codes_are_stored_as_the_extension_or_the_option_says() {
     let folder = folder();
@@ -92,7 +131,10 @@ fn a_token_file_that_breaks_off_is_good_up_to_there() {
     ok(&folder, "decode codes.mtok whole.wav");
     let bytes = fs::read(folder.path().join("codes.mtok")).unwrap();
     fs::write(folder.path().join("codes.mtok"), &bytes[..40 + 9 * 10 + 4]).unwrap();
-    assert!(stderr(&ok(&folder, "decode codes.mtok part.wav")).contains("10 of 42 frames"));
+    assert!(
+        stderr(&ok(&folder, "decode codes.mtok part.wav"))
+            .contains("codes.mtok: cut off after 10 of 42 frames")
+    );
     assert_eq!(wav(&folder, "part.wav").1, wav(&folder, "whole.wav").1[..10 * FRAME]);
 }
 
@@ -107,7 +149,9 @@ fn failures_name_the_file_and_leave_nothing_behind() {
     let codes = "not a file of codes (.mtok, .npy, .safetensors, or moshi.cpp's .mimi)";
     fails(&folder, "decode text.wav out.wav", &format!("mimi: text.wav: {codes}"));
     fails(&folder, "decode missing.npy out.wav", "mimi: missing.npy: No such file or directory");
-    fails(&folder, "roundtrip SPEECH no/out.wav", "mimi: no/out.wav: No such file or directory");
+    for args in ["roundtrip SPEECH no/out.wav", "encode SPEECH no/out.wav --format npy"] {
+        fails(&folder, args, "mimi: no/out.wav: No such file or directory");
+    }
     fs::write(folder.path().join("cut.wav"), &fs::read(golden("speech.wav")).unwrap()[..50_000]).unwrap();
     let output = mimi(&folder, "roundtrip cut.wav out.wav");
     assert_eq!(output.status.code(), Some(1));

@@ -72,7 +72,7 @@ fn folders_are_encoded_and_decoded_in_parallel_and_what_is_there_is_left() {
     assert!(
         lines.contains("mimi: in/broken.wav: not an audio file") && lines.contains("1 of 4 files failed")
     );
-    assert!(lines.contains("3 files made") && !lines.contains('\r') && !lines.contains('\x1b'), "{lines}");
+    assert!(lines.contains("files made: 3") && !lines.contains('\r') && !lines.contains('\x1b'), "{lines}");
     for name in ["out/a.mtok", "out/sub/b.mtok", "out/c.mtok"] {
         assert_eq!(read(name).unwrap(), read("one.mtok").unwrap());
     }
@@ -81,7 +81,7 @@ fn folders_are_encoded_and_decoded_in_parallel_and_what_is_there_is_left() {
     fs::remove_file(folder.path().join("in/broken.wav")).unwrap();
     fs::remove_file(folder.path().join("out/c.mtok")).unwrap();
     fs::write(folder.path().join("out/a.mtok"), "mine").unwrap();
-    assert!(stderr(&ok(&folder, "encode in out")).contains("1 files made, 2 were there already"));
+    assert!(stderr(&ok(&folder, "encode in out")).contains("files made: 1, already there: 2"));
     assert_eq!(read("out/a.mtok").unwrap(), b"mine");
     ok(&folder, "encode --overwrite -q in out");
     assert_eq!(read("out/a.mtok").unwrap(), read("one.mtok").unwrap());

@@ -35,7 +35,7 @@ Examples:
   mimi encode in.wav out.mtok
   mimi encode in.mp3 codes.npy
   mimi encode corpus/ tokens/                   every recording in a folder, on all cores
-  arecord -f S16_LE -r 16000 -t raw | mimi encode --raw --rate 16000 - out.mtok";
+  arecord -f S16_LE -r 24000 -t raw | mimi encode --raw --live - - | ssh host 'mimi decode - - | aplay'";
 
 const DECODE_EXAMPLES: &str = "\
 Examples:
@@ -155,6 +155,9 @@ pub(crate) struct EncodeArgs {
     /// How to store the codes; default: as OUTPUT's extension says, else mtok
     #[arg(short, long, value_enum)]
     pub(crate) format: Option<Format>,
+    /// Write each frame as soon as it is there, for a pipe: mtok that does not tell the exact length
+    #[arg(long)]
+    pub(crate) live: bool,
     #[command(flatten)]
     pub(crate) encoding: EncodingArgs,
     #[command(flatten)]
@@ -225,8 +228,12 @@ pub(crate) struct PlotArgs {
 
 #[derive(Debug, Group)]
 pub(crate) struct BenchArgs {
-    #[command(flatten)]
-    pub(crate) model: ModelArgs,
+    /// A checkpoint: a .safetensors file or a folder with one; default: the built-in toy
+    #[arg(short, long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub(crate) model: Option<PathBuf>,
+    /// Say nothing but the result and errors
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
     /// Codebooks of the streams; default: 8, or all if there are fewer
     #[arg(short = 'n', long, value_name = "N")]
     pub(crate) codebooks: Option<usize>,
@@ -260,14 +267,36 @@ pub(crate) struct BatchArgs {
 }
 
 /// Which model.
-#[derive(Debug, Group)]
+#[derive(Debug, Default, Group)]
 pub(crate) struct ModelArgs {
     /// A checkpoint: a .safetensors file or a folder with one; default: the built-in toy
     #[arg(short, long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub(crate) model: Option<PathBuf>,
+    /// How weights are kept: f32 is exact, the others take a half and a quarter of the memory
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) precision: PrecisionArg,
     /// Say nothing but errors
     #[arg(short, long)]
     pub(crate) quiet: bool,
+}
+
+/// [`mimi::Precision`] as typed.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(crate) enum PrecisionArg {
+    #[default]
+    F32,
+    Bf16,
+    Int8,
+}
+
+impl From<PrecisionArg> for mimi::Precision {
+    fn from(precision: PrecisionArg) -> Self {
+        match precision {
+            PrecisionArg::F32 => Self::F32,
+            PrecisionArg::Bf16 => Self::Bf16,
+            PrecisionArg::Int8 => Self::Int8,
+        }
+    }
 }
 
 /// How audio becomes codes.

@@ -3,9 +3,8 @@
 use crate::{
     args::BatchArgs,
     failure::{Failure, Outcome},
-    standard,
+    progress, standard,
 };
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::{
     collections::HashMap,
     fs,
@@ -106,7 +105,7 @@ pub(crate) fn run<W>(
         jobs.retain(|job| !job.output.exists());
     }
     let present = all - jobs.len();
-    let bar = progress_bar(jobs.len(), quiet);
+    let bar = progress::files(jobs.len(), quiet);
     let (next, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let run_jobs = || -> Outcome {
         let mut worker = worker()?;
@@ -138,22 +137,12 @@ fn prepare(output: &Path) -> Outcome {
     fs::create_dir_all(folder).map_err(|error| Failure::io(folder, &error))
 }
 
-/// On a terminal; nothing in a pipe.
-fn progress_bar(jobs: usize, quiet: bool) -> ProgressBar {
-    let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-    let bar = ProgressBar::with_draw_target(Some(jobs as u64), target);
-    match ProgressStyle::with_template("{bar:40} {pos} of {len} files, {eta} left") {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
-    }
-}
-
 fn report(jobs: usize, present: usize, failed: usize, quiet: bool) -> Outcome {
     let made = jobs - failed;
     if !quiet {
         match present {
-            0 => eprintln!("mimi: {made} files made"),
-            _ => eprintln!("mimi: {made} files made, {present} were there already"),
+            0 => eprintln!("mimi: files made: {made}"),
+            _ => eprintln!("mimi: files made: {made}, already there: {present}"),
         }
     }
     match failed {

@@ -106,9 +106,9 @@ impl Codec {
 
     /// What the first `codebooks` of `codes` sound like, whole frames.
     pub(crate) fn decode(&self, codes: &Codes, codebooks: usize) -> Outcome<Vec<f32>> {
-        let mut codes = codes.clone();
-        codes.truncate(codebooks);
+        let frames = codes.data.chunks_exact(codes.codebooks);
+        let kept: Vec<u32> = frames.flat_map(|frame| &frame[..codebooks]).copied().collect();
         let options = StreamOptions { codebooks: Some(codebooks), ..StreamOptions::default() };
-        Ok(self.0.decode(&codes.data, &options)?)
+        Ok(self.0.decode(&kept, &options)?)
     }
 }

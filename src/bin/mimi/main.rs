@@ -9,6 +9,7 @@
 //! - `model`: which model;
 //! - `measure`, `picture`: how far a recording is from another, in numbers and drawn;
 //! - `output`: files that appear complete or not at all;
+//! - `progress`: bars on a terminal;
 //! - `standard`: `-`, standard input and output;
 //! - `failure`: what the user is told.
 
@@ -23,6 +24,7 @@ mod measure;
 mod model;
 mod output;
 mod picture;
+mod progress;
 mod resample;
 mod standard;
 

@@ -13,22 +13,18 @@ const DEMO_WARNING: &str = "mimi: using the built-in demo model, a toy that blur
 
 /// Loads the model that `args` names, with the halves that the command needs.
 pub(crate) fn load(args: &ModelArgs, parts: Parts) -> Outcome<Model> {
-    load_with(args, &LoadOptions { parts, ..LoadOptions::default() })
-}
-
-/// Loads the model that `args` names.
-pub(crate) fn load_with(args: &ModelArgs, options: &LoadOptions) -> Outcome<Model> {
+    let options = LoadOptions { parts, precision: args.precision.into(), ..LoadOptions::default() };
     match &args.model {
         Some(path) => {
             // The library's message would do, but the system's is shorter for the commonest mistake.
             std::fs::metadata(path).map_err(|error| Failure::io(path, &error))?;
-            Ok(Model::load(path, options)?)
+            Ok(Model::load(path, &options)?)
         }
         None => {
             if !args.quiet {
                 eprintln!("{DEMO_WARNING}");
             }
-            Ok(Model::load_bytes(DEMO, options)?)
+            Ok(Model::load_bytes(DEMO, &options)?)
         }
     }
 }

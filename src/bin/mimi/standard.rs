@@ -38,8 +38,11 @@ pub(crate) fn open(path: &Path) -> Outcome<Box<dyn Read + Send>> {
     Ok(Box::new(file))
 }
 
+/// Where bytes go, and the place of the file that they become.
+pub(crate) type Destination = (BufWriter<Box<dyn Write + Send>>, Pending);
+
 /// Begins the file that is to stand at `path`, or standard output.
-pub(crate) fn create(path: &Path) -> Outcome<(BufWriter<Box<dyn Write + Send>>, Pending)> {
+pub(crate) fn create(path: &Path) -> Outcome<Destination> {
     let (sink, pending): (Box<dyn Write + Send>, _) = if is_standard(path) {
         if io::stdout().is_terminal() {
             return Err(Failure::new("standard output is a terminal; this is not for reading: use a pipe"));

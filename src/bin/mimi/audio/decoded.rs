@@ -19,8 +19,9 @@ pub(super) struct Decoded {
     rate: u32,
     channels: usize,
     interleaved: Vec<f32>,
-    /// Samples that the header promises, where it can be believed.
-    promised: Option<u64>,
+    /// Samples, as the header says; and if it can be believed.
+    length: Option<u64>,
+    is_promise: bool,
     given: u64,
 }
 
@@ -47,9 +48,18 @@ impl Decoded {
         let decoder = symphonia::default::get_codecs()
             .make_audio_decoder(parameters, &AudioDecoderOptions::default())
             .map_err(|_| Failure::new("audio in a codec that cannot be read"))?;
-        let promised = frames.filter(|_| is_file && lossless);
-        let interleaved = Vec::new();
-        Ok(Self { format, decoder, track: id, rate, channels, interleaved, promised, given: 0 })
+        let is_promise = is_file && lossless;
+        Ok(Self {
+            format,
+            decoder,
+            track: id,
+            rate,
+            channels,
+            interleaved: Vec::new(),
+            length: frames,
+            is_promise,
+            given: 0,
+        })
     }
 
     /// Hz.
@@ -60,6 +70,11 @@ impl Decoded {
     /// Channels before mixing.
     pub(super) fn channels(&self) -> usize {
         self.channels
+    }
+
+    /// Samples in all, about.
+    pub(super) fn length(&self) -> Option<u64> {
+        self.length
     }
 
     /// Appends the next samples to `block`; none: the end.
@@ -88,10 +103,10 @@ impl Decoded {
 
     /// Is this where the header said that the end would be?
     fn check_end(&self) -> Outcome {
-        match self.promised {
-            Some(promised) if promised > self.given => {
+        match self.length {
+            Some(length) if self.is_promise && length > self.given => {
                 let given = self.given;
-                Err(Failure::new(format!("cut off after {given} of {promised} samples")))
+                Err(Failure::new(format!("cut off after {given} of {length} samples")))
             }
             _ => Ok(()),
         }

@@ -3,8 +3,9 @@
 use super::{RawFormat, decoded::Decoded, raw::Raw};
 use crate::{
     failure::{Failure, Outcome},
-    standard,
+    progress, standard,
 };
+use indicatif::ProgressBar;
 use std::{
     fs::File,
     io,
@@ -16,6 +17,7 @@ use symphonia::core::io::{MediaSource, ReadOnlySource};
 pub(crate) struct AudioReader {
     name: PathBuf,
     source: Source,
+    progress: ProgressBar,
 }
 
 enum Source {
@@ -39,7 +41,7 @@ impl AudioReader {
                 Source::Decoded(Decoded::new(source, path).map_err(|failure| Failure::at(&name, failure))?)
             }
         };
-        Ok(Self { name, source })
+        Ok(Self { name, source, progress: progress::none() })
     }
 
     /// Hz.
@@ -63,6 +65,15 @@ impl AudioReader {
         &self.name
     }
 
+    /// From now on a bar shows how far it was read, unless `quiet`.
+    pub(crate) fn show_progress(&mut self, quiet: bool) {
+        let length = match &self.source {
+            Source::Decoded(decoded) => decoded.length(),
+            Source::Raw(_) => None,
+        };
+        self.progress = progress::recording(length, quiet);
+    }
+
     /// Replaces `block` by the next samples, −1…1; empty: the end.
     pub(crate) fn read(&mut self, block: &mut Vec<f32>) -> Outcome {
         block.clear();
@@ -70,6 +81,7 @@ impl AudioReader {
             Source::Decoded(decoded) => decoded.read(block),
             Source::Raw(raw) => raw.read(block),
         };
+        self.progress.inc(block.len() as u64);
         result.map_err(|failure| Failure::at(&self.name, failure))
     }
 

@@ -2,18 +2,19 @@
 
 mod moshi;
 mod npy;
+mod reader;
 mod tensors;
 mod tokens;
 
+pub(crate) use reader::CodeReader;
+pub(crate) use tokens::TokenWriter;
+
 use crate::{
     failure::{Failure, Outcome},
-    standard,
+    standard::{self, Destination},
 };
 use mimi::bitstream::{self, Header};
-use std::{
-    io::{Read, Write},
-    path::Path,
-};
+use std::{io::Write, path::Path};
 
 /// Extensions of the files of codes in a folder.
 pub(crate) const EXTENSIONS: &[&str] = &[bitstream::EXTENSION, "npy", "safetensors", "mimi"];
@@ -87,47 +88,19 @@ impl Codes {
     pub(crate) fn frames(&self) -> usize {
         self.data.len() / self.codebooks
     }
-
-    /// Keeps the first `codebooks` of each frame.
-    pub(crate) fn truncate(&mut self, codebooks: usize) {
-        let frames = self.data.chunks_exact(self.codebooks);
-        self.data = frames.flat_map(|frame| &frame[..codebooks]).copied().collect();
-        self.codebooks = codebooks;
-        self.header = self.header.map(|header| Header { codebooks, ..header });
-    }
 }
 
-/// Reads codes from `path`, or from standard input if it is `-`, in whatever format they are.
-pub(crate) fn read(path: &Path) -> Outcome<(Codes, Format)> {
-    let name = standard::input_name(path);
-    let mut bytes = Vec::new();
-    standard::open(path)?.read_to_end(&mut bytes).map_err(|error| Failure::io(&name, &error))?;
-    let Some(format) = sniff(&bytes) else {
-        return Err(Failure::at(
-            &name,
-            "not a file of codes (.mtok, .npy, .safetensors, or moshi.cpp's .mimi)",
-        ));
-    };
-    let codes = match format {
-        Format::Mtok => tokens::parse(&bytes),
-        Format::Npy => npy::parse(&bytes),
-        Format::Safetensors => tensors::parse(&bytes),
-        Format::Moshi => moshi::parse(&bytes),
-    };
-    Ok((codes.map_err(|failure| Failure::at(&name, failure))?, format))
-}
-
-/// Writes `codes` to `path`, or to standard output if it is `-`.
-pub(crate) fn write(path: &Path, codes: &Codes, format: Format) -> Outcome {
+/// Writes `codes` and puts the file in its place.
+pub(crate) fn write(destination: Destination, codes: &Codes, format: Format) -> Outcome {
     let bytes = match format {
-        Format::Mtok => tokens::bytes(codes),
+        Format::Mtok => return tokens::write(destination, codes),
         Format::Npy => npy::bytes(codes),
         Format::Safetensors => tensors::bytes(codes),
         Format::Moshi => Err(Failure::new("this format is for reading only")),
     };
-    let bytes = bytes.map_err(|failure| Failure::at(path, failure))?;
-    let (mut file, pending) = standard::create(path)?;
-    let written = file.write_all(&bytes).and_then(|()| file.flush());
+    let (mut sink, pending) = destination;
+    let bytes = bytes.map_err(|failure| Failure::at(pending.path(), failure))?;
+    let written = sink.write_all(&bytes).and_then(|()| sink.flush());
     written.map_err(|error| Failure::io(pending.path(), &error))?;
     pending.commit()
 }
@@ -150,6 +123,12 @@ fn transpose(values: &[u32], rows: usize, columns: usize) -> Vec<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn read(path: &Path) -> Outcome<(Codes, Format)> {
+        let reader = CodeReader::open(path)?;
+        let format = reader.format();
+        Ok((reader.read_to_end()?, format))
+    }
 
     pub(super) fn example() -> Codes {
         Codes { codebooks: 3, data: vec![0, 1, 2, 10, 11, 12, 20, 21, 2047, 30, 31, 32], header: None }
@@ -175,7 +154,7 @@ mod tests {
             for format in [Format::Mtok, Format::Npy, Format::Safetensors] {
                 // the extension is not asked when reading
                 let path = folder.path().join("codes");
-                write(&path, &codes, format).unwrap();
+                write(standard::create(&path).unwrap(), &codes, format).unwrap();
                 let header = codes.header.filter(|_| format == Format::Mtok);
                 assert_eq!(read(&path).unwrap(), (Codes { header, ..codes.clone() }, format));
             }
@@ -193,10 +172,30 @@ mod tests {
     }
 
     #[test]
-    fn truncation_keeps_the_first_codebooks() {
-        let mut codes = Codes { header: Some(header()), ..example() };
-        codes.truncate(2);
-        assert_eq!((codes.codebooks, &codes.data[..]), (2, &[0, 1, 10, 11, 20, 21, 30, 31][..]));
-        assert_eq!(codes.header.unwrap().codebooks, 2);
+    fn the_first_codebooks_are_kept_on_request() {
+        let folder = tempfile::tempdir().unwrap();
+        for format in [Format::Mtok, Format::Npy] {
+            let path = folder.path().join("codes");
+            write(standard::create(&path).unwrap(), &Codes { header: Some(header()), ..example() }, format)
+                .unwrap();
+            let mut reader = CodeReader::open(&path).unwrap();
+            reader.keep(2).unwrap();
+            let codes = reader.read_to_end().unwrap();
+            assert_eq!((codes.codebooks, &codes.data[..]), (2, &[0, 1, 10, 11, 20, 21, 30, 31][..]));
+            assert_eq!(codes.header.map(|header| header.codebooks), (format == Format::Mtok).then_some(2));
+            assert!(CodeReader::open(&path).unwrap().keep(4).is_err());
+        }
+    }
+
+    #[test]
+    fn long_recordings_are_read_in_blocks() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("codes");
+        let data: Vec<u32> = (0..3 * 20_000).map(|i| i * 7 % 2048).collect();
+        let codes = Codes { codebooks: 3, data, header: Some(Header { samples: 0, ..header() }) };
+        for format in [Format::Mtok, Format::Npy] {
+            write(standard::create(&path).unwrap(), &codes, format).unwrap();
+            assert_eq!(read(&path).unwrap().0.data, codes.data);
+        }
     }
 }

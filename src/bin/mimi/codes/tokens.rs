@@ -1,31 +1,128 @@
-//! The packed format of [`mimi::bitstream`].
+//! The packed format of [`mimi::bitstream`], frame by frame.
 
 use super::Codes;
-use crate::failure::{Failure, Outcome};
-use mimi::bitstream::{HEADER_BYTES, Header, pack, unpack};
+use crate::{
+    failure::{Failure, Outcome},
+    output::Pending,
+    standard::Destination,
+};
+use mimi::bitstream::{Header, HeaderError, frame_bytes, pack, unpack};
+use std::io::{self, BufWriter, Read, Write};
 
-pub(super) fn parse(bytes: &[u8]) -> Outcome<Codes> {
-    let (header, start) = Header::from_bytes(bytes).map_err(failure)?;
-    let frames = &bytes[start..];
-    // A file that breaks off is good up to there.
-    let count = frames.len() / header.frame_bytes();
-    let expected = header.samples.div_ceil(u64::from(header.frame_samples));
-    if expected > count as u64 {
-        eprintln!("mimi: warning: a token file is cut off: {count} of {expected} frames");
-    }
-    let mut data = vec![0; count * header.codebooks];
-    let whole = &frames[..count * header.frame_bytes()];
-    unpack(whole, header.codebooks, header.code_bits, &mut data).map_err(failure)?;
-    Ok(Codes { codebooks: header.codebooks, data, header: Some(header) })
+/// Bytes asked for at a time. What a pipe has is handed on at once, be it less.
+const BLOCK_BYTES: usize = 16 * 1024;
+
+/// Frames as they come.
+pub(super) struct TokenReader {
+    header: Header,
+    source: Box<dyn Read + Send>,
+    /// Bytes of frames; those from `waiting` on are free.
+    bytes: Vec<u8>,
+    waiting: usize,
+    frames: u64,
 }
 
-pub(super) fn bytes(codes: &Codes) -> Outcome<Vec<u8>> {
-    let header = codes.header.ok_or_else(|| Failure::new("the model of these codes is not known"))?;
-    let mut bytes = vec![0; HEADER_BYTES + codes.frames() * header.frame_bytes()];
-    let (head, frames) = bytes.split_at_mut(HEADER_BYTES);
-    head.copy_from_slice(&header.to_bytes().map_err(failure)?);
-    pack(&codes.data, codes.codebooks, header.code_bits, frames).map_err(failure)?;
-    Ok(bytes)
+impl TokenReader {
+    /// Reads the header, of which `front` was read from `source` already, and no frame.
+    pub(super) fn new(mut front: Vec<u8>, mut source: Box<dyn Read + Send>) -> Outcome<Self> {
+        let (header, start) = loop {
+            match Header::from_bytes(&front) {
+                Err(HeaderError::Truncated { needed }) => {
+                    let missing = (needed - front.len()) as u64;
+                    let read = source.by_ref().take(missing).read_to_end(&mut front);
+                    if read.map_err(|error| Failure::system(&error))? == 0 {
+                        return Err(Failure::new("it ends in its header"));
+                    }
+                }
+                found => break found.map_err(failure)?,
+            }
+        };
+        front.drain(..start);
+        let waiting = front.len();
+        front.resize(waiting.max(BLOCK_BYTES), 0);
+        Ok(Self { header, source, bytes: front, waiting, frames: 0 })
+    }
+
+    pub(super) fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// Appends the codes of the next whole frames; none: the end.
+    pub(super) fn read(&mut self, codes: &mut Vec<u32>) -> Outcome {
+        let size = self.header.frame_bytes();
+        while self.waiting < size {
+            match self.source.read(&mut self.bytes[self.waiting..]) {
+                Ok(0) => return Ok(()),
+                Ok(read) => self.waiting += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(Failure::system(&error)),
+            }
+        }
+        let frames = self.waiting / size;
+        let used = frames * size;
+        codes.resize(frames * self.header.codebooks, 0);
+        unpack(&self.bytes[..used], self.header.codebooks, self.header.code_bits, codes).map_err(failure)?;
+        self.bytes.copy_within(used..self.waiting, 0);
+        self.waiting -= used;
+        self.frames += frames as u64;
+        Ok(())
+    }
+
+    /// Frames of the whole recording; 0: unknown.
+    pub(super) fn expected(&self) -> u64 {
+        self.header.samples.div_ceil(u64::from(self.header.frame_samples))
+    }
+
+    /// At the end: what is missing, in words. A file that breaks off is good up to there.
+    pub(super) fn loss(&self) -> Option<String> {
+        let (expected, frames) = (self.expected(), self.frames);
+        match self.waiting {
+            _ if expected > frames => Some(format!("cut off after {frames} of {expected} frames")),
+            0 => None,
+            _ => Some(format!("cut off in frame {}", frames + 1)),
+        }
+    }
+}
+
+/// Frames as they come, to a file or standard output.
+pub(crate) struct TokenWriter {
+    header: Header,
+    sink: BufWriter<Box<dyn Write + Send>>,
+    pending: Pending,
+    bytes: Vec<u8>,
+}
+
+impl TokenWriter {
+    /// Writes the header.
+    pub(crate) fn new((mut sink, pending): Destination, header: Header) -> Outcome<Self> {
+        let head = header.to_bytes().map_err(failure)?;
+        let written = sink.write_all(&head).and_then(|()| sink.flush());
+        written.map_err(|error| Failure::io(pending.path(), &error))?;
+        Ok(Self { header, sink, pending, bytes: Vec::new() })
+    }
+
+    /// Writes whole frames, so that the other end of a pipe has them now.
+    pub(crate) fn write(&mut self, codes: &[u32]) -> Outcome {
+        let Header { codebooks, code_bits, .. } = self.header;
+        self.bytes.resize(codes.len() / codebooks * frame_bytes(codebooks, code_bits), 0);
+        pack(codes, codebooks, code_bits, &mut self.bytes).map_err(failure)?;
+        let written = self.sink.write_all(&self.bytes).and_then(|()| self.sink.flush());
+        written.map_err(|error| Failure::io(self.pending.path(), &error))
+    }
+
+    /// Puts the file in its place.
+    pub(crate) fn finish(self) -> Outcome {
+        self.pending.commit()
+    }
+}
+
+/// Writes `codes` and puts the file in its place.
+pub(super) fn write(destination: Destination, codes: &Codes) -> Outcome {
+    let header =
+        codes.header.ok_or_else(|| Failure::new("codes of this shape do not fit the mtok format"))?;
+    let mut writer = TokenWriter::new(destination, header)?;
+    writer.write(&codes.data)?;
+    writer.finish()
 }
 
 fn failure(error: impl std::error::Error) -> Failure {

@@ -1,11 +1,11 @@
 //! `mimi bench`: how fast this machine runs a model, on one core.
 
 use crate::{
-    args::{BenchArgs, ModelArgs},
+    args::{BenchArgs, ModelArgs, PrecisionArg},
     failure::Outcome,
     model, standard,
 };
-use mimi::{Decoder, Encoder, LoadOptions, Model, Precision, StreamOptions};
+use mimi::{Decoder, Encoder, Model, Parts, StreamOptions};
 use serde_json::{Value, json};
 use std::time::Instant;
 
@@ -14,13 +14,11 @@ const ROUNDS: usize = 3;
 
 pub(crate) fn run(args: &BenchArgs) -> Outcome {
     let mut reports = Vec::new();
-    for precision in [Precision::F32, Precision::Bf16, Precision::Int8] {
-        let options = LoadOptions { precision, ..LoadOptions::default() };
+    for precision in [PrecisionArg::F32, PrecisionArg::Bf16, PrecisionArg::Int8] {
         // The note about the built-in model is read once.
-        let quiet = args.model.quiet || !reports.is_empty();
-        let from = ModelArgs { model: args.model.model.clone(), quiet };
+        let quiet = args.quiet || !reports.is_empty();
         let start = Instant::now();
-        let model = model::load_with(&from, &options)?;
+        let model = model::load(&ModelArgs { model: args.model.clone(), quiet, precision }, Parts::Both)?;
         let load = start.elapsed().as_secs_f64();
         reports.push(Report { precision, load, ..measure(&model, args)? });
     }
@@ -54,7 +52,7 @@ impl Frames {
 
 /// What was measured with one precision; of each pair, encoding comes first.
 struct Report {
-    precision: Precision,
+    precision: PrecisionArg,
     /// Seconds.
     load: f64,
     weights: usize,
@@ -83,7 +81,7 @@ fn measure(model: &Model, args: &BenchArgs) -> Outcome<Report> {
         model.decode(&codes, &options)?;
         clip[1] = clip[1].max(seconds / start.elapsed().as_secs_f64());
     }
-    let (precision, load, weights) = (Precision::F32, 0.0, model.memory_bytes());
+    let (precision, load, weights) = (PrecisionArg::F32, 0.0, model.memory_bytes());
     Ok(Report { precision, load, weights, state, alone, together, clip })
 }
 
@@ -132,9 +130,9 @@ fn noise(samples: usize) -> Vec<f32> {
 impl Report {
     fn name(&self) -> &'static str {
         match self.precision {
-            Precision::F32 => "f32",
-            Precision::Bf16 => "bf16",
-            Precision::Int8 => "int8",
+            PrecisionArg::F32 => "f32",
+            PrecisionArg::Bf16 => "bf16",
+            PrecisionArg::Int8 => "int8",
         }
     }
 

@@ -5,9 +5,10 @@ use crate::{
     audio::{self, AudioReader},
     batch::{self, Job, Plan},
     codec,
-    codes::{self, Codes, Format},
-    failure::Outcome,
+    codes::{self, Codes, Format, TokenWriter},
+    failure::{Failure, Outcome},
     model,
+    standard::{self, Destination},
 };
 use mimi::{Encoder, Parts, bitstream::Header};
 
@@ -18,18 +19,26 @@ pub(crate) fn run(args: &EncodeArgs) -> Outcome {
     match plan {
         Plan::One(job) => {
             let format = args.format.map_or_else(|| Format::of(&job.output), Ok)?;
-            let audio = AudioReader::open(&job.input, args.raw_format())?;
+            let mut audio = AudioReader::open(&job.input, args.raw_format())?;
             let model = model::load(&args.model, Parts::Encoder)?;
+            audio.show_progress(args.model.quiet);
             let mut encoder = Encoder::new(&model, &options(&model))?;
-            codes::write(&job.output, &encode(audio, &mut encoder)?, format)
+            // Before the work, so that it is not in vain.
+            let destination = standard::create(&job.output)?;
+            match (args.live, format) {
+                (false, _) => codes::write(destination, &encode(audio, &mut encoder)?, format),
+                (true, Format::Mtok) => encode_live(audio, &mut encoder, destination),
+                (true, _) => Err(Failure::at(&job.output, "--live goes with the mtok format alone")),
+            }
         }
+        Plan::Many(_) if args.live => Err(Failure::new("--live goes with one input alone")),
         Plan::Many(jobs) => {
             let model = model::load(&args.model, Parts::Encoder)?;
             let format = args.format.unwrap_or(Format::Mtok);
             let worker = || Ok(Encoder::new(&model, &options(&model))?);
             batch::run(jobs, &args.batch, args.model.quiet, worker, |encoder, job: &Job| {
                 let audio = AudioReader::open(&job.input, args.raw_format())?;
-                codes::write(&job.output, &encode(audio, encoder)?, format)
+                codes::write(standard::create(&job.output)?, &encode(audio, encoder)?, format)
             })
         }
     }
@@ -48,4 +57,12 @@ fn encode(mut audio: AudioReader, encoder: &mut Encoder) -> Outcome<Codes> {
     let samples = codec::at_model_rate(model, samples, audio.rate());
     let header = Header::for_model(model, codebooks, samples).ok();
     Ok(Codes { codebooks, data, header })
+}
+
+/// Each frame at once. How long the recording is going to be, the header cannot tell.
+fn encode_live(mut audio: AudioReader, encoder: &mut Encoder, destination: Destination) -> Outcome {
+    let header = Header::for_model(encoder.model(), encoder.codebooks(), 0)?;
+    let mut writer = TokenWriter::new(destination, header)?;
+    codec::encode(&mut audio, encoder, |codes, _| writer.write(codes))?;
+    writer.finish()
 }

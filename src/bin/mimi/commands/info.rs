@@ -4,7 +4,7 @@ use crate::{
     args::{InfoArgs, ModelArgs},
     audio::AudioReader,
     codec,
-    codes::{self, Codes, Format},
+    codes::{self, CodeReader, Format},
     failure::{Failure, Outcome},
     model, standard,
 };
@@ -20,15 +20,12 @@ pub(crate) fn run(args: &InfoArgs) -> Outcome {
             Some(Format::Safetensors) => match load(Some(path)) {
                 Ok(model) => describe_model(&model, &mut table),
                 // Codes have the same format as weights. If it is neither, it was to be a model.
-                Err(failure) => match codes::read(path) {
-                    Ok((codes, format)) => describe_codes(&codes, format, &mut table),
+                Err(failure) => match CodeReader::open(path) {
+                    Ok(codes) => describe_codes(codes, &mut table)?,
                     Err(_) => return Err(failure),
                 },
             },
-            Some(_) => {
-                let (codes, format) = codes::read(path)?;
-                describe_codes(&codes, format, &mut table);
-            }
+            Some(_) => describe_codes(CodeReader::open(path)?, &mut table)?,
             None => describe_audio(AudioReader::open(path, None)?, &mut table)?,
         },
     }
@@ -36,7 +33,10 @@ pub(crate) fn run(args: &InfoArgs) -> Outcome {
 }
 
 fn load(path: Option<&Path>) -> Outcome<Model> {
-    model::load(&ModelArgs { model: path.map(Path::to_path_buf), quiet: true }, Parts::Both)
+    model::load(
+        &ModelArgs { model: path.map(Path::to_path_buf), quiet: true, ..ModelArgs::default() },
+        Parts::Both,
+    )
 }
 
 /// The first bytes of a file.
@@ -73,7 +73,9 @@ fn describe_model(model: &Model, table: &mut Table) {
         .row("fingerprint", format_args!("{:016x}", model.id()));
 }
 
-fn describe_codes(codes: &Codes, format: Format, table: &mut Table) {
+fn describe_codes(codes: CodeReader, table: &mut Table) -> Outcome {
+    let format = codes.format();
+    let codes = codes.read_to_end()?;
     table
         .row("codes", format_args!("in the {} format", format.extension()))
         .row("codebooks", codes.codebooks)
@@ -81,7 +83,7 @@ fn describe_codes(codes: &Codes, format: Format, table: &mut Table) {
     if let Some(code) = codes.data.iter().max() {
         table.row("largest code", code);
     }
-    let Some(header) = codes.header else { return };
+    let Some(header) = codes.header else { return Ok(()) };
     let frames = f64::from(header.sample_rate) / f64::from(header.frame_samples);
     let bits = header.codebooks as f64 * f64::from(header.code_bits);
     table
@@ -99,6 +101,7 @@ fn describe_codes(codes: &Codes, format: Format, table: &mut Table) {
         0 => table.row("model", "unknown"),
         id => table.row("model", format_args!("{id:016x}")),
     };
+    Ok(())
 }
 
 fn describe_audio(mut audio: AudioReader, table: &mut Table) -> Outcome {

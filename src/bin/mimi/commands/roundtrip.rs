@@ -14,6 +14,7 @@ pub(crate) fn run(args: &RoundtripArgs) -> Outcome {
     let mut audio = AudioReader::open(&args.input, args.raw_format())?;
     let rate = audio.rate();
     let model = model::load(&args.model, Parts::Both)?;
+    audio.show_progress(args.model.quiet);
     let mut encoder = Encoder::new(&model, &codec::encoding_options(&model, &args.encoding))?;
     let mut decoder = Decoder::new(&model, &codec::decoding_options(&model, Some(encoder.codebooks())))?;
     let mut resampler = Resampler::new(model.config().sampling_rate, rate)?;
