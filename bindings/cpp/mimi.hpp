@@ -264,6 +264,13 @@ enum class parts : std::int32_t {
     decoder = MIMI_PARTS_DECODER  /**< The decoder alone. */
 };
 
+/** How weights are kept in memory. */
+enum class precision : std::int32_t {
+    f32 = MIMI_PRECISION_F32,   /**< 32-bit floats: exact. */
+    bf16 = MIMI_PRECISION_BF16, /**< bfloat16. */
+    int8 = MIMI_PRECISION_INT8  /**< 8-bit integers. */
+};
+
 /** What becomes of a last partial frame. */
 enum class tail : std::int32_t {
     audio_pad = MIMI_TAIL_AUDIO_PAD, /**< The waveform is padded, as kyutai's moshi does. */
@@ -287,8 +294,8 @@ class options {
     options &sample_rate(std::int64_t hz) { return set(MIMI_OPT_SAMPLE_RATE, hz); }
     /** Samples worked on at once. */
     options &max_block(std::int64_t samples) { return set(MIMI_OPT_MAX_BLOCK, samples); }
-    /** How weights are kept, a MIMI_PRECISION_ value. */
-    options &precision(std::int64_t value) { return set(MIMI_OPT_PRECISION, value); }
+    /** How weights are kept. */
+    options &weights(precision value) { return set(MIMI_OPT_PRECISION, static_cast<std::int64_t>(value)); }
     /** Which half of the model to load. */
     options &load_parts(parts value) { return set(MIMI_OPT_PARTS, static_cast<std::int64_t>(value)); }
     /** What becomes of a last partial frame. */
@@ -639,6 +646,114 @@ class model {
 
     detail::owned<mimi_model, mimi_free> handle_;
 };
+
+/**
+ * Encodes exactly one frame for each of several streams of one model. Real-time.
+ *
+ * For each stream its C handle, a pointer to a frame of samples, and one to room for a frame of codes.
+ */
+inline result<nothing> try_process_many(span<mimi_encoder *const> encoders, span<const float *const> pcm,
+                                        span<std::uint32_t *const> codes) noexcept {
+    if (pcm.size() != encoders.size() || codes.size() != encoders.size())
+        return failure(status::invalid_argument);
+    return detail::done_rt(
+        mimi_encoder_process_many(encoders.data(), encoders.size(), pcm.data(), codes.data()));
+}
+
+/**
+ * Decodes exactly one frame for each of several streams of one model. Real-time.
+ *
+ * For each stream its C handle, a pointer to a frame of codes, and one to room for a frame of samples.
+ */
+inline result<nothing> try_process_many(span<mimi_decoder *const> decoders,
+                                        span<const std::uint32_t *const> codes,
+                                        span<float *const> pcm) noexcept {
+    if (pcm.size() != decoders.size() || codes.size() != decoders.size())
+        return failure(status::invalid_argument);
+    return detail::done_rt(
+        mimi_decoder_process_many(decoders.data(), decoders.size(), codes.data(), pcm.data()));
+}
+
+/** What stands before the frames of a token file. */
+struct token_header {
+    std::int32_t codebooks = 0; /**< Codes in a frame. */
+    std::int32_t code_bits = 0; /**< Bits of a code. */
+    std::uint64_t samples = 0;  /**< The length of the recording; 0: unknown. */
+    std::int64_t model_id = 0;  /**< MIMI_PROP_MODEL_ID of the codes' model; 0: unknown. */
+    std::size_t size = 0;       /**< The offset of the first frame. */
+};
+
+/** The header of a token file of a model's codes; 0 samples: unknown. */
+inline result<std::vector<unsigned char>> try_pack_header(const model &m, std::int32_t codebooks,
+                                                          std::uint64_t samples = 0) {
+    std::vector<unsigned char> header;
+    std::size_t n = 0;
+    mimi_status s = mimi_pack_header(m.c_handle(), codebooks, samples, nullptr, 0, &n);
+    if (s == MIMI_ERR_BUFFER_TOO_SMALL) {
+        header.resize(n);
+        s = mimi_pack_header(m.c_handle(), codebooks, samples, header.data(), header.size(), &n);
+    }
+    if (s != MIMI_OK)
+        return detail::failed(s, n);
+    return header;
+}
+
+/** Reads the header at the beginning of a token file. */
+inline result<token_header> try_unpack_header(span<const unsigned char> bytes) {
+    token_header h;
+    const mimi_status s = mimi_unpack_header(bytes.data(), bytes.size(), &h.codebooks, &h.code_bits,
+                                             &h.samples, &h.model_id, &h.size);
+    if (s != MIMI_OK)
+        return detail::failed(s);
+    return h;
+}
+
+/** Packs whole frames of codes; gives the number of bytes. Real-time. */
+inline result<std::size_t> try_pack(span<const std::uint32_t> codes, std::int32_t codebooks,
+                                    std::int32_t code_bits, span<unsigned char> bytes) noexcept {
+    std::size_t n = 0;
+    const mimi_status s =
+        mimi_pack(codes.data(), codes.size(), codebooks, code_bits, bytes.data(), bytes.size(), &n);
+    return detail::count_rt(s, n);
+}
+
+/** Unpacks whole frames of bytes; gives the number of codes. Real-time. */
+inline result<std::size_t> try_unpack(span<const unsigned char> bytes, std::int32_t codebooks,
+                                      std::int32_t code_bits, span<std::uint32_t> codes) noexcept {
+    std::size_t n = 0;
+    const mimi_status s =
+        mimi_unpack(bytes.data(), bytes.size(), codebooks, code_bits, codes.data(), codes.size(), &n);
+    return detail::count_rt(s, n);
+}
+
+#if MIMI_HPP_EXCEPTIONS
+/** try_process_many() that throws. */
+inline void process_many(span<mimi_encoder *const> encoders, span<const float *const> pcm,
+                         span<std::uint32_t *const> codes) {
+    try_process_many(encoders, pcm, codes).value();
+}
+/** try_process_many() that throws. */
+inline void process_many(span<mimi_decoder *const> decoders, span<const std::uint32_t *const> codes,
+                         span<float *const> pcm) {
+    try_process_many(decoders, codes, pcm).value();
+}
+/** try_pack_header() that throws. */
+inline std::vector<unsigned char> pack_header(const model &m, std::int32_t codebooks, std::uint64_t samples = 0) {
+    return try_pack_header(m, codebooks, samples).value();
+}
+/** try_unpack_header() that throws. */
+inline token_header unpack_header(span<const unsigned char> bytes) { return try_unpack_header(bytes).value(); }
+/** try_pack() that throws. */
+inline std::size_t pack(span<const std::uint32_t> codes, std::int32_t codebooks, std::int32_t code_bits,
+                        span<unsigned char> bytes) {
+    return try_pack(codes, codebooks, code_bits, bytes).value();
+}
+/** try_unpack() that throws. */
+inline std::size_t unpack(span<const unsigned char> bytes, std::int32_t codebooks, std::int32_t code_bits,
+                          span<std::uint32_t> codes) {
+    return try_unpack(bytes, codebooks, code_bits, codes).value();
+}
+#endif
 
 static_assert(sizeof(model) == sizeof(void *) && sizeof(encoder) == sizeof(void *) &&
                   sizeof(decoder) == sizeof(void *),

@@ -22,7 +22,12 @@ import (
 )
 
 // Decoder is a stream of codes to audio. One call at a time.
-type Decoder struct{ handle handle }
+type Decoder struct {
+	handle   handle
+	frame    frame
+	codeBits int
+	modelID  int64
+}
 
 // NewDecoder opens a stream. Codebooks says how many codes make a frame.
 func (m *Model) NewDecoder(options ...Option) (*Decoder, error) {
@@ -40,7 +45,18 @@ func (m *Model) NewDecoder(options ...Option) (*Decoder, error) {
 		stream = newDecoder(out)
 		return nil
 	})
-	return stream, err
+	if err != nil {
+		return nil, err
+	}
+	if stream.frame, stream.codeBits, err = frames(stream); err != nil {
+		stream.Close()
+		return nil, err
+	}
+	if stream.modelID, err = m.Get(ModelID); err != nil {
+		stream.Close()
+		return nil, err
+	}
+	return stream, nil
 }
 
 func (s *Decoder) c() *C.mimi_decoder { return (*C.mimi_decoder)(s.handle.ptr) }
@@ -130,7 +146,9 @@ func (s *Decoder) Clone() (*Decoder, error) {
 	if err := msg.err(C.mimi_go_decoder_clone(s.c(), &out, &msg[0])); err != nil {
 		return nil, err
 	}
-	return newDecoder(out), nil
+	copied := newDecoder(out)
+	copied.frame, copied.codeBits, copied.modelID = s.frame, s.codeBits, s.modelID
+	return copied, nil
 }
 
 // Close frees the stream. Later calls of Close do nothing.

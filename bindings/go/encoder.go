@@ -22,7 +22,12 @@ import (
 )
 
 // Encoder is a stream of audio to codes. One call at a time.
-type Encoder struct{ handle handle }
+type Encoder struct {
+	handle   handle
+	frame    frame
+	codeBits int
+	header   []byte // of a token file of its codes
+}
 
 // NewEncoder opens a stream. It reads the options Codebooks, SampleRate, MaxBlock, LastFrame and Context.
 func (m *Model) NewEncoder(options ...Option) (*Encoder, error) {
@@ -40,7 +45,18 @@ func (m *Model) NewEncoder(options ...Option) (*Encoder, error) {
 		stream = newEncoder(out)
 		return nil
 	})
-	return stream, err
+	if err != nil {
+		return nil, err
+	}
+	if stream.frame, stream.codeBits, err = frames(stream); err != nil {
+		stream.Close()
+		return nil, err
+	}
+	if stream.header, err = m.AppendHeader(nil, stream.frame.codes, 0); err != nil {
+		stream.Close()
+		return nil, err
+	}
+	return stream, nil
 }
 
 func (s *Encoder) c() *C.mimi_encoder { return (*C.mimi_encoder)(s.handle.ptr) }
@@ -130,7 +146,9 @@ func (s *Encoder) Clone() (*Encoder, error) {
 	if err := msg.err(C.mimi_go_encoder_clone(s.c(), &out, &msg[0])); err != nil {
 		return nil, err
 	}
-	return newEncoder(out), nil
+	copied := newEncoder(out)
+	copied.frame, copied.codeBits, copied.header = s.frame, s.codeBits, s.header
+	return copied, nil
 }
 
 // Close frees the stream. Later calls of Close do nothing.

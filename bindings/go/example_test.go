@@ -105,6 +105,6 @@ func ExampleNewWriter() {
 	if err := writer.Close(); err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(codes.Len()/4, "codes")
-	// Output: 78 codes
+	fmt.Println(codes.Len(), "bytes")
+	// Output: 105 bytes
 }

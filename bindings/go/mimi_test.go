@@ -302,13 +302,19 @@ func TestWriterAndReader(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if !bytes.Equal(encoded.Bytes(), bytesOf(g.codes)) {
-		t.Error("codes differ from the golden ones")
+	header, length, err := mimi.ParseHeader(encoded.Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	codes, err := mimi.AppendUnpacked(nil, encoded.Bytes()[length:], header.Codebooks, header.CodeBits)
+	if err = errors.Join(err, g.checkCodes(codes)); err != nil {
+		t.Error(err)
 	}
 	decoder, err := model.NewDecoder(options...)
 	if err != nil {
 		t.Fatal(err)
 	}
+	file := bytes.Clone(encoded.Bytes())
 	audio, err := io.ReadAll(mimi.NewReader(iotest.OneByteReader(&encoded), decoder))
 	if err != nil {
 		t.Fatal(err)
@@ -321,12 +327,104 @@ func TestWriterAndReader(t *testing.T) {
 	if _, err := io.ReadAll(mimi.NewReader(iotest.ErrReader(broken), decoder)); err != broken {
 		t.Errorf("%v", err)
 	}
-	if _, err := io.ReadAll(mimi.NewReader(strings.NewReader("partial"), decoder)); err != io.ErrUnexpectedEOF {
+	for _, cut := range []int{0, 39, len(file) - 1} {
+		if _, err := io.ReadAll(mimi.NewReader(bytes.NewReader(file[:cut]), decoder)); err != io.ErrUnexpectedEOF {
+			t.Errorf("cut at %d: %v", cut, err)
+		}
+	}
+	other, err := model.NewDecoder(mimi.Codebooks(2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadAll(mimi.NewReader(bytes.NewReader(file), other)); !errors.Is(err, mimi.ErrInvalidArgument) {
+		t.Errorf("%v", err)
+	}
+	if _, err := io.ReadAll(mimi.NewReader(strings.NewReader(strings.Repeat("nothing of the kind", 10)), decoder)); !errors.Is(err, mimi.ErrFormat) {
 		t.Errorf("%v", err)
 	}
 	writer = mimi.NewWriter(io.Discard, encoder)
 	writer.Write([]byte{1, 2, 3})
 	if err := writer.Close(); err != io.ErrUnexpectedEOF {
+		t.Errorf("%v", err)
+	}
+}
+
+// A header that says how long the recording is: the last frame is cut.
+func TestReaderCuts(t *testing.T) {
+	g, model := readGolden(t), load(t)
+	bits, err := model.Get(mimi.CodeBits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := model.AppendHeader(nil, 6, uint64(len(g.pcm)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if file, err = mimi.AppendPacked(file, g.codes, 6, int(bits)); err != nil {
+		t.Fatal(err)
+	}
+	decoder, err := model.NewDecoder(options...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	audio, err := io.ReadAll(mimi.NewReader(bytes.NewReader(file), decoder))
+	if err != nil || len(audio) != 4*len(g.pcm) {
+		t.Errorf("%d bytes for %d samples: %v", len(audio), len(g.pcm), err)
+	}
+	if _, err := mimi.AppendPacked(nil, []uint32{1 << 30}, 1, int(bits)); !errors.Is(err, mimi.ErrCorrupt) {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestMany(t *testing.T) {
+	g, model := readGolden(t), load(t)
+	const streams = 5
+	var encoders []*mimi.Encoder
+	var decoders []*mimi.Decoder
+	var pcm, audio [][]float32
+	var codes [][]uint32
+	for range streams {
+		encoder, err := model.NewEncoder(options...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		decoder, err := model.NewDecoder(options...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		encoders, decoders = append(encoders, encoder), append(decoders, decoder)
+		pcm, codes = append(pcm, nil), append(codes, make([]uint32, 6))
+		audio = append(audio, make([]float32, 1920))
+	}
+	for f := range len(g.pcm) / 1920 {
+		for i := range pcm {
+			pcm[i] = g.pcm[1920*f:][:1920]
+		}
+		if err := errors.Join(mimi.EncodeMany(encoders, pcm, codes), mimi.DecodeMany(decoders, codes, audio)); err != nil {
+			t.Fatal(err)
+		}
+		for i := range codes {
+			if !slices.Equal(codes[i], g.codes[6*f:][:6]) {
+				t.Fatalf("frame %d of stream %d: %v", f, i, codes[i])
+			}
+			if !slices.Equal(audio[i], audio[0]) {
+				t.Fatalf("frame %d: stream %d differs from stream 0", f, i)
+			}
+		}
+	}
+	codes[3] = codes[3][:5]
+	if err := mimi.EncodeMany(encoders, pcm, codes); !errors.Is(err, mimi.ErrInvalidArgument) {
+		t.Errorf("%v", err)
+	}
+	if err := mimi.DecodeMany(decoders, codes, audio); !errors.Is(err, mimi.ErrInvalidArgument) {
+		t.Errorf("%v", err)
+	}
+	if err := mimi.EncodeMany(encoders[:2], pcm, codes); !errors.Is(err, mimi.ErrInvalidArgument) {
+		t.Errorf("%v", err)
+	}
+	encoders[1] = encoders[0]
+	codes[3] = codes[3][:6]
+	if err := mimi.EncodeMany(encoders, pcm, codes); !errors.Is(err, mimi.ErrInvalidArgument) {
 		t.Errorf("%v", err)
 	}
 }

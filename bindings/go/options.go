@@ -31,6 +31,16 @@ const (
 	LayerPad Tail = C.MIMI_TAIL_LAYER_PAD // each layer pads its input, as transformers does
 )
 
+// Precision is how weights are kept in memory.
+type Precision int64
+
+// The precisions.
+const (
+	F32  Precision = C.MIMI_PRECISION_F32  // 32-bit floats: exact
+	BF16 Precision = C.MIMI_PRECISION_BF16 // bfloat16
+	Int8 Precision = C.MIMI_PRECISION_INT8 // 8-bit integers
+)
+
 // ISA is an instruction set.
 type ISA int64
 
@@ -51,6 +61,9 @@ func SampleRate(hz int) Option { return Option{C.MIMI_OPT_SAMPLE_RATE, int64(hz)
 
 // MaxBlock is the number of samples worked on at once.
 func MaxBlock(samples int) Option { return Option{C.MIMI_OPT_MAX_BLOCK, int64(samples)} }
+
+// WeightPrecision is how a model that is loaded keeps its weights.
+func WeightPrecision(p Precision) Option { return Option{C.MIMI_OPT_PRECISION, int64(p)} }
 
 // LoadParts loads half a model.
 func LoadParts(p Parts) Option { return Option{C.MIMI_OPT_PARTS, int64(p)} }

@@ -63,3 +63,13 @@ mimi_status mimi_go_encoder_clone(const mimi_encoder *e, mimi_encoder **out, cha
 mimi_status mimi_go_decoder_clone(const mimi_decoder *d, mimi_decoder **out, char *message) {
     return with_message(mimi_decoder_clone(d, out), message);
 }
+
+mimi_status mimi_go_pack_header(const mimi_model *m, int32_t codebooks, uint64_t samples, void *dst,
+                                size_t room, size_t *out, char *message) {
+    return with_message(mimi_pack_header(m, codebooks, samples, dst, room, out), message);
+}
+
+mimi_status mimi_go_unpack_header(const void *src, size_t len, int32_t *codebooks, int32_t *code_bits,
+                                  uint64_t *samples, int64_t *model_id, size_t *length, char *message) {
+    return with_message(mimi_unpack_header(src, len, codebooks, code_bits, samples, model_id, length), message);
+}

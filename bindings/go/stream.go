@@ -3,17 +3,18 @@ package mimi
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 )
 
 const (
 	sampleBytes = 4
-	codeBytes   = 4
+	headerBytes = 40 // at least
 )
 
-// Writer encodes the audio written to it: little-endian float32 samples in, codes as little-endian uint32
-// out to another writer, frame after frame.
+// Writer encodes the audio written to it, little-endian float32 samples, and writes a token file, .mtok:
+// a header, then frames of packed codes.
 type Writer struct {
 	dst     io.Writer
 	encoder *Encoder
@@ -21,6 +22,7 @@ type Writer struct {
 	pcm     []float32
 	codes   []uint32
 	out     []byte
+	begun   bool
 	err     error
 }
 
@@ -55,7 +57,7 @@ func (w *Writer) Write(p []byte) (int, error) {
 // the other writer. Bytes that are no whole sample are io.ErrUnexpectedEOF.
 func (w *Writer) Close() error {
 	if w.err != nil {
-		if errors.Is(w.err, errWriterClosed) {
+		if w.err == errWriterClosed {
 			return nil
 		}
 		return w.err
@@ -75,38 +77,46 @@ func (w *Writer) Close() error {
 
 var errWriterClosed = errors.New("mimi: write after Close")
 
+// send writes the codes, the first time after the header.
 func (w *Writer) send() error {
-	if len(w.codes) == 0 {
-		return nil
-	}
 	w.out = w.out[:0]
-	for _, code := range w.codes {
-		w.out = binary.LittleEndian.AppendUint32(w.out, code)
+	if !w.begun {
+		w.out = append(w.out, w.encoder.header...)
+		w.begun = true
 	}
-	_, err := w.dst.Write(w.out)
+	var err error
+	if w.out, err = AppendPacked(w.out, w.codes, w.encoder.frame.codes, w.encoder.codeBits); err != nil {
+		return err
+	}
+	if len(w.out) > 0 {
+		_, err = w.dst.Write(w.out)
+	}
 	return err
 }
 
-// Reader decodes codes, as a Writer writes them, read from another reader: audio as little-endian float32
-// samples comes out.
+// Reader decodes a token file, as a Writer writes it, read from another reader: audio as little-endian
+// float32 samples comes out.
 type Reader struct {
 	src     io.Reader
 	decoder *Decoder
-	in      []byte
+	header  Header
+	in      []byte // a packed frame
 	codes   []uint32
 	pcm     []float32
 	out     []byte // audio that was not yet read
 	buffer  []byte
+	left    uint64 // samples still to come, if the header says how many
 	err     error
 }
 
-// NewReader makes a reader through a stream, which must not be used otherwise until io.EOF.
+// NewReader makes a reader through a stream, which must not be used otherwise until io.EOF. The file must
+// have as many codebooks as the stream, and codes of its model.
 func NewReader(src io.Reader, decoder *Decoder) *Reader {
 	return &Reader{src: src, decoder: decoder}
 }
 
-// Read gives audio. Errors of the other reader pass unchanged; codes that end within a frame are
-// io.ErrUnexpectedEOF.
+// Read gives audio. Errors of the other reader pass unchanged; a file that ends within its header or a
+// frame is io.ErrUnexpectedEOF.
 func (r *Reader) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
@@ -115,43 +125,79 @@ func (r *Reader) Read(p []byte) (int, error) {
 		if r.err != nil {
 			return 0, r.err
 		}
-		r.err = r.frame()
+		if r.in == nil {
+			r.err = r.begin()
+		} else {
+			r.err = r.next()
+		}
 	}
 	n := copy(p, r.out)
 	r.out = r.out[n:]
 	return n, nil
 }
 
-// frame decodes one more frame into out, or what is due at the end.
-func (r *Reader) frame() error {
-	if r.in == nil {
-		codebooks, err := r.decoder.Get(CodebookCount)
-		if err != nil {
-			return err
-		}
-		r.in = make([]byte, codebooks*codeBytes)
+// begin reads the header.
+func (r *Reader) begin() error {
+	data := make([]byte, headerBytes)
+	if _, err := io.ReadFull(r.src, data); err != nil {
+		return unexpected(err)
 	}
-	_, err := io.ReadFull(r.src, r.in)
-	if err != nil && err != io.EOF {
+	// bytes 6 and 7: how long the header is, should a later release write longer ones
+	if length := int(binary.LittleEndian.Uint16(data[6:])); string(data[:4]) == "mtok" && length > headerBytes {
+		data = append(data, make([]byte, length-headerBytes)...)
+		if _, err := io.ReadFull(r.src, data[headerBytes:]); err != nil {
+			return unexpected(err)
+		}
+	}
+	h, _, err := ParseHeader(data)
+	if err != nil {
 		return err
 	}
-	var failed error
-	if err == io.EOF {
-		r.pcm, failed = r.decoder.AppendFlush(r.pcm[:0])
-	} else {
-		r.codes = r.codes[:0]
-		for b := r.in; len(b) > 0; b = b[codeBytes:] {
-			r.codes = append(r.codes, binary.LittleEndian.Uint32(b))
-		}
-		r.pcm, failed = r.decoder.Append(r.pcm[:0], r.codes)
+	if h.Codebooks != r.decoder.frame.codes || h.CodeBits != r.decoder.codeBits {
+		return &Error{Code: ErrInvalidArgument, Message: fmt.Sprintf("file of %d codes of %d bits for a stream of %d codes of %d bits",
+			h.Codebooks, h.CodeBits, r.decoder.frame.codes, r.decoder.codeBits)}
 	}
-	if failed != nil {
-		return failed
+	if h.ModelID != 0 && h.ModelID != r.decoder.modelID {
+		return &Error{Code: ErrUnsupported, Message: fmt.Sprintf("file of another model: %d instead of %d", h.ModelID, r.decoder.modelID)}
+	}
+	r.header, r.left = h, h.Samples
+	r.in = make([]byte, (h.Codebooks*h.CodeBits+7)/8)
+	return nil
+}
+
+// next decodes one more frame into out, or what is due at the end.
+func (r *Reader) next() error {
+	_, end := io.ReadFull(r.src, r.in)
+	if end != nil && end != io.EOF {
+		return end
+	}
+	var err error
+	if end == io.EOF {
+		r.pcm, err = r.decoder.AppendFlush(r.pcm[:0])
+	} else {
+		r.codes, err = AppendUnpacked(r.codes[:0], r.in, r.header.Codebooks, r.header.CodeBits)
+		if err == nil {
+			r.pcm, err = r.decoder.Append(r.pcm[:0], r.codes)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	if r.header.Samples != 0 {
+		r.pcm = r.pcm[:min(uint64(len(r.pcm)), r.left)]
+		r.left -= uint64(len(r.pcm))
 	}
 	r.buffer = r.buffer[:0]
 	for _, sample := range r.pcm {
 		r.buffer = binary.LittleEndian.AppendUint32(r.buffer, math.Float32bits(sample))
 	}
 	r.out = r.buffer
+	return end
+}
+
+func unexpected(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
 	return err
 }

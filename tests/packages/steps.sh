@@ -74,7 +74,7 @@ consume() {
     go_programs
     check "dlopen, built" gcc $warnings "$here/dlopen.c" $(pc --cflags) -ldl -lm -o "$work/dlopen" &&
         check "dlopen and dlclose 1000 times" "$work/dlopen" "$libdir/libmimi.so" "$data/tiny"
-    check "a program of 0.1.0, built" gcc -std=c99 $warnings "$root/tests/abi/0.1/program.c" \
+    check "a program of 0.1.0, built" gcc -std=c99 $warnings -I "$root/tests/abi/0.1" "$root/tests/abi/0.1/program.c" \
         $(pc --libs) -lm -o "$work/program" &&
         check "a program of 0.1.0" "$work/program" "$data" "$demo"
     if [ "$kind" = cmake ]; then

@@ -131,6 +131,44 @@ void other_ways_to_load(const char *path) {
     free(bytes);
 }
 
+void many(const mimi::model &model, const golden_case &c) {
+    mimi::encoder one = std::move(*model.try_new_encoder(c.options()));
+    mimi::encoder two = std::move(*model.try_new_encoder(c.options()));
+    std::vector<std::uint32_t> first(c.g.codebooks), second(c.g.codebooks);
+    const std::array<mimi_encoder *, 2> encoders{one.c_handle(), two.c_handle()};
+    const std::array<const float *, 2> pcm{c.g.pcm, c.g.pcm};
+    const std::array<std::uint32_t *, 2> codes{first.data(), second.data()};
+    CHECK(mimi::try_process_many(encoders, pcm, codes));
+    CHECK(first == second && memcmp(first.data(), c.g.codes, first.size() * sizeof first[0]) == 0);
+
+    mimi::decoder decoder = std::move(*model.try_new_decoder(c.options()));
+    std::vector<float> audio(c.g.audio_samples / c.g.frames);
+    mimi_decoder *const decoders[]{decoder.c_handle()};
+    const std::uint32_t *const in[]{first.data()};
+    float *const out[]{audio.data()};
+    CHECK(mimi::try_process_many(decoders, in, out));
+    CHECK(memcmp(audio.data(), model.try_decode(first, c.options())->data(), audio.size() * sizeof audio[0]) == 0);
+    CHECK(mimi::try_process_many(encoders, {pcm.data(), 1}, codes).code() == mimi::status::invalid_argument);
+}
+
+void tokens(const mimi::model &model, const golden_case &c) {
+    const auto books = static_cast<std::int32_t>(c.g.codebooks);
+    auto bytes = std::move(*mimi::try_pack_header(model, books, c.g.samples));
+    const auto header = *mimi::try_unpack_header(bytes);
+    CHECK(header.codebooks == books && header.samples == c.g.samples && header.size == bytes.size());
+    CHECK(header.model_id == *model.try_get(MIMI_PROP_MODEL_ID));
+    bytes[20] ^= 1;
+    CHECK(mimi::try_unpack_header(bytes).code() == mimi::status::corrupt);
+
+    const auto frame = static_cast<std::size_t>((books * header.code_bits + 7) / 8);
+    std::vector<unsigned char> frames(frame * c.g.frames);
+    CHECK(*mimi::try_pack(c.codes(), books, header.code_bits, frames) == frames.size());
+    std::vector<std::uint32_t> codes(c.g.frames * c.g.codebooks);
+    CHECK(*mimi::try_unpack(frames, books, header.code_bits, codes) == codes.size());
+    check_codes(c.g, codes.data(), codes.size());
+    CHECK(mimi::try_unpack(frames, books, header.code_bits, {}).error().needed() == codes.size());
+}
+
 void threads(const mimi::model &model, const golden_case &c) {
     std::vector<std::thread> all;
     for (int i = 0; i < 4; i++)
@@ -180,6 +218,8 @@ int main(int argc, char **argv) {
     streams(*model, c);
     forks(*model, c);
     failures(*model, c);
+    many(*model, c);
+    tokens(*model, c);
     threads(*model, c);
     other_ways_to_load(argv[2]);
 #if MIMI_HPP_EXCEPTIONS

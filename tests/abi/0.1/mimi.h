@@ -256,6 +256,7 @@ typedef int32_t mimi_option;
 /**
  * Streams and one-shot calls: the number of codebooks, that is, of codes per frame; 1 to as many as
  * the model has. More codebooks sound better. Default: 8, or all if the model has fewer.
+ * Loading: keep only this many codebooks, which takes 2 MB less for each that is left out. Default: all.
  */
 #define MIMI_OPT_CODEBOOKS 1
 
@@ -281,6 +282,18 @@ typedef int32_t mimi_option;
  * Weights are kept as 32-bit floats: exact. The default.
  */
 #define MIMI_PRECISION_F32 0
+
+/**
+ * Weights are rounded to bfloat16: half the memory, and faster streams. Codebooks, norms, biases and all
+ * arithmetic stay in 32-bit floats.
+ */
+#define MIMI_PRECISION_BF16 1
+
+/**
+ * Weights are rounded to 8 bits with a scale for each output: a quarter of the memory, faster yet. The
+ * rest as for MIMI_PRECISION_BF16.
+ */
+#define MIMI_PRECISION_INT8 2
 
 /**
  * Loading: which half of the model to load, a MIMI_PARTS_ value. Half a model takes half the
@@ -805,6 +818,148 @@ MIMI_API mimi_status mimi_decoder_clone(const mimi_decoder *decoder, mimi_decode
  * Frees a stream. NULL is allowed.
  */
 MIMI_API void mimi_decoder_free(mimi_decoder *decoder);
+
+
+/* ==== Many streams of one model, one pass over its weights ==== */
+
+/**
+ * Encodes exactly one frame for each of several streams of one model. Real-time.
+ *
+ * Faster than a call for each, because the weights are read from memory once for many streams; every
+ * stream's codes are the same bits as alone. Streams may come, go, be reset and be called alone
+ * between calls, and may stand at different points of a frame. Streams with equal options next to
+ * each other are the fastest.
+ *
+ * - `encoders`, `n`: the streams, all of one model, each once; NULL is allowed if `n` is 0.
+ * - `pcm`: for each stream a pointer to one frame of samples, MIMI_PROP_FRAME_SAMPLES.
+ * - `codes`: for each stream a pointer to room for one frame of codes, MIMI_PROP_CODEBOOKS. No two of
+ *   these buffers, nor one of these and one of `pcm`, may overlap.
+ *
+ * MIMI_ERR_INVALID_ARGUMENT for streams of different models or a stream that stands there twice. On
+ * an error nothing has happened to any stream.
+ */
+MIMI_API
+MIMI_NODISCARD
+mimi_status mimi_encoder_process_many(mimi_encoder *const *encoders,
+                                      size_t n,
+                                      const float *const *pcm,
+                                      uint32_t *const *codes);
+
+/**
+ * Decodes exactly one frame for each of several streams of one model. Real-time.
+ *
+ * The counterpart of mimi_encoder_process_many(), with the same rules.
+ *
+ * - `decoders`, `n`: the streams, all of one model, each once; NULL is allowed if `n` is 0.
+ * - `codes`: for each stream a pointer to one frame of codes, MIMI_PROP_CODEBOOKS.
+ * - `pcm`: for each stream a pointer to room for one frame of samples, MIMI_PROP_FRAME_SAMPLES.
+ *
+ * MIMI_ERR_CORRUPT if any code is not below MIMI_PROP_CODEBOOK_SIZE.
+ */
+MIMI_API
+MIMI_NODISCARD
+mimi_status mimi_decoder_process_many(mimi_decoder *const *decoders,
+                                      size_t n,
+                                      const uint32_t *const *codes,
+                                      float *const *pcm);
+
+
+/* ==== Tokens as bytes ==== */
+
+/**
+ * Writes the header of a token file: what a reader must know before the first frame.
+ *
+ * A token file is this header and then frames as mimi_pack() makes them, each of
+ * ceil(codebooks * code bits / 8) bytes: 11 for the published model with 8 codebooks, so 1.1 kbit/s.
+ * Frames may also be sent alone, as packets, without a header.
+ *
+ * - `model`: the model that the codes belong to; not NULL.
+ * - `codebooks`: the number of codes in a frame, 1 to as many as the model has.
+ * - `n_samples`: the length of the recording in samples, so that a reader can cut the last frame; 0
+ *   for unknown.
+ * - `dst`, `dst_cap`: room for the header, 40 bytes in this release.
+ * - `out_len`: receives the number of bytes written, or needed with MIMI_ERR_BUFFER_TOO_SMALL; not
+ *   NULL.
+ */
+MIMI_API
+MIMI_NODISCARD
+mimi_status mimi_pack_header(const mimi_model *model,
+                             int32_t codebooks,
+                             uint64_t n_samples,
+                             void *dst,
+                             size_t dst_cap,
+                             size_t *out_len);
+
+/**
+ * Reads the header of a token file. No model is needed.
+ *
+ * - `src`, `len`: the beginning of the file; 40 bytes are enough for files that this release writes,
+ *   and more do no harm.
+ * - `out_codebooks`, `out_code_bits`: receive the codes in a frame and the bits of a code; not NULL.
+ * - `out_samples`: receives the length of the recording in samples, 0 for unknown; not NULL.
+ * - `out_model_id`: receives the MIMI_PROP_MODEL_ID of the model that the codes belong to, 0 for
+ *   unknown; not NULL.
+ * - `out_header_len`: receives the offset of the first frame; not NULL.
+ *
+ * MIMI_ERR_FORMAT for what is no token file, MIMI_ERR_UNSUPPORTED for one of a later format,
+ * MIMI_ERR_CORRUPT for a damaged or cut-off header.
+ */
+MIMI_API
+MIMI_NODISCARD
+mimi_status mimi_unpack_header(const void *src,
+                               size_t len,
+                               int32_t *out_codebooks,
+                               int32_t *out_code_bits,
+                               uint64_t *out_samples,
+                               int64_t *out_model_id,
+                               size_t *out_header_len);
+
+/**
+ * Packs codes into frames of bytes, code after code, most significant bit first. Real-time.
+ *
+ * The codes of codebooks 0 to k - 1 are the first k * code_bits bits of a frame, so that codebooks can
+ * be dropped from a frame without encoding again.
+ *
+ * - `codes`, `n_codes`: whole frames of codes, as mimi_encode() and streams make them.
+ * - `codebooks`: codes in a frame, 1 to 64.
+ * - `code_bits`: bits of a code, 1 to 16; MIMI_PROP_CODE_BITS of a model.
+ * - `dst`, `dst_cap`: room for frames * ceil(codebooks * code_bits / 8) bytes. Must not overlap `codes`.
+ * - `out_len`: receives the number of bytes written, or needed with MIMI_ERR_BUFFER_TOO_SMALL; not
+ *   NULL.
+ *
+ * MIMI_ERR_CORRUPT for a code that does not fit its bits.
+ */
+MIMI_API
+MIMI_NODISCARD
+mimi_status mimi_pack(const uint32_t *codes,
+                      size_t n_codes,
+                      int32_t codebooks,
+                      int32_t code_bits,
+                      void *dst,
+                      size_t dst_cap,
+                      size_t *out_len);
+
+/**
+ * Unpacks frames of bytes. Real-time. No model is needed.
+ *
+ * - `src`, `len`: whole frames of ceil(codebooks * code_bits / 8) bytes.
+ * - `codebooks`, `code_bits`: as for mimi_pack().
+ * - `codes`, `codes_cap`: room for the codes. Must not overlap `src`.
+ * - `out_codes`: receives the number of codes written, or needed with MIMI_ERR_BUFFER_TOO_SMALL; not
+ *   NULL.
+ *
+ * MIMI_ERR_INVALID_ARGUMENT for a partial frame. A code may be beyond a codebook whose size is no power
+ * of two; the decoder says so.
+ */
+MIMI_API
+MIMI_NODISCARD
+mimi_status mimi_unpack(const void *src,
+                        size_t len,
+                        int32_t codebooks,
+                        int32_t code_bits,
+                        uint32_t *codes,
+                        size_t codes_cap,
+                        size_t *out_codes);
 
 #ifdef __cplusplus
 } /* extern "C" */

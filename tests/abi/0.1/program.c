@@ -75,6 +75,53 @@ static void decode(const mimi_model *model, const mimi_options *options, golden 
     free(audio);
 }
 
+static void many(const mimi_model *model, const mimi_options *options, golden g) {
+    mimi_encoder *encoders[2];
+    mimi_decoder *decoders[2];
+    const size_t frame = g.audio_samples / g.frames;
+    uint32_t *codes = (uint32_t *)allocate(2 * g.codebooks * sizeof *codes);
+    float *audio = (float *)allocate(2 * frame * sizeof *audio);
+    const float *pcm[2] = {g.pcm, g.pcm};
+    uint32_t *written[2] = {codes, codes + g.codebooks};
+    const uint32_t *read[2] = {codes, codes + g.codebooks};
+    float *heard[2] = {audio, audio + frame};
+    for (int i = 0; i < 2; i++) {
+        OK(mimi_encoder_new(model, options, &encoders[i]));
+        OK(mimi_decoder_new(model, options, &decoders[i]));
+    }
+    OK(mimi_encoder_process_many(encoders, 2, pcm, written));
+    OK(mimi_decoder_process_many(decoders, 2, read, heard));
+    for (int i = 0; i < 2; i++) {
+        CHECK(memcmp(written[i], g.codes, g.codebooks * sizeof *codes) == 0);
+        CHECK(memcmp(heard[i], audio, frame * sizeof *audio) == 0);
+        mimi_encoder_free(encoders[i]);
+        mimi_decoder_free(decoders[i]);
+    }
+    free(codes);
+    free(audio);
+}
+
+static void tokens(const mimi_model *model, golden g) {
+    unsigned char header[64];
+    size_t n, begin, n_codes = g.codebooks * g.frames;
+    int32_t codebooks, bits;
+    uint64_t samples;
+    int64_t id, own;
+    OK(mimi_pack_header(model, (int32_t)g.codebooks, g.samples, header, sizeof header, &n));
+    OK(mimi_unpack_header(header, n, &codebooks, &bits, &samples, &id, &begin));
+    OK(mimi_model_get(model, MIMI_PROP_MODEL_ID, &own));
+    CHECK(begin == n && codebooks == (int32_t)g.codebooks && samples == g.samples && id == own);
+
+    uint32_t *codes = (uint32_t *)allocate(n_codes * sizeof *codes);
+    unsigned char *bytes = (unsigned char *)allocate(n_codes * sizeof *codes);
+    OK(mimi_pack(g.codes, n_codes, codebooks, bits, bytes, n_codes * sizeof *codes, &n));
+    CHECK(n == g.frames * (size_t)((codebooks * bits + 7) / 8));
+    OK(mimi_unpack(bytes, n, codebooks, bits, codes, n_codes, &n));
+    check_codes(g, codes, n);
+    free(codes);
+    free(bytes);
+}
+
 static void other_ways_to_load(const char *path) {
     size_t len;
     unsigned char *bytes = read_file(path, &len);
@@ -103,6 +150,8 @@ int main(int argc, char **argv) {
     OK(mimi_load(folder, options, &model));
     encode(model, options, g);
     decode(model, options, g);
+    many(model, options, g);
+    tokens(model, g);
     other_ways_to_load(argv[2]);
     mimi_free(model);
     mimi_options_free(options);

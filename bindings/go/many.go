@@ -1,0 +1,102 @@
+package mimi
+
+// #cgo nocallback mimi_encoder_process_many
+// #cgo nocallback mimi_decoder_process_many
+// #include "shim.h"
+import "C"
+
+import (
+	"fmt"
+	"runtime"
+)
+
+// EncodeMany encodes exactly one frame for each of several streams of one model, in one pass over its
+// weights. pcm[i] is a frame of samples, codes[i] room for a frame of codes. On an error nothing has
+// happened to any stream.
+func EncodeMany(encoders []*Encoder, pcm [][]float32, codes [][]uint32) error {
+	if len(pcm) != len(encoders) || len(codes) != len(encoders) {
+		return &Error{Code: ErrInvalidArgument, Message: fmt.Sprintf("%d streams, but %d inputs and %d outputs", len(encoders), len(pcm), len(codes))}
+	}
+	var pinner runtime.Pinner
+	defer pinner.Unpin()
+	defer runtime.KeepAlive(encoders)
+	streams := make([]*C.mimi_encoder, len(encoders))
+	in := make([]*C.float, len(encoders))
+	out := make([]*C.uint32_t, len(encoders))
+	for i, s := range encoders {
+		if s.handle.ptr == nil {
+			return ErrClosed
+		}
+		if err := s.frame.check(i, len(pcm[i]), len(codes[i])); err != nil {
+			return err
+		}
+		streams[i], in[i], out[i] = s.c(), floats(pcm[i]), uints(codes[i])
+		pinner.Pin(in[i])
+		pinner.Pin(out[i])
+	}
+	if len(encoders) == 0 {
+		return nil
+	}
+	if status := C.mimi_encoder_process_many(&streams[0], C.size_t(len(streams)), &in[0], &out[0]); status != C.MIMI_OK {
+		return &Error{Code: Code(status)}
+	}
+	return nil
+}
+
+// DecodeMany decodes exactly one frame for each of several streams of one model: the counterpart of
+// EncodeMany.
+func DecodeMany(decoders []*Decoder, codes [][]uint32, pcm [][]float32) error {
+	if len(pcm) != len(decoders) || len(codes) != len(decoders) {
+		return &Error{Code: ErrInvalidArgument, Message: fmt.Sprintf("%d streams, but %d inputs and %d outputs", len(decoders), len(codes), len(pcm))}
+	}
+	var pinner runtime.Pinner
+	defer pinner.Unpin()
+	defer runtime.KeepAlive(decoders)
+	streams := make([]*C.mimi_decoder, len(decoders))
+	in := make([]*C.uint32_t, len(decoders))
+	out := make([]*C.float, len(decoders))
+	for i, s := range decoders {
+		if s.handle.ptr == nil {
+			return ErrClosed
+		}
+		if err := s.frame.check(i, len(pcm[i]), len(codes[i])); err != nil {
+			return err
+		}
+		streams[i], in[i], out[i] = s.c(), uints(codes[i]), floats(pcm[i])
+		pinner.Pin(in[i])
+		pinner.Pin(out[i])
+	}
+	if len(decoders) == 0 {
+		return nil
+	}
+	if status := C.mimi_decoder_process_many(&streams[0], C.size_t(len(streams)), &in[0], &out[0]); status != C.MIMI_OK {
+		return &Error{Code: Code(status)}
+	}
+	return nil
+}
+
+// frame is the size of a stream's frames.
+type frame struct{ samples, codes int }
+
+// frames asks a stream for the size of its frames and of its codes.
+func frames(stream interface{ Get(Property) (int64, error) }) (f frame, codeBits int, err error) {
+	for _, p := range []struct {
+		property Property
+		value    *int
+	}{{FrameSamples, &f.samples}, {CodebookCount, &f.codes}, {CodeBits, &codeBits}} {
+		value, err := stream.Get(p.property)
+		if err != nil {
+			return frame{}, 0, err
+		}
+		*p.value = int(value)
+	}
+	return f, codeBits, nil
+}
+
+// check is an error unless a frame's buffers are as long as the library will take them to be.
+func (f frame) check(i, samples, codes int) error {
+	if samples == f.samples && codes == f.codes {
+		return nil
+	}
+	return &Error{Code: ErrInvalidArgument, Message: fmt.Sprintf("stream %d: %d samples and %d codes instead of %d and %d", i, samples, codes, f.samples, f.codes)}
+}
