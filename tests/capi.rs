@@ -154,13 +154,21 @@ fn threads() {
 }
 
 #[test]
+fn many_streams_and_tokens() {
+    for library in ["libmimi.a", "libmimi.so"] {
+        let program = compile("many", &Build { library, ..STATIC });
+        run_silent(Command::new(program).arg(data()).arg(AUTO));
+    }
+}
+
+#[test]
 fn under_sanitizers() {
     let flags = ["-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
-    for name in ["misuse", "golden", "threads"] {
+    for name in ["misuse", "golden", "threads", "many"] {
         let program = compile(name, &Build { flags: &flags, ..STATIC });
         let mut command = Command::new(program);
         command.arg(data());
-        if name != "threads" {
+        if name == "misuse" || name == "golden" {
             command.arg(demo());
         }
         run_silent(command.arg(AUTO));

@@ -19,7 +19,8 @@
     X(mimi_encoder_new) X(mimi_encoder_process) X(mimi_encoder_flush) X(mimi_encoder_reset)                \
     X(mimi_encoder_get) X(mimi_encoder_clone) X(mimi_encoder_free) X(mimi_decoder_new)                     \
     X(mimi_decoder_process) X(mimi_decoder_flush) X(mimi_decoder_reset) X(mimi_decoder_get)                \
-    X(mimi_decoder_clone) X(mimi_decoder_free)
+    X(mimi_decoder_clone) X(mimi_decoder_free) X(mimi_encoder_process_many) X(mimi_decoder_process_many)   \
+    X(mimi_pack) X(mimi_unpack)
 #define POINTER(name) static __typeof__(name) *p_##name;
 FUNCTIONS(POINTER)
 
@@ -55,6 +56,17 @@ static void stream(void) {
     heard += n;
     EXPECT(MIMI_OK, p_mimi_decoder_flush(decoder, audio + heard, g.audio_samples - heard, &n));
     heard += n;
+    const float *pcm = g.pcm;
+    const uint32_t *frame = codes;
+    static uint32_t room[64];
+    static float sound[1920];
+    static unsigned char bytes[128];
+    uint32_t *const rooms = room;
+    float *const sounds = sound;
+    EXPECT(MIMI_OK, p_mimi_encoder_process_many(&encoder, 1, &pcm, &rooms));
+    EXPECT(MIMI_OK, p_mimi_decoder_process_many(&decoder, 1, &frame, &sounds));
+    EXPECT(MIMI_OK, p_mimi_pack(room, g.codebooks, (int32_t)g.codebooks, 16, bytes, sizeof bytes, &n));
+    EXPECT(MIMI_OK, p_mimi_unpack(bytes, n, (int32_t)g.codebooks, 16, room, 64, &n));
     for (int32_t key = MIMI_PROP_CODEBOOKS; key <= MIMI_PROP_CODE_BITS; key++) {
         EXPECT(MIMI_OK, p_mimi_encoder_get(encoder, key, &value));
         EXPECT(MIMI_OK, p_mimi_decoder_get(decoder, key, &value));
