@@ -34,8 +34,9 @@ impl Config {
     /// | `rope_theta` | 1 to 10¹² |
     /// | `sliding_window` | 1 to 1 048 576 |
     ///
-    /// And the largest activation of a frame, the history of the widest convolution, and the keys and
-    /// values of a transformer hold at most 2²⁸ values each.
+    /// And the largest activation of a frame, the history of the widest convolution, the keys and
+    /// values of a transformer, and an up-sampler with more than one channel in a group, whose weights
+    /// between groups are kept as zeros, hold at most 2²⁸ values each.
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`]: names the field, its value and what is run.
@@ -113,6 +114,13 @@ impl Config {
         let dilation = (self.dilation_growth_rate as u64).saturating_pow(self.num_residual_layers as u32 - 1);
         let history = dilation.saturating_mul(self.residual_kernel_size as u64 - 1).saturating_mul(channels);
         within("dilation_growth_rate: history of the widest convolution", history, 0..=MOST_VALUES)?;
+        let (queries, keys) = (self.num_attention_heads as u64, self.num_key_value_heads as u64);
+        let projected = (queries + 2 * keys) * product(&[self.head_dim, self.latent_stride]);
+        within("head_dim: queries, keys and values of a frame", projected, most.clone())?;
+        if self.upsample_groups < self.hidden_size {
+            let weights = product(&[2, self.latent_stride, self.hidden_size, self.hidden_size]);
+            within("hidden_size: weights of the up-sampler", weights, most.clone())?;
+        }
         let keys_and_values =
             [2, self.num_hidden_layers, self.sliding_window, self.num_key_value_heads, self.head_dim];
         within("sliding_window: keys and values of a transformer", product(&keys_and_values), most)

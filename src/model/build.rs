@@ -105,7 +105,8 @@ impl Builder<'_, '_> {
         for layer in 0..config.num_residual_layers {
             let name = format!("{half}.layers.{index}");
             let kernel = config.residual_kernel_size;
-            let dilation = config.dilation_growth_rate.pow(layer as u32);
+            // one tap has no dilation, whose powers are then without bounds
+            let dilation = if kernel == 1 { 1 } else { config.dilation_growth_rate.pow(layer as u32) };
             let pointwise = self.conv(&format!("{name}.block.3.conv"), [channels, hidden, 1], 1, 1)?;
             let shortcut = config
                 .use_conv_shortcut

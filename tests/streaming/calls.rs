@@ -37,7 +37,7 @@ fn calls() -> impl Strategy<Value = Vec<(Call, usize)>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig { cases: 50, failure_persistence: None, ..Default::default() })]
 
     #[test]
     fn an_encoder_is_what_it_was_fed_since_it_began(

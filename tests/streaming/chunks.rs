@@ -57,7 +57,7 @@ fn stretches() -> impl Strategy<Value = Stretch> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig { cases: 80, failure_persistence: None, ..Default::default() })]
 
     #[test]
     fn any_chunks_give_the_codes_of_one_push(
@@ -119,11 +119,13 @@ fn one_sample_at_a_time() {
 fn six_minutes() {
     let speech = speech();
     let pcm: Vec<f32> = speech.iter().cycle().copied().take(6 * 60 * 24_000 + 7).collect();
-    for (network, tail) in [("tiny", Tail::AudioPad), ("tiny-theta", Tail::LayerPad)] {
-        let model = load(network);
-        let options = all_codebooks(&model, tail);
-        assert_as_one_push(&model, &pcm, &options, &[480, 1_000, 1_920, 37, 12_345]);
-    }
+    let model = load("tiny");
+    assert_as_one_push(
+        &model,
+        &pcm,
+        &all_codebooks(&model, Tail::LayerPad),
+        &[480, 1_000, 1_920, 37, 12_345],
+    );
 }
 
 /// The published architecture, past its ten seconds of attention.
@@ -133,5 +135,5 @@ fn full_size() {
     let model = Model::load(case.path(), &LoadOptions::default()).unwrap();
     let pcm = case.pcm();
     let options = StreamOptions { max_block: Some(8 * 1_920), ..case.options() };
-    assert_as_one_push(&model, &pcm[..pcm.len() - 100], &options, &[15_000, 1_920, 480, 30_001, 1]);
+    assert_as_one_push(&model, &pcm[..11 * 24_000], &options, &[15_000, 1_920, 480, 30_001, 1]);
 }
