@@ -235,7 +235,7 @@ static void keys_and_values(void) {
         CHECK(mimi_decoder_get(decoder, key, &value) == (of_stream ? MIMI_OK : MIMI_ERR_UNSUPPORTED));
         CHECK(strlen(mimi_status_string(key)) > 1);
     }
-    STATUS(MIMI_ERR_UNSUPPORTED, mimi_options_set(scratch, MIMI_OPT_PRECISION, 1));
+    STATUS(MIMI_ERR_UNSUPPORTED, mimi_options_set(scratch, MIMI_OPT_PRECISION, 3));
     CHECK(strstr(mimi_last_error(), "MIMI_OPT_PRECISION") && strstr(mimi_last_error(), "f32"));
     STATUS(MIMI_ERR_UNSUPPORTED, mimi_options_set(scratch, MIMI_OPT_THREADS, 2));
     mimi_options_free(scratch);
@@ -252,6 +252,13 @@ static void unfit_options(const char *path) {
     STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_decode(model, o, g.codes, g.codebooks + 1, pcm, 1920, &n));
     OK(mimi_options_set(o, MIMI_OPT_CODEBOOKS, INT32_MAX));
     NO_HANDLE(MIMI_ERR_INVALID_ARGUMENT, mimi_encoder, mimi_encoder_new(model, o, &out));
+    NO_HANDLE(MIMI_ERR_INVALID_ARGUMENT, mimi_model, mimi_load(path, o, &out));
+    OK(mimi_options_set(o, MIMI_OPT_CODEBOOKS, 1));
+    mimi_model *small;
+    OK(mimi_load(path, o, &small));
+    OK(mimi_model_get(small, MIMI_PROP_CODEBOOKS, &value));
+    CHECK(value == 1);
+    mimi_free(small);
     OK(mimi_options_set(o, MIMI_OPT_CODEBOOKS, 0));
     OK(mimi_options_set(o, MIMI_OPT_SAMPLE_RATE, 48000));
     NO_HANDLE(MIMI_ERR_UNSUPPORTED, mimi_encoder, mimi_encoder_new(model, o, &out));

@@ -89,8 +89,8 @@ class Moshi:
         torch.set_num_threads(1)
         torch.set_grad_enabled(False)
         self.torch = torch
-        self.stream = loaders.get_mimi(checkpoint, "cpu", num_codebooks=CODEBOOKS)
-        self.clip = loaders.get_mimi(checkpoint, "cpu", num_codebooks=CODEBOOKS)
+        self.stream = loaders.get_mimi(checkpoint, device="cpu", num_codebooks=CODEBOOKS)
+        self.clip = loaders.get_mimi(checkpoint, device="cpu", num_codebooks=CODEBOOKS)
         self.stream.streaming_forever(1)
 
     def encode_step(self, pcm):
