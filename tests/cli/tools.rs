@@ -121,3 +121,25 @@ fn wrong_usage_is_status_2_and_help_and_version_are_status_0() {
     let version = String::from_utf8(ok(&folder, "--version").stdout).unwrap();
     assert_eq!(version.trim(), concat!("mimi ", env!("CARGO_PKG_VERSION")));
 }
+
+#[test]
+fn bench_measures_every_precision() {
+    let folder = folder();
+    let table = String::from_utf8(ok(&folder, "bench -q --seconds 1 --streams 2").stdout).unwrap();
+    for name in ["f32", "bf16", "int8", "encode", "decode"] {
+        assert!(table.contains(name), "{table}");
+    }
+    let json = ok(&folder, "bench -q --seconds 1 --streams 2 --json -n 3").stdout;
+    let reports: serde_json::Value = serde_json::from_slice(&json).unwrap();
+    let bytes: Vec<_> =
+        reports.as_array().unwrap().iter().map(|r| r["weight_bytes"].as_u64().unwrap()).collect();
+    assert!(bytes.len() == 3 && bytes[0] > bytes[1] && bytes[1] > bytes[2], "{bytes:?}");
+    for report in reports.as_array().unwrap() {
+        let frame = &report["milliseconds_per_frame"]["encode"];
+        assert!(frame["min"].as_f64().unwrap() > 0.0);
+        assert!(
+            frame["min"].as_f64() <= frame["p50"].as_f64() && frame["p50"].as_f64() <= frame["max"].as_f64()
+        );
+    }
+    fails(&folder, "bench -n 9", "codebooks is 9");
+}
