@@ -218,14 +218,15 @@ unsafe fn row_block<S: Finish, W: Weight<S>, const P: usize, const TILE: usize>(
         for (row, input) in inputs[..rows].iter_mut().enumerate() {
             *input = job.row(job.product.x, first + row);
         }
+        let ahead = Prefetch { offset: PREFETCH_BYTES, step: width * size_of::<W>() };
         let mut panel = 0;
         // With few rows two panels at a time keep the adders busy.
         while rows <= 2 && panel + 2 <= panels {
             let weights = weights.add(panel * job.inputs * width);
             for segment in job.segments(job.run) {
                 match rows {
-                    1 => tile::<S, W, P, 2, 1>(job, weights, segment, inputs.as_ptr(), sums),
-                    _ => tile::<S, W, P, 2, 2>(job, weights, segment, inputs.as_ptr(), sums),
+                    1 => tile::<S, W, P, 2, 1>(job, weights, segment, inputs.as_ptr(), sums, ahead),
+                    _ => tile::<S, W, P, 2, 2>(job, weights, segment, inputs.as_ptr(), sums, ahead),
                 }
             }
             S::finish(job, sums, [first, rows], [panel, 2]);
@@ -254,25 +255,28 @@ unsafe fn tiles<S: Simd, W: Weight<S>, const P: usize, const TILE: usize>(
     // Tiles as even as can be: a last tile of one row costs nearly as much as a whole one.
     let tiles = inputs.len().div_ceil(TILE);
     let (base, longer) = (inputs.len() / tiles, inputs.len() % tiles);
+    let bytes = segment.len * P * S::LANES * size_of::<W>();
     let mut row = 0;
     for index in 0..tiles {
         let count = base + usize::from(index < longer);
+        // Each tile asks for its share of the segment to come.
+        let next = Prefetch { offset: bytes + index * bytes / tiles, step: P * S::LANES * size_of::<W>() / tiles };
         // SAFETY: rows row..row + count are among the inputs; count ≤ TILE.
         unsafe {
             let (x, sums) = (inputs.as_ptr().add(row), sums.add(row * P * S::LANES));
             match count {
-                1 => tile::<S, W, P, 1, 1>(job, weights, segment, x, sums),
-                2 => tile::<S, W, P, 1, 2>(job, weights, segment, x, sums),
-                3 => tile::<S, W, P, 1, 3>(job, weights, segment, x, sums),
-                4 => tile::<S, W, P, 1, 4>(job, weights, segment, x, sums),
-                5 if TILE >= 5 => tile::<S, W, P, 1, 5>(job, weights, segment, x, sums),
-                6 if TILE >= 6 => tile::<S, W, P, 1, 6>(job, weights, segment, x, sums),
-                7 if TILE >= 7 => tile::<S, W, P, 1, 7>(job, weights, segment, x, sums),
-                8 if TILE >= 8 => tile::<S, W, P, 1, 8>(job, weights, segment, x, sums),
-                9 if TILE >= 9 => tile::<S, W, P, 1, 9>(job, weights, segment, x, sums),
-                10 if TILE >= 10 => tile::<S, W, P, 1, 10>(job, weights, segment, x, sums),
-                11 if TILE >= 11 => tile::<S, W, P, 1, 11>(job, weights, segment, x, sums),
-                12 if TILE >= 12 => tile::<S, W, P, 1, 12>(job, weights, segment, x, sums),
+                1 => tile::<S, W, P, 1, 1>(job, weights, segment, x, sums, next),
+                2 => tile::<S, W, P, 1, 2>(job, weights, segment, x, sums, next),
+                3 => tile::<S, W, P, 1, 3>(job, weights, segment, x, sums, next),
+                4 => tile::<S, W, P, 1, 4>(job, weights, segment, x, sums, next),
+                5 if TILE >= 5 => tile::<S, W, P, 1, 5>(job, weights, segment, x, sums, next),
+                6 if TILE >= 6 => tile::<S, W, P, 1, 6>(job, weights, segment, x, sums, next),
+                7 if TILE >= 7 => tile::<S, W, P, 1, 7>(job, weights, segment, x, sums, next),
+                8 if TILE >= 8 => tile::<S, W, P, 1, 8>(job, weights, segment, x, sums, next),
+                9 if TILE >= 9 => tile::<S, W, P, 1, 9>(job, weights, segment, x, sums, next),
+                10 if TILE >= 10 => tile::<S, W, P, 1, 10>(job, weights, segment, x, sums, next),
+                11 if TILE >= 11 => tile::<S, W, P, 1, 11>(job, weights, segment, x, sums, next),
+                12 if TILE >= 12 => tile::<S, W, P, 1, 12>(job, weights, segment, x, sums, next),
                 _ => unreachable!(),
             }
         }
@@ -280,7 +284,15 @@ unsafe fn tiles<S: Simd, W: Weight<S>, const P: usize, const TILE: usize>(
     }
 }
 
-/// How far ahead of use weights are asked for.
+/// Which weights a tile asks for: from how many bytes after its first ones, and how many bytes farther for
+/// each input.
+#[derive(Clone, Copy)]
+struct Prefetch {
+    offset: usize,
+    step: usize,
+}
+
+/// How far ahead of use weights are asked for that are used once.
 const PREFETCH_BYTES: usize = 2048;
 
 /// `R` rows times `G` panels of `P` registers, over a segment: begins the sums or adds to them.
@@ -291,6 +303,7 @@ unsafe fn tile<S: Simd, W: Weight<S>, const P: usize, const G: usize, const R: u
     segment: Segment,
     inputs: *const *const f32,
     sums: *mut f32,
+    prefetch: Prefetch,
 ) {
     let width = P * S::LANES;
     // SAFETY: the caller vouches for `R` rows of inputs and sums, and for `G` panels of weights.
@@ -311,15 +324,18 @@ unsafe fn tile<S: Simd, W: Weight<S>, const P: usize, const G: usize, const R: u
             }
         }
         let mut weights = weights.add(segment.input * width);
+        let mut ahead = weights.cast::<u8>().wrapping_add(prefetch.offset);
+        let panel = job.inputs * width;
         for k in 0..segment.len {
             let mut w = [[S::splat(0.0); P]; G];
             for (g, w) in w.iter_mut().enumerate() {
-                let w0 = weights.add(g * job.inputs * width);
+                let w0 = weights.add(g * panel);
                 for (p, w) in w.iter_mut().enumerate() {
                     *w = W::load(w0.add(p * S::LANES));
                 }
-                S::prefetch(w0.cast::<u8>().wrapping_add(PREFETCH_BYTES));
+                S::prefetch(ahead.wrapping_add(g * panel * size_of::<W>()));
             }
+            ahead = ahead.wrapping_add(prefetch.step);
             for r in 0..R {
                 let input = S::splat(*x[r].add(k));
                 for g in 0..G {
