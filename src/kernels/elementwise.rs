@@ -98,6 +98,12 @@ unsafe fn relu<S: Simd>(v: S::Vector) -> S::Vector {
     unsafe { S::max(v, S::splat(0.0)) }
 }
 
+/// v.
+#[inline(always)]
+unsafe fn identity<S: Simd>(v: S::Vector) -> S::Vector {
+    v
+}
+
 /// A function of each value. A trait and not a closure, for only what is `#[inline(always)]` is sure to
 /// be compiled for the instruction set of the function it ends up in.
 pub(super) trait Function<S: Simd>: Copy {
@@ -124,7 +130,7 @@ macro_rules! functions {
 }
 
 functions! {
-    Identity = std::convert::identity;
+    Identity = identity::<S>;
     Elu = elu::<S>;
     Gelu = gelu::<S>;
     Relu = relu::<S>;

@@ -45,7 +45,8 @@ macro_rules! instantiate {
             use super::simd::Simd;
             use super::{elementwise, matmul, norm};
 
-            pub(super) const PANEL_WIDTH: usize = $panel * <$simd as Simd>::LANES;
+            pub(super) const PANEL_WIDTH: usize = $panel * LANES;
+            pub(super) const LANES: usize = <$simd as Simd>::LANES;
 
             $(#[$feature])*
             pub(super) unsafe fn matmul(job: &matmul::Job) {
@@ -86,6 +87,14 @@ macro_rules! instantiate {
             pub(super) unsafe fn largest(x: *const f32, len: usize) -> f32 {
                 // SAFETY: the caller's.
                 unsafe { norm::largest::<$simd>(x, len) }
+            }
+
+            $(#[$feature])*
+            pub(super) unsafe fn remember(
+                heads: Heads, place: [usize; 2], key: *const f32, value: *const f32, keys: *mut f32, values: *mut f32,
+            ) {
+                // SAFETY: the caller's.
+                unsafe { attention::remember::<$simd>(heads, place, key, value, keys, values) }
             }
 
             $(#[$feature])*
@@ -181,7 +190,35 @@ impl Kernels {
         x.iter().position(|&v| v == largest).unwrap_or(0)
     }
 
-    /// `out[head] = softmax(q[head]·keys)·values`; the 1/√dim is in `q` already.
+    /// The rows of a ring that holds at least `rows` keys.
+    pub(crate) fn ring_rows(self, rows: usize) -> usize {
+        rows.next_multiple_of(dispatch!(self, LANES))
+    }
+
+    /// Puts a key and a value into row `row` of rings of `capacity` rows.
+    #[allow(clippy::too_many_arguments)]
+    pub(crate) fn remember(
+        self,
+        heads: Heads,
+        capacity: usize,
+        row: usize,
+        key: &[f32],
+        value: &[f32],
+        keys: &mut [f32],
+        values: &mut [f32],
+    ) {
+        let width = heads.key_width();
+        assert!(row < capacity && capacity == self.ring_rows(capacity));
+        assert!(key.len() == width && value.len() == width);
+        assert!(keys.len() >= capacity * width && values.len() >= capacity * width);
+        let (key, value) = (key.as_ptr(), value.as_ptr());
+        let (keys, values) = (keys.as_mut_ptr(), values.as_mut_ptr());
+        // SAFETY: lengths just checked; `self` proves the instruction set.
+        unsafe { dispatch!(self, remember(heads, [capacity, row], key, value, keys, values)) }
+    }
+
+    /// `out[head] = softmax(q[head]·keys)·values`; the 1/√dim is in `q` already. `scores` has room for
+    /// the ring's rows and the window's keys.
     #[allow(clippy::too_many_arguments)]
     pub(crate) fn attend(
         self,
@@ -193,11 +230,12 @@ impl Kernels {
         scores: &mut [f32],
         out: &mut [f32],
     ) {
-        assert!(window.count >= 1 && window.count <= window.capacity && window.oldest < window.capacity);
+        let KeyWindow { capacity, oldest, count } = window;
+        assert!(count >= 1 && count <= capacity && oldest < capacity && capacity == self.ring_rows(capacity));
         assert!(q.len() == heads.query_width() && out.len() == q.len());
         assert!(heads.keys >= 1 && heads.queries.is_multiple_of(heads.keys));
-        assert!(keys.len() >= window.capacity * heads.key_width() && values.len() >= keys.len());
-        assert!(scores.len() >= window.count);
+        assert!(keys.len() >= capacity * heads.key_width() && values.len() >= capacity * heads.key_width());
+        assert!(scores.len() >= capacity + count);
         // SAFETY: lengths just checked; `self` proves the instruction set.
         unsafe {
             dispatch!(

@@ -329,23 +329,21 @@ fn argmax_is_the_first_largest() {
     }
 }
 
-fn naive_attention(heads: Heads, window: KeyWindow, q: &[f32], keys: &[f32], values: &[f32]) -> Vec<f64> {
+/// Keys and values are rows by age.
+fn naive_attention(heads: Heads, q: &[f32], keys: &[f32], values: &[f32]) -> Vec<f64> {
     let width = heads.key_width();
-    let rows: Vec<usize> = (0..window.count).map(|i| (window.oldest + i) % window.capacity).collect();
+    let rows = keys.len() / width;
     let mut out = Vec::new();
     for head in 0..heads.queries {
         let offset = head / (heads.queries / heads.keys) * heads.dim;
         let at = |m: &[f32], row: usize, i: usize| f64::from(m[row * width + offset + i]);
-        let scores: Vec<f64> = rows
-            .iter()
-            .map(|&row| (0..heads.dim).map(|i| f64::from(q[head * heads.dim + i]) * at(keys, row, i)).sum())
+        let scores: Vec<f64> = (0..rows)
+            .map(|row| (0..heads.dim).map(|i| f64::from(q[head * heads.dim + i]) * at(keys, row, i)).sum())
             .collect();
         let max = scores.iter().fold(f64::NEG_INFINITY, |a, &b| a.max(b));
         let sum: f64 = scores.iter().map(|s| (s - max).exp()).sum();
         for i in 0..heads.dim {
-            out.push(
-                rows.iter().zip(&scores).map(|(&row, s)| (s - max).exp() / sum * at(values, row, i)).sum(),
-            );
+            out.push((0..rows).map(|row| (scores[row] - max).exp() / sum * at(values, row, i)).sum());
         }
     }
     out
@@ -353,26 +351,30 @@ fn naive_attention(heads: Heads, window: KeyWindow, q: &[f32], keys: &[f32], val
 
 #[test]
 fn attention_is_its_formula_wherever_the_ring_begins() {
-    let shapes = [(4, 4, 8), (4, 2, 8), (8, 8, 64), (3, 1, 6), (2, 2, 2)];
+    let shapes = [(4, 4, 8), (4, 2, 8), (8, 8, 64), (3, 1, 6), (2, 2, 2), (2, 1, 94)];
     for kernels in all_kernels() {
         for (queries, keys, dim) in shapes {
             let heads = Heads { queries, keys, dim };
+            let width = heads.key_width();
             for (capacity, count) in [(1, 1), (7, 3), (7, 7), (251, 250)] {
+                let capacity = kernels.ring_rows(capacity);
                 let mut noise = noise((capacity + dim) as u64);
                 let mut row = |len: usize| (0..len).map(|_| 2.0 * noise()).collect::<Vec<f32>>();
                 let q = row(heads.query_width());
-                let ring = (row(capacity * heads.key_width()), row(capacity * heads.key_width()));
+                let (key_rows, value_rows) = (row(count * width), row(count * width));
+                let expected = naive_attention(heads, &q, &key_rows, &value_rows);
                 let mut first: Option<Vec<f32>> = None;
+                // The same keys in the same order, beginning elsewhere in the ring, beside other rows.
                 for oldest in [0, capacity / 2, capacity - 1] {
-                    // The same keys in the same order, beginning elsewhere in the ring.
-                    let mut turned = (ring.0.clone(), ring.1.clone());
-                    turned.0.rotate_right(oldest * heads.key_width());
-                    turned.1.rotate_right(oldest * heads.key_width());
+                    let mut ring = (row(capacity * width), row(capacity * width));
+                    for (age, (key, value)) in key_rows.chunks(width).zip(value_rows.chunks(width)).enumerate() {
+                        let at = (oldest + age) % capacity;
+                        kernels.remember(heads, capacity, at, key, value, &mut ring.0, &mut ring.1);
+                    }
                     let window = KeyWindow { capacity, oldest, count };
-                    let (mut scores, mut out) = (vec![0.0; count], vec![0.0; q.len()]);
-                    kernels.attend(heads, window, &q, &turned.0, &turned.1, &mut scores, &mut out);
-                    let expected = naive_attention(heads, window, &q, &turned.0, &turned.1);
-                    for (found, expected) in out.iter().zip(expected) {
+                    let (mut scores, mut out) = (vec![0.0; capacity + count], vec![0.0; q.len()]);
+                    kernels.attend(heads, window, &q, &ring.0, &ring.1, &mut scores, &mut out);
+                    for (found, expected) in out.iter().zip(&expected) {
                         assert!(
                             (f64::from(*found) - expected).abs() < 1e-5,
                             "{kernels:?}: {found} is not {expected}"
