@@ -37,7 +37,7 @@ pub unsafe extern "C" fn mimi_decoder_new(
     guard(|| unsafe {
         handle::create(out, || {
             let model: &Model = handle::shared(model)?;
-            Ok::<_, Failure>(Decoder::new(model, &stream_options(model, options)?)?)
+            Ok::<_, Failure>(Decoder::new(model, &stream_options(options)?)?)
         })
     })
 }
@@ -135,6 +135,8 @@ pub unsafe extern "C" fn mimi_decoder_get(
         let out = place("out_value", out_value)?;
         let value = match key {
             MIMI_PROP_CODEBOOKS => Some(decoder.codebooks() as i64),
+            MIMI_PROP_SAMPLE_RATE => Some(decoder.sample_rate().into()),
+            MIMI_PROP_FRAME_SAMPLES => Some(decoder.frame_samples() as i64),
             MIMI_PROP_LATENCY_SAMPLES => Some(decoder.latency_samples() as i64),
             MIMI_PROP_FRAMES => Some(decoder.frames() as i64),
             MIMI_PROP_MEMORY_BYTES => Some(decoder.memory_bytes() as i64),

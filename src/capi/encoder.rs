@@ -38,7 +38,7 @@ pub unsafe extern "C" fn mimi_encoder_new(
     guard(|| unsafe {
         handle::create(out, || {
             let model: &Model = handle::shared(model)?;
-            Ok::<_, Failure>(Encoder::new(model, &stream_options(model, options)?)?)
+            Ok::<_, Failure>(Encoder::new(model, &stream_options(options)?)?)
         })
     })
 }
@@ -130,6 +130,8 @@ pub unsafe extern "C" fn mimi_encoder_get(
         let out = place("out_value", out_value)?;
         let value = match key {
             MIMI_PROP_CODEBOOKS => Some(encoder.codebooks() as i64),
+            MIMI_PROP_SAMPLE_RATE => Some(encoder.sample_rate().into()),
+            MIMI_PROP_FRAME_SAMPLES => Some(encoder.frame_samples() as i64),
             MIMI_PROP_LATENCY_SAMPLES => Some(encoder.latency_samples() as i64),
             MIMI_PROP_FRAMES => Some(encoder.frames() as i64),
             MIMI_PROP_MEMORY_BYTES => Some(encoder.memory_bytes() as i64),

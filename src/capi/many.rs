@@ -48,8 +48,7 @@ pub unsafe extern "C" fn mimi_encoder_process_many(
                     let (first, this) = (encoder(0).as_ref(), encoder(i).as_ref());
                     place("pcm", pcm[i].cast_mut())?;
                     place("codes", codes[i])?;
-                    let frame = first.model().config().frame_size();
-                    this.check_member(first.model(), frame, this.codebooks())?;
+                    this.check_member(first.model(), this.frame_samples(), this.codebooks())?;
                 }
                 for start in (0..n).step_by(GROUP) {
                     let count = GROUP.min(n - start);
@@ -59,7 +58,7 @@ pub unsafe extern "C" fn mimi_encoder_process_many(
                     for i in 0..count {
                         group[i] = encoder(start + i);
                         let this = group[i].as_ref();
-                        samples[i] = input("pcm", pcm[start + i], this.model().config().frame_size())?;
+                        samples[i] = input("pcm", pcm[start + i], this.frame_samples())?;
                         room[i] = output("codes", codes[start + i], this.codebooks())?;
                     }
                     Encoder::run_many(exclusive(&mut group[..count]), &samples[..count], &mut room[..count]);
@@ -99,7 +98,7 @@ pub unsafe extern "C" fn mimi_decoder_process_many(
                     let (first, this) = (decoder(0).as_ref(), decoder(i).as_ref());
                     place("pcm", pcm[i])?;
                     let codes = input("codes", codes[i], this.codebooks())?;
-                    this.check_member(first.model(), codes, first.model().config().frame_size())?;
+                    this.check_member(first.model(), codes, this.frame_samples())?;
                 }
                 for start in (0..n).step_by(GROUP) {
                     let count = GROUP.min(n - start);
@@ -110,7 +109,7 @@ pub unsafe extern "C" fn mimi_decoder_process_many(
                         group[i] = decoder(start + i);
                         let this = group[i].as_ref();
                         frames[i] = input("codes", codes[start + i], this.codebooks())?;
-                        room[i] = output("pcm", pcm[start + i], this.model().config().frame_size())?;
+                        room[i] = output("pcm", pcm[start + i], this.frame_samples())?;
                     }
                     Decoder::run_many(exclusive(&mut group[..count]), &frames[..count], &mut room[..count]);
                 }

@@ -39,7 +39,7 @@ pub unsafe extern "C" fn mimi_encode(
     // apart.
     guard(|| unsafe {
         let model: &Model = handle::shared(model)?;
-        let options = stream_options(model, options)?;
+        let options = stream_options(options)?;
         let out = place("out_codes", out_codes)?;
         disjoint(("pcm", pcm, n_samples), ("codes", codes, codes_cap))?;
         let pcm = input("pcm", pcm, n_samples)?;
@@ -76,7 +76,7 @@ pub unsafe extern "C" fn mimi_decode(
     // apart.
     guard(|| unsafe {
         let model: &Model = handle::shared(model)?;
-        let options = stream_options(model, options)?;
+        let options = stream_options(options)?;
         let out = place("out_samples", out_samples)?;
         disjoint(("codes", codes, n_codes), ("pcm", pcm, pcm_cap))?;
         let codes = input("codes", codes, n_codes)?;
