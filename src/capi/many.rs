@@ -21,8 +21,11 @@ const GROUP: usize = 16;
 /// between calls, and may stand at different points of a frame. Streams with equal options next to
 /// each other are the fastest.
 ///
+/// Streams may have different sample rates. One at a rate other than the model's must have taken its first
+/// frame alone, because that frame is complete with the second only (MIMI_ERR_INVALID_ARGUMENT).
+///
 /// - `encoders`, `n`: the streams, all of one model, each once; NULL is allowed if `n` is 0.
-/// - `pcm`: for each stream a pointer to one frame of samples, MIMI_PROP_FRAME_SAMPLES.
+/// - `pcm`: for each stream a pointer to one frame of samples, its MIMI_PROP_FRAME_SAMPLES.
 /// - `codes`: for each stream a pointer to room for one frame of codes, MIMI_PROP_CODEBOOKS. No two of
 ///   these buffers, nor one of these and one of `pcm`, may overlap.
 ///
@@ -75,7 +78,7 @@ pub unsafe extern "C" fn mimi_encoder_process_many(
 ///
 /// - `decoders`, `n`: the streams, all of one model, each once; NULL is allowed if `n` is 0.
 /// - `codes`: for each stream a pointer to one frame of codes, MIMI_PROP_CODEBOOKS.
-/// - `pcm`: for each stream a pointer to room for one frame of samples, MIMI_PROP_FRAME_SAMPLES.
+/// - `pcm`: for each stream a pointer to room for one frame of samples, its MIMI_PROP_FRAME_SAMPLES.
 ///
 /// MIMI_ERR_CORRUPT if any code is not below MIMI_PROP_CODEBOOK_SIZE.
 #[unsafe(no_mangle)]
