@@ -207,7 +207,8 @@ pub unsafe extern "C" fn mimi_drop_codebooks(
     guard_rt(|| unsafe {
         let out = place("out_len", out_len)?;
         let frames = output("frames", frames.cast::<u8>(), len)?;
-        let [codebooks, code_bits, keep] = [codebooks, code_bits, keep].map(|n| u32::try_from(n).unwrap_or(0));
+        let [codebooks, code_bits, keep] =
+            [codebooks, code_bits, keep].map(|n| u32::try_from(n).unwrap_or(0));
         let left = bitstream::drop_codebooks(frames, codebooks as usize, code_bits, keep as usize);
         report(out, left).map_err(mimi_status::from)
     })
