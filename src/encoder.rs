@@ -225,7 +225,7 @@ impl Encoder {
         self.pending_len += samples.len();
     }
 
-    /// Samples that no frame which was emitted begins or ends in.
+    /// Samples that belong to no frame that was emitted.
     fn unframed(&self) -> usize {
         let ahead = self.resampler.as_ref().map_or(0, |resampler| resampler.ahead() - resampler.wait());
         ahead + self.pending_len

@@ -83,13 +83,13 @@ fn the_band_is_kept_and_what_lies_above_is_removed() {
     for rate in [16_000, 44_100, 48_000, 96_000] {
         let rates = rates(rate);
         let edge = f64::from(rate.min(MODEL)) / 2.0;
-        let kept = tone(0.93 * edge, rate, 10 * rates.frame());
+        let kept = tone(0.95 * edge, rate, 10 * rates.frame());
         let kept = amplitude(&to_model(rates, &kept));
         assert!((kept - 1.0).abs() < 0.003, "from {rate} Hz: {kept}");
-        let kept = amplitude(&from_model(rates, &tone(0.93 * edge, MODEL, 10 * FRAME)));
+        let kept = amplitude(&from_model(rates, &tone(0.95 * edge, MODEL, 10 * FRAME)));
         assert!((kept - 1.0).abs() < 0.003, "to {rate} Hz: {kept}");
         if rate > MODEL {
-            let removed = amplitude(&to_model(rates, &tone(1.03 * edge, rate, 10 * rates.frame())));
+            let removed = amplitude(&to_model(rates, &tone(1.01 * edge, rate, 10 * rates.frame())));
             assert!(removed < 1e-4, "from {rate} Hz: {removed}");
         }
     }
