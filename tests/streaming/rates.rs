@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 static MODEL: LazyLock<Model> = LazyLock::new(|| load("tiny"));
 
-/// 23 975 and 11 025 Hz have blocks of a whole frame.
+/// At 23 975 Hz a block is a whole frame.
 const RATES: [u32; 8] = [8_000, 11_025, 16_000, 22_050, 23_975, 44_100, 48_000, 96_000];
 
 /// The samples of a frame of 80 ms.
