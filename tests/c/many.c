@@ -128,6 +128,25 @@ static void drop(const unsigned char *bytes, size_t len, int32_t codebooks, int3
     free(fewer);
 }
 
+/* Those of the manual. */
+static void test_vectors(void) {
+    static const unsigned char header[] = {
+        0x6d, 0x74, 0x6f, 0x6b, 0x01, 0x0b, 0x28, 0x00, 0x08, 0x00, 0x00, 0x00, 0xc0, 0x5d, 0x00, 0x00, 0x80, 0x07, 0x00, 0x00,
+        0xfa, 0x36, 0x01, 0x00, 0x00, 0x00, 0x00, 0x00, 0xef, 0xcd, 0xab, 0x89, 0x67, 0x45, 0x23, 0x01, 0x59, 0xf4, 0x86, 0xc3};
+    static const unsigned char frame[] = {0xff, 0xe0, 0x03, 0xff, 0x80, 0x0f, 0xfe, 0x00, 0x3f, 0xf8, 0x01};
+    static const uint32_t of_frame[] = {2047, 0, 2047, 0, 2047, 0, 2047, 1};
+    unsigned char bytes[sizeof frame];
+    int32_t codebooks, code_bits;
+    uint64_t samples;
+    int64_t model_id;
+    size_t n;
+    OK(mimi_unpack_header(header, sizeof header, &codebooks, &code_bits, &samples, &model_id, &n));
+    CHECK(codebooks == 8 && code_bits == 11 && samples == 79610 && n == sizeof header);
+    CHECK(model_id == 0x0123456789abcdef);
+    OK(mimi_pack(of_frame, 8, 8, 11, bytes, sizeof bytes, &n));
+    CHECK(n == sizeof frame && memcmp(bytes, frame, n) == 0);
+}
+
 static void tokens(void) {
     unsigned char header[40], *bytes;
     int64_t bits, id, model_id;
@@ -261,6 +280,7 @@ int main(int argc, char **argv) {
     other_rate(44100, 3528);
     other_rate(16000, 1280);
     tokens();
+    test_vectors();
     mimi_free(model);
     mimi_options_free(options);
     free_golden(g);
