@@ -5,7 +5,7 @@ use super::guard::{guard, guard_value};
 use super::handle::{self, Kind};
 use super::status::{Failure, MIMI_ERR_INVALID_ARGUMENT, MIMI_ERR_UNSUPPORTED, mimi_status};
 use crate::model::{MAX_BLOCK, MAX_CONTEXT};
-use crate::{Isa, LoadOptions, Model, Parts, Precision, StreamOptions, Tail};
+use crate::{Isa, LoadOptions, Parts, Precision, StreamOptions, Tail};
 use std::ptr;
 
 /// A bag of options. Every function that takes one accepts NULL, for all defaults; it reads the
@@ -20,11 +20,15 @@ pub type mimi_option = i32;
 /// the model has. More codebooks sound better. Default: 8, or all if the model has fewer.
 /// Loading: keep only this many codebooks, which takes 2 MB less for each that is left out. Default: all.
 pub const MIMI_OPT_CODEBOOKS: i32 = 1;
-/// Streams and one-shot calls: the sample rate of your audio in Hz. Default: the model's, which is at
-/// present the only one accepted (MIMI_ERR_UNSUPPORTED otherwise): setting it is a safeguard.
+/// Streams and one-shot calls: the sample rate of your audio in Hz. Default: the model's, 24000 in the
+/// published one. Other rates are converted, in line to the sample: 1000 to 768000, as long as a frame is an
+/// even number of samples, so multiples of 25 with the published model (44100: 3528 samples, 48000: 3840).
+/// MIMI_PROP_FRAME_SAMPLES, MIMI_PROP_LATENCY_SAMPLES and all lengths then count at this rate. It adds a few
+/// milliseconds of latency on either side, and a stream's last samples or frame come with the flush.
+/// MIMI_OPT_ISA does not cap the conversion.
 pub const MIMI_OPT_SAMPLE_RATE: i32 = 2;
-/// Streams and one-shot calls: the number of samples worked on at once, at most 262144; rounded up to
-/// whole frames. Longer calls are split, and the results do not depend on it. More is faster for
+/// Streams and one-shot calls: the number of samples worked on at once, at the model's rate, at most
+/// 262144; rounded up to whole frames. Longer calls are split, and the results do not depend on it. More is faster for
 /// long inputs and takes more memory. Default: one frame for streams; a few for one-shot calls.
 pub const MIMI_OPT_MAX_BLOCK: i32 = 3;
 /// Loading: how weights are kept in memory, a MIMI_PRECISION_ value.
@@ -249,24 +253,13 @@ pub(super) unsafe fn load_options(options: *const mimi_options) -> Result<LoadOp
     })
 }
 
-/// What streams and one-shot calls on `model` read from a bag.
+/// What streams and one-shot calls read from a bag.
 ///
 /// # Safety
 /// As for [`handle::shared`].
-pub(super) unsafe fn stream_options(
-    model: &Model,
-    options: *const mimi_options,
-) -> Result<StreamOptions, Failure> {
+pub(super) unsafe fn stream_options(options: *const mimi_options) -> Result<StreamOptions, Failure> {
     // SAFETY: this function's contract.
     let options = unsafe { Options::or_default(options)? };
-    let model_rate = model.config().sampling_rate;
-    match options.number(MIMI_OPT_SAMPLE_RATE) {
-        Some(rate) if rate != model_rate as usize => {
-            let message = format!("MIMI_OPT_SAMPLE_RATE is {rate}; this model runs at {model_rate} Hz only");
-            return Err(Failure::new(MIMI_ERR_UNSUPPORTED, message));
-        }
-        _ => {}
-    }
     Ok(StreamOptions {
         codebooks: options.number(MIMI_OPT_CODEBOOKS),
         tail: match options.choice(MIMI_OPT_TAIL) {
@@ -275,5 +268,6 @@ pub(super) unsafe fn stream_options(
         },
         context: options.number(MIMI_OPT_CONTEXT),
         max_block: options.number(MIMI_OPT_MAX_BLOCK),
+        sample_rate: options.number(MIMI_OPT_SAMPLE_RATE).and_then(|rate| u32::try_from(rate).ok()),
     })
 }

@@ -7,6 +7,7 @@ use crate::decoder::Decoder;
 use crate::encoder::Encoder;
 use crate::error::out_of_memory;
 use crate::kernels::Kernels;
+use crate::resample::Rates;
 use crate::{Checkpoint, Config, Error, ErrorKind, LoadOptions, Parts, ReadAt, StreamError, StreamOptions};
 pub(crate) use network::{DecoderNetwork, DecoderPlan, EncoderNetwork, EncoderPlan, Shape};
 use std::path::Path;
@@ -115,7 +116,7 @@ impl Model {
             return Err(self.lacks("encoder"));
         }
         let codebooks = self.stream_codebooks(options)?;
-        Ok(samples.div_ceil(self.config().frame_size()).saturating_mul(codebooks))
+        Ok(samples.div_ceil(self.stream_rates(options)?.frame()).saturating_mul(codebooks))
     }
 
     /// Samples that [`decode`](Self::decode) returns for `codes` codes.
@@ -127,34 +128,35 @@ impl Model {
         if !codes.is_multiple_of(codebooks) {
             return Err(StreamError::PartialFrame { codes, codebooks }.into());
         }
-        Ok((codes / codebooks).saturating_mul(self.config().frame_size()))
+        Ok((codes / codebooks).saturating_mul(self.stream_rates(options)?.frame()))
     }
 
-    /// Samples (any number, at the model's rate, mono) to codes, frame-major:
+    /// Samples (any number, at the rate of `options`, mono) to codes, frame-major:
     /// `codes[frame * codebooks + k]`. A last partial frame is padded as `options.tail` says; no
     /// samples are no frames.
     pub fn encode(&self, pcm: &[f32], options: &StreamOptions) -> Result<Vec<u32>, Error> {
-        let options = self.one_shot(options, pcm.len());
+        let samples = self.stream_rates(options)?.at_model_rate(pcm.len());
+        let options = self.one_shot(options, samples);
         let mut encoder = Encoder::new(self, &options)?;
-        let most = pcm.len().div_ceil(self.config().frame_size()) * encoder.codebooks();
-        let mut codes = zeros(most)?;
+        let mut codes = zeros(self.codes_for(pcm.len(), &options)?)?;
         let written = encoder.process(pcm, &mut codes)?;
         let flushed = encoder.flush(&mut codes[written..])?;
         codes.truncate(written + flushed);
         Ok(codes)
     }
 
-    /// Whole frames of codes to `frame_size` samples each.
+    /// Whole frames of codes to a frame of samples each, at the rate of `options`.
     pub fn decode(&self, codes: &[u32], options: &StreamOptions) -> Result<Vec<f32>, Error> {
         let frames = codes.len().div_ceil(options.codebooks.unwrap_or(1).max(1));
         let options = self.one_shot(options, frames.saturating_mul(self.config().frame_size()));
         let mut decoder = Decoder::new(self, &options)?;
-        let mut pcm = zeros(decoder.samples_for(codes.len()))?;
-        decoder.process(codes, &mut pcm)?;
+        let mut pcm = zeros(self.samples_for(codes.len(), &options)?)?;
+        let written = decoder.process(codes, &mut pcm)?;
+        decoder.flush(&mut pcm[written..])?;
         Ok(pcm)
     }
 
-    /// Options for a stream that is pushed `samples` samples at once.
+    /// Options for a stream that is pushed `samples` samples, at the model's rate, at once.
     pub(crate) fn one_shot(&self, options: &StreamOptions, samples: usize) -> StreamOptions {
         let most = ONE_SHOT_FRAMES * self.config().frame_size();
         StreamOptions { max_block: options.max_block.or(Some(samples.clamp(1, most))), ..options.clone() }
@@ -183,6 +185,11 @@ impl Model {
                 format!("context is {n} steps; 1 to {MAX_CONTEXT} are possible"),
             )),
         }
+    }
+
+    /// The sample rates of a stream with `options`.
+    pub(crate) fn stream_rates(&self, options: &StreamOptions) -> Result<Rates, Error> {
+        Rates::new(options.sample_rate, self.config().sampling_rate, self.config().frame_size())
     }
 
     /// The frames that a stream with `options` works on at once.

@@ -2,6 +2,7 @@
 
 mod codec;
 mod files;
+mod reduce;
 mod tools;
 
 use std::{

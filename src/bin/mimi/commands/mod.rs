@@ -6,6 +6,7 @@ mod decode;
 mod encode;
 mod info;
 mod plot;
+mod reduce;
 mod roundtrip;
 mod shell;
 
@@ -20,6 +21,7 @@ pub(crate) fn run(args: Args) -> Outcome {
         Command::Roundtrip(args) => roundtrip::run(&args),
         Command::Encode(args) => encode::run(&args),
         Command::Decode(args) => decode::run(&args),
+        Command::Reduce(args) => reduce::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Info(args) => info::run(&args),
         Command::Compare(args) => compare::run(&args),
