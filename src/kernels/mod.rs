@@ -11,6 +11,7 @@ mod attention;
 mod denormals;
 mod elementwise;
 mod isa;
+mod limits;
 mod matmul;
 mod matrix;
 mod norm;
@@ -43,7 +44,7 @@ macro_rules! instantiate {
         mod $module {
             use super::attention::{self, Heads, KeyWindow};
             use super::simd::Simd;
-            use super::{elementwise, matmul, norm};
+            use super::{elementwise, limits, matmul, norm};
 
             pub(super) const PANEL_WIDTH: usize = $panel * <$simd as Simd>::LANES;
 
@@ -86,6 +87,18 @@ macro_rules! instantiate {
             pub(super) unsafe fn largest(x: *const f32, len: usize) -> f32 {
                 // SAFETY: the caller's.
                 unsafe { norm::largest::<$simd>(x, len) }
+            }
+
+            $(#[$feature])*
+            pub(super) unsafe fn multiply_adds(rounds: usize) -> usize {
+                // SAFETY: the caller's.
+                unsafe { limits::multiply_adds::<$simd>(rounds) }
+            }
+
+            $(#[$feature])*
+            pub(super) unsafe fn read(x: *const f32, len: usize) -> f32 {
+                // SAFETY: the caller's.
+                unsafe { limits::read::<$simd>(x, len) }
             }
 
             $(#[$feature])*
@@ -179,6 +192,18 @@ impl Kernels {
         // SAFETY: pointer and length of a slice; `self` proves the instruction set.
         let largest = unsafe { dispatch!(self, largest(x.as_ptr(), x.len())) };
         x.iter().position(|&v| v == largest).unwrap_or(0)
+    }
+
+    /// `rounds` rounds of multiply-adds that wait for nothing; returns how many that were.
+    pub(crate) fn multiply_adds(self, rounds: usize) -> usize {
+        // SAFETY: `self` proves the instruction set.
+        unsafe { dispatch!(self, multiply_adds(rounds)) }
+    }
+
+    /// Reads `x` as fast as can be: the sum of its values, but for up to 127 at the end.
+    pub(crate) fn read(self, x: &[f32]) -> f32 {
+        // SAFETY: pointer and length of a slice; `self` proves the instruction set.
+        unsafe { dispatch!(self, read(x.as_ptr(), x.len())) }
     }
 
     /// `out[head] = softmax(q[head]·keys)·values`; the 1/√dim is in `q` already.
