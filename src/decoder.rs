@@ -222,7 +222,7 @@ impl Decoder {
         let _flush = FlushDenormals::new();
         let memories = streams.iter_mut().map(|stream| &mut stream.memory);
         let mut batch = Batch::new(weights.kernels, memories);
-        network.step(&weights.quantizer, &mut batch, &plan, frames);
+        network.step(&weights.quantizer, &mut batch, &plan, frames, |_| ());
     }
 
     /// Copies the samples of a step out, and counts its frames. Returns how many samples.

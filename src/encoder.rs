@@ -296,7 +296,7 @@ impl Encoder {
         let _flush = FlushDenormals::new();
         let memories = streams.iter_mut().map(|stream| &mut stream.memory);
         let mut batch = Batch::new(weights.kernels, memories);
-        network.step(&weights.quantizer, &mut batch, &plan, samples)
+        network.step(&weights.quantizer, &mut batch, &plan, samples, |_| ())
     }
 
     /// Copies the codes of a step out.

@@ -66,6 +66,8 @@ mod kernels;
 mod layers;
 mod model;
 mod options;
+#[doc(hidden)]
+pub mod probe;
 #[cfg(feature = "candle")]
 pub mod reference;
 mod resample;

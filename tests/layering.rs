@@ -23,6 +23,8 @@ const MAY_USE: [(&str, &[&str]); 14] = [
     ("encoder", &["model", "layers", "kernels", "hash", "options", "error", "resample"]),
     ("decoder", &["model", "layers", "kernels", "hash", "options", "error", "resample"]),
     ("bitstream", &["model", "error"]),
+    // for the benchmark, beside the streams
+    ("probe", &["model", "layers", "kernels", "options", "error"]),
     ("reference", &["checkpoint", "config", "options", "error"]),
     ("capi", &["model", "encoder", "decoder", "bitstream", "checkpoint", "kernels", "options", "error"]),
 ];

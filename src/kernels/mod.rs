@@ -11,6 +11,7 @@ mod attention;
 mod denormals;
 mod elementwise;
 mod isa;
+mod limits;
 mod matmul;
 mod matrix;
 mod norm;
@@ -43,7 +44,7 @@ macro_rules! instantiate {
         mod $module {
             use super::attention::{self, Heads, KeyWindow};
             use super::simd::Simd;
-            use super::{elementwise, matmul, norm};
+            use super::{elementwise, limits, matmul, norm};
 
             pub(super) const PANEL_WIDTH: usize = $panel * LANES;
             pub(super) const LANES: usize = <$simd as Simd>::LANES;
@@ -95,6 +96,18 @@ macro_rules! instantiate {
             ) {
                 // SAFETY: the caller's.
                 unsafe { attention::remember::<$simd>(heads, place, key, value, keys, values) }
+            }
+
+            $(#[$feature])*
+            pub(super) unsafe fn multiply_adds(rounds: usize) -> usize {
+                // SAFETY: the caller's.
+                unsafe { limits::multiply_adds::<$simd>(rounds) }
+            }
+
+            $(#[$feature])*
+            pub(super) unsafe fn read(x: *const f32, len: usize) -> f32 {
+                // SAFETY: the caller's.
+                unsafe { limits::read::<$simd>(x, len) }
             }
 
             $(#[$feature])*
@@ -215,6 +228,18 @@ impl Kernels {
         let (keys, values) = (keys.as_mut_ptr(), values.as_mut_ptr());
         // SAFETY: lengths just checked; `self` proves the instruction set.
         unsafe { dispatch!(self, remember(heads, [capacity, row], key, value, keys, values)) }
+    }
+
+    /// `rounds` rounds of multiply-adds that wait for nothing; returns how many that were.
+    pub(crate) fn multiply_adds(self, rounds: usize) -> usize {
+        // SAFETY: `self` proves the instruction set.
+        unsafe { dispatch!(self, multiply_adds(rounds)) }
+    }
+
+    /// Reads `x` as fast as can be: the sum of its values, but for up to 127 at the end.
+    pub(crate) fn read(self, x: &[f32]) -> f32 {
+        // SAFETY: pointer and length of a slice; `self` proves the instruction set.
+        unsafe { dispatch!(self, read(x.as_ptr(), x.len())) }
     }
 
     /// `out[head] = softmax(q[head]·keys)·values`; the 1/√dim is in `q` already. `scores` has room for

@@ -9,6 +9,7 @@ use crate::error::out_of_memory;
 use crate::kernels::Kernels;
 use crate::resample::Rates;
 use crate::{Checkpoint, Config, Error, ErrorKind, LoadOptions, Parts, ReadAt, StreamError, StreamOptions};
+pub use network::Stage;
 pub(crate) use network::{DecoderNetwork, DecoderPlan, EncoderNetwork, EncoderPlan, Shape};
 use std::path::Path;
 use std::sync::Arc;

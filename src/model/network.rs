@@ -19,6 +19,19 @@ pub(crate) struct Shape {
     pub(crate) codebooks: usize,
 }
 
+/// A part of a step, as [`probe`](crate::probe) tells them apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// The convolutions at the rates of samples and of SEANet.
+    Seanet,
+    /// The transformer.
+    Transformer,
+    /// Between the SEANet rate and the frame rate.
+    Resampling,
+    /// The quantizer and its projections.
+    Quantizer,
+}
+
 /// Samples to latents.
 pub(crate) struct EncoderNetwork {
     pub(super) seanet: SeanetEncoder,
@@ -69,21 +82,27 @@ impl EncoderNetwork {
     }
 
     /// `samples` samples, already in their slot, to codes in the streams' memory; returns how many
-    /// frames. Anything but whole frames ends the streams: each layer pads its own input.
+    /// frames. Anything but whole frames ends the streams: each layer pads its own input. `passed` hears
+    /// of each stage's end.
     pub(crate) fn step(
         &self,
         quantizer: &SplitQuantizer,
         batch: &mut Batch,
         plan: &EncoderPlan,
         samples: usize,
+        mut passed: impl FnMut(Stage),
     ) -> usize {
         let latent = plan.latent.rows(self.hidden);
         let x = self.down.input(&plan.down);
         let rows = self.seanet.step(batch, &plan.seanet, samples, x);
+        passed(Stage::Seanet);
         self.transformer.step(batch, &plan.transformer, x, rows);
+        passed(Stage::Transformer);
         self.down.step(batch, &plan.down, rows, latent, None, Activation::None);
         let frames = self.down.output_rows(rows);
+        passed(Stage::Resampling);
         quantizer.encode(batch, &plan.quantizer, latent, frames);
+        passed(Stage::Quantizer);
         for stream in batch.streams() {
             stream.position += rows as u64;
         }
@@ -143,20 +162,26 @@ impl DecoderNetwork {
         Ok((slots, memory))
     }
 
-    /// `frames` frames of codes, already in the streams' memory, to samples in their slot.
+    /// `frames` frames of codes, already in the streams' memory, to samples in their slot. `passed` hears
+    /// of each stage's end.
     pub(crate) fn step(
         &self,
         quantizer: &SplitQuantizer,
         batch: &mut Batch,
         plan: &DecoderPlan,
         frames: usize,
+        mut passed: impl FnMut(Stage),
     ) {
         let x = self.seanet.input(&plan.seanet);
         let rows = frames * plan.steps;
         quantizer.decode(batch, &plan.quantizer, frames, self.up.input(&plan.up));
+        passed(Stage::Quantizer);
         self.up.step(batch, &plan.up, frames, x);
+        passed(Stage::Resampling);
         self.transformer.step(batch, &plan.transformer, x, rows);
+        passed(Stage::Transformer);
         self.seanet.step(batch, &plan.seanet, rows);
+        passed(Stage::Seanet);
         for stream in batch.streams() {
             stream.position += rows as u64;
         }

@@ -263,9 +263,12 @@ pub(crate) struct BenchArgs {
     /// Codebooks of the streams; default: 8, or all if there are fewer
     #[arg(short = 'n', long, value_name = "N")]
     pub(crate) codebooks: Option<usize>,
-    /// Streams that share a pass
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u8).range(1..))]
-    pub(crate) streams: u8,
+    /// Numbers of streams that share a call
+    #[arg(
+        long, value_name = "N", value_delimiter = ',', default_values_t = [1, 8],
+        value_parser = clap::value_parser!(u8).range(1..)
+    )]
+    pub(crate) streams: Vec<u8>,
     /// Seconds of audio in the clip, and in each stream
     #[arg(long, value_name = "S", default_value_t = 10, value_parser = clap::value_parser!(u8).range(1..))]
     pub(crate) seconds: u8,
