@@ -2,7 +2,7 @@
 
 use crate::error::out_of_memory;
 use crate::hash::CodesHash;
-use crate::kernels::{FlushDenormals, MAX_BATCH};
+use crate::kernels::{FlushDenormals, MAX_BATCH, Team};
 use crate::layers::{Batch, Memory};
 use crate::model::{DecoderPlan, Shape};
 use crate::resample::{Rates, Resampler};
@@ -31,9 +31,14 @@ pub struct Decoder {
 impl Decoder {
     /// A new stream on `model`, whose weights it keeps alive.
     pub fn new(model: &Model, options: &StreamOptions) -> Result<Self, Error> {
+        Self::shared(model, options, 1)
+    }
+
+    /// A new stream whose work `threads` threads will share.
+    pub(crate) fn shared(model: &Model, options: &StreamOptions, threads: usize) -> Result<Self, Error> {
         let weights = model.weights();
         let network = weights.decoder.as_ref().ok_or_else(|| model.lacks("decoder"))?;
-        let shape = model.stream_shape(options)?;
+        let shape = Shape { threads, ..model.stream_shape(options)? };
         let (plan, memory) = network.plan(weights, shape)?;
         let rates = model.stream_rates(options)?;
         Ok(Self {
@@ -78,6 +83,16 @@ impl Decoder {
     /// frame. At a rate other than the model's, the last few milliseconds are held back until
     /// more frames follow or [`flush`](Self::flush) is called.
     pub fn process(&mut self, codes: &[u32], pcm: &mut [f32]) -> Result<usize, StreamError> {
+        self.process_with(codes, pcm, None)
+    }
+
+    /// [`process`](Self::process), with a team that shares the work.
+    pub(crate) fn process_with(
+        &mut self,
+        codes: &[u32],
+        pcm: &mut [f32],
+        team: Option<&Team>,
+    ) -> Result<usize, StreamError> {
         self.check(codes)?;
         let needed = self.samples_for(codes.len());
         if pcm.len() < needed {
@@ -93,7 +108,7 @@ impl Decoder {
         for codes in codes.chunks(self.shape.block * self.shape.codebooks) {
             let frames = codes.len() / self.shape.codebooks;
             self.memory.codes[..codes.len()].copy_from_slice(codes);
-            Self::step(&mut [self], frames);
+            Self::step(&mut [self], frames, team);
             written += self.emit(frames, &mut pcm[written..]);
         }
         Ok(written)
@@ -157,7 +172,7 @@ impl Decoder {
                 }
                 stream.memory.codes[..codes.len()].copy_from_slice(codes);
             }
-            Self::step(group, 1);
+            Self::step(group, 1, None);
             for (stream, pcm) in group.iter_mut().zip(&mut pcm[done..]) {
                 stream.emit(1, pcm);
             }
@@ -214,14 +229,14 @@ impl Decoder {
     }
 
     /// Decodes frames whose codes are in memory, for streams of one model and one shape.
-    fn step(streams: &mut [&mut Decoder], frames: usize) {
+    fn step(streams: &mut [&mut Decoder], frames: usize, team: Option<&Team>) {
         let Some(first) = streams.first() else { return };
         let (model, plan) = (first.model.clone(), first.plan.clone());
         let weights = model.weights();
         let Some(network) = &weights.decoder else { unreachable!("checked in new") };
         let _flush = FlushDenormals::new();
         let memories = streams.iter_mut().map(|stream| &mut stream.memory);
-        let mut batch = Batch::new(weights.kernels, memories);
+        let mut batch = Batch::new(weights.kernels, memories, team);
         network.step(&weights.quantizer, &mut batch, &plan, frames, |_| ());
     }
 

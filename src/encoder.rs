@@ -2,7 +2,7 @@
 
 use crate::error::out_of_memory;
 use crate::hash::CodesHash;
-use crate::kernels::{FlushDenormals, MAX_BATCH};
+use crate::kernels::{FlushDenormals, MAX_BATCH, Team};
 use crate::layers::{Batch, Memory};
 use crate::model::{EncoderPlan, Shape};
 use crate::options::Tail;
@@ -40,9 +40,14 @@ pub struct Encoder {
 impl Encoder {
     /// A new stream on `model`, whose weights it keeps alive.
     pub fn new(model: &Model, options: &StreamOptions) -> Result<Self, Error> {
+        Self::shared(model, options, 1)
+    }
+
+    /// A new stream whose work `threads` threads will share.
+    pub(crate) fn shared(model: &Model, options: &StreamOptions, threads: usize) -> Result<Self, Error> {
         let weights = model.weights();
         let network = weights.encoder.as_ref().ok_or_else(|| model.lacks("encoder"))?;
-        let shape = model.stream_shape(options)?;
+        let shape = Shape { threads, ..model.stream_shape(options)? };
         let (plan, memory) = network.plan(weights, shape)?;
         let rates = model.stream_rates(options)?;
         let resampler = rates.to_model()?;
@@ -101,6 +106,16 @@ impl Encoder {
     /// it completes, frame-major, and returns how many codes: a multiple of the codebooks. NaN and
     /// infinity count as 0, and samples are cut to ±1e5.
     pub fn process(&mut self, pcm: &[f32], codes: &mut [u32]) -> Result<usize, StreamError> {
+        self.process_with(pcm, codes, None)
+    }
+
+    /// [`process`](Self::process), with a team that shares the work.
+    pub(crate) fn process_with(
+        &mut self,
+        pcm: &[f32],
+        codes: &mut [u32],
+        team: Option<&Team>,
+    ) -> Result<usize, StreamError> {
         let needed = self.codes_for(pcm.len());
         if codes.len() < needed {
             return Err(StreamError::BufferTooSmall { needed });
@@ -120,7 +135,7 @@ impl Encoder {
                 break;
             }
             self.stage(frames, &mut rest);
-            Self::step(&mut [self], frames * model_frame);
+            Self::step(&mut [self], frames * model_frame, team);
             written += self.emit(frames, &mut codes[written..]);
         }
         self.keep(rest);
@@ -187,7 +202,7 @@ impl Encoder {
                 stream.keep(rest);
             }
             let frame = group[0].model_frame();
-            Self::step(group, frame);
+            Self::step(group, frame, None);
             for (stream, codes) in group.iter_mut().zip(&mut codes[done..]) {
                 stream.emit(1, codes);
             }
@@ -257,7 +272,7 @@ impl Encoder {
                 Tail::AudioPad => self.model_frame(),
                 Tail::LayerPad => self.rates.at_model_rate(samples),
             };
-            let frames = Self::step(&mut [self], encoded);
+            let frames = Self::step(&mut [self], encoded, None);
             written += self.emit(frames, &mut codes[written..]);
         }
         self.forget();
@@ -288,14 +303,14 @@ impl Encoder {
     }
 
     /// Encodes samples that are staged, for streams of one model and one shape; returns how many frames.
-    fn step(streams: &mut [&mut Encoder], samples: usize) -> usize {
+    fn step(streams: &mut [&mut Encoder], samples: usize, team: Option<&Team>) -> usize {
         let Some(first) = streams.first() else { return 0 };
         let (model, plan) = (first.model.clone(), first.plan.clone());
         let weights = model.weights();
         let Some(network) = &weights.encoder else { unreachable!("checked in new") };
         let _flush = FlushDenormals::new();
         let memories = streams.iter_mut().map(|stream| &mut stream.memory);
-        let mut batch = Batch::new(weights.kernels, memories);
+        let mut batch = Batch::new(weights.kernels, memories, team);
         network.step(&weights.quantizer, &mut batch, &plan, samples, |_| ())
     }
 

@@ -98,7 +98,7 @@ impl Probe {
                 }
             }
         }
-        let mut batch = Batch::new(weights.kernels, self.memories.iter_mut());
+        let mut batch = Batch::new(weights.kernels, self.memories.iter_mut(), None);
         match (&self.plan, &weights.encoder, &weights.decoder) {
             (HalfPlan::Encoder(plan), Some(network), _) => {
                 network.step(&weights.quantizer, &mut batch, plan, samples, passed);

@@ -4,7 +4,7 @@ use super::buffer::place;
 use super::guard::{guard, guard_value};
 use super::handle::{self, Kind};
 use super::status::{Failure, MIMI_ERR_INVALID_ARGUMENT, MIMI_ERR_UNSUPPORTED, mimi_status};
-use crate::model::{MAX_BLOCK, MAX_CONTEXT};
+use crate::model::{MAX_BLOCK, MAX_CONTEXT, MAX_THREADS};
 use crate::{Isa, LoadOptions, Parts, Precision, StreamOptions, Tail};
 use std::ptr;
 
@@ -60,8 +60,9 @@ pub const MIMI_TAIL_LAYER_PAD: i32 = 1;
 /// Default: the checkpoint's, 250 steps or 10 seconds in the published one. Others than the
 /// default give codes that differ from everybody else's.
 pub const MIMI_OPT_CONTEXT: i32 = 7;
-/// One-shot calls: the number of threads. Default: 1, which is at present the only one accepted
-/// (MIMI_ERR_UNSUPPORTED otherwise).
+/// One-shot calls: the number of threads that share the work, at most 64, the caller's among them. They are started
+/// by the call and gone when it returns; the results do not depend on it. Streams ignore it: they
+/// are always on their caller's thread. Default: 1.
 pub const MIMI_OPT_THREADS: i32 = 8;
 /// Loading: the instruction set used, a MIMI_ISA_ value. One that this CPU lacks is
 /// MIMI_ERR_UNSUPPORTED when the model is loaded.
@@ -148,11 +149,9 @@ enum Accepts {
     UpTo(i64),
     /// The choices 0, 1, ..., by name.
     OneOf(&'static [&'static str]),
-    /// Only this number, for now.
-    Only(i64),
 }
 
-use Accepts::{OneOf, Only, UpTo};
+use Accepts::{OneOf, UpTo};
 
 /// The options; key k stands at k - 1.
 const KEYS: [(&str, Accepts); 9] = [
@@ -163,7 +162,7 @@ const KEYS: [(&str, Accepts); 9] = [
     ("MIMI_OPT_PARTS", OneOf(&["both", "encoder", "decoder"])),
     ("MIMI_OPT_TAIL", OneOf(&["audio-pad", "layer-pad"])),
     ("MIMI_OPT_CONTEXT", UpTo(MAX_CONTEXT as i64)),
-    ("MIMI_OPT_THREADS", Only(1)),
+    ("MIMI_OPT_THREADS", UpTo(MAX_THREADS as i64)),
     ("MIMI_OPT_ISA", OneOf(&["auto", "baseline", "avx2", "avx512", "neon"])),
 ];
 
@@ -190,9 +189,6 @@ impl Options {
                 let choices: Vec<_> =
                     names.iter().enumerate().map(|(i, name)| format!("{i} ({name})")).collect();
                 return refuse(MIMI_ERR_UNSUPPORTED, choices.join(", "));
-            }
-            Only(one) if value != *one => {
-                return refuse(MIMI_ERR_UNSUPPORTED, format!("{one} in this release"));
             }
             _ => {}
         }
@@ -269,5 +265,6 @@ pub(super) unsafe fn stream_options(options: *const mimi_options) -> Result<Stre
         context: options.number(MIMI_OPT_CONTEXT),
         max_block: options.number(MIMI_OPT_MAX_BLOCK),
         sample_rate: options.number(MIMI_OPT_SAMPLE_RATE).and_then(|rate| u32::try_from(rate).ok()),
+        threads: options.number(MIMI_OPT_THREADS),
     })
 }

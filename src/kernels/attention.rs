@@ -80,7 +80,12 @@ pub(super) unsafe fn remember<S: Simd>(
 
 /// q·key for the keys of `G` blocks.
 #[inline(always)]
-unsafe fn block_scores<S: Simd, const G: usize>(dim: usize, q: *const f32, keys: *const f32, scores: *mut f32) {
+unsafe fn block_scores<S: Simd, const G: usize>(
+    dim: usize,
+    q: *const f32,
+    keys: *const f32,
+    scores: *mut f32,
+) {
     // SAFETY: the caller vouches for `G` blocks of keys and scores.
     unsafe {
         let mut sums = [S::splat(0.0); G];

@@ -13,6 +13,7 @@ use super::matrix::{Bf16, Matrix, Weight, Weights};
 use super::simd::Simd;
 use super::{Kernels, Scratch};
 use std::mem::MaybeUninit;
+use std::ops::Range;
 
 /// Streams that one product can serve.
 pub(crate) const MAX_BATCH: usize = 16;
@@ -73,6 +74,9 @@ pub(super) struct Job {
     product: Product,
 }
 
+// SAFETY: threads that share a job read the same inputs and write outputs of their own, see `dispatch`.
+unsafe impl Sync for Job {}
+
 impl Job {
     /// Checks once that everything a body will touch lies in the streams' memory.
     pub(super) fn new<M: Scratch>(
@@ -111,6 +115,11 @@ impl Job {
             total: product.rows * streams.len(),
             product,
         }
+    }
+
+    /// Whether there is more to do than telling other threads takes: a few microseconds of one.
+    pub(super) fn is_worth_sharing(&self) -> bool {
+        self.inputs * self.outputs * self.total >= 1 << 18
     }
 
     /// Where row `row` of all rows of all streams begins in `rows`.
@@ -163,35 +172,54 @@ const MAX_WIDTH: usize = 32;
 /// Weights of a panel that all rows of a block are multiplied with in turn: half a first-level cache.
 const SEGMENT_WEIGHTS: usize = 4 * 1024;
 
-/// The product, for panels of `P` registers and tiles of up to `TILE` rows.
+/// Part `part` of `parts` of the product, for panels of `P` registers and tiles of up to `TILE` rows. The parts
+/// are some of the rows or, where there are few, some of the panels.
 ///
 /// # Safety
 ///
 /// `job` came from [`Job::new`] for memory that is still borrowed, for kernels whose panels are `P`
-/// registers of `S` wide; the CPU has `S`.
+/// registers of `S` wide; nobody else works on the same part; the CPU has `S`.
 #[inline(always)]
-pub(super) unsafe fn dispatch<S: Finish, const P: usize, const TILE: usize>(job: &Job) {
+pub(super) unsafe fn dispatch<S: Finish, const P: usize, const TILE: usize>(
+    job: &Job,
+    part: usize,
+    parts: usize,
+) {
+    let (mut rows, mut panels) = (0..job.total, 0..job.outputs.div_ceil(P * S::LANES));
+    match job.total >= parts * 8 * TILE {
+        true => rows = share(rows.end, TILE, part, parts),
+        false => panels = share(panels.end, 1, part, parts),
+    }
     // SAFETY: the caller's.
     unsafe {
         match job.weights {
-            Weights::F32(weights) => matmul::<S, f32, P, TILE>(job, weights),
-            Weights::Bf16(weights) => matmul::<S, Bf16, P, TILE>(job, weights),
-            Weights::Int8(weights) => matmul::<S, i8, P, TILE>(job, weights),
+            Weights::F32(weights) => matmul::<S, f32, P, TILE>(job, weights, rows, panels),
+            Weights::Bf16(weights) => matmul::<S, Bf16, P, TILE>(job, weights, rows, panels),
+            Weights::Int8(weights) => matmul::<S, i8, P, TILE>(job, weights, rows, panels),
         }
     }
 }
 
+/// Part `part` of `parts` of `0..count`, cut at multiples of `unit`.
+fn share(count: usize, unit: usize, part: usize, parts: usize) -> Range<usize> {
+    let cut = |part: usize| (count.div_ceil(unit) * part / parts * unit).min(count);
+    cut(part)..cut(part + 1)
+}
+
 #[inline(always)]
-unsafe fn matmul<S: Finish, W: Weight<S>, const P: usize, const TILE: usize>(job: &Job, weights: *const W) {
+unsafe fn matmul<S: Finish, W: Weight<S>, const P: usize, const TILE: usize>(
+    job: &Job,
+    weights: *const W,
+    rows: Range<usize>,
+    panels: Range<usize>,
+) {
     let most = (ROW_BLOCK_BYTES / (4 * job.product.x.stride)).clamp(TILE, MAX_ROWS);
-    let blocks = job.total.div_ceil(most);
-    let block = job.total.div_ceil(blocks).next_multiple_of(TILE);
-    let mut first = 0;
-    while first < job.total {
-        let rows = block.min(job.total - first);
-        // SAFETY: rows first..first + rows are within the total, and at most MAX_ROWS, a multiple of TILE.
-        unsafe { row_block::<S, W, P, TILE>(job, weights, first, rows) };
-        first += rows;
+    let blocks = rows.len().div_ceil(most).max(1);
+    let block = rows.len().div_ceil(blocks).next_multiple_of(TILE).max(1);
+    for first in rows.clone().step_by(block) {
+        let count = block.min(rows.end - first);
+        // SAFETY: these are some of the rows, and at most MAX_ROWS, a multiple of TILE.
+        unsafe { row_block::<S, W, P, TILE>(job, weights, first, count, panels.clone()) };
     }
 }
 
@@ -199,17 +227,17 @@ unsafe fn matmul<S: Finish, W: Weight<S>, const P: usize, const TILE: usize>(job
 #[repr(align(64))]
 struct Sums([MaybeUninit<f32>; MAX_ROWS * MAX_WIDTH]);
 
-/// All outputs of `rows` rows from row `first` on.
+/// The outputs of some panels for `rows` rows from row `first` on.
 #[inline(always)]
 unsafe fn row_block<S: Finish, W: Weight<S>, const P: usize, const TILE: usize>(
     job: &Job,
     weights: *const W,
     first: usize,
     rows: usize,
+    panels: Range<usize>,
 ) {
     const { assert!(P * S::LANES <= MAX_WIDTH && MAX_ROWS.is_multiple_of(TILE)) };
     let width = P * S::LANES;
-    let panels = job.outputs.div_ceil(width);
     let mut sums = Sums([MaybeUninit::uninit(); MAX_ROWS * MAX_WIDTH]);
     let sums = sums.0.as_mut_ptr().cast::<f32>();
     let mut inputs = [std::ptr::null::<f32>(); MAX_ROWS];
@@ -219,9 +247,9 @@ unsafe fn row_block<S: Finish, W: Weight<S>, const P: usize, const TILE: usize>(
             *input = job.row(job.product.x, first + row);
         }
         let ahead = Prefetch { offset: PREFETCH_BYTES, step: width * size_of::<W>() };
-        let mut panel = 0;
+        let mut panel = panels.start;
         // With few rows two panels at a time keep the adders busy.
-        while rows <= 2 && panel + 2 <= panels {
+        while rows <= 2 && panel + 2 <= panels.end {
             let weights = weights.add(panel * job.inputs * width);
             for segment in job.segments(job.run) {
                 match rows {
@@ -232,7 +260,7 @@ unsafe fn row_block<S: Finish, W: Weight<S>, const P: usize, const TILE: usize>(
             S::finish(job, sums, [first, rows], [panel, 2]);
             panel += 2;
         }
-        while panel < panels {
+        while panel < panels.end {
             let weights = weights.add(panel * job.inputs * width);
             for segment in job.segments(SEGMENT_WEIGHTS / width) {
                 tiles::<S, W, P, TILE>(job, weights, segment, &inputs[..rows], sums);
@@ -260,7 +288,8 @@ unsafe fn tiles<S: Simd, W: Weight<S>, const P: usize, const TILE: usize>(
     for index in 0..tiles {
         let count = base + usize::from(index < longer);
         // Each tile asks for its share of the segment to come.
-        let next = Prefetch { offset: bytes + index * bytes / tiles, step: P * S::LANES * size_of::<W>() / tiles };
+        let next =
+            Prefetch { offset: bytes + index * bytes / tiles, step: P * S::LANES * size_of::<W>() / tiles };
         // SAFETY: rows row..row + count are among the inputs; count ≤ TILE.
         unsafe {
             let (x, sums) = (inputs.as_ptr().add(row), sums.add(row * P * S::LANES));
@@ -418,7 +447,8 @@ unsafe fn finish_with<S: Simd, const P: usize>(
             for row in 0..rows {
                 let sums = sums.add((row * panels + index) * width);
                 let y = job.row(job.product.y, first + row).add(column);
-                let residual = job.product.residual.map(|rows| job.row(rows, first + row).add(column).cast_const());
+                let residual =
+                    job.product.residual.map(|rows| job.row(rows, first + row).add(column).cast_const());
                 if columns == width {
                     finish_row::<S, P>(sums, &scale, &bias, residual, y, activation);
                 } else {

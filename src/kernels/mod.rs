@@ -16,6 +16,7 @@ mod matmul;
 mod matrix;
 mod norm;
 mod simd;
+mod team;
 #[cfg(test)]
 mod tests;
 
@@ -25,6 +26,7 @@ pub(crate) use denormals::FlushDenormals;
 pub(crate) use isa::Isa;
 pub(crate) use matmul::{Activation, MAX_BATCH, Product, Rows};
 pub(crate) use matrix::{Format, Matrix};
+pub(crate) use team::{Team, with_team};
 
 /// The memory of a stream that products work in.
 pub(crate) trait Scratch {
@@ -50,9 +52,9 @@ macro_rules! instantiate {
             pub(super) const LANES: usize = <$simd as Simd>::LANES;
 
             $(#[$feature])*
-            pub(super) unsafe fn matmul(job: &matmul::Job) {
+            pub(super) unsafe fn matmul(job: &matmul::Job, part: usize, parts: usize) {
                 // SAFETY: the caller's.
-                unsafe { matmul::dispatch::<$simd, $panel, $tile>(job) }
+                unsafe { matmul::dispatch::<$simd, $panel, $tile>(job, part, parts) }
             }
 
             $(#[$feature])*
@@ -168,13 +170,24 @@ impl Kernels {
     }
 
     /// Rows times a matrix, for several streams in one pass over the weights.
-    pub(crate) fn matmul<M: Scratch>(self, matrix: &Matrix, streams: &mut [M], product: Product) {
+    pub(crate) fn matmul<M: Scratch>(
+        self,
+        matrix: &Matrix,
+        streams: &mut [M],
+        product: Product,
+        team: Option<&Team>,
+    ) {
         if product.rows == 0 || streams.is_empty() {
             return;
         }
         let job = matmul::Job::new(matrix, self, streams, product);
-        // SAFETY: the job's memory is borrowed by `streams`; `self` proves the instruction set.
-        unsafe { dispatch!(self, matmul(&job)) }
+        // SAFETY: the job's memory is borrowed by `streams`; parts write apart from each other; `self` proves the
+        // instruction set.
+        let work = |part, parts| unsafe { dispatch!(self, matmul(&job, part, parts)) };
+        match team {
+            Some(team) if job.is_worth_sharing() => team.run(&|part| work(part, team.size())),
+            _ => work(0, 1),
+        }
     }
 
     /// y = ELU(x).

@@ -98,7 +98,8 @@ impl Attention {
                 let at = packed.offset + row * width;
                 self.rotate(&mut stream.scratch, slots.angles.offset + row * self.heads.dim, at);
                 let (key, value) = stream.scratch[at + query_width..at + width].split_at(key_width);
-                let Ok([keys, values]) = stream.state.get_disjoint_mut([ring.keys.range(), ring.values.range()])
+                let Ok([keys, values]) =
+                    stream.state.get_disjoint_mut([ring.keys.range(), ring.values.range()])
                 else {
                     unreachable!("slots of a plan are disjoint")
                 };

@@ -23,10 +23,11 @@ struct Pieces {
 }
 
 impl Pieces {
-    /// Multiples of `stride`, for steps of up to `rows` rows that are `width` values wide where widest.
-    fn new(conv: &Conv, width: usize, stride: usize, rows: usize) -> Self {
+    /// Multiples of `stride`, for steps of up to `rows` rows that are `width` values wide where widest, when
+    /// `threads` threads share them.
+    fn new(conv: &Conv, width: usize, stride: usize, rows: usize, threads: usize) -> Self {
         let all = rows.next_multiple_of(stride);
-        let small = (PIECE_VALUES / width).max(1).next_multiple_of(stride).min(all);
+        let small = (PIECE_VALUES * threads / width).max(1).next_multiple_of(stride).min(all);
         let large = (conv.weights() / width).max(1).next_multiple_of(small).min(all);
         Self { small, large }
     }
@@ -175,7 +176,7 @@ impl SeanetEncoder {
         let mut first = None;
         for (index, stage) in self.stages.iter().enumerate() {
             let channels = stage.down.channels();
-            let pieces = Pieces::new(&stage.down, channels, stage.down.stride(), rows);
+            let pieces = Pieces::new(&stage.down, channels, stage.down.stride(), rows, plan.threads);
             if index == 0 {
                 first = Some(self.first.plan(plan, pieces.small));
             }
@@ -301,7 +302,7 @@ impl SeanetDecoder {
         let mut last_piece = rows;
         let mut stages = Vec::new();
         for stage in &self.stages {
-            let pieces = Pieces::new(&stage.up, stage.up.outputs(), 1, rows);
+            let pieces = Pieces::new(&stage.up, stage.up.outputs(), 1, rows, plan.threads);
             let up = stage.up.plan(plan, rows);
             last_piece = pieces.small * stage.stride;
             stages.push(DecoderStageState {
@@ -347,16 +348,16 @@ impl SeanetDecoder {
             let block = slots.x.rows(stage.up.outputs());
             stage.up.apply(batch, &slots.up, [start, count], block, None, Activation::None);
             for (at, piece) in pieces(count, slots.pieces.small) {
-                let (first, samples) = ((start + at) * stage.stride, piece * stage.stride);
+                let (first, count) = ((start + at) * stage.stride, piece * stage.stride);
                 let x = x.from(at * stage.stride);
                 if let Some(next) = next {
-                    residual_blocks(&stage.blocks, batch, &slots.blocks, x, samples, next.from(first));
+                    residual_blocks(&stage.blocks, batch, &slots.blocks, x, count, next.from(first));
                     continue;
                 }
                 let window = self.last.input(&state.last);
-                residual_blocks(&stage.blocks, batch, &slots.blocks, x, samples, window);
+                residual_blocks(&stage.blocks, batch, &slots.blocks, x, count, window);
                 let y = state.samples.rows(1).from(first);
-                self.last.step(batch, &state.last, samples, y, None, Activation::None);
+                self.last.step(batch, &state.last, count, y, None, Activation::None);
             }
         }
         stage.up.end(batch, &slots.up, rows);

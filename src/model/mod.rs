@@ -6,7 +6,7 @@ mod network;
 use crate::decoder::Decoder;
 use crate::encoder::Encoder;
 use crate::error::out_of_memory;
-use crate::kernels::Kernels;
+use crate::kernels::{Kernels, with_team};
 use crate::resample::Rates;
 use crate::{Checkpoint, Config, Error, ErrorKind, LoadOptions, Parts, ReadAt, StreamError, StreamOptions};
 pub use network::Stage;
@@ -70,6 +70,7 @@ impl Model {
             block: self.stream_frames(options)?,
             context: self.stream_context(options)?,
             codebooks: self.stream_codebooks(options)?,
+            threads: 1,
         })
     }
 
@@ -138,9 +139,10 @@ impl Model {
     pub fn encode(&self, pcm: &[f32], options: &StreamOptions) -> Result<Vec<u32>, Error> {
         let samples = self.stream_rates(options)?.at_model_rate(pcm.len());
         let options = self.one_shot(options, samples);
-        let mut encoder = Encoder::new(self, &options)?;
+        let threads = self.threads(&options)?;
+        let mut encoder = Encoder::shared(self, &options, threads)?;
         let mut codes = zeros(self.codes_for(pcm.len(), &options)?)?;
-        let written = encoder.process(pcm, &mut codes)?;
+        let written = with_team(threads, |team| encoder.process_with(pcm, &mut codes, team))?;
         let flushed = encoder.flush(&mut codes[written..])?;
         codes.truncate(written + flushed);
         Ok(codes)
@@ -150,9 +152,10 @@ impl Model {
     pub fn decode(&self, codes: &[u32], options: &StreamOptions) -> Result<Vec<f32>, Error> {
         let frames = codes.len().div_ceil(options.codebooks.unwrap_or(1).max(1));
         let options = self.one_shot(options, frames.saturating_mul(self.config().frame_size()));
-        let mut decoder = Decoder::new(self, &options)?;
+        let threads = self.threads(&options)?;
+        let mut decoder = Decoder::shared(self, &options, threads)?;
         let mut pcm = zeros(self.samples_for(codes.len(), &options)?)?;
-        let written = decoder.process(codes, &mut pcm)?;
+        let written = with_team(threads, |team| decoder.process_with(codes, &mut pcm, team))?;
         decoder.flush(&mut pcm[written..])?;
         Ok(pcm)
     }
@@ -184,6 +187,18 @@ impl Model {
             Some(n) => Err(Error::new(
                 ErrorKind::InvalidArgument,
                 format!("context is {n} steps; 1 to {MAX_CONTEXT} are possible"),
+            )),
+        }
+    }
+
+    /// The threads of a one-shot call with `options`.
+    fn threads(&self, options: &StreamOptions) -> Result<usize, Error> {
+        match options.threads {
+            None => Ok(1),
+            Some(n) if (1..=MAX_THREADS).contains(&n) => Ok(n),
+            Some(n) => Err(Error::new(
+                ErrorKind::InvalidArgument,
+                format!("threads is {n}; 1 to {MAX_THREADS} are possible"),
             )),
         }
     }
@@ -221,6 +236,9 @@ pub(crate) const MAX_CONTEXT: usize = 1 << 16;
 /// Samples in the largest block: ten seconds of the published model, whose scratch memory is then
 /// about 170 MB.
 pub(crate) const MAX_BLOCK: usize = 1 << 18;
+
+/// Threads in the largest team: beyond these, what is not shared takes most of the time.
+pub(crate) const MAX_THREADS: usize = 64;
 
 fn zeros<T: Clone + Default>(len: usize) -> Result<Vec<T>, Error> {
     let mut values = Vec::new();

@@ -17,6 +17,8 @@ pub(crate) struct Shape {
     /// Attention window in steps.
     pub(crate) context: usize,
     pub(crate) codebooks: usize,
+    /// Threads that share a step's work.
+    pub(crate) threads: usize,
 }
 
 /// A part of a step, as [`probe`](crate::probe) tells them apart.
@@ -64,11 +66,11 @@ impl EncoderNetwork {
     pub(crate) fn plan(
         &self,
         weights: &Weights,
-        Shape { block: frames, context, codebooks }: Shape,
+        Shape { block: frames, context, codebooks, threads }: Shape,
     ) -> Result<(EncoderPlan, Memory), Error> {
         let (quantizer, frame_size, hop) =
             (&weights.quantizer, weights.config.frame_size(), weights.config.hop());
-        let mut plan = Plan::default();
+        let mut plan = Plan::new(threads);
         let steps = frames * frame_size / hop;
         let slots = EncoderPlan {
             seanet: self.seanet.plan(&mut plan, frames * frame_size),
@@ -145,11 +147,11 @@ impl DecoderNetwork {
     pub(crate) fn plan(
         &self,
         weights: &Weights,
-        Shape { block: frames, context, codebooks }: Shape,
+        Shape { block: frames, context, codebooks, threads }: Shape,
     ) -> Result<(DecoderPlan, Memory), Error> {
         let (quantizer, frame_size, hop) =
             (&weights.quantizer, weights.config.frame_size(), weights.config.hop());
-        let mut plan = Plan::default();
+        let mut plan = Plan::new(threads);
         let steps = frame_size / hop;
         let slots = DecoderPlan {
             quantizer: quantizer.plan_decode(&mut plan, frames, codebooks),

@@ -237,7 +237,7 @@ static void keys_and_values(void) {
     }
     STATUS(MIMI_ERR_UNSUPPORTED, mimi_options_set(scratch, MIMI_OPT_PRECISION, 3));
     CHECK(strstr(mimi_last_error(), "MIMI_OPT_PRECISION") && strstr(mimi_last_error(), "f32"));
-    STATUS(MIMI_ERR_UNSUPPORTED, mimi_options_set(scratch, MIMI_OPT_THREADS, 2));
+    STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_options_set(scratch, MIMI_OPT_THREADS, 65));
     mimi_options_free(scratch);
 }
 
