@@ -93,29 +93,37 @@ pub(crate) struct Matrix {
     pub(super) bias: Arena<f32>,
 }
 
+/// A matrix somewhere in memory: the weight from an input to an output is
+/// `values[inputs[input] + outputs[output]]`.
+#[derive(Clone, Copy)]
+pub(crate) struct Elements<'a> {
+    pub(crate) values: &'a [f32],
+    pub(crate) inputs: &'a [usize],
+    pub(crate) outputs: &'a [usize],
+}
+
 impl Matrix {
     /// Packs a matrix for `kernels`, which must be the ones that later multiply with it.
     pub(crate) fn pack(
         kernels: Kernels,
         format: Format,
-        inputs: usize,
-        outputs: usize,
-        weight: impl Fn(usize, usize) -> f32,
+        elements: Elements,
         bias: impl Fn(usize) -> f32,
     ) -> Result<Self, TryReserveError> {
-        let width = kernels.panel_width();
+        let (inputs, outputs, width) = (elements.inputs.len(), elements.outputs.len(), kernels.panel_width());
         let padded = outputs.div_ceil(width) * width;
-        let shape = [inputs, outputs, width];
         let mut scales = Arena::zeroed(if format == Format::Int8 { padded } else { 0 })?;
         let weights = match format {
-            Format::F32 => Weights::F32(panels(shape, &weight)?),
-            Format::Bf16 => Weights::Bf16(panels(shape, |i, o| Bf16::nearest(weight(i, o)))?),
+            Format::F32 => Weights::F32(panels(elements, width, |_, weight| weight)?),
+            Format::Bf16 => Weights::Bf16(panels(elements, width, |_, weight| Bf16::nearest(weight))?),
             Format::Int8 => {
-                for (output, scale) in scales[..outputs].iter_mut().enumerate() {
-                    let largest = (0..inputs).fold(0.0f32, |max, input| max.max(weight(input, output).abs()));
+                for (scale, &output) in scales.iter_mut().zip(elements.outputs) {
+                    let weights = elements.inputs.iter().map(|input| elements.values[input + output].abs());
+                    let largest = weights.fold(0.0, f32::max);
                     *scale = if largest > 0.0 { largest / 127.0 } else { 1.0 };
                 }
-                Weights::Int8(panels(shape, |i, o| (weight(i, o) / scales[o]).round_ties_even() as i8)?)
+                let round = |output: usize, weight: f32| (weight / scales[output]).round_ties_even() as i8;
+                Weights::Int8(panels(elements, width, round)?)
             }
         };
         let mut biases = Arena::zeroed(padded)?;
@@ -162,18 +170,33 @@ impl Matrix {
     }
 }
 
-/// Lays elements out in panels.
+/// Lays elements out in panels, converted by `convert(output, weight)`.
 fn panels<T: Element>(
-    [inputs, outputs, width]: [usize; 3],
-    element: impl Fn(usize, usize) -> T,
+    Elements { values, inputs, outputs }: Elements,
+    width: usize,
+    convert: impl Fn(usize, f32) -> T,
 ) -> Result<Arena<T>, TryReserveError> {
-    let mut packed = Arena::zeroed(outputs.div_ceil(width) * inputs * width)?;
-    for (panel, packed) in packed.chunks_exact_mut((inputs * width).max(1)).enumerate() {
-        let columns = width.min(outputs - panel * width);
-        for (input, row) in packed.chunks_exact_mut(width).enumerate() {
-            for (column, w) in row[..columns].iter_mut().enumerate() {
-                *w = element(input, panel * width + column);
+    let panel_len = inputs.len() * width;
+    let mut packed = Arena::zeroed(outputs.len().div_ceil(width) * panel_len)?;
+    let copy = |to: &mut [T], input: usize, first: usize, outputs: &[usize]| {
+        for (column, (to, output)) in to.iter_mut().zip(outputs).enumerate() {
+            *to = convert(first + column, values[input + output]);
+        }
+    };
+    // In the order in which the elements lie in memory.
+    let by_input = outputs.last() < inputs.last();
+    if by_input {
+        for (row, &input) in inputs.iter().enumerate() {
+            for (panel, outputs) in outputs.chunks(width).enumerate() {
+                copy(&mut packed[panel * panel_len + row * width..][..width], input, panel * width, outputs);
             }
+        }
+        return Ok(packed);
+    }
+    for (panel, outputs) in outputs.chunks(width).enumerate() {
+        let packed = &mut packed[panel * panel_len..][..panel_len];
+        for (to, &input) in packed.chunks_exact_mut(width).zip(inputs) {
+            copy(to, input, panel * width, outputs);
         }
     }
     Ok(packed)

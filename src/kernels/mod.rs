@@ -25,7 +25,7 @@ pub(crate) use attention::{Heads, KeyWindow};
 pub(crate) use denormals::FlushDenormals;
 pub(crate) use isa::Isa;
 pub(crate) use matmul::{Activation, MAX_BATCH, Product, Rows};
-pub(crate) use matrix::{Format, Matrix};
+pub(crate) use matrix::{Elements, Format, Matrix};
 pub(crate) use team::{Team, with_team};
 
 /// The memory of a stream that products work in.

@@ -102,17 +102,13 @@ impl Case {
     }
 
     fn matrix(&self, kernels: Kernels) -> Matrix {
-        let (weight, outputs) = (self.weight(), self.outputs);
-        Matrix::pack(
-            kernels,
-            Format::F32,
-            self.runs * self.run,
-            outputs,
-            |i, o| weight[i * outputs + o],
-            |o| o as f32 * 0.01,
-        )
-        .unwrap()
-        .with_runs(self.run)
+        let weight = self.weight();
+        let inputs: Vec<_> = (0..self.runs * self.run).map(|i| i * self.outputs).collect();
+        let outputs: Vec<_> = (0..self.outputs).collect();
+        let elements = Elements { values: &weight, inputs: &inputs, outputs: &outputs };
+        Matrix::pack(kernels, Format::F32, elements, |o| o as f32 * 0.01)
+            .unwrap()
+            .with_runs(self.run)
     }
 
     fn naive(&self, weight: &[f32], memory: &[f32], row: usize, output: usize) -> f64 {
@@ -230,7 +226,8 @@ fn a_column_is_the_weights_of_an_output() {
 
 /// Applies an activation to `x` through a product with the identity.
 fn activate(kernels: Kernels, activation: Activation, x: &[f32]) -> Vec<f32> {
-    let identity = Matrix::pack(kernels, Format::F32, 1, 1, |_, _| 1.0, |_| 0.0).unwrap();
+    let one = Elements { values: &[1.0], inputs: &[0], outputs: &[0] };
+    let identity = Matrix::pack(kernels, Format::F32, one, |_| 0.0).unwrap();
     let mut memory = Pad(Arena::zeroed(2 * x.len()).unwrap());
     memory.0[..x.len()].copy_from_slice(x);
     let product = Product {

@@ -3,7 +3,7 @@
 use super::memory::{Batch, Plan, Slot};
 use crate::Error;
 use crate::error::out_of_memory;
-use crate::kernels::{Activation, Format, Kernels, Matrix, Product, Rows};
+use crate::kernels::{Activation, Elements, Format, Kernels, Matrix, Product, Rows};
 
 /// What stands before the first input of a stream, and after the last one if it does not fill a stride.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +42,34 @@ pub(crate) struct ConvState {
     window: Slot,
 }
 
+/// A list of offsets.
+pub(super) fn offsets(all: impl Iterator<Item = usize> + Clone) -> Result<Vec<usize>, Error> {
+    let mut list = Vec::new();
+    list.try_reserve_exact(all.clone().count()).map_err(out_of_memory)?;
+    list.extend(all);
+    Ok(list)
+}
+
+/// A transposed convolution's weight without groups and with `taps` taps, `[channels, outputs, taps]`: zeros where
+/// there was none.
+fn full_transposed(
+    weight: &[f32],
+    [channels, outputs, kernel]: [usize; 3],
+    taps: usize,
+    groups: usize,
+) -> Result<Vec<f32>, Error> {
+    let (group_inputs, group_outputs) = (channels / groups, outputs / groups);
+    let mut full = Vec::new();
+    full.try_reserve_exact(channels * outputs * taps).map_err(out_of_memory)?;
+    full.resize(channels * outputs * taps, 0.0);
+    for (index, from) in weight.chunks_exact(kernel).enumerate() {
+        let (channel, output) = (index / group_outputs, index % group_outputs);
+        let output = channel / group_inputs * group_outputs + output;
+        full[(channel * outputs + output) * taps..][..kernel].copy_from_slice(from);
+    }
+    Ok(full)
+}
+
 impl Conv {
     /// From torch's layout: weight `[outputs, channels, kernel]`.
     #[allow(clippy::too_many_arguments)]
@@ -54,15 +82,12 @@ impl Conv {
         dilation: usize,
         padding: Padding,
     ) -> Result<Self, Error> {
-        let matrix = Matrix::pack(
-            packing.kernels,
-            packing.format,
-            kernel * channels,
-            outputs,
-            |i, o| weight[(o * channels + i % channels) * kernel + i / channels],
-            |o| bias.map_or(0.0, |b| b[o]),
-        )
-        .map_err(out_of_memory)?;
+        let inputs = offsets((0..kernel).flat_map(|tap| (0..channels).map(move |c| c * kernel + tap)))?;
+        let rows = offsets((0..outputs).map(|o| o * channels * kernel))?;
+        let elements = Elements { values: weight, inputs: &inputs, outputs: &rows };
+        let bias = |o: usize| bias.map_or(0.0, |b| b[o]);
+        let matrix =
+            Matrix::pack(packing.kernels, packing.format, elements, bias).map_err(out_of_memory)?;
         let matrix = if dilation > 1 { matrix.with_runs(channels) } else { matrix };
         Ok(Self { matrix, channels, reach: (kernel - 1) * dilation + 1, stride, dilation, padding })
     }
@@ -80,24 +105,19 @@ impl Conv {
         groups: usize,
     ) -> Result<Self, Error> {
         let reach = kernel.div_ceil(stride);
-        let (group_inputs, group_outputs) = (channels / groups, outputs / groups);
-        let element = |input: usize, column: usize| {
-            let (age, channel) = (reach - 1 - input / channels, input % channels);
-            let (output, tap) = (column % outputs, column / outputs + age * stride);
-            match tap < kernel && channel / group_inputs == output / group_outputs {
-                true => weight[(channel * group_outputs + output % group_outputs) * kernel + tap],
-                false => 0.0,
-            }
-        };
-        let matrix = Matrix::pack(
-            packing.kernels,
-            packing.format,
-            reach * channels,
-            stride * outputs,
-            element,
-            |column| bias.map_or(0.0, |b| b[column % outputs]),
-        )
-        .map_err(out_of_memory)?;
+        let taps = reach * stride;
+        let full = (groups > 1 || taps > kernel)
+            .then(|| full_transposed(weight, [channels, outputs, kernel], taps, groups))
+            .transpose()?;
+        let values = full.as_deref().unwrap_or(weight);
+        let inputs = offsets((0..reach).rev().flat_map(|age| {
+            (0..channels).map(move |channel| channel * outputs * taps + age * stride)
+        }))?;
+        let columns = offsets((0..stride).flat_map(|tap| (0..outputs).map(move |o| o * taps + tap)))?;
+        let elements = Elements { values, inputs: &inputs, outputs: &columns };
+        let bias = |column: usize| bias.map_or(0.0, |b| b[column % outputs]);
+        let matrix =
+            Matrix::pack(packing.kernels, packing.format, elements, bias).map_err(out_of_memory)?;
         Ok(Self { matrix, channels, reach, stride: 1, dilation: 1, padding: Padding::Zeros })
     }
 

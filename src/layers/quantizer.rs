@@ -1,11 +1,11 @@
 //! The split residual vector quantizer: two branches quantise the same latent, a semantic one and an
 //! acoustic one (Zeghidour et al., "SoundStream", 2021; Défossez et al., "Moshi", 2024, section 3.3).
 
-use super::conv::Conv;
+use super::conv::{Conv, offsets};
 use super::memory::{Batch, Plan, Slot};
 use crate::Error;
 use crate::error::out_of_memory;
-use crate::kernels::{Activation, Format, Kernels, Matrix, Product, Rows};
+use crate::kernels::{Activation, Elements, Format, Kernels, Matrix, Product, Rows};
 
 /// Code words e, always in f32, kept once, as the matrix of the search: the nearest to x is the one with the largest
 /// x·e − ‖e‖²/2.
@@ -17,8 +17,10 @@ impl Codebook {
     /// From `[size, dim]` code words.
     pub(crate) fn new(kernels: Kernels, words: &[f32], [size, dim]: [usize; 2]) -> Result<Self, Error> {
         let bias = |word: usize| -0.5 * words[word * dim..][..dim].iter().map(|x| x * x).sum::<f32>();
-        let matrix = Matrix::pack(kernels, Format::F32, dim, size, |i, word| words[word * dim + i], bias)
-            .map_err(out_of_memory)?;
+        let inputs = offsets(0..dim)?;
+        let rows = offsets((0..size).map(|word| word * dim))?;
+        let elements = Elements { values: words, inputs: &inputs, outputs: &rows };
+        let matrix = Matrix::pack(kernels, Format::F32, elements, bias).map_err(out_of_memory)?;
         Ok(Self { matrix })
     }
 
