@@ -12,6 +12,7 @@ mod values;
 
 pub use source::ReadAt;
 
+use crate::error::out_of_memory;
 use crate::{Config, Error, ErrorKind};
 use header::{Stored, quoted, shown};
 use layout::{Layout, Projection};
@@ -137,8 +138,19 @@ impl<'a> Checkpoint<'a> {
     /// found and what was expected. [`ErrorKind::Unsupported`]: of a type that is not read.
     /// [`ErrorKind::OutOfMemory`]. [`ErrorKind::Io`] and other errors of the source.
     pub fn tensor(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, Error> {
+        self.tensor_in(Vec::new(), name, shape)
+    }
+
+    /// [`tensor`](Self::tensor), in the memory of a list that is no longer needed where that will do: pages
+    /// that are there already need not be asked for.
+    pub(crate) fn tensor_in(
+        &self,
+        memory: Vec<f32>,
+        name: &str,
+        shape: &[usize],
+    ) -> Result<Vec<f32>, Error> {
         match self.find(name) {
-            Some(Found::Plain(stored)) => self.plain(stored, shape),
+            Some(Found::Plain(stored)) => self.plain(memory, stored, shape),
             Some(Found::Packed(stored, projection)) => self.unpacked(stored, projection, shape),
             Some(Found::WeightNorm { gain, direction }) => self.weight_normed(gain, direction, shape),
             None => Err(self.missing(name)),
@@ -177,9 +189,10 @@ impl<'a> Checkpoint<'a> {
         Error::new(ErrorKind::Corrupt, message)
     }
 
-    fn plain(&self, tensor: Named, shape: &[usize]) -> Result<Vec<f32>, Error> {
+    fn plain(&self, mut values: Vec<f32>, tensor: Named, shape: &[usize]) -> Result<Vec<f32>, Error> {
         let len = self.check_shape(tensor, shape)?;
-        let mut values = with_capacity(len)?;
+        values.clear();
+        values.try_reserve_exact(len).map_err(out_of_memory)?;
         self.read(tensor, 0..len, &mut values)?;
         Ok(values)
     }
@@ -225,8 +238,8 @@ impl<'a> Checkpoint<'a> {
     /// `direction · gain / ‖direction‖`, each with the norm over all but the first dimension: output
     /// channels of convolutions, input channels of transposed ones.
     fn weight_normed(&self, gain: Named, direction: Named, shape: &[usize]) -> Result<Vec<f32>, Error> {
-        let mut values = self.plain(direction, shape)?;
-        let gains = self.plain(gain, shape.get(..1).unwrap_or_default())?;
+        let mut values = self.plain(Vec::new(), direction, shape)?;
+        let gains = self.plain(Vec::new(), gain, shape.get(..1).unwrap_or_default())?;
         let row_len = values.len() / gains.len().max(1);
         for (row, (&gain, direction_row)) in
             gains.iter().zip(values.chunks_exact_mut(row_len.max(1))).enumerate()

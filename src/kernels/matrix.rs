@@ -122,7 +122,12 @@ impl Matrix {
                     let largest = weights.fold(0.0, f32::max);
                     *scale = if largest > 0.0 { largest / 127.0 } else { 1.0 };
                 }
-                let round = |output: usize, weight: f32| (weight / scales[output]).round_ties_even() as i8;
+                // To the nearest, ties to even, as numbers of this size have no fraction; baseline x86-64 has no
+                // instruction for it.
+                const NO_FRACTION: f32 = 1.5 * (1 << 23) as f32;
+                let round = |output: usize, weight: f32| {
+                    (weight / scales[output] + NO_FRACTION - NO_FRACTION) as i8
+                };
                 Weights::Int8(panels(elements, width, round)?)
             }
         };

@@ -12,6 +12,7 @@ use crate::layers::{
     SeanetEncoder, SplitQuantizer, Transformer, TransformerLayer, Upsampler,
 };
 use crate::{Activation, Checkpoint, Config, Error, ErrorKind, Isa, LoadOptions, PadMode, Parts, Precision};
+use std::cell::Cell;
 use xxhash_rust::xxh64::Xxh64;
 
 /// Cluster counts below this count as this, in training and so here.
@@ -35,10 +36,11 @@ pub(super) fn weights(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<
         }
         config.num_quantizers = n;
     }
-    let builder = Builder { checkpoint, packing: Packing { kernels, format }, config: &config };
+    let builder = Builder { checkpoint, packing: Packing { kernels, format }, config: &config, spare: Cell::default() };
     let (encodes, decodes) = (options.parts != Parts::Decoder, options.parts != Parts::Encoder);
     let encoder_seanet = encodes.then(|| builder.seanet_encoder()).transpose()?;
     let decoder_seanet = decodes.then(|| builder.seanet_decoder()).transpose()?;
+    drop(builder.spare.take());
     let (quantizer, id) = builder.quantizer(encodes, decodes)?;
     let encoder = encoder_seanet.map(|seanet| builder.encoder(seanet)).transpose()?;
     let decoder = decoder_seanet.map(|seanet| builder.decoder(seanet)).transpose()?;
@@ -69,11 +71,18 @@ struct Builder<'a, 'c> {
     checkpoint: &'a Checkpoint<'c>,
     packing: Packing,
     config: &'a Config,
+    /// The memory of a large tensor that is packed, for the next one.
+    spare: Cell<Vec<f32>>,
 }
 
 impl Builder<'_, '_> {
     fn tensor(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, Error> {
         self.checkpoint.tensor(name, shape)
+    }
+
+    /// A tensor that goes back to `spare` when it is packed.
+    fn large(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, Error> {
+        self.checkpoint.tensor_in(self.spare.take(), name, shape)
     }
 
     fn arena(&self, name: &str, len: usize) -> Result<Arena, Error> {
@@ -84,13 +93,15 @@ impl Builder<'_, '_> {
 
     /// A SEANet convolution; `name` without `.weight`.
     fn conv(&self, name: &str, shape: [usize; 3], stride: usize, dilation: usize) -> Result<Conv, Error> {
-        let weight = self.tensor(&format!("{name}.weight"), &shape)?;
+        let weight = self.large(&format!("{name}.weight"), &shape)?;
         let bias = self.tensor(&format!("{name}.bias"), &shape[..1])?;
         let padding = match self.config.pad_mode {
             PadMode::Constant => Padding::Zeros,
             PadMode::Replicate => Padding::Replicate,
         };
-        Conv::new(self.packing, &weight, Some(&bias), shape, stride, dilation, padding)
+        let conv = Conv::new(self.packing, &weight, Some(&bias), shape, stride, dilation, padding);
+        self.spare.set(weight);
+        conv
     }
 
     fn residual_blocks(
@@ -157,10 +168,10 @@ impl Builder<'_, '_> {
         for &stride in &config.upsampling_ratios {
             let name = format!("decoder.layers.{}.conv", index + 1);
             let shape = [channels, channels / 2, 2 * stride];
-            let weight = self.tensor(&format!("{name}.weight"), &shape)?;
+            let weight = self.large(&format!("{name}.weight"), &shape)?;
             let bias = self.tensor(&format!("{name}.bias"), &shape[1..2])?;
             let up = Conv::transposed(self.packing, &weight, Some(&bias), shape, stride, 1)?;
-            drop(weight);
+            self.spare.set(weight);
             channels /= 2;
             index += 2;
             stages.push(DecoderStage {
@@ -319,7 +330,7 @@ impl Builder<'_, '_> {
         let mut words = Vec::with_capacity(codebooks);
         for index in 0..codebooks {
             let name = format!("{name}.layers.{index}.codebook");
-            let mut sums = self.tensor(&format!("{name}.embed_sum"), &[size, dim])?;
+            let mut sums = self.large(&format!("{name}.embed_sum"), &[size, dim])?;
             let usage = self.tensor(&format!("{name}.cluster_usage"), &[size])?;
             for (word, usage) in sums.chunks_exact_mut(dim).zip(usage) {
                 word.iter_mut().for_each(|x| *x /= usage.max(MIN_CLUSTER_USAGE));
@@ -328,6 +339,7 @@ impl Builder<'_, '_> {
                 sums.iter().for_each(|x| fingerprint.update(&x.to_le_bytes()));
             }
             words.push(Codebook::new(self.packing.kernels, &sums, [size, dim])?);
+            self.spare.set(sums);
         }
         Ok(Branch {
             input: (encodes && projected)
