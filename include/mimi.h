@@ -904,7 +904,10 @@ mimi_status mimi_decoder_process_many(mimi_decoder *const *decoders,
  * | 36 | n - 40 | nothing yet; readers skip it |
  * | n - 4 | 4 | CRC-32, that of zlib, of the bytes before |
  *
- * Test vectors are in the documentation of the Rust module `bitstream`, src/bitstream.rs.
+ * A test vector: 8 codes of 11 bits, 24000 Hz, 1920 samples, 79610 samples, model 0x0123456789abcdef.
+ *
+ * `6d 74 6f 6b 01 0b 28 00 08 00 00 00 c0 5d 00 00 80 07 00 00`
+ * `fa 36 01 00 00 00 00 00 ef cd ab 89 67 45 23 01 59 f4 86 c3`
  *
  * - `model`: the model that the codes belong to; not NULL.
  * - `codebooks`: the number of codes in a frame, 1 to as many as the model has.
@@ -952,7 +955,9 @@ mimi_status mimi_unpack_header(const void *src,
  * Packs codes into frames of bytes, code after code, most significant bit first. Real-time.
  *
  * The codes of codebooks 0 to k - 1 are the first k * code_bits bits of a frame, so that codebooks can
- * be dropped from a frame without encoding again: mimi_drop_codebooks().
+ * be dropped from a frame without encoding again: mimi_drop_codebooks(). Bits left over at a frame's end are
+ * written as 0 and ignored by readers. A test vector, the frame of the codes 2047, 0, 2047, 0, 2047, 0,
+ * 2047 and 1 of 11 bits: `ff e0 03 ff 80 0f fe 00 3f f8 01`.
  *
  * - `codes`, `n_codes`: whole frames of codes, as mimi_encode() and streams make them.
  * - `codebooks`: codes in a frame, 1 to 64.
