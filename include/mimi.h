@@ -272,8 +272,9 @@ typedef int32_t mimi_option;
 
 /**
  * Streams and one-shot calls: the number of samples worked on at once, at the model's rate, at most
- * 262144; rounded up to whole frames. Longer calls are split, and the results do not depend on it. More is faster for
- * long inputs and takes more memory. Default: one frame for streams; a few for one-shot calls.
+ * 262144; rounded up to whole frames. Longer calls are split, and the results do not depend on it. More
+ * is faster for long inputs and takes more memory. Default: one frame for streams; a few for one-shot
+ * calls.
  */
 #define MIMI_OPT_MAX_BLOCK 3
 
@@ -641,8 +642,8 @@ typedef struct mimi_encoder mimi_encoder;
  * - `out`: receives the stream, to be freed with mimi_encoder_free(), or NULL on any error; not NULL.
  *
  * All the memory that the stream will ever use is allocated here. MIMI_ERR_INVALID_ARGUMENT for more
- * codebooks than the model has or an impossible sample rate, MIMI_ERR_UNSUPPORTED if the model was loaded without its encoder,
- * MIMI_ERR_OUT_OF_MEMORY.
+ * codebooks than the model has or an impossible sample rate, MIMI_ERR_UNSUPPORTED if the model was loaded
+ * without its encoder, MIMI_ERR_OUT_OF_MEMORY.
  */
 MIMI_API
 MIMI_NODISCARD
@@ -741,8 +742,8 @@ typedef struct mimi_decoder mimi_decoder;
  * - `out`: receives the stream, to be freed with mimi_decoder_free(), or NULL on any error; not NULL.
  *
  * All the memory that the stream will ever use is allocated here. MIMI_ERR_INVALID_ARGUMENT for more
- * codebooks than the model has or an impossible sample rate, MIMI_ERR_UNSUPPORTED if the model was loaded without its decoder,
- * MIMI_ERR_OUT_OF_MEMORY.
+ * codebooks than the model has or an impossible sample rate, MIMI_ERR_UNSUPPORTED if the model was loaded
+ * without its decoder, MIMI_ERR_OUT_OF_MEMORY.
  */
 MIMI_API
 MIMI_NODISCARD
