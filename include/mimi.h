@@ -272,8 +272,9 @@ typedef int32_t mimi_option;
 
 /**
  * Streams and one-shot calls: the number of samples worked on at once, at the model's rate, at most
- * 262144; rounded up to whole frames. Longer calls are split, and the results do not depend on it. More is faster for
- * long inputs and takes more memory. Default: one frame for streams; a few for one-shot calls.
+ * 262144; rounded up to whole frames. Longer calls are split, and the results do not depend on it. More
+ * is faster for long inputs and takes more memory. Default: one frame for streams; a few for one-shot
+ * calls.
  */
 #define MIMI_OPT_MAX_BLOCK 3
 
@@ -641,8 +642,8 @@ typedef struct mimi_encoder mimi_encoder;
  * - `out`: receives the stream, to be freed with mimi_encoder_free(), or NULL on any error; not NULL.
  *
  * All the memory that the stream will ever use is allocated here. MIMI_ERR_INVALID_ARGUMENT for more
- * codebooks than the model has or an impossible sample rate, MIMI_ERR_UNSUPPORTED if the model was loaded without its encoder,
- * MIMI_ERR_OUT_OF_MEMORY.
+ * codebooks than the model has or an impossible sample rate, MIMI_ERR_UNSUPPORTED if the model was loaded
+ * without its encoder, MIMI_ERR_OUT_OF_MEMORY.
  */
 MIMI_API
 MIMI_NODISCARD
@@ -741,8 +742,8 @@ typedef struct mimi_decoder mimi_decoder;
  * - `out`: receives the stream, to be freed with mimi_decoder_free(), or NULL on any error; not NULL.
  *
  * All the memory that the stream will ever use is allocated here. MIMI_ERR_INVALID_ARGUMENT for more
- * codebooks than the model has or an impossible sample rate, MIMI_ERR_UNSUPPORTED if the model was loaded without its decoder,
- * MIMI_ERR_OUT_OF_MEMORY.
+ * codebooks than the model has or an impossible sample rate, MIMI_ERR_UNSUPPORTED if the model was loaded
+ * without its decoder, MIMI_ERR_OUT_OF_MEMORY.
  */
 MIMI_API
 MIMI_NODISCARD
@@ -904,7 +905,10 @@ mimi_status mimi_decoder_process_many(mimi_decoder *const *decoders,
  * | 36 | n - 40 | nothing yet; readers skip it |
  * | n - 4 | 4 | CRC-32, that of zlib, of the bytes before |
  *
- * Test vectors are in the documentation of the Rust module `bitstream`, src/bitstream.rs.
+ * A test vector: 8 codes of 11 bits, 24000 Hz, 1920 samples, 79610 samples, model 0x0123456789abcdef.
+ *
+ * `6d 74 6f 6b 01 0b 28 00 08 00 00 00 c0 5d 00 00 80 07 00 00`
+ * `fa 36 01 00 00 00 00 00 ef cd ab 89 67 45 23 01 59 f4 86 c3`
  *
  * - `model`: the model that the codes belong to; not NULL.
  * - `codebooks`: the number of codes in a frame, 1 to as many as the model has.
@@ -952,7 +956,9 @@ mimi_status mimi_unpack_header(const void *src,
  * Packs codes into frames of bytes, code after code, most significant bit first. Real-time.
  *
  * The codes of codebooks 0 to k - 1 are the first k * code_bits bits of a frame, so that codebooks can
- * be dropped from a frame without encoding again: mimi_drop_codebooks().
+ * be dropped from a frame without encoding again: mimi_drop_codebooks(). Bits left over at a frame's end are
+ * written as 0 and ignored by readers. A test vector, the frame of the codes 2047, 0, 2047, 0, 2047, 0,
+ * 2047 and 1 of 11 bits: `ff e0 03 ff 80 0f fe 00 3f f8 01`.
  *
  * - `codes`, `n_codes`: whole frames of codes, as mimi_encode() and streams make them.
  * - `codebooks`: codes in a frame, 1 to 64.

@@ -24,8 +24,8 @@ impl Kind for Decoder {
 /// - `out`: receives the stream, to be freed with mimi_decoder_free(), or NULL on any error; not NULL.
 ///
 /// All the memory that the stream will ever use is allocated here. MIMI_ERR_INVALID_ARGUMENT for more
-/// codebooks than the model has or an impossible sample rate, MIMI_ERR_UNSUPPORTED if the model was loaded without its decoder,
-/// MIMI_ERR_OUT_OF_MEMORY.
+/// codebooks than the model has or an impossible sample rate, MIMI_ERR_UNSUPPORTED if the model was loaded
+/// without its decoder, MIMI_ERR_OUT_OF_MEMORY.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn mimi_decoder_new(

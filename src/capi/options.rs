@@ -28,8 +28,9 @@ pub const MIMI_OPT_CODEBOOKS: i32 = 1;
 /// MIMI_OPT_ISA does not cap the conversion.
 pub const MIMI_OPT_SAMPLE_RATE: i32 = 2;
 /// Streams and one-shot calls: the number of samples worked on at once, at the model's rate, at most
-/// 262144; rounded up to whole frames. Longer calls are split, and the results do not depend on it. More is faster for
-/// long inputs and takes more memory. Default: one frame for streams; a few for one-shot calls.
+/// 262144; rounded up to whole frames. Longer calls are split, and the results do not depend on it. More
+/// is faster for long inputs and takes more memory. Default: one frame for streams; a few for one-shot
+/// calls.
 pub const MIMI_OPT_MAX_BLOCK: i32 = 3;
 /// Loading: how weights are kept in memory, a MIMI_PRECISION_ value.
 pub const MIMI_OPT_PRECISION: i32 = 4;
