@@ -1,12 +1,11 @@
 //! One stream of codes to audio.
 
-use crate::error::out_of_memory;
 use crate::hash::CodesHash;
 use crate::kernels::{FlushDenormals, MAX_BATCH};
 use crate::layers::{Batch, Memory};
 use crate::model::{DecoderPlan, Shape};
 use crate::{Error, Model, StreamError, StreamOptions};
-use std::sync::Arc;
+use std::iter;
 
 /// One stream of codes to audio.
 ///
@@ -15,7 +14,7 @@ use std::sync::Arc;
 /// [`reset`](Self::reset) and the getters are real-time: no allocation, lock or system call.
 pub struct Decoder {
     model: Model,
-    plan: Arc<DecoderPlan>,
+    plan: DecoderPlan,
     memory: Memory,
     shape: Shape,
     frames: u64,
@@ -33,7 +32,7 @@ impl Decoder {
         let (plan, memory) = network.plan(weights, shape)?;
         Ok(Self {
             model: model.clone(),
-            plan: Arc::new(plan),
+            plan,
             memory,
             shape,
             frames: 0,
@@ -44,13 +43,11 @@ impl Decoder {
 
     /// A fork of this stream, at the same point, with the same options.
     pub fn try_clone(&self) -> Result<Self, Error> {
-        Ok(Self {
-            model: self.model.clone(),
-            plan: self.plan.clone(),
-            memory: self.memory.try_clone().map_err(out_of_memory)?,
-            hash: self.hash.clone(),
-            ..*self
-        })
+        let weights = self.model.weights();
+        let Some(network) = &weights.decoder else { unreachable!("checked in new") };
+        let (plan, mut memory) = network.plan(weights, self.shape)?;
+        memory.copy_from(&self.memory);
+        Ok(Self { model: self.model.clone(), plan, memory, hash: self.hash.clone(), ..*self })
     }
 
     /// Samples that [`process`](Self::process) would write for `codes` more codes.
@@ -183,14 +180,14 @@ impl Decoder {
 
     /// Decodes frames whose codes are in memory, for streams of one model and one shape.
     fn step(streams: &mut [&mut Decoder], frames: usize) {
-        let Some(first) = streams.first() else { return };
-        let (model, plan) = (first.model.clone(), first.plan.clone());
+        let [first, others @ ..] = streams else { return };
+        let Decoder { model, plan, memory, .. } = &mut **first;
         let weights = model.weights();
         let Some(network) = &weights.decoder else { unreachable!("checked in new") };
         let _flush = FlushDenormals::new();
-        let memories = streams.iter_mut().map(|stream| &mut stream.memory);
+        let memories = iter::once(memory).chain(others.iter_mut().map(|stream| &mut stream.memory));
         let mut batch = Batch::new(weights.kernels, memories);
-        network.step(&weights.quantizer, &mut batch, &plan, frames);
+        network.step(&weights.quantizer, &mut batch, plan, frames);
     }
 
     /// Copies the samples of a step out, and counts its frames.
