@@ -80,9 +80,9 @@ pub unsafe extern "C" fn mimi_load(
         handle::create(out, || {
             let options = load_options(options)?;
             let path = CStr::from_ptr(place("path", path.cast_mut())?.as_ptr());
-            let path = path
-                .to_str()
-                .map_err(|e| Failure::new(MIMI_ERR_INVALID_ARGUMENT, format_args!("path is not UTF-8: {e}")))?;
+            let path = path.to_str().map_err(|e| {
+                Failure::new(MIMI_ERR_INVALID_ARGUMENT, format_args!("path is not UTF-8: {e}"))
+            })?;
             Ok::<_, Failure>(Model::load(path, &options)?)
         })
     })

@@ -191,7 +191,9 @@ impl Options {
         };
         match accepts {
             _ if value == 0 => {}
-            _ if value < 0 => return refuse(MIMI_ERR_INVALID_ARGUMENT, format_args!("0 (the default) or positive")),
+            _ if value < 0 => {
+                return refuse(MIMI_ERR_INVALID_ARGUMENT, format_args!("0 (the default) or positive"));
+            }
             UpTo(max) if value > *max => {
                 return refuse(MIMI_ERR_INVALID_ARGUMENT, format_args!("0 (the default) to {max}"));
             }
@@ -273,7 +275,8 @@ pub(super) unsafe fn stream_options(
     let model_rate = model.config().sampling_rate;
     match options.number(MIMI_OPT_SAMPLE_RATE) {
         Some(rate) if rate != model_rate as usize => {
-            let message = format_args!("MIMI_OPT_SAMPLE_RATE is {rate}; this model runs at {model_rate} Hz only");
+            let message =
+                format_args!("MIMI_OPT_SAMPLE_RATE is {rate}; this model runs at {model_rate} Hz only");
             return Err(Failure::new(MIMI_ERR_UNSUPPORTED, message));
         }
         _ => {}
