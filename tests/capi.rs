@@ -198,7 +198,7 @@ fn no_data_races() {
     let program = compile("threads", &STATIC);
     let mut command = tool("valgrind");
     command.args(["--quiet", "--tool=helgrind", "--error-exitcode=9"]).arg(program);
-    run_silent(command.arg(data()).arg(BASELINE).arg("once"));
+    run_silent(command.arg(data()).arg(BASELINE).arg("quick"));
     // and helgrind sees one where there is one
     let program = compile("race", &STATIC);
     let mut command = tool("valgrind");
