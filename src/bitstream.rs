@@ -132,7 +132,7 @@ impl Header {
     /// [`ErrorKind::Unsupported`] if its numbers are beyond this format.
     pub fn for_model(model: &Model, codebooks: usize, samples: u64) -> Result<Self, Error> {
         if codebooks == 0 || codebooks > model.codebooks() {
-            let message = format!("codebooks is {codebooks}; this model has 1 to {}", model.codebooks());
+            let message = format_args!("codebooks is {codebooks}; this model has 1 to {}", model.codebooks());
             return Err(Error::new(ErrorKind::InvalidArgument, message));
         }
         let config = model.config();
@@ -146,7 +146,7 @@ impl Header {
         };
         match header.check() {
             Ok(()) => Ok(header),
-            Err(problem) => Err(Error::new(ErrorKind::Unsupported, problem.to_string())),
+            Err(problem) => Err(Error::new(ErrorKind::Unsupported, problem)),
         }
     }
 

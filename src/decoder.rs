@@ -1,13 +1,12 @@
 //! One stream of codes to audio.
 
-use crate::error::out_of_memory;
 use crate::hash::CodesHash;
 use crate::kernels::{FlushDenormals, MAX_BATCH, Team};
 use crate::layers::{Batch, Memory};
 use crate::model::{DecoderPlan, Shape};
 use crate::resample::{Rates, Resampler};
 use crate::{Error, Model, StreamError, StreamOptions};
-use std::sync::Arc;
+use std::iter;
 
 /// One stream of codes to audio.
 ///
@@ -16,7 +15,7 @@ use std::sync::Arc;
 /// [`reset`](Self::reset) and the getters are real-time: no allocation, lock or system call.
 pub struct Decoder {
     model: Model,
-    plan: Arc<DecoderPlan>,
+    plan: DecoderPlan,
     memory: Memory,
     shape: Shape,
     rates: Rates,
@@ -43,7 +42,7 @@ impl Decoder {
         let rates = model.stream_rates(options)?;
         Ok(Self {
             model: model.clone(),
-            plan: Arc::new(plan),
+            plan,
             memory,
             shape,
             rates,
@@ -56,14 +55,12 @@ impl Decoder {
 
     /// A fork of this stream, at the same point, with the same options.
     pub fn try_clone(&self) -> Result<Self, Error> {
-        Ok(Self {
-            model: self.model.clone(),
-            plan: self.plan.clone(),
-            memory: self.memory.try_clone().map_err(out_of_memory)?,
-            hash: self.hash.clone(),
-            resampler: self.resampler.as_ref().map(Resampler::try_clone).transpose()?,
-            ..*self
-        })
+        let weights = self.model.weights();
+        let Some(network) = &weights.decoder else { unreachable!("checked in new") };
+        let (plan, mut memory) = network.plan(weights, self.shape)?;
+        memory.copy_from(&self.memory);
+        let resampler = self.resampler.as_ref().map(Resampler::try_clone).transpose()?;
+        Ok(Self { model: self.model.clone(), plan, memory, hash: self.hash.clone(), resampler, ..*self })
     }
 
     /// Samples that [`process`](Self::process) would write for `codes` more codes.
@@ -230,14 +227,14 @@ impl Decoder {
 
     /// Decodes frames whose codes are in memory, for streams of one model and one shape.
     fn step(streams: &mut [&mut Decoder], frames: usize, team: Option<&Team>) {
-        let Some(first) = streams.first() else { return };
-        let (model, plan) = (first.model.clone(), first.plan.clone());
+        let [first, others @ ..] = streams else { return };
+        let Decoder { model, plan, memory, .. } = &mut **first;
         let weights = model.weights();
         let Some(network) = &weights.decoder else { unreachable!("checked in new") };
         let _flush = FlushDenormals::new();
-        let memories = streams.iter_mut().map(|stream| &mut stream.memory);
+        let memories = iter::once(memory).chain(others.iter_mut().map(|stream| &mut stream.memory));
         let mut batch = Batch::new(weights.kernels, memories, team);
-        network.step(&weights.quantizer, &mut batch, &plan, frames, |_| ());
+        network.step(&weights.quantizer, &mut batch, plan, frames, |_| ());
     }
 
     /// Copies the samples of a step out, and counts its frames. Returns how many samples.
@@ -299,4 +296,4 @@ impl Decoder {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

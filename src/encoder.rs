@@ -1,6 +1,6 @@
 //! One stream of audio to codes. The only place that knows of partial frames.
 
-use crate::error::out_of_memory;
+use crate::error::with_capacity;
 use crate::hash::CodesHash;
 use crate::kernels::{FlushDenormals, MAX_BATCH, Team};
 use crate::layers::{Batch, Memory};
@@ -8,7 +8,7 @@ use crate::model::{EncoderPlan, Shape};
 use crate::options::Tail;
 use crate::resample::{Rates, Resampler};
 use crate::{Error, Model, StreamError, StreamOptions};
-use std::sync::Arc;
+use std::iter;
 
 /// Samples beyond this are cut to it: 100 dB over full scale, and far below where the network's sums
 /// would overflow and stay in its memory as NaN.
@@ -21,7 +21,7 @@ const SAMPLE_LIMIT: f32 = 1e5;
 /// [`reset`](Self::reset) and the getters are real-time: no allocation, lock or system call.
 pub struct Encoder {
     model: Model,
-    plan: Arc<EncoderPlan>,
+    plan: EncoderPlan,
     memory: Memory,
     tail: Tail,
     shape: Shape,
@@ -51,13 +51,12 @@ impl Encoder {
         let (plan, memory) = network.plan(weights, shape)?;
         let rates = model.stream_rates(options)?;
         let resampler = rates.to_model()?;
-        let mut pending = Vec::new();
         let most = rates.frame() + resampler.as_ref().map_or(0, Resampler::ahead);
-        pending.try_reserve_exact(most).map_err(out_of_memory)?;
+        let mut pending = with_capacity(most)?;
         pending.resize(most, 0.0);
         Ok(Self {
             model: model.clone(),
-            plan: Arc::new(plan),
+            plan,
             memory,
             tail: options.tail,
             shape,
@@ -73,13 +72,16 @@ impl Encoder {
 
     /// A fork of this stream, at the same point, with the same options.
     pub fn try_clone(&self) -> Result<Self, Error> {
-        let mut pending = Vec::new();
-        pending.try_reserve_exact(self.pending.len()).map_err(out_of_memory)?;
+        let weights = self.model.weights();
+        let Some(network) = &weights.encoder else { unreachable!("checked in new") };
+        let (plan, mut memory) = network.plan(weights, self.shape)?;
+        memory.copy_from(&self.memory);
+        let mut pending = with_capacity(self.pending.len())?;
         pending.extend_from_slice(&self.pending);
         Ok(Self {
             model: self.model.clone(),
-            plan: self.plan.clone(),
-            memory: self.memory.try_clone().map_err(out_of_memory)?,
+            plan,
+            memory,
             hash: self.hash.clone(),
             resampler: self.resampler.as_ref().map(Resampler::try_clone).transpose()?,
             pending,
@@ -304,14 +306,14 @@ impl Encoder {
 
     /// Encodes samples that are staged, for streams of one model and one shape; returns how many frames.
     fn step(streams: &mut [&mut Encoder], samples: usize, team: Option<&Team>) -> usize {
-        let Some(first) = streams.first() else { return 0 };
-        let (model, plan) = (first.model.clone(), first.plan.clone());
+        let [first, others @ ..] = streams else { return 0 };
+        let Encoder { model, plan, memory, .. } = &mut **first;
         let weights = model.weights();
         let Some(network) = &weights.encoder else { unreachable!("checked in new") };
         let _flush = FlushDenormals::new();
-        let memories = streams.iter_mut().map(|stream| &mut stream.memory);
+        let memories = iter::once(memory).chain(others.iter_mut().map(|stream| &mut stream.memory));
         let mut batch = Batch::new(weights.kernels, memories, team);
-        network.step(&weights.quantizer, &mut batch, &plan, samples, |_| ())
+        network.step(&weights.quantizer, &mut batch, plan, samples, |_| ())
     }
 
     /// Copies the codes of a step out.

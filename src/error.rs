@@ -1,6 +1,8 @@
 //! What can go wrong, and how it is told.
 
-use std::fmt;
+use std::borrow::Cow;
+use std::collections::TryReserveError;
+use std::fmt::{self, Write};
 
 /// The kind of an [`Error`]; each has its number in the C ABI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -28,12 +30,17 @@ pub enum ErrorKind {
 #[derive(Clone, Debug)]
 pub struct Error {
     kind: ErrorKind,
-    message: String,
+    message: Cow<'static, str>,
 }
 
 impl Error {
-    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into() }
+    pub(crate) fn new(kind: ErrorKind, message: impl fmt::Display) -> Self {
+        let mut text = Text(String::new());
+        let message = match write!(text, "{message}") {
+            Ok(()) => Cow::Owned(text.0),
+            Err(fmt::Error) => Cow::Borrowed("no memory for the message"),
+        };
+        Self { kind, message }
     }
 
     /// The kind of failure.
@@ -133,9 +140,45 @@ impl fmt::Display for StreamError {
 
 impl std::error::Error for StreamError {}
 
+/// Text that fails to grow where there is no memory; `String` would end the process.
+struct Text(String);
+
+impl Write for Text {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.try_reserve(text.len()).map_err(|_| fmt::Error)?;
+        self.0.push_str(text);
+        Ok(())
+    }
+}
+
 /// For `map_err` where memory is taken.
-pub(crate) fn out_of_memory(error: std::collections::TryReserveError) -> Error {
-    Error::new(ErrorKind::OutOfMemory, format!("out of memory: {error}"))
+pub(crate) fn out_of_memory(error: TryReserveError) -> Error {
+    Error::new(ErrorKind::OutOfMemory, format_args!("out of memory: {error}"))
+}
+
+/// Room for `len` values, or an error if memory cannot be had.
+pub(crate) fn with_capacity<T>(len: usize) -> Result<Vec<T>, Error> {
+    let mut room = Vec::new();
+    room.try_reserve_exact(len).map_err(out_of_memory)?;
+    Ok(room)
+}
+
+/// What names, lists and messages take between one large buffer of a load and the next, in bytes.
+const SMALL_THINGS: usize = 32 << 10;
+
+/// The most that a parser makes of a byte of JSON that was not written to hurt.
+const PARSED_BYTES: usize = 32;
+
+/// Makes sure that there is memory for the small things of a load. The standard collections and the
+/// parsers end the process when an allocation fails; so loading asks first, wherever it might have
+/// taken the last of it.
+pub(crate) fn headroom() -> Result<(), Error> {
+    with_capacity::<u8>(SMALL_THINGS).map(drop)
+}
+
+/// [`headroom`], and what a parser makes of `bytes` bytes of JSON.
+pub(crate) fn headroom_to_parse(bytes: usize) -> Result<(), Error> {
+    with_capacity::<u8>(bytes.saturating_mul(PARSED_BYTES).saturating_add(SMALL_THINGS)).map(drop)
 }
 
 impl From<StreamError> for Error {
@@ -144,6 +187,6 @@ impl From<StreamError> for Error {
             StreamError::CodeOutOfRange { .. } => ErrorKind::Corrupt,
             _ => ErrorKind::InvalidArgument,
         };
-        Error::new(kind, error.to_string())
+        Error::new(kind, error)
     }
 }

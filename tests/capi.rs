@@ -192,6 +192,48 @@ fn under_valgrind() {
     }
 }
 
+/// Streams of eight threads on one model: no two of them touch the same memory without order.
+#[test]
+fn no_data_races() {
+    let program = compile("threads", &STATIC);
+    let mut command = tool("valgrind");
+    command.args(["--quiet", "--tool=helgrind", "--error-exitcode=9"]).arg(program);
+    run_silent(command.arg(data()).arg(BASELINE).arg("quick"));
+    // and helgrind sees one where there is one
+    let program = compile("race", &STATIC);
+    let mut command = tool("valgrind");
+    command.args(["--quiet", "--tool=helgrind", "--error-exitcode=9"]).arg(program);
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(9));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("Possible data race"), "{output:?}");
+}
+
+/// The program that has its own allocator and reads, which fail at will.
+#[test]
+fn every_allocation_and_read_may_fail() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let (program, object) = (folder.join("faults"), folder.join("injector.o"));
+    let source = |name: &str| root().join("tests/c").join(name);
+    // apart, so that the compiler does not know what malloc does
+    let mut command = tool("gcc");
+    command.args(["-std=gnu11", "-O1", "-g", "-fno-builtin", "-c"]).args(WARNINGS).arg(source("injector.c"));
+    run_silent(command.arg("-o").arg(&object));
+    let mut command = tool("gcc");
+    command.args(["-std=gnu11", "-O1", "-g", "-rdynamic"]).args(WARNINGS).arg("-I").arg(root().join("include"));
+    command.arg(source("faults.c")).arg(&object).arg(library("libmimi.so")).arg("-lm");
+    command.arg(format!("-Wl,-rpath,{}", library("libmimi.so").parent().unwrap().display()));
+    run_silent(command.arg("-o").arg(&program));
+    run_silent(Command::new(program).arg(data()).arg(root().join("tests/fuzz/micro.safetensors")));
+}
+
+/// A minute of what `tests/c/soak.c` can do for hours: memory stays as it is.
+#[test]
+fn memory_is_flat() {
+    let program = compile("soak", &STATIC);
+    let output = run(Command::new(program).arg(data().join("tiny")).arg(data().join("speech.wav")).args(["60", "0"]));
+    assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 10);
+}
+
 /// The program that opens the shared library and stands between it and libc.
 fn interpose() -> PathBuf {
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("interpose");

@@ -47,7 +47,7 @@ impl fmt::Display for Refusal {
 
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
-        Self::new(refusal.into(), refusal.to_string())
+        Self::new(refusal.into(), refusal)
     }
 }
 

@@ -3,7 +3,7 @@
 //! A panic that is a bug still runs the process's panic hook first, and the default hook prints to
 //! stderr. Replacing the hook would change the behaviour of a Rust host, so it is left alone.
 
-use super::status::{Failure, MIMI_ERR_PANIC, MIMI_OK, mimi_status, set_message};
+use super::status::{Failure, MIMI_ERR_PANIC, MIMI_OK, mimi_status};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -11,13 +11,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 pub(super) fn guard(f: impl FnOnce() -> Result<(), Failure>) -> mimi_status {
     // Unwind safety: a stream that was being changed is poisoned by `handle::exclusive`; nothing
     // else that a function can reach is mutable.
-    let failure = match catch_unwind(AssertUnwindSafe(f)) {
-        Ok(Ok(())) => return MIMI_OK,
-        Ok(Err(failure)) => failure,
-        Err(payload) => Failure::new(MIMI_ERR_PANIC, format!("bug in libmimi: {}", text(payload))),
-    };
-    set_message(&failure.message);
-    failure.status
+    match catch_unwind(AssertUnwindSafe(f)) {
+        Ok(Ok(())) => MIMI_OK,
+        Ok(Err(failure)) => failure.status,
+        Err(payload) => {
+            let failure =
+                Failure::new(MIMI_ERR_PANIC, format_args!("bug in libmimi: {}", text(payload.as_ref())));
+            dispose(payload);
+            failure.status
+        }
+    }
 }
 
 /// For real-time functions: the status alone, because a message needs thread-local memory.
@@ -28,7 +31,7 @@ pub(super) fn guard_rt(f: impl FnOnce() -> Result<(), mimi_status>) -> mimi_stat
         Ok(Ok(())) => MIMI_OK,
         Ok(Err(status)) => status,
         Err(payload) => {
-            text(payload);
+            dispose(payload);
             MIMI_ERR_PANIC
         }
     }
@@ -38,22 +41,24 @@ pub(super) fn guard_rt(f: impl FnOnce() -> Result<(), mimi_status>) -> mimi_stat
 pub(super) fn guard_value<T>(fallback: T, f: impl FnOnce() -> T) -> T {
     // Unwind safety: as in `guard`.
     catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|payload| {
-        text(payload);
+        dispose(payload);
         fallback
     })
 }
 
-/// The text of a panic. A payload that is not text is leaked: its destructor might panic again.
-fn text(payload: Box<dyn Any + Send>) -> String {
-    match payload.downcast::<String>().map(|text| *text) {
-        Ok(text) => text,
-        Err(payload) => match payload.downcast::<&'static str>() {
-            Ok(text) => text.to_string(),
-            Err(payload) => {
-                std::mem::forget(payload);
-                "panic without a message".into()
-            }
-        },
+/// The text of a panic.
+fn text(payload: &(dyn Any + Send)) -> &str {
+    match (payload.downcast_ref::<String>(), payload.downcast_ref::<&'static str>()) {
+        (Some(text), _) => text,
+        (None, Some(text)) => text,
+        (None, None) => "panic without a message",
+    }
+}
+
+/// Frees what a panic carried, if that is text. Anything else is leaked: its destructor might panic again.
+fn dispose(payload: Box<dyn Any + Send>) {
+    if !payload.is::<String>() && !payload.is::<&'static str>() {
+        std::mem::forget(payload);
     }
 }
 

@@ -1,7 +1,8 @@
 //! What is behind an opaque pointer: a tag that tells the kind, a flag that tells of a panic.
 
 use super::buffer::{Refusal, place};
-use super::status::Failure;
+use super::status::{Failure, MIMI_ERR_OUT_OF_MEMORY};
+use std::alloc::{Layout, alloc};
 use std::ptr::{self, NonNull};
 
 /// A Rust value that C holds by an opaque pointer.
@@ -35,15 +36,25 @@ pub(super) unsafe fn create<T: Kind, E: Into<Failure>>(
     let out = place("out", out)?;
     // SAFETY: `place` refused NULL and misaligned; the rest is this function's contract.
     unsafe { out.write(ptr::null_mut()) };
-    let handle = boxed(make().map_err(Into::into)?);
+    let handle = boxed(make().map_err(Into::into)?)?;
     // SAFETY: as above.
     unsafe { out.write(handle) };
     Ok(())
 }
 
 /// A new handle. C owns it until [`free`].
-pub(super) fn boxed<T: Kind>(value: T) -> *mut T::Opaque {
-    Box::into_raw(Box::new(Handle { tag: T::TAG, poisoned: false, value })).cast()
+pub(super) fn boxed<T: Kind>(value: T) -> Result<*mut T::Opaque, Failure> {
+    let layout = Layout::new::<Handle<T>>();
+    // SAFETY: a handle has a tag, and so a size.
+    let handle = unsafe { alloc(layout) }.cast::<Handle<T>>();
+    if handle.is_null() {
+        // `Box::new` would end the process
+        let message = format_args!("out of memory: {} bytes for a {}", layout.size(), T::NAME);
+        return Err(Failure::new(MIMI_ERR_OUT_OF_MEMORY, message));
+    }
+    // SAFETY: new memory of this layout.
+    unsafe { handle.write(Handle { tag: T::TAG, poisoned: false, value }) };
+    Ok(handle.cast())
 }
 
 /// The value, for reading.
@@ -143,7 +154,8 @@ pub(super) unsafe fn exclusive_many<T: Kind, R>(
 pub(super) unsafe fn free<T: Kind>(pointer: *mut T::Opaque) {
     // SAFETY: this function's contract.
     if let Ok(mut handle) = unsafe { checked::<T>(pointer) } {
-        // SAFETY: `checked` found a live handle of this kind, so it came from `boxed`. The write is
+        // SAFETY: `checked` found a live handle of this kind, so it came from `boxed`, whose memory is
+        // what a `Box` would have. The write is
         // volatile because nothing in this program reads it: it is there for a caller's later bug.
         unsafe {
             ptr::write_volatile(&mut handle.as_mut().tag, FREED);
@@ -186,7 +198,7 @@ mod tests {
 
     #[test]
     fn a_panic_poisons_until_recovery() {
-        let handle = boxed(5u64);
+        let handle = boxed(5u64).unwrap();
         // SAFETY: the handle is alive and used by this thread alone.
         unsafe {
             let bug = guard_rt(|| {
@@ -206,7 +218,7 @@ mod tests {
 
     #[test]
     fn a_poisoned_handle_can_be_freed() {
-        let handle = boxed(5u64);
+        let handle = boxed(5u64).unwrap();
         // SAFETY: the handle is alive and used by this thread alone.
         unsafe {
             guard_rt(|| exclusive(handle, |_: &mut u64| resume_unwind(Box::new("injected")))?);
@@ -216,7 +228,7 @@ mod tests {
 
     #[test]
     fn kinds_are_told_apart() {
-        let handle = boxed(5u64);
+        let handle = boxed(5u64).unwrap();
         // SAFETY: the handle is alive and used by this thread alone.
         unsafe {
             assert_eq!(shared::<u32>(handle).map_err(mimi_status::from), Err(MIMI_ERR_STATE));

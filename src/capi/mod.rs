@@ -21,3 +21,6 @@ pub mod options;
 pub mod status;
 pub mod tokens;
 pub mod version;
+
+#[cfg(test)]
+mod tests;

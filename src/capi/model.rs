@@ -82,9 +82,9 @@ pub unsafe extern "C" fn mimi_load(
         handle::create(out, || {
             let options = load_options(options)?;
             let path = CStr::from_ptr(place("path", path.cast_mut())?.as_ptr());
-            let path = path
-                .to_str()
-                .map_err(|e| Failure::new(MIMI_ERR_INVALID_ARGUMENT, format!("path is not UTF-8: {e}")))?;
+            let path = path.to_str().map_err(|e| {
+                Failure::new(MIMI_ERR_INVALID_ARGUMENT, format_args!("path is not UTF-8: {e}"))
+            })?;
             Ok::<_, Failure>(Model::load(path, &options)?)
         })
     })
@@ -165,7 +165,7 @@ pub unsafe extern "C" fn mimi_model_get(
             MIMI_PROP_MEMORY_BYTES => Some(model.memory_bytes() as i64),
             _ => common_property(model, key),
         };
-        let unknown = || Failure::new(MIMI_ERR_UNSUPPORTED, format!("a model has no property {key}"));
+        let unknown = || Failure::new(MIMI_ERR_UNSUPPORTED, format_args!("a model has no property {key}"));
         out.write(value.ok_or_else(unknown)?);
         Ok(())
     })
@@ -210,14 +210,14 @@ impl ReadAt for Callback {
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), Error> {
         let len = buf.len();
         if offset.checked_add(len as u64).is_none_or(|end| end > self.size) {
-            let message = format!("the checkpoint ends at byte {}, before {offset} + {len}", self.size);
+            let message = format_args!("the checkpoint ends at byte {}, before {offset} + {len}", self.size);
             return Err(Error::new(ErrorKind::Corrupt, message));
         }
         // SAFETY: the caller of `mimi_load_reader` vouches for the function; `buf` has `len` bytes.
         match unsafe { (self.read)(self.user, offset, buf.as_mut_ptr().cast(), len) } {
             0 => Ok(()),
             code => {
-                let message = format!("the read callback returned {code} for {len} bytes at {offset}");
+                let message = format_args!("the read callback returned {code} for {len} bytes at {offset}");
                 Err(Error::new(ErrorKind::Aborted, message))
             }
         }

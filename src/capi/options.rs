@@ -6,6 +6,7 @@ use super::handle::{self, Kind};
 use super::status::{Failure, MIMI_ERR_INVALID_ARGUMENT, MIMI_ERR_UNSUPPORTED, mimi_status};
 use crate::model::{MAX_BLOCK, MAX_CONTEXT, MAX_THREADS};
 use crate::{Isa, LoadOptions, Parts, Precision, StreamOptions, Tail};
+use std::fmt;
 use std::ptr;
 
 /// A bag of options. Every function that takes one accepts NULL, for all defaults; it reads the
@@ -79,11 +80,10 @@ pub const MIMI_ISA_AVX512: i32 = 3;
 /// Arm: NEON.
 pub const MIMI_ISA_NEON: i32 = 4;
 
-/// A new bag with all defaults; free it with mimi_options_free(). NULL only if there is a bug in
-/// libmimi.
+/// A new bag with all defaults; free it with mimi_options_free(). NULL if there is no memory for it.
 #[unsafe(no_mangle)]
 pub extern "C" fn mimi_options_new() -> *mut mimi_options {
-    guard_value(ptr::null_mut(), || handle::boxed(Options::default()))
+    guard_value(ptr::null_mut(), || handle::boxed(Options::default()).unwrap_or(ptr::null_mut()))
 }
 
 /// Sets an option.
@@ -167,29 +167,42 @@ const KEYS: [(&str, Accepts); 9] = [
     ("MIMI_OPT_ISA", OneOf(&["auto", "baseline", "avx2", "avx512", "neon"])),
 ];
 
+/// Numbers and names of choices, as messages show them.
+struct Choices(&'static [&'static str]);
+
+impl fmt::Display for Choices {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, name) in self.0.iter().enumerate() {
+            let comma = if index > 0 { ", " } else { "" };
+            write!(f, "{comma}{index} ({name})")?;
+        }
+        Ok(())
+    }
+}
+
 /// Where a key's value stands.
 fn find(key: mimi_option) -> Result<usize, Failure> {
     let index = usize::try_from(key).ok().and_then(|key| key.checked_sub(1)).filter(|&i| i < KEYS.len());
-    index.ok_or_else(|| Failure::new(MIMI_ERR_UNSUPPORTED, format!("option key {key} is unknown")))
+    index.ok_or_else(|| Failure::new(MIMI_ERR_UNSUPPORTED, format_args!("option key {key} is unknown")))
 }
 
 impl Options {
     fn set(&mut self, key: mimi_option, value: i64) -> Result<(), Failure> {
         let index = find(key)?;
         let (name, accepts) = &KEYS[index];
-        let refuse = |status, expected: String| {
-            Err(Failure::new(status, format!("{name} is {value}; it must be {expected}")))
+        let refuse = |status, expected: fmt::Arguments| {
+            Err(Failure::new(status, format_args!("{name} is {value}; it must be {expected}")))
         };
         match accepts {
             _ if value == 0 => {}
-            _ if value < 0 => return refuse(MIMI_ERR_INVALID_ARGUMENT, "0 (the default) or positive".into()),
+            _ if value < 0 => {
+                return refuse(MIMI_ERR_INVALID_ARGUMENT, format_args!("0 (the default) or positive"));
+            }
             UpTo(max) if value > *max => {
-                return refuse(MIMI_ERR_INVALID_ARGUMENT, format!("0 (the default) to {max}"));
+                return refuse(MIMI_ERR_INVALID_ARGUMENT, format_args!("0 (the default) to {max}"));
             }
             OneOf(names) if value >= names.len() as i64 => {
-                let choices: Vec<_> =
-                    names.iter().enumerate().map(|(i, name)| format!("{i} ({name})")).collect();
-                return refuse(MIMI_ERR_UNSUPPORTED, choices.join(", "));
+                return refuse(MIMI_ERR_UNSUPPORTED, format_args!("{}", Choices(names)));
             }
             _ => {}
         }

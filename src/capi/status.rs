@@ -4,6 +4,7 @@ use super::guard::guard_value;
 use crate::{Error, ErrorKind, StreamError};
 use std::cell::UnsafeCell;
 use std::ffi::{CStr, c_char};
+use std::fmt::{self, Write};
 
 /// The result of most functions: MIMI_OK, or one of the negative MIMI_ERR_ codes. Later releases
 /// may add codes: treat every negative value as an error.
@@ -87,33 +88,52 @@ thread_local! {
     static MESSAGE: UnsafeCell<[u8; MESSAGE_BYTES]> = const { UnsafeCell::new([0; MESSAGE_BYTES]) };
 }
 
-/// Keeps `message` for [`mimi_last_error`]: cut to whole characters, zero bytes replaced.
-pub(super) fn set_message(message: &str) {
-    let mut len = message.len().min(MESSAGE_BYTES - 1);
-    while !message.is_char_boundary(len) {
-        len -= 1;
-    }
-    MESSAGE.with(|place| {
-        // SAFETY: the cell is this thread's alone, and no reference into it outlives this closure:
-        // `mimi_last_error` hands out a raw pointer, which its caller reads between calls.
-        let place = unsafe { &mut *place.get() };
-        for (to, &from) in place.iter_mut().zip(&message.as_bytes()[..len]) {
+/// Where a message is written: cut to whole characters, zero bytes replaced.
+struct Message {
+    bytes: [u8; MESSAGE_BYTES],
+    len: usize,
+}
+
+impl Write for Message {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let room = &mut self.bytes[self.len..MESSAGE_BYTES - 1];
+        let mut len = text.len().min(room.len());
+        while !text.is_char_boundary(len) {
+            len -= 1;
+        }
+        for (to, &from) in room.iter_mut().zip(&text.as_bytes()[..len]) {
             *to = if from == 0 { b'?' } else { from };
         }
-        place[len] = 0;
+        self.len += len;
+        // what was cut is not followed by anything
+        if len == text.len() { Ok(()) } else { Err(fmt::Error) }
+    }
+}
+
+/// Keeps `message` for [`mimi_last_error`].
+pub(super) fn set_message(message: impl fmt::Display) {
+    // beside the thread's place, because `message` may be made of what is there
+    let mut text = Message { bytes: [0; MESSAGE_BYTES], len: 0 };
+    // an error only says that it was cut
+    let _ = write!(text, "{message}");
+    MESSAGE.with(|place| {
+        // SAFETY: the cell is this thread's alone, and no reference into it outlives this statement:
+        // `mimi_last_error` hands out a raw pointer, which its caller reads between calls.
+        unsafe { *place.get() = text.bytes }
     });
 }
 
-/// A failure on its way out of a function that is not real-time.
+/// A failure on its way out of a function that is not real-time. Its message is with the thread
+/// already: a failure needs no memory, which may be what failed.
 #[derive(Debug)]
 pub(super) struct Failure {
     pub(super) status: mimi_status,
-    pub(super) message: String,
 }
 
 impl Failure {
-    pub(super) fn new(status: mimi_status, message: impl Into<String>) -> Self {
-        Self { status, message: message.into() }
+    pub(super) fn new(status: mimi_status, message: impl fmt::Display) -> Self {
+        set_message(message);
+        Self { status }
     }
 }
 
@@ -134,7 +154,7 @@ impl From<Error> for Failure {
 
 impl From<StreamError> for Failure {
     fn from(error: StreamError) -> Self {
-        Self::new(error.into(), error.to_string())
+        Self::new(error.into(), error)
     }
 }
 

@@ -66,7 +66,7 @@ pub unsafe extern "C" fn mimi_pack_header(
         let bytes = header.to_bytes().map_err(Failure::from)?;
         let Some(dst) = dst.get_mut(..HEADER_BYTES) else {
             out.write(HEADER_BYTES);
-            let message = format!("dst_cap is {dst_cap}; the header takes {HEADER_BYTES} bytes");
+            let message = format_args!("dst_cap is {dst_cap}; the header takes {HEADER_BYTES} bytes");
             return Err(Failure::new(MIMI_ERR_BUFFER_TOO_SMALL, message));
         };
         dst.copy_from_slice(&bytes);
@@ -236,6 +236,6 @@ impl From<HeaderError> for Failure {
             crate::ErrorKind::Unsupported => MIMI_ERR_UNSUPPORTED,
             _ => MIMI_ERR_CORRUPT,
         };
-        Failure::new(status, error.to_string())
+        Failure::new(status, error)
     }
 }

@@ -2,8 +2,9 @@
 
 use super::guard::guard_value;
 use crate::kernels::Isa;
-use once_cell::race::OnceBox;
-use std::ffi::{CString, c_char};
+use std::ffi::c_char;
+use std::io::Write;
+use std::sync::OnceLock;
 
 /// The version of this header. A change of MINOR may change the ABI while MAJOR is 0; within one
 /// MINOR, functions, keys and status codes are only ever added.
@@ -43,11 +44,14 @@ pub extern "C" fn mimi_version_number() -> u32 {
 #[unsafe(no_mangle)]
 pub extern "C" fn mimi_version_string() -> *const c_char {
     guard_value(c"".as_ptr(), || {
-        static TEXT: OnceBox<CString> = OnceBox::new();
+        // without the heap, because there is no status for want of memory
+        static TEXT: OnceLock<[u8; 64]> = OnceLock::new();
         let text = TEXT.get_or_init(|| {
-            let text = format!("{} ({})", env!("CARGO_PKG_VERSION"), Isa::best().name());
-            Box::new(CString::new(text).unwrap_or_default())
+            let mut text = [0; 64];
+            // what does not fit is left out, and the last byte stays 0
+            let _ = write!(&mut text[..63], "{} ({})", env!("CARGO_PKG_VERSION"), Isa::best().name());
+            text
         });
-        text.as_ptr()
+        text.as_ptr().cast()
     })
 }

@@ -3,6 +3,7 @@
 use super::Contents;
 use super::header::{self, UniqueKeys, quoted};
 use super::source::Source;
+use crate::error::headroom_to_parse;
 use crate::{Config, Error, ErrorKind};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -90,7 +91,9 @@ struct Index {
 }
 
 fn open_index(path: &Path) -> Result<Contents<'static>, Error> {
-    let index: Index = serde_json::from_str(&read_text(path, LARGEST_INDEX)?).map_err(|error| {
+    let text = read_text(path, LARGEST_INDEX)?;
+    headroom_to_parse(text.len())?;
+    let index: Index = serde_json::from_str(&text).map_err(|error| {
         error_at(path, ErrorKind::Format, format_args!("not an index of shards: {error}"))
     })?;
     let mut shards: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
@@ -183,8 +186,8 @@ fn open_regular(path: &Path) -> Result<File, Error> {
 }
 
 fn read_text(path: &Path, largest: u64) -> Result<String, Error> {
-    let mut bytes = Vec::new();
     let file = open_regular(path)?;
+    let mut bytes = Vec::new();
     file.take(largest + 1).read_to_end(&mut bytes).map_err(|error| io_error(path, &error))?;
     if bytes.len() as u64 > largest {
         return Err(error_at(path, ErrorKind::Format, format_args!("more than {largest} bytes of JSON")));

@@ -6,6 +6,7 @@
 //! gaps, or have shapes that do not fit their bytes.
 
 use super::source::{Source, zeros};
+use crate::error::headroom_to_parse;
 use crate::{Error, ErrorKind};
 use safetensors::tensor::{Dtype, Metadata, TensorInfo};
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
@@ -38,6 +39,7 @@ pub(super) struct Stored {
 pub(super) fn read(source: &Source, index: usize) -> Result<Header, Error> {
     let text = read_text(source)?;
     let data = LENGTH_BYTES + text.len() as u64;
+    headroom_to_parse(text.len())?;
     let raw: RawHeader = serde_json::from_str(&text).map_err(|error| {
         source.error(ErrorKind::Format, format!("not a safetensors file: in its header, {error}"))
     })?;

@@ -1,6 +1,6 @@
 //! Where the bytes come from.
 
-use crate::{Error, ErrorKind};
+use crate::{Error, ErrorKind, error};
 use std::fs::File;
 
 /// Random access to the bytes of a checkpoint: a file, memory, a callback.
@@ -109,7 +109,7 @@ impl<'a> Source<'a> {
 
     /// An error about this source.
     pub(super) fn error(&self, kind: ErrorKind, message: impl std::fmt::Display) -> Error {
-        Error::new(kind, format!("{}: {message}", self.name))
+        Error::new(kind, format_args!("{}: {message}", self.name))
     }
 }
 
@@ -120,12 +120,14 @@ pub(super) fn zeros(len: usize) -> Result<Vec<u8>, Error> {
     Ok(buffer)
 }
 
-/// Room for `len` values, or an error if memory cannot be had.
+/// Room for `len` values, and for small things after that, or an error if memory cannot be had.
 pub(super) fn with_capacity<T>(len: usize) -> Result<Vec<T>, Error> {
-    let mut buffer = Vec::new();
-    buffer.try_reserve_exact(len).map_err(|_| {
+    let room = error::with_capacity(len).and_then(|room| {
+        error::headroom()?;
+        Ok(room)
+    });
+    room.map_err(|_| {
         let bytes = len.saturating_mul(size_of::<T>());
-        Error::new(ErrorKind::OutOfMemory, format!("no memory for {bytes} bytes of a checkpoint"))
-    })?;
-    Ok(buffer)
+        Error::new(ErrorKind::OutOfMemory, format_args!("no memory for {bytes} bytes of a checkpoint"))
+    })
 }

@@ -1,6 +1,7 @@
 //! Typed access to the fields of a JSON object, and which objects are Mimi configs.
 
 use super::{Config, kyutai, transformers};
+use crate::error::headroom_to_parse;
 use crate::{Error, ErrorKind};
 use serde_json::{Map, Value};
 
@@ -12,8 +13,9 @@ const TELL_TALE: [&str; 3] =
     ["num_semantic_quantizers", "vector_quantization_hidden_dimension", "upsample_groups"];
 
 pub(super) fn recognise(text: &str) -> Result<Option<Config>, Error> {
+    headroom_to_parse(text.len())?;
     let value: Value = serde_json::from_str(text)
-        .map_err(|error| Error::new(ErrorKind::Format, format!("not JSON: {error}")))?;
+        .map_err(|error| Error::new(ErrorKind::Format, format_args!("not JSON: {error}")))?;
     let Some(object) = value.as_object() else { return Ok(None) };
     if is_transformers(object) {
         return transformers::parse(&Fields::new(object)).map(Some);

@@ -3,6 +3,12 @@
 use super::*;
 use crate::encoder::tests::{FORGOTTEN, LATE, speech, tiny};
 
+/// Takes away where a step reads its codes, so that the next frame panics, or gives it back.
+pub(crate) fn set_broken(decoder: &mut Decoder, broken: bool) {
+    let room = if broken { 0 } else { decoder.shape.block * decoder.shape.codebooks };
+    decoder.memory.codes.resize(room, 0);
+}
+
 /// Audio of a stream that begins at `position`.
 fn decode_at(position: u64, frames: usize, max_block: usize) -> Vec<f32> {
     let options = StreamOptions { codebooks: Some(6), max_block: Some(max_block), ..Default::default() };

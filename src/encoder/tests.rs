@@ -26,6 +26,12 @@ pub(crate) fn speech() -> Vec<f32> {
     samples.repeat(2)
 }
 
+/// Takes away where a step writes its codes, so that the next frame panics, or gives it back.
+pub(crate) fn set_broken(encoder: &mut Encoder, broken: bool) {
+    let room = if broken { 0 } else { encoder.shape.block * encoder.shape.codebooks };
+    encoder.memory.codes.resize(room, 0);
+}
+
 /// Codes of a stream that begins at `position`.
 fn encode_at(position: u64, chunk: usize, max_block: usize) -> Vec<u32> {
     let options = StreamOptions { codebooks: Some(6), max_block: Some(max_block), ..Default::default() };

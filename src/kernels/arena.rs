@@ -20,6 +20,11 @@ unsafe impl Element for f32 {}
 // SAFETY: a plain number.
 unsafe impl Element for i8 {}
 
+/// Bytes that must be left when an arena has been taken. Loading makes lists and names between one
+/// arena and the next, whose small allocations end the process when they fail: with this much left
+/// they do not.
+const SPARE: usize = 32 << 10;
+
 /// A slice of numbers that begins at a cache line. Every page has been written to, so that using it
 /// later never faults.
 pub(crate) struct Arena<T: Element = f32> {
@@ -34,16 +39,10 @@ impl<T: Element> Arena<T> {
         let count = len.saturating_mul(size_of::<T>()).div_ceil(64);
         let mut lines = Vec::new();
         lines.try_reserve_exact(count)?;
+        Vec::<u8>::new().try_reserve_exact(SPARE)?;
         advise_huge_pages(lines.as_mut_ptr(), count * size_of::<CacheLine>());
         lines.resize(count, CacheLine([0; 64]));
         Ok(Self { lines, len, element: PhantomData })
-    }
-
-    /// A copy.
-    pub(crate) fn try_clone(&self) -> Result<Self, TryReserveError> {
-        let mut copy = Self::zeroed(self.len)?;
-        copy.lines.copy_from_slice(&self.lines);
-        Ok(copy)
     }
 
     /// Bytes taken.

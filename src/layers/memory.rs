@@ -74,6 +74,14 @@ impl Plan {
     }
 }
 
+/// A list of as many slots as `slots` has, or an error if memory cannot be had.
+pub(super) fn try_collect<T>(slots: impl ExactSizeIterator<Item = T>) -> Result<Vec<T>, TryReserveError> {
+    let mut list = Vec::new();
+    list.try_reserve_exact(slots.len())?;
+    list.extend(slots);
+    Ok(list)
+}
+
 /// All memory of a stream. A new stream is zeros, and nothing else: so is a reset one.
 pub(crate) struct Memory {
     /// What the layers remember.
@@ -93,16 +101,11 @@ impl Memory {
         *position = 0;
     }
 
-    pub(crate) fn try_clone(&self) -> Result<Self, TryReserveError> {
-        let mut codes = Vec::new();
-        codes.try_reserve_exact(self.codes.len())?;
-        codes.extend_from_slice(&self.codes);
-        Ok(Self {
-            state: self.state.try_clone()?,
-            scratch: Arena::zeroed(self.scratch.len())?,
-            codes,
-            position: self.position,
-        })
+    /// Remembers what `other`, of an equal plan, does.
+    pub(crate) fn copy_from(&mut self, other: &Self) {
+        let Self { state, scratch: _, codes: _, position } = self;
+        state.copy_from_slice(&other.state);
+        *position = other.position;
     }
 
     pub(crate) fn bytes(&self) -> usize {

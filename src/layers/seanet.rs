@@ -5,8 +5,9 @@
 //! Stages work piece by piece, so that the rows of the high-rate ones stay in cache.
 
 use super::conv::{Conv, ConvState};
-use super::memory::{Batch, Plan, Slot};
+use super::memory::{Batch, Plan, Slot, try_collect};
 use crate::kernels::{Activation, Rows};
+use std::collections::TryReserveError;
 
 /// Values of a stage's widest rows that its residual blocks work on at once, about a quarter of a
 /// second-level cache.
@@ -170,9 +171,11 @@ impl EncoderState {
 
 impl SeanetEncoder {
     /// Slots for steps of up to `samples` samples.
-    pub(crate) fn plan(&self, plan: &mut Plan, samples: usize) -> EncoderState {
+    pub(crate) fn plan(&self, plan: &mut Plan, samples: usize) -> Result<EncoderState, TryReserveError> {
         let mut rows = samples;
         let (mut inputs, mut stages) = (Vec::new(), Vec::new());
+        inputs.try_reserve_exact(self.stages.len())?;
+        stages.try_reserve_exact(self.stages.len())?;
         let mut first = None;
         for (index, stage) in self.stages.iter().enumerate() {
             let channels = stage.down.channels();
@@ -183,18 +186,18 @@ impl SeanetEncoder {
             inputs.push(plan.scratch(channels * if index == 0 { pieces.small } else { rows }));
             stages.push(EncoderStageState {
                 pieces,
-                blocks: stage.blocks.iter().map(|b| b.plan(plan, pieces.small)).collect(),
+                blocks: try_collect(stage.blocks.iter().map(|b| b.plan(plan, pieces.small)))?,
                 down: stage.down.plan(plan, pieces.large),
             });
             rows = stage.down.output_rows(rows);
         }
-        EncoderState {
+        Ok(EncoderState {
             samples: plan.scratch(samples),
             first: first.unwrap_or_else(|| self.first.plan(plan, samples)),
             inputs,
             stages,
             last: self.last.plan(plan, rows),
-        }
+        })
     }
 
     /// `samples` samples, already in their slot, to rows at `y`; returns how many rows. What does not
@@ -296,11 +299,12 @@ impl DecoderState {
 
 impl SeanetDecoder {
     /// Slots for steps of up to `rows` rows.
-    pub(crate) fn plan(&self, plan: &mut Plan, rows: usize) -> DecoderState {
+    pub(crate) fn plan(&self, plan: &mut Plan, rows: usize) -> Result<DecoderState, TryReserveError> {
         let first = self.first.plan(plan, rows);
         let mut rows = rows;
         let mut last_piece = rows;
         let mut stages = Vec::new();
+        stages.try_reserve_exact(self.stages.len())?;
         for stage in &self.stages {
             let pieces = Pieces::new(&stage.up, stage.up.outputs(), 1, rows, plan.threads);
             let up = stage.up.plan(plan, rows);
@@ -309,11 +313,12 @@ impl SeanetDecoder {
                 pieces,
                 up,
                 x: plan.scratch(pieces.large * stage.up.outputs()),
-                blocks: stage.blocks.iter().map(|b| b.plan(plan, last_piece)).collect(),
+                blocks: try_collect(stage.blocks.iter().map(|b| b.plan(plan, last_piece)))?,
             });
             rows *= stage.stride;
         }
-        DecoderState { first, stages, last: self.last.plan(plan, last_piece), samples: plan.scratch(rows) }
+        let last = self.last.plan(plan, last_piece);
+        Ok(DecoderState { first, stages, last, samples: plan.scratch(rows) })
     }
 
     /// Where the step's input rows go.

@@ -3,9 +3,10 @@
 
 use super::attention::{Attention, AttentionScratch, Ring};
 use super::conv::Conv;
-use super::memory::{Batch, Plan, Slot};
+use super::memory::{Batch, Plan, Slot, try_collect};
 use crate::Error;
 use crate::kernels::{Activation, Arena, Heads, Kernels, Rows};
+use std::collections::TryReserveError;
 
 /// A layer norm's weight and bias.
 pub(crate) struct Norm {
@@ -89,18 +90,23 @@ impl Transformer {
     }
 
     /// Slots for steps of up to `rows` rows and a window of `context` keys.
-    pub(crate) fn plan(&self, plan: &mut Plan, rows: usize, context: usize) -> TransformerState {
+    pub(crate) fn plan(
+        &self,
+        plan: &mut Plan,
+        rows: usize,
+        context: usize,
+    ) -> Result<TransformerState, TryReserveError> {
         let attention = self.attention.plan(plan, rows, context);
         let (hidden, expanded) =
             self.layers.first().map_or((0, 0), |l| (l.packed.channels(), l.up.outputs()));
-        TransformerState {
+        Ok(TransformerState {
             attention,
-            rings: self.layers.iter().map(|_| self.attention.plan_ring(plan, &attention)).collect(),
+            rings: try_collect(self.layers.iter().map(|_| self.attention.plan_ring(plan, &attention)))?,
             normed: plan.scratch(rows * hidden),
             packed: plan.scratch(rows * self.attention.packed_width()),
             attended: plan.scratch(rows * self.attention.heads.query_width()),
             expanded: plan.scratch(rows * expanded),
-        }
+        })
     }
 
     /// `rows` rows at `x`, in place. The streams' positions are those of their first rows, and stay.

@@ -5,7 +5,7 @@
 
 use super::Weights;
 use super::network::{DecoderNetwork, EncoderNetwork};
-use crate::error::out_of_memory;
+use crate::error::{out_of_memory, with_capacity};
 use crate::kernels::{self, Arena, Format, Heads, Kernels};
 use crate::layers::{
     Branch, Codebook, Conv, DecoderStage, EncoderStage, Norm, Packing, Padding, ResidualBlock, SeanetDecoder,
@@ -112,7 +112,7 @@ impl Builder<'_, '_> {
     ) -> Result<Vec<ResidualBlock>, Error> {
         let config = self.config;
         let hidden = channels / config.compress;
-        let mut blocks = Vec::with_capacity(config.num_residual_layers);
+        let mut blocks = with_capacity(config.num_residual_layers)?;
         for layer in 0..config.num_residual_layers {
             let name = format!("{half}.layers.{index}");
             let kernel = config.residual_kernel_size;
@@ -144,7 +144,7 @@ impl Builder<'_, '_> {
         let first = self.conv("encoder.layers.0.conv", [channels, 1, config.kernel_size], 1, 1)?;
         // Layers are numbered with the ELUs between them.
         let mut index = 1;
-        let mut stages = Vec::with_capacity(config.upsampling_ratios.len());
+        let mut stages = with_capacity(config.upsampling_ratios.len())?;
         for &ratio in config.upsampling_ratios.iter().rev() {
             let blocks = self.residual_blocks("encoder", &mut index, channels)?;
             let name = format!("encoder.layers.{}.conv", index + 1);
@@ -164,7 +164,7 @@ impl Builder<'_, '_> {
         let first =
             self.conv("decoder.layers.0.conv", [channels, config.hidden_size, config.kernel_size], 1, 1)?;
         let mut index = 1;
-        let mut stages = Vec::with_capacity(config.upsampling_ratios.len());
+        let mut stages = with_capacity(config.upsampling_ratios.len())?;
         for &stride in &config.upsampling_ratios {
             let name = format!("decoder.layers.{}.conv", index + 1);
             let shape = [channels, channels / 2, 2 * stride];
@@ -218,9 +218,10 @@ impl Builder<'_, '_> {
             keys: config.num_key_value_heads,
             dim: config.head_dim,
         };
-        let layers = (0..config.num_hidden_layers)
-            .map(|i| self.transformer_layer(&format!("{half}.layers.{i}"), heads))
-            .collect::<Result<_, _>>()?;
+        let mut layers = with_capacity(config.num_hidden_layers)?;
+        for i in 0..config.num_hidden_layers {
+            layers.push(self.transformer_layer(&format!("{half}.layers.{i}"), heads)?);
+        }
         let activation = match config.hidden_act {
             Activation::Gelu => kernels::Activation::Gelu,
             Activation::Relu => kernels::Activation::Relu,
@@ -269,12 +270,14 @@ impl Builder<'_, '_> {
     fn packed_projections(&self, name: &str, heads: Heads) -> Result<Conv, Error> {
         let hidden = self.config.hidden_size;
         let mut packed = self.linear(&format!("{name}.q_proj"), heads.query_width(), hidden)?;
-        scale_outputs(&mut packed, &vec![1.0 / (heads.dim as f32).sqrt(); heads.query_width()]);
+        let mut scales = with_capacity(heads.query_width())?;
+        scales.resize(heads.query_width(), 1.0 / (heads.dim as f32).sqrt());
+        scale_outputs(&mut packed, &scales);
         for projection in ["k_proj", "v_proj"] {
             let (weight, bias) = self.linear(&format!("{name}.{projection}"), heads.key_width(), hidden)?;
-            packed.0.extend(weight);
+            append(&mut packed.0, weight)?;
             if let (Some(packed), Some(bias)) = (&mut packed.1, bias) {
-                packed.extend(bias);
+                append(packed, bias)?;
             }
         }
         let outputs = heads.query_width() + 2 * heads.key_width();
@@ -327,7 +330,7 @@ impl Builder<'_, '_> {
             let weight = self.tensor(&name, &[outputs, inputs, 1])?;
             Conv::linear(self.packing, &weight, None, [outputs, inputs])
         };
-        let mut words = Vec::with_capacity(codebooks);
+        let mut words = with_capacity(codebooks)?;
         for index in 0..codebooks {
             let name = format!("{name}.layers.{index}.codebook");
             let mut sums = self.large(&format!("{name}.embed_sum"), &[size, dim])?;
@@ -351,6 +354,13 @@ impl Builder<'_, '_> {
                 .transpose()?,
         })
     }
+}
+
+/// `values.extend(more)`, or an error if memory cannot be had.
+fn append(values: &mut Vec<f32>, more: Vec<f32>) -> Result<(), Error> {
+    values.try_reserve_exact(more.len()).map_err(out_of_memory)?;
+    values.extend(more);
+    Ok(())
 }
 
 /// Multiplies each output's weights and bias.

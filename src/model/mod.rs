@@ -5,7 +5,7 @@ mod network;
 
 use crate::decoder::Decoder;
 use crate::encoder::Encoder;
-use crate::error::out_of_memory;
+use crate::error::{headroom, with_capacity};
 use crate::kernels::{Kernels, with_team};
 use crate::resample::Rates;
 use crate::{Checkpoint, Config, Error, ErrorKind, LoadOptions, Parts, ReadAt, StreamError, StreamOptions};
@@ -38,16 +38,19 @@ impl Model {
     /// Loads a checkpoint in the transformers or the kyutai layout: a safetensors file, a directory,
     /// or an index of shards.
     pub fn load(path: impl AsRef<Path>, options: &LoadOptions) -> Result<Self, Error> {
+        headroom()?;
         Self::from_checkpoint(&Checkpoint::open(path.as_ref())?, options)
     }
 
     /// Loads a safetensors file from memory; nothing of it is kept.
     pub fn load_bytes(bytes: &[u8], options: &LoadOptions) -> Result<Self, Error> {
+        headroom()?;
         Self::from_checkpoint(&Checkpoint::from_source(Box::new(bytes))?, options)
     }
 
     /// Loads a safetensors file through random access reads.
     pub fn load_from<'a>(source: impl ReadAt + 'a, options: &LoadOptions) -> Result<Self, Error> {
+        headroom()?;
         Self::from_checkpoint(&Checkpoint::from_source(Box::new(source))?, options)
     }
 
@@ -174,7 +177,7 @@ impl Model {
             Some(n) if (1..=all).contains(&n) => Ok(n),
             Some(n) => Err(Error::new(
                 ErrorKind::InvalidArgument,
-                format!("codebooks is {n}; the loaded model has 1 to {all}"),
+                format_args!("codebooks is {n}; the loaded model has 1 to {all}"),
             )),
         }
     }
@@ -186,7 +189,7 @@ impl Model {
             Some(n) if (1..=MAX_CONTEXT).contains(&n) => Ok(n),
             Some(n) => Err(Error::new(
                 ErrorKind::InvalidArgument,
-                format!("context is {n} steps; 1 to {MAX_CONTEXT} are possible"),
+                format_args!("context is {n} steps; 1 to {MAX_CONTEXT} are possible"),
             )),
         }
     }
@@ -216,7 +219,7 @@ impl Model {
             Some(n) if (1..=MAX_BLOCK).contains(&n) => Ok(n.div_ceil(frame)),
             Some(n) => Err(Error::new(
                 ErrorKind::InvalidArgument,
-                format!("max_block is {n} samples; 1 to {MAX_BLOCK} are possible"),
+                format_args!("max_block is {n} samples; 1 to {MAX_BLOCK} are possible"),
             )),
         }
     }
@@ -225,7 +228,7 @@ impl Model {
     pub(crate) fn lacks(&self, half: &str) -> Error {
         Error::new(
             ErrorKind::Unsupported,
-            format!("the model was loaded without its {half}; load it with parts: both or {half}"),
+            format_args!("the model was loaded without its {half}; load it with parts: both or {half}"),
         )
     }
 }
@@ -241,8 +244,7 @@ pub(crate) const MAX_BLOCK: usize = 1 << 18;
 pub(crate) const MAX_THREADS: usize = 64;
 
 fn zeros<T: Clone + Default>(len: usize) -> Result<Vec<T>, Error> {
-    let mut values = Vec::new();
-    values.try_reserve_exact(len).map_err(out_of_memory)?;
+    let mut values = with_capacity(len)?;
     values.resize(len, T::default());
     Ok(values)
 }

@@ -73,8 +73,8 @@ impl EncoderNetwork {
         let mut plan = Plan::new(threads);
         let steps = frames * frame_size / hop;
         let slots = EncoderPlan {
-            seanet: self.seanet.plan(&mut plan, frames * frame_size),
-            transformer: self.transformer.plan(&mut plan, steps, context),
+            seanet: self.seanet.plan(&mut plan, frames * frame_size).map_err(out_of_memory)?,
+            transformer: self.transformer.plan(&mut plan, steps, context).map_err(out_of_memory)?,
             down: self.down.plan(&mut plan, steps),
             latent: plan.scratch(frames * self.hidden),
             quantizer: quantizer.plan_encode(&mut plan, frames, codebooks),
@@ -156,8 +156,8 @@ impl DecoderNetwork {
         let slots = DecoderPlan {
             quantizer: quantizer.plan_decode(&mut plan, frames, codebooks),
             up: self.up.plan(&mut plan, frames),
-            transformer: self.transformer.plan(&mut plan, frames * steps, context),
-            seanet: self.seanet.plan(&mut plan, frames * steps),
+            transformer: self.transformer.plan(&mut plan, frames * steps, context).map_err(out_of_memory)?,
+            seanet: self.seanet.plan(&mut plan, frames * steps).map_err(out_of_memory)?,
             steps,
         };
         let memory = plan.build(frames * codebooks).map_err(out_of_memory)?;

@@ -73,7 +73,10 @@ consume() {
     cpp_programs
     go_programs
     check "dlopen, built" gcc $warnings "$here/dlopen.c" $(pc --cflags) -ldl -lm -o "$work/dlopen" &&
-        check "dlopen and dlclose 1000 times" "$work/dlopen" "$libdir/libmimi.so" "$data/tiny"
+        check "dlopen and dlclose 1000 times" "$work/dlopen" "$libdir/libmimi.so" "$data/tiny" &&
+        check "dlopen and dlclose under valgrind" valgrind --quiet --error-exitcode=9 --leak-check=full \
+            --errors-for-leak-kinds=definite,indirect --show-leak-kinds=definite,indirect \
+            "$work/dlopen" "$libdir/libmimi.so" "$data/tiny" 6
     check "a program of 0.1.0, built" gcc -std=c99 $warnings -I "$root/tests/abi/0.1" "$root/tests/abi/0.1/program.c" \
         $(pc --libs) -lm -o "$work/program" &&
         check "a program of 0.1.0" "$work/program" "$data" "$demo"

@@ -58,6 +58,11 @@
  * installs no signal handler and opens no file but the ones you name. A bug inside it becomes
  * MIMI_ERR_PANIC; only then a line may appear on stderr, written by the run-time library.
  *
+ * Where memory ends, MIMI_ERR_OUT_OF_MEMORY. Streams and whole recordings ask for every byte in a way
+ * that can be refused. Loading also makes names and lists, in a way that cannot: it makes sure, before
+ * and in between, that there is room for them. Only if other threads take the last of the memory at
+ * that very moment does the run-time library end the program.
+ *
  *
  * Threads
  *
@@ -381,8 +386,7 @@ typedef int32_t mimi_option;
 #define MIMI_ISA_NEON 4
 
 /**
- * A new bag with all defaults; free it with mimi_options_free(). NULL only if there is a bug in
- * libmimi.
+ * A new bag with all defaults; free it with mimi_options_free(). NULL if there is no memory for it.
  */
 MIMI_API mimi_options *mimi_options_new(void);
 

@@ -1,5 +1,7 @@
 //! What the targets share: a network small enough for thousands of runs a second.
 
+pub mod script;
+
 use mimi::{LoadOptions, Model};
 use std::sync::OnceLock;
 
