@@ -51,3 +51,18 @@ pub(super) unsafe fn read<S: Simd>(x: *const f32, len: usize) -> f32 {
         S::sum(sums[1..].iter().fold(sums[0], |x, y| S::add(x, *y)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::kernels::{Isa, Kernels};
+
+    #[test]
+    fn all_is_read_and_all_is_counted() {
+        // whole numbers, whose sum is exact in any order
+        let values: Vec<f32> = (0..1024).map(|i| i as f32).collect();
+        for kernels in Isa::available().filter_map(Kernels::new) {
+            assert_eq!(kernels.read(&values), 1023.0 * 512.0);
+            assert_eq!(kernels.multiply_adds(20), 2 * kernels.multiply_adds(10));
+        }
+    }
+}

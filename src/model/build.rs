@@ -181,7 +181,9 @@ impl Builder<'_, '_> {
             });
         }
         let name = format!("decoder.layers.{}.conv", index + 1);
-        let last = self.conv(&name, [1, channels, config.last_kernel_size], 1, 1)?;
+        // One output of a few hundred weights, whose rounding would be most of what is heard of all rounding.
+        let exact = Self { packing: Packing { format: Format::F32, ..self.packing }, ..*self };
+        let last = exact.conv(&name, [1, channels, config.last_kernel_size], 1, 1)?;
         Ok(SeanetDecoder { first, stages, last })
     }
 

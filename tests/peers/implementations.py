@@ -205,11 +205,13 @@ class Transformers:
 
     def encode_step(self, i):
         frame = self.pcm[..., i * FRAME : (i + 1) * FRAME]
+        self.model.config.use_cache = True
         step = self.model.encode(frame, num_quantizers=CODEBOOKS, use_streaming=True, return_dict=True, **self.state)
         self.state = {key: step[key] for key in ("encoder_past_key_values", "padding_cache")}
         return step.audio_codes
 
     def encode(self):
+        self.model.config.use_cache = False
         return self.model.encode(self.pcm, num_quantizers=CODEBOOKS).audio_codes
 
     def decode(self, codes):
