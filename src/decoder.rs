@@ -6,6 +6,7 @@ use crate::kernels::{FlushDenormals, MAX_BATCH};
 use crate::layers::{Batch, Memory};
 use crate::model::{DecoderPlan, Shape};
 use crate::{Error, Model, StreamError, StreamOptions};
+use std::fmt;
 use std::sync::Arc;
 
 /// One stream of codes to audio.
@@ -235,6 +236,16 @@ impl Decoder {
     /// The model that it runs on.
     pub fn model(&self) -> &Model {
         &self.model
+    }
+}
+
+impl fmt::Debug for Decoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Decoder")
+            .field("codebooks", &self.codebooks())
+            .field("frames", &self.frames())
+            .field("model", &self.model)
+            .finish_non_exhaustive()
     }
 }
 

@@ -7,6 +7,7 @@ use crate::layers::{Batch, Memory};
 use crate::model::{EncoderPlan, Shape};
 use crate::options::Tail;
 use crate::{Error, Model, StreamError, StreamOptions};
+use std::fmt;
 use std::sync::Arc;
 
 /// Samples beyond this are cut to it: 100 dB over full scale, and far below where the network's sums
@@ -281,6 +282,16 @@ impl Encoder {
     /// The model that it runs on.
     pub fn model(&self) -> &Model {
         &self.model
+    }
+}
+
+impl fmt::Debug for Encoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Encoder")
+            .field("codebooks", &self.codebooks())
+            .field("frames", &self.frames())
+            .field("model", &self.model)
+            .finish_non_exhaustive()
     }
 }
 
