@@ -1,6 +1,8 @@
 #!/bin/bash
-# targets.sh [arm|x86_32_bits|musl|windows|others]...: libmimi for other platforms, all or some. Those that this machine can imitate are built, installed, moved and run
-# with C programs and golden vectors, as on this one; the others are compiled as far as it goes without a linker.
+# targets.sh [arm|x86_32_bits|musl|windows|others]...: libmimi for other platforms, all or some. What this
+# machine can imitate is built, installed and moved, and C programs run with it against golden vectors, as on
+# this machine itself; for the others it is compiled, as far as that goes without their linkers.
+#
 # Where a tool is missing, that platform is NOT CHECKED, and the line says for want of what.
 #
 # MIMI_CARGO_DIR: where cargo builds, to share it between runs; otherwise a temporary folder.
@@ -11,7 +13,6 @@ here=$root/tests/packages
 data=$root/tests/data/golden
 demo=$root/src/bin/mimi/demo/model.safetensors
 work=$(mktemp -d)
-# wine's server stays behind for a few seconds
 trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
 cargo_dir=${MIMI_CARGO_DIR:-$work/cargo}
 passed=0
@@ -103,8 +104,12 @@ windows() {
     export WINEPREFIX=$work/wine WINEDEBUG=-all
     # the C library of Windows knows no %zu; MinGW's own does
     installed Windows x86_64-w64-mingw32-gcc -DCMAKE_C_FLAGS=-D__USE_MINGW_ANSI_STDIO=1 || return
-    golden "DLL and import library" env WINEPATH="$prefix/bin" "$wine" "$programs/golden-shared.exe"
+    check "stand-in for a DLL of Windows" x86_64-w64-mingw32-gcc -shared "$here/wine/bcryptprimitives.c" -ladvapi32 \
+        -o "$prefix/bin/bcryptprimitives.dll" || return
+    export WINEPATH=$prefix/bin
+    golden "DLL and import library" "$wine" "$programs/golden-shared.exe"
     golden static "$wine" "$programs/golden-static.exe"
+    /usr/lib/wine/wineserver64 -k # or it writes to $work while that is removed
 }
 
 others() {
