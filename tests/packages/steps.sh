@@ -100,6 +100,9 @@ c_programs() {
                 check "C, $compiler -std=$standard, static" "$work/static" "$data" "$demo" 0 quick
         done
     done
+    # as when a program and its plug-in each bring one
+    check "C, the shared library beside the static one" env LD_PRELOAD="$libdir/libmimi.so" "$work/static" "$data" \
+        "$demo" 0 quick
 }
 
 fully_static() {
