@@ -6,7 +6,7 @@ use crate::layers::{Batch, Memory};
 use crate::model::{DecoderPlan, Shape};
 use crate::resample::{Rates, Resampler};
 use crate::{Error, Model, StreamError, StreamOptions};
-use std::iter;
+use std::{fmt, iter};
 
 /// One stream of codes to audio.
 ///
@@ -292,6 +292,16 @@ impl Decoder {
     /// The model that it runs on.
     pub fn model(&self) -> &Model {
         &self.model
+    }
+}
+
+impl fmt::Debug for Decoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Decoder")
+            .field("codebooks", &self.codebooks())
+            .field("frames", &self.frames())
+            .field("model", &self.model)
+            .finish_non_exhaustive()
     }
 }
 

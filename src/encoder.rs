@@ -8,7 +8,7 @@ use crate::model::{EncoderPlan, Shape};
 use crate::options::Tail;
 use crate::resample::{Rates, Resampler};
 use crate::{Error, Model, StreamError, StreamOptions};
-use std::iter;
+use std::{fmt, iter};
 
 /// Samples beyond this are cut to it: 100 dB over full scale, and far below where the network's sums
 /// would overflow and stay in its memory as NaN.
@@ -379,6 +379,16 @@ fn take<'a>(rest: &mut &'a [f32], len: usize) -> &'a [f32] {
     let (first, later) = rest.split_at(len);
     *rest = later;
     first
+}
+
+impl fmt::Debug for Encoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Encoder")
+            .field("codebooks", &self.codebooks())
+            .field("frames", &self.frames())
+            .field("model", &self.model)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Copies samples; NaN and infinity become 0.

@@ -26,7 +26,18 @@ fn items(config: &Config, group: &str, kinds: Vec<ItemType>) -> String {
     config.export.item_types = kinds;
     let mut text = Vec::new();
     Builder::new().with_config(config).with_src(source(group)).generate().unwrap().write(&mut text);
-    String::from_utf8(text).unwrap().trim().to_owned()
+    let text = String::from_utf8(text).unwrap();
+    text.trim().lines().map(parenthesized).collect::<Vec<_>>().join("\n")
+}
+
+/// A macro that is a negative number has parentheses, so that no operator before it can join its sign.
+fn parenthesized(line: &str) -> String {
+    match line.rsplit_once(' ') {
+        Some((start, number)) if start.starts_with("#define") && number.starts_with('-') => {
+            format!("{start} ({number})")
+        }
+        _ => line.to_owned(),
+    }
 }
 
 fn generate() -> String {
@@ -42,7 +53,8 @@ fn generate() -> String {
     for group in GROUPS {
         let text = read(source(group));
         let title = text.lines().next().and_then(|line| line.strip_prefix("//! ")).unwrap();
-        header += &format!("\n\n/* ==== {} ==== */\n", title.trim_end_matches('.'));
+        let title = title.trim_end_matches('.');
+        header += &format!("\n\n/**\n * @defgroup mimi_{group} {title}\n * @{{\n */\n");
         let types = vec![ItemType::Typedefs, ItemType::OpaqueItems];
         for kinds in [types, vec![ItemType::Constants], vec![ItemType::Functions]] {
             let items = items(&config, group, kinds);
@@ -50,6 +62,7 @@ fn generate() -> String {
                 header += &format!("\n{items}\n");
             }
         }
+        header += "\n/** @} */\n";
     }
     header += "\n#ifdef __cplusplus\n} /* extern \"C\" */\n#endif\n\n#endif /* MIMI_H */\n";
     header

@@ -113,6 +113,10 @@ template <class T> class span {
     template <class C, class = std::enable_if_t<
                            std::is_convertible_v<decltype(std::declval<C &>().data()), T *>>>
     constexpr span(C &container) noexcept : data_(container.data()), size_(container.size()) {}
+    /** The same of a temporary, which lives as long as the call that it is an argument of. */
+    template <class C, class = std::enable_if_t<
+                           std::is_const_v<T> && std::is_convertible_v<decltype(std::declval<const C &>().data()), T *>>>
+    constexpr span(const C &container) noexcept : data_(container.data()), size_(container.size()) {}
     /** The first element. */
     constexpr T *data() const noexcept { return data_; }
     /** The number of elements. */
@@ -170,7 +174,7 @@ template <class T> class [[nodiscard]] result {
     /** A value. */
     result(T value) noexcept(std::is_nothrow_move_constructible_v<T>) : value_(std::move(value)), error_(status::ok) {}
     /** An error. */
-    result(failure e) noexcept : error_(std::move(e)) {}
+    result(failure e) noexcept : value_(), error_(std::move(e)) {}
 
     /** Whether there is a value. */
     bool has_value() const noexcept { return value_.has_value(); }
@@ -286,7 +290,8 @@ enum class tail : std::int32_t {
 class options {
   public:
     /** All defaults. */
-    options() noexcept : handle_(mimi_options_new()), code_(handle_ ? MIMI_OK : MIMI_ERR_OUT_OF_MEMORY) {}
+    options() noexcept
+        : handle_(mimi_options_new()), code_(handle_ ? MIMI_OK : MIMI_ERR_OUT_OF_MEMORY), message_() {}
 
     /** Codes per frame. */
     options &codebooks(std::int64_t n) { return set(MIMI_OPT_CODEBOOKS, n); }

@@ -75,6 +75,9 @@ func LastFrame(t Tail) Option { return Option{C.MIMI_OPT_TAIL, int64(t)} }
 // Context is how far attention looks back, in steps of half a frame; by default the checkpoint's.
 func Context(steps int) Option { return Option{C.MIMI_OPT_CONTEXT, int64(steps)} }
 
+// Threads is the number of threads that work on a whole recording; by default 1.
+func Threads(n int) Option { return Option{C.MIMI_OPT_THREADS, int64(n)} }
+
 // InstructionSet is the instruction set of a model that is loaded; by default the best of this CPU.
 func InstructionSet(i ISA) Option { return Option{C.MIMI_OPT_ISA, int64(i)} }
 

@@ -143,12 +143,7 @@ impl<'a> Checkpoint<'a> {
 
     /// [`tensor`](Self::tensor), in the memory of a list that is no longer needed where that will do: pages
     /// that are there already need not be asked for.
-    pub(crate) fn tensor_in(
-        &self,
-        memory: Vec<f32>,
-        name: &str,
-        shape: &[usize],
-    ) -> Result<Vec<f32>, Error> {
+    pub(crate) fn tensor_in(&self, memory: Vec<f32>, name: &str, shape: &[usize]) -> Result<Vec<f32>, Error> {
         match self.find(name) {
             Some(Found::Plain(stored)) => self.plain(memory, stored, shape),
             Some(Found::Packed(stored, projection)) => self.unpacked(stored, projection, shape),

@@ -125,9 +125,8 @@ impl Matrix {
                 // To the nearest, ties to even, as numbers of this size have no fraction; baseline x86-64 has no
                 // instruction for it.
                 const NO_FRACTION: f32 = 1.5 * (1 << 23) as f32;
-                let round = |output: usize, weight: f32| {
-                    (weight / scales[output] + NO_FRACTION - NO_FRACTION) as i8
-                };
+                let round =
+                    |output: usize, weight: f32| (weight / scales[output] + NO_FRACTION - NO_FRACTION) as i8;
                 Weights::Int8(panels(elements, width, round)?)
             }
         };

@@ -106,9 +106,7 @@ impl Case {
         let inputs: Vec<_> = (0..self.runs * self.run).map(|i| i * self.outputs).collect();
         let outputs: Vec<_> = (0..self.outputs).collect();
         let elements = Elements { values: &weight, inputs: &inputs, outputs: &outputs };
-        Matrix::pack(kernels, Format::F32, elements, |o| o as f32 * 0.01)
-            .unwrap()
-            .with_runs(self.run)
+        Matrix::pack(kernels, Format::F32, elements, |o| o as f32 * 0.01).unwrap().with_runs(self.run)
     }
 
     fn naive(&self, weight: &[f32], memory: &[f32], row: usize, output: usize) -> f64 {

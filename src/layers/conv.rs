@@ -86,8 +86,7 @@ impl Conv {
         let rows = offsets((0..outputs).map(|o| o * channels * kernel))?;
         let elements = Elements { values: weight, inputs: &inputs, outputs: &rows };
         let bias = |o: usize| bias.map_or(0.0, |b| b[o]);
-        let matrix =
-            Matrix::pack(packing.kernels, packing.format, elements, bias).map_err(out_of_memory)?;
+        let matrix = Matrix::pack(packing.kernels, packing.format, elements, bias).map_err(out_of_memory)?;
         let matrix = if dilation > 1 { matrix.with_runs(channels) } else { matrix };
         Ok(Self { matrix, channels, reach: (kernel - 1) * dilation + 1, stride, dilation, padding })
     }
@@ -110,14 +109,15 @@ impl Conv {
             .then(|| full_transposed(weight, [channels, outputs, kernel], taps, groups))
             .transpose()?;
         let values = full.as_deref().unwrap_or(weight);
-        let inputs = offsets((0..reach).rev().flat_map(|age| {
-            (0..channels).map(move |channel| channel * outputs * taps + age * stride)
-        }))?;
+        let inputs = offsets(
+            (0..reach)
+                .rev()
+                .flat_map(|age| (0..channels).map(move |channel| channel * outputs * taps + age * stride)),
+        )?;
         let columns = offsets((0..stride).flat_map(|tap| (0..outputs).map(move |o| o * taps + tap)))?;
         let elements = Elements { values, inputs: &inputs, outputs: &columns };
         let bias = |column: usize| bias.map_or(0.0, |b| b[column % outputs]);
-        let matrix =
-            Matrix::pack(packing.kernels, packing.format, elements, bias).map_err(out_of_memory)?;
+        let matrix = Matrix::pack(packing.kernels, packing.format, elements, bias).map_err(out_of_memory)?;
         Ok(Self { matrix, channels, reach, stride: 1, dilation: 1, padding: Padding::Zeros })
     }
 

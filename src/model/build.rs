@@ -36,11 +36,13 @@ pub(super) fn weights(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<
         }
         config.num_quantizers = n;
     }
-    let builder = Builder { checkpoint, packing: Packing { kernels, format }, config: &config, spare: Cell::default() };
+    let spare = Cell::default();
+    let builder =
+        Builder { checkpoint, packing: Packing { kernels, format }, config: &config, spare: &spare };
     let (encodes, decodes) = (options.parts != Parts::Decoder, options.parts != Parts::Encoder);
     let encoder_seanet = encodes.then(|| builder.seanet_encoder()).transpose()?;
     let decoder_seanet = decodes.then(|| builder.seanet_decoder()).transpose()?;
-    drop(builder.spare.take());
+    drop(spare.take());
     let (quantizer, id) = builder.quantizer(encodes, decodes)?;
     let encoder = encoder_seanet.map(|seanet| builder.encoder(seanet)).transpose()?;
     let decoder = decoder_seanet.map(|seanet| builder.decoder(seanet)).transpose()?;
@@ -72,7 +74,7 @@ struct Builder<'a, 'c> {
     packing: Packing,
     config: &'a Config,
     /// The memory of a large tensor that is packed, for the next one.
-    spare: Cell<Vec<f32>>,
+    spare: &'a Cell<Vec<f32>>,
 }
 
 impl Builder<'_, '_> {

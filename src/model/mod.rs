@@ -11,6 +11,7 @@ use crate::resample::Rates;
 use crate::{Checkpoint, Config, Error, ErrorKind, LoadOptions, Parts, ReadAt, StreamError, StreamOptions};
 pub use network::Stage;
 pub(crate) use network::{DecoderNetwork, DecoderPlan, EncoderNetwork, EncoderPlan, Shape};
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -230,6 +231,16 @@ impl Model {
             ErrorKind::Unsupported,
             format_args!("the model was loaded without its {half}; load it with parts: both or {half}"),
         )
+    }
+}
+
+impl fmt::Debug for Model {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Model")
+            .field("id", &self.id())
+            .field("parts", &self.parts())
+            .field("codebooks", &self.codebooks())
+            .finish_non_exhaustive()
     }
 }
 

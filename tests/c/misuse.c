@@ -321,6 +321,23 @@ static int32_t read_some(void *user, uint64_t offset, void *dst, size_t len) {
     return 0;
 }
 
+/* A path longer than any message: the message is cut, and not within a character. */
+static void long_paths(void) {
+    enum { LENGTH = 100000 };
+    char *path = allocate(LENGTH + 2);
+    for (size_t begin = 0; begin < 2; begin++) {
+        path[0] = '/';
+        for (size_t i = begin; i < begin + LENGTH; i += 2)
+            memcpy(path + i, "\xc3\xa4", 2); /* a letter of two bytes */
+        path[begin + LENGTH] = 0;
+        NO_HANDLE(MIMI_ERR_IO, mimi_model, mimi_load(path, options, &out));
+        const size_t length = strlen(mimi_last_error());
+        CHECK(length >= 1020 && length <= 1023);
+        CHECK(mimi_last_error()[length - 1] != '\xc3');
+    }
+    free(path);
+}
+
 /* Checkpoints that are not there, not checkpoints, cut short, damaged, or withdrawn. */
 static void hostile_checkpoints(const char *data, const char *demo) {
     NO_HANDLE(MIMI_ERR_IO, mimi_model, mimi_load(join(data, "no such file"), options, &out));
@@ -478,6 +495,7 @@ int main(int argc, char **argv) {
     keys_and_values();
     unfit_options(path);
     half_models(path);
+    long_paths();
     hostile_checkpoints(argv[1], argv[2]);
     streams_survive();
     forks();

@@ -67,6 +67,7 @@ nothing_names_the_old_place() {
 consume() {
     check "exported symbols, SONAME, links" only_mimi_is_visible
     check "the CMake package is relocatable" nothing_names_the_old_place
+    header_warnings
     c_programs
     c_examples
     cmake_programs
@@ -102,6 +103,9 @@ c_programs() {
                 check "C, $compiler -std=$standard, static" "$work/static" "$data" "$demo" 0 quick
         done
     done
+    # as when a program and its plug-in each bring one
+    check "C, the shared library beside the static one" env LD_PRELOAD="$libdir/libmimi.so" "$work/static" "$data" \
+        "$demo" 0 quick
 }
 
 fully_static() {
@@ -118,6 +122,31 @@ two_runtimes() {
         [ "$first" = "$last" ] && last=$work/libother.a
         check "two Rust libraries, built" gcc $warnings "$here/two_runtimes/main.c" $(pc --cflags) "$first" \
             "$last" -lpthread -ldl -lm -o "$work/two" && check "two Rust libraries" "$work/two" "$demo"
+    done
+}
+
+# readme LANGUAGE: the README's program in it.
+readme() { awk -v fence="\`\`\`$1" '$0 == "```" { inside = 0 } inside; $0 == fence { inside = 1 }' "$root/README.md"; }
+
+says() { test "$("${@:2}")" = "$1" || { "${@:2}"; return 1; }; }
+
+# Headers must not warn in the programs of people who want to be warned of everything.
+header_warnings() {
+    local all="-Wconversion -Wsign-conversion -Wshadow -Wundef -Wcast-qual" compiler standard
+    printf '#include <mimi.h>\n#include <mimi.h>\nint all_of_it = MIMI_ERR_PANIC;\n' >"$work/twice.c"
+    printf '#include <mimi.hpp>\n#include <mimi.hpp>\n' >"$work/twice.cpp"
+    # not by pkg-config, whose -I may be a system's folder, where warnings are silent
+    check "C header, all warnings of gcc" gcc -std=c99 $warnings $all -Wstrict-prototypes -Wredundant-decls \
+        -Wmissing-prototypes -Wc++-compat -I "$prefix/include" -fsyntax-only "$work/twice.c"
+    check "C header, all warnings of clang" clang -std=c99 -Weverything -Wno-missing-variable-declarations -Werror \
+        -I "$prefix/include" -fsyntax-only "$work/twice.c"
+    for standard in c++17 c++20; do
+        check "C++ header, warnings of g++ -std=$standard" g++ -std=$standard $warnings $all -Wold-style-cast \
+            -Wuseless-cast -Weffc++ -I "$prefix/include" -fsyntax-only "$work/twice.cpp"
+        # exceptions have virtual functions, and a header has no other place for them
+        check "C++ header, warnings of clang++ -std=$standard" clang++ -std=$standard -Weverything -Wno-c++98-compat \
+            -Wno-c++98-compat-pedantic -Wno-padded -Wno-weak-vtables -Werror -I "$prefix/include" -fsyntax-only \
+            "$work/twice.cpp"
     done
 }
 
@@ -197,6 +226,9 @@ cpp_programs() {
     done
     check "C++, find_package, built" build_with_cmake "$here/cpp" "$work/cpp-$kind" &&
         check "C++, find_package" "$work/cpp-$kind/consumer" "$data" "$demo"
+    readme cpp >"$work/readme.cpp"
+    check "the README's C++, built" g++ -std=c++17 $warnings "$work/readme.cpp" $(pc --cflags --libs) -o "$work/readme" &&
+        check "the README's C++" says "104 codes, 24960 samples, equal" "$work/readme" "$demo"
     check "C++ example, built" build_with_cmake "$root/bindings/cpp/examples" "$work/roundtrip-$kind" &&
         check "C++ example" round_trip "$work/roundtrip-$kind/roundtrip"
 }
@@ -230,8 +262,13 @@ go_programs() {
             check "Go, tags $tags, linked" needs_no_libmimi "$module-consumer/consumer"
         fi
     done
+    mkdir -p "$module-readme"
+    readme go >"$module-readme/main.go"
+    cp "$module-consumer/go.mod" "$module-readme"
+    check "the README's Go, built" in_folder "$module-readme" go build -o readme &&
+        check "the README's Go" says "104 codes, true" "$module-readme/readme" "$demo"
     check "go vet" in_folder "$module" go vet ./...
-    check "gofmt" in_folder "$module" sh -c 'test -z "$(gofmt -l .)"'
+    check "gofmt" in_folder "$module" sh -c 'test -z "$(gofmt -l . "$0")"' "$module-readme"
     check "go test" in_folder "$module" go test -count=1 ./...
     check "go test -race" in_folder "$module" go test -count=1 -race ./...
     check "go test, cgocheck2, GOGC=1" in_folder "$module" env GOEXPERIMENT=cgocheck2 GOGC=1 go test -count=1 ./...
@@ -261,10 +298,18 @@ sources() {
         done
     done
     if command -v doxygen >/dev/null; then
-        check "doxygen" in_folder "$root/bindings/cpp" doxygen_without_warnings
+        check "doxygen" in_folder "$root/bindings/cpp" doxygen_without_warnings &&
+            check "doxygen has all functions" all_in_the_manual
     else
         echo "doxygen is missing: the manual goes unchecked"
     fi
 }
 
 doxygen_without_warnings() { (cat Doxyfile && echo "OUTPUT_DIRECTORY=$work/doxygen") | doxygen -; }
+
+all_in_the_manual() {
+    local function
+    while read -r function; do
+        grep -q "$function" "$work"/doxygen/html/group__mimi__*.html || { echo "$function" && return 1; }
+    done <"$root/tests/abi/symbols.txt"
+}

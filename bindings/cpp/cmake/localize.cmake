@@ -1,7 +1,7 @@
 # Makes one object of a static library, in which only mimi_* is visible.
 #
 # Every static library made by rustc contains Rust's run-time, under the same names; two of them in
-# one program would be duplicate definitions.
+# one program would be duplicate definitions. ${MORE} are archives that go into the object too.
 
 get_filename_component(folder "${OUTPUT}" DIRECTORY)
 set(object "${folder}/mimi.o")
@@ -17,7 +17,7 @@ if(EXISTS "${OUTPUT}" AND "${OUTPUT}" IS_NEWER_THAN "${INPUT}")
   return()
 endif()
 # COMDAT groups are resolved here, or the final link would take those of another library for ours
-run("${LD}" -r --force-group-allocation --whole-archive "${INPUT}" -o "${object}")
+run("${LD}" -r --force-group-allocation --whole-archive "${INPUT}" ${MORE} -o "${object}")
 # bitcode of Rust's own objects would only confuse tools with another LLVM
 run("${OBJCOPY}" --wildcard "--keep-global-symbol=mimi_*"
     --remove-section=.llvmbc --remove-section=.llvmcmd "${object}")

@@ -66,10 +66,17 @@ execute_process(
   COMMAND "${MIMI_RUSTC}" ${mimi_target_args} --print cfg
   OUTPUT_VARIABLE mimi_cfg)
 set(mimi_has_shared ON)
+set(mimi_unwinder)
 set(mimi_crate_types --crate-type staticlib --crate-type cdylib)
 if(mimi_cfg MATCHES "target_feature=\"crt-static\"" AND mimi_cfg MATCHES "target_env=\"musl\"")
   set(mimi_has_shared OFF)
   set(mimi_crate_types --crate-type staticlib)
+  # The compiler's own unwinder may be one for glibc, as with Debian's musl-gcc; Rust brings one for musl.
+  execute_process(
+    COMMAND "${MIMI_RUSTC}" ${mimi_target_args} --print target-libdir
+    OUTPUT_VARIABLE mimi_rust_libdir
+    OUTPUT_STRIP_TRAILING_WHITESPACE)
+  file(GLOB mimi_unwinder "${mimi_rust_libdir}/self-contained/libunwind.a")
 endif()
 
 set(mimi_files "${mimi_lib}/${mimi_static_name}")
@@ -79,7 +86,7 @@ if(UNIX AND NOT APPLE AND CMAKE_OBJCOPY)
   # Another Rust library in the same program has the same run-time inside: keep it apart.
   set(mimi_place COMMAND "${CMAKE_COMMAND}" -D "INPUT=${mimi_out}/${mimi_static_name}"
                          -D "OUTPUT=${mimi_lib}/${mimi_static_name}" -D "LD=${CMAKE_LINKER}"
-                         -D "OBJCOPY=${CMAKE_OBJCOPY}" -D "AR=${CMAKE_AR}"
+                         -D "OBJCOPY=${CMAKE_OBJCOPY}" -D "AR=${CMAKE_AR}" -D "MORE=${mimi_unwinder}"
                          -P "${CMAKE_CURRENT_LIST_DIR}/localize.cmake")
 endif()
 if(mimi_has_shared)

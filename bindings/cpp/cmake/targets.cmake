@@ -13,7 +13,8 @@ if(mimi_has_shared)
     IMPORTED_LOCATION "${mimi_lib}/${mimi_shared_name}"
     INTERFACE_INCLUDE_DIRECTORIES "${mimi_include};${CMAKE_CURRENT_SOURCE_DIR}")
   if(WIN32)
-    set_target_properties(mimi::shared PROPERTIES IMPORTED_IMPLIB "${mimi_lib}/${mimi_import_name}")
+    set_target_properties(mimi::shared PROPERTIES
+      IMPORTED_IMPLIB "${mimi_lib}/${mimi_import_name}" INTERFACE_COMPILE_DEFINITIONS MIMI_DLL)
   else()
     set_target_properties(mimi::shared PROPERTIES IMPORTED_SONAME "${mimi_soname}")
   endif()

@@ -43,7 +43,8 @@ if(_mimi_shared AND NOT TARGET mimi::shared)
   set_target_properties(mimi::shared PROPERTIES
     IMPORTED_LOCATION "${_mimi_shared}" INTERFACE_INCLUDE_DIRECTORIES "${_mimi_include}")
   if(_mimi_implib)
-    set_target_properties(mimi::shared PROPERTIES IMPORTED_IMPLIB "${_mimi_implib}")
+    set_target_properties(mimi::shared PROPERTIES
+      IMPORTED_IMPLIB "${_mimi_implib}" INTERFACE_COMPILE_DEFINITIONS MIMI_DLL)
   endif()
 endif()
 

@@ -35,6 +35,9 @@ void one_shot(const mimi::model &model, const golden_case &c) {
     auto audio = model.try_decode(c.codes(), c.options());
     CHECK(audio);
     check_audio(c.g, audio->data(), audio->size());
+    // from temporaries, and from what is const
+    const std::vector<float> silence(1920);
+    CHECK(*model.try_encode(std::vector<float>(1920)) == *model.try_encode(silence));
 }
 
 void streams(const mimi::model &model, const golden_case &c) {

@@ -1,5 +1,5 @@
-/*
- * mimi.h - the Mimi neural audio codec as a library
+/**
+ * @mainpage mimi.h - the Mimi neural audio codec as a library
  *
  * Mimi turns speech into codes and codes into speech: 12.5 frames a second, each of up to 32 codes of
  * 11 bits, for 24000 mono samples a second. (These are the numbers of the published model; ask a
@@ -21,24 +21,21 @@
  * mimi_encoder_flush(); and the same for decoders. Streams have no limit of length, and give the same
  * bits as the one-shot calls, however the input is cut.
  *
- *
- * Audio and codes
+ * ## Audio and codes
  *
  * Audio is mono, 32-bit float, nominally -1 to 1. Codes are uint32_t, frame after frame, each frame
  * with one code per codebook: code k of frame f is codes[f * codebooks + k]. (Arrays of PyTorch
  * programs, [codebooks, frames], are the transpose.) Lengths and capacities count samples and codes,
  * not bytes.
  *
- *
- * Ownership
+ * ## Ownership
  *
  * Models, streams and option bags are handles that you free with the function named in their _new or
  * _load function; freeing NULL does nothing. A stream keeps its model's weights alive: models and
  * streams may be freed in any order. No function keeps a pointer of yours after it has returned.
  * Strings that functions return are never freed by you.
  *
- *
- * Failure
+ * ## Failure
  *
  * Functions return MIMI_OK (0) or a negative status. On every error but MIMI_ERR_PANIC, nothing has
  * happened: no input is consumed, no output written, a stream is as it was, and you may call again.
@@ -57,19 +54,22 @@
  * The library never ends your program, never prints, reads no environment variable, starts no thread,
  * installs no signal handler and opens no file but the ones you name. A bug inside it becomes
  * MIMI_ERR_PANIC; only then a line may appear on stderr, written by the run-time library.
+ */
+
+/**
+ * @defgroup mimi_threads Threads and real time
  *
+ * ## Threads
  *
- * Threads
- *
- *   handle                        threads                                  at the same time
- *   mimi_model                    any                                      yes, all functions but mimi_free()
- *   mimi_encoder, mimi_decoder    any, also one after the other            no: one call at a time per handle
- *   mimi_options                  any                                      reading only
+ * | handle                     | threads                      | at the same time                      |
+ * |----------------------------|------------------------------|---------------------------------------|
+ * | mimi_model                 | any                          | yes, all functions but mimi_free()    |
+ * | mimi_encoder, mimi_decoder | any, also one after another  | no: one call at a time per handle     |
+ * | mimi_options               | any                          | reading only                          |
  *
  * Different handles never disturb each other. A handle must not be freed while a call uses it.
  *
- *
- * Real time
+ * ## Real time
  *
  * The process, flush, reset and get functions of streams are real-time: from the first call on, in any
  * thread, they do not allocate or free memory, lock, make system calls, use thread-local memory, or
@@ -106,7 +106,10 @@ extern "C" {
 #endif
 
 
-/* ==== Which library this is ==== */
+/**
+ * @defgroup mimi_version Which library this is
+ * @{
+ */
 
 /**
  * The version of this header. A change of MINOR may change the ABI while MAJOR is 0; within one
@@ -146,8 +149,13 @@ MIMI_API uint32_t mimi_version_number(void);
 MIMI_API
 const char *mimi_version_string(void);
 
+/** @} */
 
-/* ==== Status codes, and the message of a thread's last failure ==== */
+
+/**
+ * @defgroup mimi_status Status codes, and the message of a thread's last failure
+ * @{
+ */
 
 /**
  * The result of most functions: MIMI_OK, or one of the negative MIMI_ERR_ codes. Later releases
@@ -163,62 +171,62 @@ typedef int32_t mimi_status;
 /**
  * A required pointer is NULL.
  */
-#define MIMI_ERR_NULL_POINTER -1
+#define MIMI_ERR_NULL_POINTER (-1)
 
 /**
  * An argument or option value that can never be right: out of range, a misaligned pointer, a
  * length beyond the address space, a partial frame of codes, buffers that overlap.
  */
-#define MIMI_ERR_INVALID_ARGUMENT -2
+#define MIMI_ERR_INVALID_ARGUMENT (-2)
 
 /**
  * The output buffer is too small. Nothing was consumed and nothing was written but the number of
  * elements needed, to the function's last argument.
  */
-#define MIMI_ERR_BUFFER_TOO_SMALL -3
+#define MIMI_ERR_BUFFER_TOO_SMALL (-3)
 
 /**
  * A file could not be read.
  */
-#define MIMI_ERR_IO -4
+#define MIMI_ERR_IO (-4)
 
 /**
  * The bytes are not a Mimi checkpoint.
  */
-#define MIMI_ERR_FORMAT -5
+#define MIMI_ERR_FORMAT (-5)
 
 /**
  * Damaged data: a truncated or misshapen checkpoint, non-finite weights, a code out of range.
  */
-#define MIMI_ERR_CORRUPT -6
+#define MIMI_ERR_CORRUPT (-6)
 
 /**
  * Well-formed, but not something that this library, this model or this CPU does: an unknown key or
  * choice, a network that it cannot run, the half of a model that was not loaded.
  */
-#define MIMI_ERR_UNSUPPORTED -7
+#define MIMI_ERR_UNSUPPORTED (-7)
 
 /**
  * Memory for weights or for a stream could not be had.
  */
-#define MIMI_ERR_OUT_OF_MEMORY -8
+#define MIMI_ERR_OUT_OF_MEMORY (-8)
 
 /**
  * A callback of yours asked to stop.
  */
-#define MIMI_ERR_ABORTED -9
+#define MIMI_ERR_ABORTED (-9)
 
 /**
  * The handle is of the wrong kind, was freed, or is unusable after MIMI_ERR_PANIC. The check for
  * freed handles is a best effort: using one is a bug all the same.
  */
-#define MIMI_ERR_STATE -10
+#define MIMI_ERR_STATE (-10)
 
 /**
  * A bug in libmimi was caught. A stream that it happened to answers MIMI_ERR_STATE until it is
  * reset or freed; everything else is unaffected. Please report it.
  */
-#define MIMI_ERR_PANIC -11
+#define MIMI_ERR_PANIC (-11)
 
 /**
  * What a status code means, in English.
@@ -238,8 +246,13 @@ MIMI_API const char *mimi_status_string(mimi_status status);
  */
 MIMI_API const char *mimi_last_error(void);
 
+/** @} */
 
-/* ==== Options: a bag of numbers by key ==== */
+
+/**
+ * @defgroup mimi_options Options: a bag of numbers by key
+ * @{
+ */
 
 /**
  * A bag of options. Every function that takes one accepts NULL, for all defaults; it reads the
@@ -411,8 +424,13 @@ mimi_status mimi_options_get(const mimi_options *options,
  */
 MIMI_API void mimi_options_free(mimi_options *options);
 
+/** @} */
 
-/* ==== Models: loading them, and asking for their numbers ==== */
+
+/**
+ * @defgroup mimi_model Models: loading them, and asking for their numbers
+ * @{
+ */
 
 /**
  * A loaded model: weights that never change, so that any number of streams and threads may use it
@@ -563,8 +581,13 @@ MIMI_API mimi_status mimi_model_get(const mimi_model *model, mimi_prop key, int6
  */
 MIMI_API void mimi_free(mimi_model *model);
 
+/** @} */
 
-/* ==== Whole recordings in one call ==== */
+
+/**
+ * @defgroup mimi_oneshot Whole recordings in one call
+ * @{
+ */
 
 /**
  * Encodes a whole recording.
@@ -617,8 +640,13 @@ mimi_status mimi_decode(const mimi_model *model,
                         size_t pcm_cap,
                         size_t *out_samples);
 
+/** @} */
 
-/* ==== Streams of audio to codes ==== */
+
+/**
+ * @defgroup mimi_encoder Streams of audio to codes
+ * @{
+ */
 
 /**
  * A stream of audio to codes. One thread at a time; it may move between threads.
@@ -717,8 +745,13 @@ MIMI_API mimi_status mimi_encoder_clone(const mimi_encoder *encoder, mimi_encode
  */
 MIMI_API void mimi_encoder_free(mimi_encoder *encoder);
 
+/** @} */
 
-/* ==== Streams of codes to audio ==== */
+
+/**
+ * @defgroup mimi_decoder Streams of codes to audio
+ * @{
+ */
 
 /**
  * A stream of codes to audio. One thread at a time; it may move between threads.
@@ -819,8 +852,13 @@ MIMI_API mimi_status mimi_decoder_clone(const mimi_decoder *decoder, mimi_decode
  */
 MIMI_API void mimi_decoder_free(mimi_decoder *decoder);
 
+/** @} */
 
-/* ==== Many streams of one model, one pass over its weights ==== */
+
+/**
+ * @defgroup mimi_many Many streams of one model, one pass over its weights
+ * @{
+ */
 
 /**
  * Encodes exactly one frame for each of several streams of one model. Real-time.
@@ -863,8 +901,13 @@ mimi_status mimi_decoder_process_many(mimi_decoder *const *decoders,
                                       const uint32_t *const *codes,
                                       float *const *pcm);
 
+/** @} */
 
-/* ==== Tokens as bytes ==== */
+
+/**
+ * @defgroup mimi_tokens Tokens as bytes
+ * @{
+ */
 
 /**
  * Writes the header of a token file: what a reader must know before the first frame.
@@ -960,6 +1003,8 @@ mimi_status mimi_unpack(const void *src,
                         uint32_t *codes,
                         size_t codes_cap,
                         size_t *out_codes);
+
+/** @} */
 
 #ifdef __cplusplus
 } /* extern "C" */
