@@ -71,7 +71,7 @@ pub mod reference;
 #[allow(unsafe_code)]
 pub mod capi;
 
-pub use checkpoint::{Checkpoint, ReadAt};
+pub use checkpoint::{Checkpoint, Layout, ReadAt};
 pub use config::{Activation, Config, PadMode};
 pub use decoder::Decoder;
 pub use encoder::Encoder;

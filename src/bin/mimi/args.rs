@@ -3,6 +3,7 @@
 use crate::{
     audio::{RawFormat, SampleType},
     codes::Format,
+    weights::{Half, Values},
 };
 use clap::{Args as Group, Parser, Subcommand, ValueEnum, ValueHint};
 use std::path::PathBuf;
@@ -11,14 +12,16 @@ const ABOUT: &str = "Mimi, the neural speech codec: audio to 12.5 frames of code
 
 const DEMO_NOTE: &str = "\
 The built-in model is a toy: it shows that everything works, but it blurs speech.
-For real quality, download the published weights (kyutai/mimi) and name them with --model.";
+For real quality, download the published weights with `mimi fetch`, and name them with
+--model kyutai/mimi.";
 
 const EXAMPLES: &str = "\
 Examples:
   mimi roundtrip in.wav out.wav                          hear the codec
   mimi encode in.wav out.mtok                            audio to codes
   mimi decode out.mtok out.wav                           codes to audio
-  mimi encode --model model.safetensors in.flac c.npy    with the published weights
+  mimi fetch                                             download the published weights
+  mimi encode --model kyutai/mimi in.flac c.npy          use them
 
 Audio is read from WAV, AIFF, FLAC, Ogg Vorbis and MP3, at any sample rate, its channels mixed to
 one. A file named - is standard input or output. The exit status is 0 if all went well, 1 if
@@ -48,6 +51,18 @@ const COMPARE_EXAMPLES: &str = "\
 Examples:
   mimi compare in.wav
   mimi compare in.wav out.wav";
+
+const CONVERT_EXAMPLES: &str = "\
+Examples:
+  mimi convert kyutai/mimi mimi.safetensors                        one file, its config inside
+  mimi convert --layout kyutai --precision bf16 kyutai/mimi out.safetensors
+  mimi convert --half encoder kyutai/mimi encoder.safetensors      for those who make tokens alone
+  mimi convert tokenizer-e351c8d8-checkpoint125.safetensors --layout transformers mimi/";
+
+const FETCH_EXAMPLES: &str = "\
+Examples:
+  mimi fetch
+  mimi fetch && mimi roundtrip --model kyutai/mimi in.wav out.wav";
 
 const COMPLETIONS_EXAMPLE: &str = "\
 Example:
@@ -105,6 +120,22 @@ pub(crate) enum Command {
         after_help = "Examples:\n  mimi bench --model model.safetensors\n  mimi bench --json > bench.json"
     )]
     Bench(BenchArgs),
+    /// Download a model by name, to where Hugging Face's tools keep theirs
+    ///
+    /// Prints the folder. A download that was cut off goes on where it stopped; what came is checked
+    /// against its SHA-256, for kyutai/mimi the published one. The environment variables of Hugging
+    /// Face's tools are honoured: HF_HUB_CACHE, HF_HOME and XDG_CACHE_HOME say where, HF_ENDPOINT
+    /// whence, HF_TOKEN for whom, and HF_HUB_OFFLINE that nothing is fetched. No other command uses
+    /// the network.
+    #[command(after_help = FETCH_EXAMPLES)]
+    Fetch(FetchArgs),
+    /// Write a model in another layout or precision, or one half of it, its config inside
+    ///
+    /// OUTPUT is one safetensors file, or a folder (there already, or named with a / at its end), which
+    /// gets model.safetensors and config.json. Codebooks stay in 32 bits, and with them the model's
+    /// fingerprint. Weights by others keep their licence: name their authors, and what you changed.
+    #[command(after_help = CONVERT_EXAMPLES)]
+    Convert(ConvertArgs),
     /// Print what makes a shell complete mimi's commands and options
     #[command(after_help = COMPLETIONS_EXAMPLE)]
     Completions {
@@ -228,8 +259,8 @@ pub(crate) struct PlotArgs {
 
 #[derive(Debug, Group)]
 pub(crate) struct BenchArgs {
-    /// A checkpoint: a .safetensors file or a folder with one; default: the built-in toy
-    #[arg(short, long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    /// A checkpoint: a .safetensors file, a folder with one, or a name; default: the built-in toy
+    #[arg(short, long, value_name = "PATH|NAME", value_hint = ValueHint::AnyPath)]
     pub(crate) model: Option<PathBuf>,
     /// Say nothing but the result and errors
     #[arg(short, long)]
@@ -249,8 +280,46 @@ pub(crate) struct BenchArgs {
 }
 
 #[derive(Debug, Group)]
+pub(crate) struct FetchArgs {
+    /// The model, as it is called on Hugging Face
+    #[arg(default_value = "kyutai/mimi")]
+    pub(crate) name: String,
+    /// Say nothing but the folder and errors
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct ConvertArgs {
+    /// A checkpoint: a .safetensors file, a folder with one, or a name such as kyutai/mimi
+    #[arg(value_hint = ValueHint::AnyPath)]
+    pub(crate) input: PathBuf,
+    /// The safetensors file to write, or the folder
+    #[arg(value_hint = ValueHint::AnyPath)]
+    pub(crate) output: PathBuf,
+    /// How tensors are called; default: as in INPUT
+    #[arg(long, value_enum)]
+    pub(crate) layout: Option<LayoutArg>,
+    /// How weights are stored
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) precision: Values,
+    /// Which half of the model
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) half: Half,
+}
+
+/// [`mimi::Layout`] as typed.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum LayoutArg {
+    /// As in kyutai/mimi on Hugging Face
+    Transformers,
+    /// As in kyutai's own repositories, for moshi
+    Kyutai,
+}
+
+#[derive(Debug, Group)]
 pub(crate) struct InfoArgs {
-    /// A checkpoint (file or folder), codes or audio; default: the built-in model
+    /// A checkpoint (file, folder or name), codes or audio; default: the built-in model
     #[arg(value_hint = ValueHint::AnyPath)]
     pub(crate) input: Option<PathBuf>,
 }
@@ -269,8 +338,8 @@ pub(crate) struct BatchArgs {
 /// Which model.
 #[derive(Debug, Default, Group)]
 pub(crate) struct ModelArgs {
-    /// A checkpoint: a .safetensors file or a folder with one; default: the built-in toy
-    #[arg(short, long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    /// A checkpoint: a .safetensors file, a folder with one, or a name; default: the built-in toy
+    #[arg(short, long, value_name = "PATH|NAME", value_hint = ValueHint::AnyPath)]
     pub(crate) model: Option<PathBuf>,
     /// How weights are kept: f32 is exact, the others take a half and a quarter of the memory
     #[arg(long, value_enum, default_value_t)]

@@ -36,7 +36,7 @@ pub(crate) enum Plan {
 pub(crate) fn plan(inputs: &[PathBuf], output: &Path, taken: &[&str], made: &str) -> Outcome<Plan> {
     if let [input] = inputs
         && !input.is_dir()
-        && !names_folder(output)
+        && !standard::names_folder(output)
     {
         return Ok(Plan::One(Job { input: input.clone(), output: output.to_path_buf() }));
     }
@@ -54,10 +54,6 @@ pub(crate) fn plan(inputs: &[PathBuf], output: &Path, taken: &[&str], made: &str
     }
     check_distinct(&jobs)?;
     Ok(Plan::Many(jobs))
-}
-
-fn names_folder(output: &Path) -> bool {
-    output.is_dir() || output.as_os_str().to_string_lossy().ends_with(std::path::is_separator)
 }
 
 /// The files in `input` and below, in order of their names, to the same places below `output`.

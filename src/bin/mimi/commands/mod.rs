@@ -2,8 +2,10 @@
 
 mod bench;
 mod compare;
+mod convert;
 mod decode;
 mod encode;
+mod fetch;
 mod info;
 mod plot;
 mod roundtrip;
@@ -21,6 +23,8 @@ pub(crate) fn run(args: Args) -> Outcome {
         Command::Encode(args) => encode::run(&args),
         Command::Decode(args) => decode::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Fetch(args) => fetch::run(&args),
+        Command::Convert(args) => convert::run(&args),
         Command::Info(args) => info::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Plot(args) => plot::run(&args),
