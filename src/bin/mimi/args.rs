@@ -49,8 +49,9 @@ Examples:
 
 const COMPARE_EXAMPLES: &str = "\
 Examples:
-  mimi compare in.wav
-  mimi compare in.wav out.wav";
+  mimi compare in.wav                        a table, a line for each number of codebooks
+  mimi compare in.wav --plot losses.png      and as a picture
+  mimi compare in.wav out.wav                two recordings";
 
 const CONVERT_EXAMPLES: &str = "\
 Examples:
@@ -93,23 +94,23 @@ pub(crate) enum Command {
     Encode(EncodeArgs),
     /// Turn codes into audio
     ///
-    /// Codes are read from .mtok, .npy, .safetensors and moshi.cpp's .mimi files. The sound is cut
-    /// to the length of the original if the file tells it (.mtok does). Several inputs, or folders, go
+    /// Codes are read from .mtok, .npy, .safetensors and moshi.cpp's .mimi files. The sound has the
+    /// length and the sample rate of the original if the file tells them (.mtok does). Several inputs, or folders, go
     /// to a folder, as with encode.
     #[command(after_help = DECODE_EXAMPLES)]
     Decode(DecodeArgs),
     /// Tell what a model, a file of codes or a recording is
     Info(InfoArgs),
-    /// Measure what the codec loses, for 1, 2, 4 … codebooks, or how two recordings differ
+    /// Measure what the codec loses, for each number of codebooks, or how two recordings differ
     ///
     /// SI-SDR compares waveforms: neural codecs do badly, and sound better than it says. The log-mel
     /// distance compares spectra: the mean absolute difference in dB.
     #[command(after_help = COMPARE_EXAMPLES)]
     Compare(CompareArgs),
-    /// Draw what the codec does to a recording, as SVG
+    /// Draw what the codec does to a recording, as PNG or SVG
     ///
-    /// Spectrograms of input and output, the codes, and the error by the number of codebooks.
-    #[command(after_help = "Example:\n  mimi plot in.wav out.svg")]
+    /// Spectrograms of input and output, the codes, and the error for each number of codebooks.
+    #[command(after_help = "Examples:\n  mimi plot in.wav out.png\n  mimi plot -n 1 in.wav out.svg")]
     Plot(PlotArgs),
     /// Measure how fast this machine runs a model, on one core
     ///
@@ -222,7 +223,7 @@ pub(crate) struct DecodeArgs {
     /// Write samples without a header: little-endian, one channel
     #[arg(long, help_heading = "Audio")]
     pub(crate) raw: bool,
-    /// Sample rate to write, Hz; default: the model's
+    /// Sample rate to write, Hz; default: the original's if the file tells it, else the model's
     #[arg(long, value_name = "HZ", help_heading = "Audio")]
     pub(crate) rate: Option<u32>,
     /// Write 32-bit floats, not 16-bit integers
@@ -238,6 +239,9 @@ pub(crate) struct CompareArgs {
     /// Another, instead of what the codec makes of the first
     #[arg(value_hint = ValueHint::FilePath)]
     pub(crate) other: Option<PathBuf>,
+    /// Draw the table to this .png or .svg file
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "other")]
+    pub(crate) plot: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) model: ModelArgs,
 }
@@ -247,7 +251,7 @@ pub(crate) struct PlotArgs {
     /// A file of audio
     #[arg(value_hint = ValueHint::FilePath)]
     pub(crate) input: PathBuf,
-    /// The SVG file to write, or -
+    /// The .png or .svg file to write, or - (PNG)
     #[arg(value_hint = ValueHint::FilePath)]
     pub(crate) output: PathBuf,
     /// Codebooks of the output that is drawn; default: 8, or all if there are fewer

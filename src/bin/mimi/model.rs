@@ -38,6 +38,8 @@ pub(crate) fn find(typed: &Path) -> Outcome<PathBuf> {
     let cache = Cache::of_environment()?;
     cache.find(&name).ok_or_else(|| {
         let cache = cache.path().display();
-        Failure::new(format!("{name}: no such file, and no such model in {cache}; to download it: mimi fetch {name}"))
+        Failure::new(format!(
+            "{name}: no such file, and no such model in {cache}; to download it: mimi fetch {name}"
+        ))
     })
 }

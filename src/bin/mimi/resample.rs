@@ -96,6 +96,11 @@ pub(crate) fn converted_length(samples: u64, from: u32, to: u32) -> u64 {
     ((u128::from(samples) * to * 2 + from) / (2 * from)) as u64
 }
 
+/// `samples` at rate `from`, counted at rate `to`; rounded up.
+pub(crate) fn covering_length(samples: u64, from: u32, to: u32) -> u64 {
+    (u128::from(samples) * u128::from(to)).div_ceil(u128::from(from)) as u64
+}
+
 /// An FFT resampler whose delay is a whole number of output samples: half a block, so blocks are
 /// of even length on both sides.
 fn block_resampler(from: u32, to: u32) -> Outcome<Fft<f32>> {

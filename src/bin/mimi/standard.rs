@@ -60,6 +60,13 @@ pub(crate) fn create(path: &Path) -> Outcome<Destination> {
     Ok((BufWriter::new(sink), pending))
 }
 
+/// Writes the whole of a file and puts it in its place.
+pub(crate) fn write((mut sink, pending): Destination, bytes: &[u8]) -> Outcome {
+    let written = sink.write_all(bytes).and_then(|()| sink.flush());
+    written.map_err(|error| Failure::io(pending.path(), &error))?;
+    pending.commit()
+}
+
 /// Writes text to standard output.
 pub(crate) fn print(text: &[u8]) -> Outcome {
     let mut out = io::stdout();

@@ -7,7 +7,7 @@ use crate::{
     weights::{self, Form},
 };
 use mimi::{Checkpoint, Layout};
-use std::{fs, io::Write, path::Path};
+use std::fs;
 
 pub(crate) fn run(args: &ConvertArgs) -> Outcome {
     let checkpoint = Checkpoint::open(&model::find(&args.input)?)?;
@@ -22,12 +22,6 @@ pub(crate) fn run(args: &ConvertArgs) -> Outcome {
     }
     fs::create_dir_all(&args.output).map_err(|error| Failure::io(&args.output, &error))?;
     weights::write(&checkpoint, form, standard::create(&args.output.join("model.safetensors"))?)?;
-    write_text(&args.output.join("config.json"), &weights::config_json(checkpoint.config()))
-}
-
-fn write_text(path: &Path, text: &str) -> Outcome {
-    let (mut sink, pending) = standard::create(path)?;
-    let written = sink.write_all(text.as_bytes()).and_then(|()| sink.flush());
-    written.map_err(|error| Failure::io(path, &error))?;
-    pending.commit()
+    let config = weights::config_json(checkpoint.config());
+    standard::write(standard::create(&args.output.join("config.json"))?, config.as_bytes())
 }

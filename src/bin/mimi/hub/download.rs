@@ -66,7 +66,8 @@ pub(super) fn download(agent: &Agent, wanted: &Wanted, path: &Path, quiet: bool)
 
 /// Appends what is missing.
 fn fill(agent: &Agent, wanted: &Wanted, file: &mut File, path: &Path, quiet: bool) -> Outcome {
-    let length = |file: &File| file.metadata().map(|data| data.len()).map_err(|error| Failure::io(path, &error));
+    let length =
+        |file: &File| file.metadata().map(|data| data.len()).map_err(|error| Failure::io(path, &error));
     let bar = progress::bytes(wanted.size, quiet);
     let (mut present, mut idle) = (length(file)?, 0);
     while wanted.size != Some(present) {

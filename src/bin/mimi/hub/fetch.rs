@@ -34,8 +34,11 @@ pub(crate) fn fetch(name: &Name, quiet: bool) -> Outcome<PathBuf> {
         });
     }
     let endpoint = text("HF_ENDPOINT").unwrap_or_else(|| ENDPOINT.to_owned());
-    let server =
-        Server { agent: agent(), endpoint: endpoint.trim_end_matches('/').to_owned(), token: text("HF_TOKEN") };
+    let server = Server {
+        agent: agent(),
+        endpoint: endpoint.trim_end_matches('/').to_owned(),
+        token: text("HF_TOKEN"),
+    };
     let main = server.ask(name, "main", CONFIG)?;
     let config = server.get(&cache, name, &main, CONFIG, None, quiet)?;
     check_config(&main.url, &config)?;
@@ -129,7 +132,8 @@ impl Server {
     }
 
     fn head(&self, url: &str) -> Outcome<Response<Body>> {
-        let mut request = self.agent.head(url).config().max_redirects(0).max_redirects_will_error(false).build();
+        let mut request =
+            self.agent.head(url).config().max_redirects(0).max_redirects_will_error(false).build();
         if let Some(token) = &self.token {
             request = request.header("Authorization", format!("Bearer {token}"));
         }
@@ -163,7 +167,8 @@ fn header<'r>(response: &'r Response<Body>, name: &str) -> Option<&'r str> {
 
 fn remote(url: String, response: &Response<Body>) -> Outcome<Remote> {
     let first = |names: [&str; 2]| names.into_iter().find_map(|name| header(response, name));
-    let missing = |what: &str| Failure::new(format!("{url}: the answer tells no {what}: not a Hugging Face server?"));
+    let missing =
+        |what: &str| Failure::new(format!("{url}: the answer tells no {what}: not a Hugging Face server?"));
     let commit = header(response, "x-repo-commit").and_then(plain).ok_or_else(|| missing("commit"))?;
     let etag = first(["x-linked-etag", "etag"]).map(|etag| etag.trim_start_matches("W/").trim_matches('"'));
     let etag = etag.and_then(plain).ok_or_else(|| missing("version"))?;

@@ -44,7 +44,8 @@ mod tests {
     fn names_have_two_words_and_lead_nowhere() {
         let name = Name::parse(Path::new("kyutai/mimi")).unwrap();
         assert_eq!((name.owner.as_str(), name.model.as_str()), ("kyutai", "mimi"));
-        let others = ["mimi", "/mimi", "kyutai/", "a/b/c", "./mimi", "../mimi", "a/..", "a/b.safetensors", "a b/c"];
+        let others =
+            ["mimi", "/mimi", "kyutai/", "a/b/c", "./mimi", "../mimi", "a/..", "a/b.safetensors", "a b/c"];
         for typed in others {
             assert_eq!(Name::parse(Path::new(typed)), None, "{typed}");
         }

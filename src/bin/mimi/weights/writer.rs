@@ -126,7 +126,9 @@ fn values(checkpoint: &Checkpoint, tensor: &Stored) -> Outcome<Vec<f32>> {
         let columns = rows.len() / part.shape[0];
         match index {
             2 => values.extend(rows),
-            _ => rows.chunks_exact(head_dim * columns).for_each(|head| interleave(head, columns, &mut values)),
+            _ => {
+                rows.chunks_exact(head_dim * columns).for_each(|head| interleave(head, columns, &mut values))
+            }
         }
     }
     Ok(values)
@@ -157,7 +159,8 @@ fn bytes(tensor: &Stored, values: &[f32]) -> Outcome<Vec<u8>> {
         _ => f32::MAX,
     };
     if let Some(value) = values.iter().find(|value| value.abs() > largest) {
-        let found = format!("tensor {} has a value of {value}; {} ends at {largest}", tensor.name, tensor.dtype);
+        let found =
+            format!("tensor {} has a value of {value}; {} ends at {largest}", tensor.name, tensor.dtype);
         return Err(Failure::new(found));
     }
     Ok(match tensor.dtype {
