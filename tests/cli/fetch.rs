@@ -197,6 +197,23 @@ fn a_model_is_fetched_checked_and_used_by_its_name() {
     assert_eq!(fs::read(&weights).unwrap(), Behaviour::good().weights);
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_terminal_shows_how_far_a_download_is() {
+    let folder = folder();
+    let weights = vec![7; 20 << 20];
+    let server = Server::start(Behaviour { digest: sha256(&weights), weights, ..Behaviour::good() });
+    let output = command(&folder, &server.endpoint, "fetch test/tiny");
+    let mut terminal = Command::new("script");
+    terminal.args(["-qec", &format!("{} fetch test/tiny", env!("CARGO_BIN_EXE_mimi")), "/dev/null"]);
+    for (name, value) in output.get_envs() {
+        value.map_or_else(|| terminal.env_remove(name), |value| terminal.env(name, value));
+    }
+    let output = terminal.env("TERM", "xterm").current_dir(&folder).stdin(Stdio::null()).output().unwrap();
+    let seen = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && seen.contains("of 20.00 MiB") && seen.contains(COMMIT), "{seen:?}");
+}
+
 #[test]
 fn a_connection_that_breaks_is_taken_up_again() {
     for ranges in [true, false] {

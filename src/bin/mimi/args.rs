@@ -100,6 +100,9 @@ pub(crate) enum Command {
     #[command(after_help = DECODE_EXAMPLES)]
     Decode(DecodeArgs),
     /// Tell what a model, a file of codes or a recording is
+    ///
+    /// Without INPUT: what the built-in model is, and what it is not.
+    #[command(after_help = "Examples:\n  mimi info\n  mimi info kyutai/mimi\n  mimi info out.mtok")]
     Info(InfoArgs),
     /// Measure what the codec loses, for each number of codebooks, or how two recordings differ
     ///

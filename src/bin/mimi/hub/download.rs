@@ -8,7 +8,7 @@ use indicatif::ProgressBar;
 use sha2::{Digest, Sha256};
 use std::{
     fs::{File, OpenOptions},
-    io::{self, Read, Write},
+    io::{self, Read, Seek, Write},
     path::Path,
     thread,
     time::Duration,
@@ -55,7 +55,7 @@ pub(super) fn download(agent: &Agent, wanted: &Wanted, path: &Path, quiet: bool)
     }
     fill(agent, wanted, &mut file, incomplete, quiet)?;
     file.sync_all().map_err(failed)?;
-    let checked = check(wanted, incomplete);
+    let checked = check(wanted, &mut file, incomplete);
     if checked.is_err() {
         // to begin anew the next time; what failed stays the news
         let _ = std::fs::remove_file(incomplete);
@@ -155,15 +155,15 @@ pub(super) fn refusal(url: &str, response: &Response<Body>) -> Failure {
     Failure::new(format!("{url}: {meaning} (HTTP status {})", status.as_u16()))
 }
 
-/// That the file at `path` is what is wanted.
-pub(super) fn check(wanted: &Wanted, path: &Path) -> Outcome {
+/// That `file`, at `path`, is what is wanted.
+pub(super) fn check(wanted: &Wanted, file: &mut File, path: &Path) -> Outcome {
     let failed = |error: io::Error| Failure::io(path, &error);
-    let mut file = File::open(path).map_err(failed)?;
     let size = file.metadata().map_err(failed)?.len();
     if let Some(expected) = wanted.size.filter(|&expected| expected != size) {
         return Err(Failure::new(format!("{}: it has {size} bytes; expected {expected}", wanted.url)));
     }
     let Some(expected) = wanted.sha256 else { return Ok(()) };
+    file.rewind().map_err(failed)?;
     let (mut hash, mut block) = (Sha256::new(), vec![0; BLOCK]);
     loop {
         match file.read(&mut block).map_err(failed)? {

@@ -8,7 +8,7 @@ use super::{
 use crate::failure::{Failure, Outcome};
 use mimi::Config;
 use std::{
-    fs,
+    fs::{self, File},
     path::{Path, PathBuf},
 };
 use ureq::{Agent, Body, http::Response};
@@ -153,7 +153,9 @@ impl Server {
         let blob = cache.blob(name, &remote.etag)?;
         let url = format!("{}/{name}/resolve/{}/{file}", self.endpoint, remote.commit);
         let wanted = Wanted { url: &url, token: self.token.as_deref(), size: remote.size, sha256 };
-        if blob.exists() && check(&wanted, &blob).is_ok() {
+        if let Ok(mut file) = File::open(&blob)
+            && check(&wanted, &mut file, &blob).is_ok()
+        {
             return Ok(blob);
         }
         download::download(&self.agent, &wanted, &blob, quiet)?;
