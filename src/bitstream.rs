@@ -39,6 +39,44 @@
 //! | 36 | n − 40 | nothing yet; readers skip it |
 //! | n − 4 | 4 | CRC-32 (that of zlib and PNG) of the n − 4 bytes before |
 //!
+//! # Test vectors
+//!
+//! A file of one frame; more are in `tests/bitstream.rs`.
+//!
+//! ```
+//! use mimi::bitstream::{Header, pack};
+//!
+//! let header = Header {
+//!     codebooks: 8,
+//!     code_bits: 11,
+//!     sample_rate: 24_000,
+//!     frame_samples: 1_920,
+//!     samples: 79_610,
+//!     model_id: 0x0123_4567_89ab_cdef,
+//! };
+//! let mut file = header.to_bytes()?.to_vec();
+//! file.resize(40 + header.frame_bytes(), 0);
+//! pack(&[2047, 0, 2047, 0, 2047, 0, 2047, 1], 8, 11, &mut file[40..])?;
+//! assert_eq!(
+//!     file,
+//!     [
+//!         0x6d, 0x74, 0x6f, 0x6b, 0x01, 0x0b, 0x28, 0x00, // mtok, version, bits of a code, header bytes
+//!         0x08, 0x00, // codebooks
+//!         0x00, 0x00, // flags
+//!         0xc0, 0x5d, 0x00, 0x00, // sample rate
+//!         0x80, 0x07, 0x00, 0x00, // samples in a frame
+//!         0xfa, 0x36, 0x01, 0x00, 0x00, 0x00, 0x00, 0x00, // samples of the recording
+//!         0xef, 0xcd, 0xab, 0x89, 0x67, 0x45, 0x23, 0x01, // model
+//!         0x59, 0xf4, 0x86, 0xc3, // CRC-32
+//!         0xff, 0xe0, 0x03, 0xff, 0x80, 0x0f, // frame
+//!         0xfe, 0x00, 0x3f, 0xf8, 0x01,
+//!     ]
+//! );
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Name
+//!
 //! The file name extension is `.mtok`, for Mimi tokens. `.mimi` is taken: moshi.cpp uses it, with
 //! the magic `MIMI`, for a format of 16-bit codes that knows neither its model nor its length.
 

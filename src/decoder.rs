@@ -2,9 +2,10 @@
 
 use crate::error::out_of_memory;
 use crate::hash::CodesHash;
-use crate::kernels::{FlushDenormals, MAX_BATCH};
+use crate::kernels::{FlushDenormals, MAX_BATCH, Team};
 use crate::layers::{Batch, Memory};
 use crate::model::{DecoderPlan, Shape};
+use crate::resample::{Rates, Resampler};
 use crate::{Error, Model, StreamError, StreamOptions};
 use std::sync::Arc;
 
@@ -18,6 +19,9 @@ pub struct Decoder {
     plan: Arc<DecoderPlan>,
     memory: Memory,
     shape: Shape,
+    rates: Rates,
+    /// From the model's rate to the stream's, if they differ.
+    resampler: Option<Resampler>,
     frames: u64,
     hash: CodesHash,
     /// The stream was flushed: the next frame begins a new one.
@@ -27,15 +31,23 @@ pub struct Decoder {
 impl Decoder {
     /// A new stream on `model`, whose weights it keeps alive.
     pub fn new(model: &Model, options: &StreamOptions) -> Result<Self, Error> {
+        Self::shared(model, options, 1)
+    }
+
+    /// A new stream whose work `threads` threads will share.
+    pub(crate) fn shared(model: &Model, options: &StreamOptions, threads: usize) -> Result<Self, Error> {
         let weights = model.weights();
         let network = weights.decoder.as_ref().ok_or_else(|| model.lacks("decoder"))?;
-        let shape = model.stream_shape(options)?;
+        let shape = Shape { threads, ..model.stream_shape(options)? };
         let (plan, memory) = network.plan(weights, shape)?;
+        let rates = model.stream_rates(options)?;
         Ok(Self {
             model: model.clone(),
             plan: Arc::new(plan),
             memory,
             shape,
+            rates,
+            resampler: rates.from_model()?,
             frames: 0,
             hash: CodesHash::new(),
             ended: false,
@@ -49,18 +61,38 @@ impl Decoder {
             plan: self.plan.clone(),
             memory: self.memory.try_clone().map_err(out_of_memory)?,
             hash: self.hash.clone(),
+            resampler: self.resampler.as_ref().map(Resampler::try_clone).transpose()?,
             ..*self
         })
     }
 
     /// Samples that [`process`](Self::process) would write for `codes` more codes.
     pub fn samples_for(&self, codes: usize) -> usize {
-        (codes / self.shape.codebooks).saturating_mul(self.frame_size())
+        let samples = (codes / self.shape.codebooks).saturating_mul(self.rates.frame());
+        samples.saturating_sub(self.missing())
     }
 
-    /// Takes whole frames of codes, frame-major, writes `frame_size` samples for each (mono, at the
-    /// model's rate, full scale ±1, not clipped), and returns how many samples.
+    /// Samples that the next frame lacks: the end of a stream's first frame comes with its second, if the
+    /// rate is not the model's.
+    fn missing(&self) -> usize {
+        self.resampler.as_ref().map_or(0, |resampler| resampler.delay() - resampler.owed())
+    }
+
+    /// Takes whole frames of codes, frame-major, writes their samples (mono, at the stream's rate, full
+    /// scale ±1, not clipped), and returns how many: [`frame_samples`](Self::frame_samples) for each
+    /// frame. At a rate other than the model's, the last few milliseconds are held back until
+    /// more frames follow or [`flush`](Self::flush) is called.
     pub fn process(&mut self, codes: &[u32], pcm: &mut [f32]) -> Result<usize, StreamError> {
+        self.process_with(codes, pcm, None)
+    }
+
+    /// [`process`](Self::process), with a team that shares the work.
+    pub(crate) fn process_with(
+        &mut self,
+        codes: &[u32],
+        pcm: &mut [f32],
+        team: Option<&Team>,
+    ) -> Result<usize, StreamError> {
         self.check(codes)?;
         let needed = self.samples_for(codes.len());
         if pcm.len() < needed {
@@ -72,20 +104,22 @@ impl Decoder {
         if self.ended {
             self.begin();
         }
-        let blocks = codes.chunks(self.shape.block * self.shape.codebooks);
-        let outputs = pcm.chunks_mut(self.shape.block * self.frame_size());
-        for (codes, pcm) in blocks.zip(outputs) {
+        let mut written = 0;
+        for codes in codes.chunks(self.shape.block * self.shape.codebooks) {
             let frames = codes.len() / self.shape.codebooks;
             self.memory.codes[..codes.len()].copy_from_slice(codes);
-            Self::step(&mut [self], frames);
-            self.emit(frames, pcm);
+            Self::step(&mut [self], frames, team);
+            written += self.emit(frames, &mut pcm[written..]);
         }
-        Ok(needed)
+        Ok(written)
     }
 
     /// Exactly one frame for each of several streams of one model, in one pass over its weights: takes
-    /// one frame of codes for each and writes `frame_size` samples for each. Every stream's samples are
-    /// the same bits as alone. Streams with equal options side by side are the fastest.
+    /// one frame of codes for each and writes [`frame_samples`](Self::frame_samples) samples for each. Every
+    /// stream's samples are the same bits as alone. Streams with equal options side by side are the fastest.
+    ///
+    /// A stream at a rate other than the model's gives less for its first frame: it must have taken its
+    /// first frame alone, with [`process`](Self::process).
     pub fn process_many(
         streams: &mut [&mut Decoder],
         codes: &[&[u32]],
@@ -109,7 +143,7 @@ impl Decoder {
 
     /// Whether this stream can take part in a call of [`process_many`](Self::process_many).
     pub(crate) fn check_member(&self, model: &Model, codes: &[u32], room: usize) -> Result<(), StreamError> {
-        let (frame, codebooks) = (self.frame_size(), self.shape.codebooks);
+        let (frame, codebooks) = (self.rates.frame(), self.shape.codebooks);
         if !self.model.shares_weights(model) {
             return Err(StreamError::DifferentModels);
         }
@@ -117,6 +151,9 @@ impl Decoder {
             return Err(StreamError::NotOneFrame { found: codes.len(), expected: codebooks });
         }
         self.check(codes)?;
+        if self.missing() != 0 {
+            return Err(StreamError::FirstFrame);
+        }
         if room < frame {
             return Err(StreamError::BufferTooSmall { needed: frame });
         }
@@ -135,7 +172,7 @@ impl Decoder {
                 }
                 stream.memory.codes[..codes.len()].copy_from_slice(codes);
             }
-            Self::step(group, 1);
+            Self::step(group, 1, None);
             for (stream, pcm) in group.iter_mut().zip(&mut pcm[done..]) {
                 stream.emit(1, pcm);
             }
@@ -157,20 +194,30 @@ impl Decoder {
 
     /// Samples that [`flush`](Self::flush) would write.
     pub fn samples_for_flush(&self) -> usize {
-        0
+        self.resampler.as_ref().map_or(0, Resampler::owed)
     }
 
-    /// Ends the stream: a decoder owes nothing, each frame's samples came with its codes. The next frame
-    /// begins a new stream; until then frames and hash are those of the old one.
-    pub fn flush(&mut self, _pcm: &mut [f32]) -> Result<usize, StreamError> {
+    /// Ends the stream: writes what was held back, and returns how many samples: none at the model's rate.
+    /// The next frame begins a new stream; until then frames and hash are those of the old one.
+    pub fn flush(&mut self, pcm: &mut [f32]) -> Result<usize, StreamError> {
+        let needed = self.samples_for_flush();
+        let Some(pcm) = pcm.get_mut(..needed) else {
+            return Err(StreamError::BufferTooSmall { needed });
+        };
+        if let Some(resampler) = &mut self.resampler {
+            resampler.finish(pcm);
+        }
         self.memory.reset();
         self.ended = true;
-        Ok(0)
+        Ok(needed)
     }
 
     /// Back to the state of a new stream.
     pub fn reset(&mut self) {
         self.memory.reset();
+        if let Some(resampler) = &mut self.resampler {
+            resampler.reset();
+        }
         self.begin();
     }
 
@@ -182,27 +229,40 @@ impl Decoder {
     }
 
     /// Decodes frames whose codes are in memory, for streams of one model and one shape.
-    fn step(streams: &mut [&mut Decoder], frames: usize) {
+    fn step(streams: &mut [&mut Decoder], frames: usize, team: Option<&Team>) {
         let Some(first) = streams.first() else { return };
         let (model, plan) = (first.model.clone(), first.plan.clone());
         let weights = model.weights();
         let Some(network) = &weights.decoder else { unreachable!("checked in new") };
         let _flush = FlushDenormals::new();
         let memories = streams.iter_mut().map(|stream| &mut stream.memory);
-        let mut batch = Batch::new(weights.kernels, memories);
-        network.step(&weights.quantizer, &mut batch, &plan, frames);
+        let mut batch = Batch::new(weights.kernels, memories, team);
+        network.step(&weights.quantizer, &mut batch, &plan, frames, |_| ());
     }
 
-    /// Copies the samples of a step out, and counts its frames.
-    fn emit(&mut self, frames: usize, pcm: &mut [f32]) {
-        let samples = self.plan.samples().first(frames * self.frame_size());
-        pcm[..samples.len()].copy_from_slice(&self.memory.scratch[samples]);
+    /// Copies the samples of a step out, and counts its frames. Returns how many samples.
+    fn emit(&mut self, frames: usize, pcm: &mut [f32]) -> usize {
+        let samples = self.plan.samples().first(frames * self.model.config().frame_size());
+        let samples = &self.memory.scratch[samples];
         self.hash.update(&self.memory.codes[..frames * self.shape.codebooks]);
         self.frames += frames as u64;
+        match &mut self.resampler {
+            Some(resampler) => resampler.convert(samples, pcm),
+            None => {
+                pcm[..samples.len()].copy_from_slice(samples);
+                samples.len()
+            }
+        }
     }
 
-    fn frame_size(&self) -> usize {
-        self.model.config().frame_size()
+    /// The rate of its audio in Hz.
+    pub fn sample_rate(&self) -> u32 {
+        self.rates.stream_rate()
+    }
+
+    /// Samples of a frame, at the stream's rate.
+    pub fn frame_samples(&self) -> usize {
+        self.rates.frame()
     }
 
     /// Codes per frame.
@@ -221,15 +281,15 @@ impl Decoder {
         self.hash.digest()
     }
 
-    /// Samples by which an audio host must delay the dry signal: none, a frame's samples come with its
-    /// codes.
+    /// Samples, at the stream's rate, by which an audio host must delay the dry signal: none at the model's
+    /// rate, where a frame's samples come with its codes; else those that are held back.
     pub fn latency_samples(&self) -> usize {
-        0
+        self.resampler.as_ref().map_or(0, Resampler::delay)
     }
 
     /// Bytes that this stream keeps, the shared weights not counted.
     pub fn memory_bytes(&self) -> usize {
-        size_of::<Self>() + self.memory.bytes()
+        size_of::<Self>() + self.memory.bytes() + self.resampler.as_ref().map_or(0, Resampler::bytes)
     }
 
     /// The model that it runs on.

@@ -2,10 +2,11 @@
 
 use crate::error::out_of_memory;
 use crate::hash::CodesHash;
-use crate::kernels::{FlushDenormals, MAX_BATCH};
+use crate::kernels::{FlushDenormals, MAX_BATCH, Team};
 use crate::layers::{Batch, Memory};
 use crate::model::{EncoderPlan, Shape};
 use crate::options::Tail;
+use crate::resample::{Rates, Resampler};
 use crate::{Error, Model, StreamError, StreamOptions};
 use std::sync::Arc;
 
@@ -24,7 +25,10 @@ pub struct Encoder {
     memory: Memory,
     tail: Tail,
     shape: Shape,
-    /// The samples of a frame that is not yet whole.
+    rates: Rates,
+    /// From the stream's rate to the model's, if they differ.
+    resampler: Option<Resampler>,
+    /// Samples that do not complete a frame yet, at the stream's rate.
     pending: Vec<f32>,
     pending_len: usize,
     frames: u64,
@@ -36,19 +40,29 @@ pub struct Encoder {
 impl Encoder {
     /// A new stream on `model`, whose weights it keeps alive.
     pub fn new(model: &Model, options: &StreamOptions) -> Result<Self, Error> {
+        Self::shared(model, options, 1)
+    }
+
+    /// A new stream whose work `threads` threads will share.
+    pub(crate) fn shared(model: &Model, options: &StreamOptions, threads: usize) -> Result<Self, Error> {
         let weights = model.weights();
         let network = weights.encoder.as_ref().ok_or_else(|| model.lacks("encoder"))?;
-        let shape = model.stream_shape(options)?;
+        let shape = Shape { threads, ..model.stream_shape(options)? };
         let (plan, memory) = network.plan(weights, shape)?;
+        let rates = model.stream_rates(options)?;
+        let resampler = rates.to_model()?;
         let mut pending = Vec::new();
-        pending.try_reserve_exact(weights.config.frame_size()).map_err(out_of_memory)?;
-        pending.resize(weights.config.frame_size(), 0.0);
+        let most = rates.frame() + resampler.as_ref().map_or(0, Resampler::ahead);
+        pending.try_reserve_exact(most).map_err(out_of_memory)?;
+        pending.resize(most, 0.0);
         Ok(Self {
             model: model.clone(),
             plan: Arc::new(plan),
             memory,
             tail: options.tail,
             shape,
+            rates,
+            resampler,
             pending,
             pending_len: 0,
             frames: 0,
@@ -67,6 +81,7 @@ impl Encoder {
             plan: self.plan.clone(),
             memory: self.memory.try_clone().map_err(out_of_memory)?,
             hash: self.hash.clone(),
+            resampler: self.resampler.as_ref().map(Resampler::try_clone).transpose()?,
             pending,
             ..*self
         })
@@ -74,13 +89,33 @@ impl Encoder {
 
     /// Codes that [`process`](Self::process) would write for `samples` more samples.
     pub fn codes_for(&self, samples: usize) -> usize {
-        (samples.saturating_add(self.pending_len) / self.frame_size()).saturating_mul(self.shape.codebooks)
+        self.frames_with(samples).saturating_mul(self.shape.codebooks)
     }
 
-    /// Takes all of `pcm` (mono, at the model's rate, full scale ±1), writes the codes of the frames that
+    /// Frames that `samples` more samples complete.
+    fn frames_with(&self, samples: usize) -> usize {
+        samples.saturating_add(self.pending_len).saturating_sub(self.wait()) / self.rates.frame()
+    }
+
+    /// Samples that the next frame needs beyond its own.
+    fn wait(&self) -> usize {
+        self.resampler.as_ref().map_or(0, Resampler::wait)
+    }
+
+    /// Takes all of `pcm` (mono, at the stream's rate, full scale ±1), writes the codes of the frames that
     /// it completes, frame-major, and returns how many codes: a multiple of the codebooks. NaN and
     /// infinity count as 0, and samples are cut to ±1e5.
     pub fn process(&mut self, pcm: &[f32], codes: &mut [u32]) -> Result<usize, StreamError> {
+        self.process_with(pcm, codes, None)
+    }
+
+    /// [`process`](Self::process), with a team that shares the work.
+    pub(crate) fn process_with(
+        &mut self,
+        pcm: &[f32],
+        codes: &mut [u32],
+        team: Option<&Team>,
+    ) -> Result<usize, StreamError> {
         let needed = self.codes_for(pcm.len());
         if codes.len() < needed {
             return Err(StreamError::BufferTooSmall { needed });
@@ -91,15 +126,16 @@ impl Encoder {
         if self.ended {
             self.begin();
         }
-        let frame = self.frame_size();
+        let model_frame = self.model_frame();
         let mut rest = pcm;
         let mut written = 0;
-        while self.pending_len + rest.len() >= frame {
-            let frames = ((self.pending_len + rest.len()) / frame).min(self.shape.block);
-            let (now, later) = rest.split_at(frames * frame - self.pending_len);
-            self.stage(now);
-            rest = later;
-            Self::step(&mut [self], frames * frame);
+        loop {
+            let frames = self.frames_with(rest.len()).min(self.shape.block);
+            if frames == 0 {
+                break;
+            }
+            self.stage(frames, &mut rest);
+            Self::step(&mut [self], frames * model_frame, team);
             written += self.emit(frames, &mut codes[written..]);
         }
         self.keep(rest);
@@ -107,8 +143,11 @@ impl Encoder {
     }
 
     /// Exactly one frame for each of several streams of one model, in one pass over its weights: takes
-    /// `frame_size` samples for each and writes one frame of codes for each. Every stream's codes are
-    /// the same bits as alone. Streams with equal options side by side are the fastest.
+    /// [`frame_samples`](Self::frame_samples) samples for each and writes one frame of codes for each. Every
+    /// stream's codes are the same bits as alone. Streams with equal options side by side are the fastest.
+    ///
+    /// A stream at a rate other than the model's encodes its first frame only with samples of the second:
+    /// it must have taken its first frame alone, with [`process`](Self::process).
     pub fn process_many(
         streams: &mut [&mut Encoder],
         pcm: &[&[f32]],
@@ -132,12 +171,15 @@ impl Encoder {
 
     /// Whether this stream can take part in a call of [`process_many`](Self::process_many).
     pub(crate) fn check_member(&self, model: &Model, samples: usize, room: usize) -> Result<(), StreamError> {
-        let (frame, codebooks) = (self.frame_size(), self.shape.codebooks);
+        let (frame, codebooks) = (self.rates.frame(), self.shape.codebooks);
         if !self.model.shares_weights(model) {
             return Err(StreamError::DifferentModels);
         }
         if samples != frame {
             return Err(StreamError::NotOneFrame { found: samples, expected: frame });
+        }
+        if self.frames_with(samples) != 1 {
+            return Err(StreamError::FirstFrame);
         }
         if room < codebooks {
             return Err(StreamError::BufferTooSmall { needed: codebooks });
@@ -155,12 +197,12 @@ impl Encoder {
                 if stream.ended {
                     stream.begin();
                 }
-                let (now, later) = pcm.split_at(pcm.len() - stream.pending_len);
-                stream.stage(now);
-                stream.keep(later);
+                let mut rest = *pcm;
+                stream.stage(1, &mut rest);
+                stream.keep(rest);
             }
-            let frame = group[0].frame_size();
-            Self::step(group, frame);
+            let frame = group[0].model_frame();
+            Self::step(group, frame, None);
             for (stream, codes) in group.iter_mut().zip(&mut codes[done..]) {
                 stream.emit(1, codes);
             }
@@ -168,13 +210,28 @@ impl Encoder {
         }
     }
 
-    /// Puts what is pending, and `samples` after it, where a step looks for its samples.
-    fn stage(&mut self, samples: &[f32]) {
-        let slot = self.plan.samples().first(self.pending_len + samples.len());
-        let (old, new) = self.memory.scratch[slot].split_at_mut(self.pending_len);
-        old.copy_from_slice(&self.pending[..self.pending_len]);
-        copy_finite(samples, new);
-        self.pending_len = 0;
+    /// Puts frames that are whole with `rest` where a step looks for them, and takes them off it.
+    fn stage(&mut self, frames: usize, rest: &mut &[f32]) {
+        let slot = self.plan.samples().first(frames * self.model_frame());
+        let slot = &mut self.memory.scratch[slot];
+        let Some(resampler) = &mut self.resampler else {
+            let (old, new) = slot.split_at_mut(self.pending_len);
+            old.copy_from_slice(&self.pending[..self.pending_len]);
+            copy_finite(take(rest, new.len()), new);
+            self.pending_len = 0;
+            return;
+        };
+        let frame = self.rates.frame();
+        for converted in slot.chunks_exact_mut(slot.len() / frames) {
+            let wait = resampler.wait();
+            let new = &mut self.pending[self.pending_len..wait + frame];
+            copy_finite(take(rest, new.len()), new);
+            self.pending_len = 0;
+            if wait > 0 {
+                resampler.lead_in(&self.pending[..wait]);
+            }
+            resampler.convert(&self.pending[wait..wait + frame], converted);
+        }
     }
 
     /// Keeps samples for a later frame.
@@ -183,40 +240,59 @@ impl Encoder {
         self.pending_len += samples.len();
     }
 
-    /// Codes that [`flush`](Self::flush) would write.
-    pub fn codes_for_flush(&self) -> usize {
-        if self.pending_len > 0 { self.shape.codebooks } else { 0 }
+    /// Samples that belong to no frame that was emitted.
+    fn unframed(&self) -> usize {
+        let ahead = self.resampler.as_ref().map_or(0, |resampler| resampler.ahead() - resampler.wait());
+        ahead + self.pending_len
     }
 
-    /// Ends the stream: pads and encodes a last partial frame, and returns how many codes were written.
-    /// The next sample begins a new stream; until then frames and hash are those of the old one.
+    /// Codes that [`flush`](Self::flush) would write.
+    pub fn codes_for_flush(&self) -> usize {
+        self.unframed().div_ceil(self.rates.frame()) * self.shape.codebooks
+    }
+
+    /// Ends the stream: pads and encodes a last partial frame, and returns how many codes were written: one
+    /// frame's or none, at a rate other than the model's also two frames'. The next sample begins a new
+    /// stream; until then frames and hash are those of the old one.
     pub fn flush(&mut self, codes: &mut [u32]) -> Result<usize, StreamError> {
         let needed = self.codes_for_flush();
         if codes.len() < needed {
             return Err(StreamError::BufferTooSmall { needed });
         }
+        let mut left = self.unframed();
         let mut written = 0;
-        if needed > 0 {
-            if self.tail == Tail::AudioPad {
-                self.pending[self.pending_len..].fill(0.0);
-                self.pending_len = self.frame_size();
-            }
-            let samples = self.pending_len;
-            self.stage(&[]);
-            let frames = Self::step(&mut [self], samples);
-            written = self.emit(frames, codes);
+        while left > 0 {
+            let whole = self.wait() + self.rates.frame();
+            self.pending[self.pending_len..whole].fill(0.0);
+            self.pending_len = whole;
+            self.stage(1, &mut &[][..]);
+            let samples = left.min(self.rates.frame());
+            left -= samples;
+            let encoded = match self.tail {
+                Tail::AudioPad => self.model_frame(),
+                Tail::LayerPad => self.rates.at_model_rate(samples),
+            };
+            let frames = Self::step(&mut [self], encoded, None);
+            written += self.emit(frames, &mut codes[written..]);
         }
-        self.memory.reset();
-        self.pending_len = 0;
+        self.forget();
         self.ended = true;
         Ok(written)
     }
 
     /// Back to the state of a new stream.
     pub fn reset(&mut self) {
+        self.forget();
+        self.begin();
+    }
+
+    /// Nothing is left of what went in.
+    fn forget(&mut self) {
         self.memory.reset();
         self.pending_len = 0;
-        self.begin();
+        if let Some(resampler) = &mut self.resampler {
+            resampler.reset();
+        }
     }
 
     /// Counts from zero.
@@ -227,15 +303,15 @@ impl Encoder {
     }
 
     /// Encodes samples that are staged, for streams of one model and one shape; returns how many frames.
-    fn step(streams: &mut [&mut Encoder], samples: usize) -> usize {
+    fn step(streams: &mut [&mut Encoder], samples: usize, team: Option<&Team>) -> usize {
         let Some(first) = streams.first() else { return 0 };
         let (model, plan) = (first.model.clone(), first.plan.clone());
         let weights = model.weights();
         let Some(network) = &weights.encoder else { unreachable!("checked in new") };
         let _flush = FlushDenormals::new();
         let memories = streams.iter_mut().map(|stream| &mut stream.memory);
-        let mut batch = Batch::new(weights.kernels, memories);
-        network.step(&weights.quantizer, &mut batch, &plan, samples)
+        let mut batch = Batch::new(weights.kernels, memories, team);
+        network.step(&weights.quantizer, &mut batch, &plan, samples, |_| ())
     }
 
     /// Copies the codes of a step out.
@@ -247,8 +323,18 @@ impl Encoder {
         written
     }
 
-    fn frame_size(&self) -> usize {
-        self.pending.len()
+    fn model_frame(&self) -> usize {
+        self.model.config().frame_size()
+    }
+
+    /// The rate of its audio in Hz.
+    pub fn sample_rate(&self) -> u32 {
+        self.rates.stream_rate()
+    }
+
+    /// Samples of a frame, at the stream's rate.
+    pub fn frame_samples(&self) -> usize {
+        self.rates.frame()
     }
 
     /// Codes per frame.
@@ -267,21 +353,30 @@ impl Encoder {
         self.hash.digest()
     }
 
-    /// Samples by which an audio host must delay the dry signal: a frame is encoded when its last
-    /// sample is there.
+    /// Samples, at the stream's rate, by which an audio host must delay the dry signal: a frame is encoded
+    /// when its last sample is there, and at a rate other than the model's a few milliseconds later, when
+    /// the resampler has seen what follows.
     pub fn latency_samples(&self) -> usize {
-        self.frame_size() - 1
+        self.rates.frame() - 1 + self.resampler.as_ref().map_or(0, Resampler::ahead)
     }
 
     /// Bytes that this stream keeps, the shared weights not counted.
     pub fn memory_bytes(&self) -> usize {
-        size_of::<Self>() + self.memory.bytes() + size_of_val(self.pending.as_slice())
+        let resampler = self.resampler.as_ref().map_or(0, Resampler::bytes);
+        size_of::<Self>() + self.memory.bytes() + size_of_val(self.pending.as_slice()) + resampler
     }
 
     /// The model that it runs on.
     pub fn model(&self) -> &Model {
         &self.model
     }
+}
+
+/// Takes the first `len` samples off `rest`.
+fn take<'a>(rest: &mut &'a [f32], len: usize) -> &'a [f32] {
+    let (first, later) = rest.split_at(len);
+    *rest = later;
+    first
 }
 
 /// Copies samples; NaN and infinity become 0.

@@ -99,6 +99,9 @@ pub enum StreamError {
         /// Elements in a frame.
         expected: usize,
     },
+    /// A call for many streams with one that converts its sample rate and has not taken its first frame
+    /// yet, which it must take alone.
+    FirstFrame,
 }
 
 impl fmt::Display for StreamError {
@@ -120,6 +123,9 @@ impl fmt::Display for StreamError {
             Self::DifferentModels => f.write_str("the streams are not all of one model"),
             Self::NotOneFrame { found, expected } => {
                 write!(f, "{found} elements for a stream; exactly one frame, {expected}, is expected")
+            }
+            Self::FirstFrame => {
+                f.write_str("a stream at another sample rate must take its first frame alone")
             }
         }
     }

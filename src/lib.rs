@@ -26,6 +26,7 @@
 //! | [`capi`] | pointers, handles and statuses; nothing about audio |
 //! | [`bitstream`] | codes as bytes |
 //! | `encoder`, `decoder` | streams: partial frames, the end, counting |
+//! | `resample` | audio at another rate than the model's |
 //! | `model` | which tensor belongs to which layer, and the order of the layers |
 //! | `checkpoint`, `config` | files: names, shapes and numbers, hostile ones too |
 //! | `layers` | the network: convolutions, attention, quantizer; one `step` each |
@@ -65,8 +66,11 @@ mod kernels;
 mod layers;
 mod model;
 mod options;
+#[doc(hidden)]
+pub mod probe;
 #[cfg(feature = "candle")]
 pub mod reference;
+mod resample;
 
 #[allow(unsafe_code)]
 pub mod capi;

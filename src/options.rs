@@ -73,6 +73,13 @@ pub struct StreamOptions {
     pub tail: Tail,
     /// Attention window in steps; `None`: the config's.
     pub context: Option<usize>,
-    /// Samples worked on at once, rounded up to whole frames; `None`: one frame.
+    /// Samples worked on at once, counted at the model's rate and rounded up to whole frames; `None`: one
+    /// frame.
     pub max_block: Option<usize>,
+    /// The caller's sample rate in Hz; `None`: the model's. Possible are those at which a frame is an even
+    /// number of samples: for the published model, multiples of 25 Hz from 1 kHz to 768 kHz.
+    pub sample_rate: Option<u32>,
+    /// Threads that share the work of a one-shot call, the caller's among them; `None`: one. They are started by
+    /// the call, end with it, and change no bit of the result. Streams are always on their caller's.
+    pub threads: Option<usize>,
 }

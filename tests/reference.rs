@@ -89,6 +89,7 @@ fn any_trial() -> impl Strategy<Value = Trial> {
                 tail,
                 context,
                 max_block: None,
+                ..Default::default()
             },
             config,
         },

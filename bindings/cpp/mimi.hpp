@@ -290,7 +290,7 @@ class options {
 
     /** Codes per frame. */
     options &codebooks(std::int64_t n) { return set(MIMI_OPT_CODEBOOKS, n); }
-    /** The sample rate of your audio in Hz. */
+    /** The sample rate of your audio in Hz; see MIMI_OPT_SAMPLE_RATE for those that are possible. */
     options &sample_rate(std::int64_t hz) { return set(MIMI_OPT_SAMPLE_RATE, hz); }
     /** Samples worked on at once. */
     options &max_block(std::int64_t samples) { return set(MIMI_OPT_MAX_BLOCK, samples); }
@@ -726,6 +726,18 @@ inline result<std::size_t> try_unpack(span<const unsigned char> bytes, std::int3
     return detail::count_rt(s, n);
 }
 
+/**
+ * Keeps the first codebooks of whole packed frames, which are moved together at the front; gives the number
+ * of bytes left. Real-time.
+ */
+inline result<std::size_t> try_drop_codebooks(span<unsigned char> frames, std::int32_t codebooks,
+                                              std::int32_t code_bits, std::int32_t keep) noexcept {
+    std::size_t n = 0;
+    const mimi_status s =
+        mimi_drop_codebooks(frames.data(), frames.size(), codebooks, code_bits, keep, &n);
+    return detail::count_rt(s, n);
+}
+
 #if MIMI_HPP_EXCEPTIONS
 /** try_process_many() that throws. */
 inline void process_many(span<mimi_encoder *const> encoders, span<const float *const> pcm,
@@ -752,6 +764,11 @@ inline std::size_t pack(span<const std::uint32_t> codes, std::int32_t codebooks,
 inline std::size_t unpack(span<const unsigned char> bytes, std::int32_t codebooks, std::int32_t code_bits,
                           span<std::uint32_t> codes) {
     return try_unpack(bytes, codebooks, code_bits, codes).value();
+}
+/** try_drop_codebooks() that throws. */
+inline std::size_t drop_codebooks(span<unsigned char> frames, std::int32_t codebooks, std::int32_t code_bits,
+                                  std::int32_t keep) {
+    return try_drop_codebooks(frames, codebooks, code_bits, keep).value();
 }
 #endif
 

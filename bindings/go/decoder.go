@@ -27,6 +27,8 @@ type Decoder struct {
 	frame    frame
 	codeBits int
 	modelID  int64
+	// samples of a frame at the model's rate
+	modelFrame int64
 }
 
 // NewDecoder opens a stream. Codebooks says how many codes make a frame.
@@ -53,6 +55,10 @@ func (m *Model) NewDecoder(options ...Option) (*Decoder, error) {
 		return nil, err
 	}
 	if stream.modelID, err = m.Get(ModelID); err != nil {
+		stream.Close()
+		return nil, err
+	}
+	if stream.modelFrame, err = m.Get(FrameSamples); err != nil {
 		stream.Close()
 		return nil, err
 	}
@@ -147,7 +153,7 @@ func (s *Decoder) Clone() (*Decoder, error) {
 		return nil, err
 	}
 	copied := newDecoder(out)
-	copied.frame, copied.codeBits, copied.modelID = s.frame, s.codeBits, s.modelID
+	copied.frame, copied.codeBits, copied.modelID, copied.modelFrame = s.frame, s.codeBits, s.modelID, s.modelFrame
 	return copied, nil
 }
 

@@ -12,7 +12,8 @@ import (
 
 // EncodeMany encodes exactly one frame for each of several streams of one model, in one pass over its
 // weights. pcm[i] is a frame of samples, codes[i] room for a frame of codes. On an error nothing has
-// happened to any stream.
+// happened to any stream. A stream at a rate other than the model's must have taken its first frame alone,
+// with Append.
 func EncodeMany(encoders []*Encoder, pcm [][]float32, codes [][]uint32) error {
 	if len(pcm) != len(encoders) || len(codes) != len(encoders) {
 		return &Error{Code: ErrInvalidArgument, Message: fmt.Sprintf("%d streams, but %d inputs and %d outputs", len(encoders), len(pcm), len(codes))}

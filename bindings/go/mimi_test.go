@@ -349,6 +349,86 @@ func TestWriterAndReader(t *testing.T) {
 	}
 }
 
+func TestOtherRate(t *testing.T) {
+	g, model := readGolden(t), load(t)
+	at := append(slices.Clone(options), mimi.SampleRate(48000))
+	expected, err := model.Encode(g.pcm, at...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sound, err := model.Decode(expected, at...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	encoder, err := model.NewEncoder(at...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	decoder, err := model.NewDecoder(at...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	frame := make([]uint32, 6)
+	if err := mimi.EncodeMany([]*mimi.Encoder{encoder}, [][]float32{g.pcm[:3840]}, [][]uint32{frame}); !errors.Is(err, mimi.ErrInvalidArgument) {
+		t.Errorf("the first frame in company: %v", err)
+	}
+	codes, err := encoder.Append(nil, g.pcm)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if codes, err = encoder.AppendFlush(codes); err != nil || !slices.Equal(codes, expected) {
+		t.Errorf("other codes, or %v", err)
+	}
+	audio, err := decoder.Append(nil, codes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	latency, err := decoder.Get(mimi.LatencySamples)
+	if err != nil || len(audio)+int(latency) != len(sound) {
+		t.Errorf("%d samples before the end of %d, latency %d, %v", len(audio), len(sound), latency, err)
+	}
+	if audio, err = decoder.AppendFlush(audio); err != nil || !slices.Equal(audio, sound) {
+		t.Errorf("other audio, or %v", err)
+	}
+	if _, err := model.NewEncoder(mimi.SampleRate(44101)); !errors.Is(err, mimi.ErrInvalidArgument) || !strings.Contains(err.Error(), "44101") {
+		t.Errorf("%v", err)
+	}
+
+	// the length in a file's header counts at the model's rate
+	file, err := model.AppendHeader(nil, 6, 10_001)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bits, err := model.Get(mimi.CodeBits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if file, err = mimi.AppendPacked(file, codes, 6, int(bits)); err != nil {
+		t.Fatal(err)
+	}
+	data, err := io.ReadAll(mimi.NewReader(bytes.NewReader(file), decoder))
+	if err != nil || !slices.Equal(floatsOf(data), sound[:20_002]) {
+		t.Errorf("%d samples, %v", len(data)/4, err)
+	}
+}
+
+func TestDropCodebooks(t *testing.T) {
+	codes := []uint32{1, 2, 3, 4, 5, 6, 7, 8, 9}
+	packed, err := mimi.AppendPacked(nil, codes, 3, 11)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := mimi.DropCodebooks(packed, 3, 11, 4); !errors.Is(err, mimi.ErrInvalidArgument) {
+		t.Errorf("%v", err)
+	}
+	if packed, err = mimi.DropCodebooks(packed, 3, 11, 2); err != nil {
+		t.Fatal(err)
+	}
+	if codes, err = mimi.AppendUnpacked(nil, packed, 2, 11); err != nil || !slices.Equal(codes, []uint32{1, 2, 4, 5, 7, 8}) {
+		t.Errorf("%v %v", codes, err)
+	}
+}
+
 // A header that says how long the recording is: the last frame is cut.
 func TestReaderCuts(t *testing.T) {
 	g, model := readGolden(t), load(t)

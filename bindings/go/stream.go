@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"math/bits"
 )
 
 const (
@@ -160,7 +161,7 @@ func (r *Reader) begin() error {
 	if h.ModelID != 0 && h.ModelID != r.decoder.modelID {
 		return &Error{Code: ErrUnsupported, Message: fmt.Sprintf("file of another model: %d instead of %d", h.ModelID, r.decoder.modelID)}
 	}
-	r.header, r.left = h, h.Samples
+	r.header, r.left = h, r.decoder.samples(h.Samples)
 	r.in = make([]byte, (h.Codebooks*h.CodeBits+7)/8)
 	return nil
 }
@@ -193,6 +194,18 @@ func (r *Reader) next() error {
 	}
 	r.out = r.buffer
 	return end
+}
+
+// samples is a length at the model's rate counted at the stream's, rounded to nearest.
+func (s *Decoder) samples(n uint64) uint64 {
+	from, to := uint64(s.modelFrame), uint64(s.frame.samples)
+	high, low := bits.Mul64(n, to)
+	low, carry := bits.Add64(low, from/2, 0)
+	if high += carry; high >= from {
+		return math.MaxUint64
+	}
+	length, _ := bits.Div64(high, low, from)
+	return length
 }
 
 func unexpected(err error) error {

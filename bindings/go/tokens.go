@@ -8,6 +8,8 @@ package mimi
 // #cgo noescape mimi_pack
 // #cgo nocallback mimi_unpack
 // #cgo noescape mimi_unpack
+// #cgo nocallback mimi_drop_codebooks
+// #cgo noescape mimi_drop_codebooks
 // #include "shim.h"
 import "C"
 
@@ -21,12 +23,12 @@ import (
 type Header struct {
 	Codebooks int    // codes in a frame
 	CodeBits  int    // bits of a code
-	Samples   uint64 // length of the recording; 0: unknown
+	Samples   uint64 // length of the recording at the model's rate; 0: unknown
 	ModelID   int64  // ModelID of the model that the codes belong to; 0: unknown
 }
 
-// AppendHeader appends the header of a token file of this model's codes to dst. A length of 0 samples
-// means that it is unknown.
+// AppendHeader appends the header of a token file of this model's codes to dst. The length counts samples at
+// the model's rate; 0 means that it is unknown.
 func (m *Model) AppendHeader(dst []byte, codebooks int, samples uint64) ([]byte, error) {
 	defer runtime.KeepAlive(m)
 	if m.handle.ptr == nil {
@@ -95,6 +97,17 @@ func AppendUnpacked(dst []uint32, frames []byte, codebooks, codeBits int) ([]uin
 			return dst, &Error{Code: Code(status)}
 		}
 	}
+}
+
+// DropCodebooks keeps the first codebooks of whole frames of bytes, which lowers the bit rate without encoding
+// again. It returns the shorter frames, which lie where the others lay. On an error nothing was changed.
+func DropCodebooks(frames []byte, codebooks, codeBits, keep int) ([]byte, error) {
+	var n C.size_t
+	status := C.mimi_drop_codebooks(start(frames), C.size_t(len(frames)), C.int32_t(codebooks), C.int32_t(codeBits), C.int32_t(keep), &n)
+	if status != C.MIMI_OK {
+		return frames, &Error{Code: Code(status)}
+	}
+	return frames[:n], nil
 }
 
 // start is where bytes begin: nil if there are none.

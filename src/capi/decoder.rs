@@ -24,7 +24,7 @@ impl Kind for Decoder {
 /// - `out`: receives the stream, to be freed with mimi_decoder_free(), or NULL on any error; not NULL.
 ///
 /// All the memory that the stream will ever use is allocated here. MIMI_ERR_INVALID_ARGUMENT for more
-/// codebooks than the model has, MIMI_ERR_UNSUPPORTED if the model was loaded without its decoder,
+/// codebooks than the model has or an impossible sample rate, MIMI_ERR_UNSUPPORTED if the model was loaded without its decoder,
 /// MIMI_ERR_OUT_OF_MEMORY.
 #[unsafe(no_mangle)]
 #[must_use]
@@ -37,7 +37,7 @@ pub unsafe extern "C" fn mimi_decoder_new(
     guard(|| unsafe {
         handle::create(out, || {
             let model: &Model = handle::shared(model)?;
-            Ok::<_, Failure>(Decoder::new(model, &stream_options(model, options)?)?)
+            Ok::<_, Failure>(Decoder::new(model, &stream_options(options)?)?)
         })
     })
 }
@@ -50,7 +50,9 @@ pub unsafe extern "C" fn mimi_decoder_new(
 ///   frames and MIMI_ERR_UNSUPPORTED in this release.
 /// - `pcm`, `pcm_cap`: room for the audio, mono, nominally -1 to 1 but not clipped. Must not overlap
 ///   `codes`.
-/// - `out_samples`: receives the number of samples written, frame samples for each frame; not NULL.
+/// - `out_samples`: receives the number of samples written, frame samples for each frame; not NULL. At a
+///   rate other than the model's, the last MIMI_PROP_LATENCY_SAMPLES of a call are held back until the next
+///   one or the flush, so that a stream's first call writes so much less.
 ///
 /// The audio does not depend on how the frames are cut into calls. With `pcm` NULL and `pcm_cap` 0 it
 /// only asks for the number of samples: MIMI_ERR_BUFFER_TOO_SMALL, and nothing is taken.
@@ -86,8 +88,8 @@ pub unsafe extern "C" fn mimi_decoder_process(
 ///
 /// - `decoder`: the stream; not NULL. Afterwards it is as after mimi_decoder_reset(), but keeps
 ///   MIMI_PROP_FRAMES and MIMI_PROP_CODES_HASH until the next codes.
-/// - `pcm`, `pcm_cap`: room for the audio. None is due in this release, whose streams hold nothing
-///   back.
+/// - `pcm`, `pcm_cap`: room for the audio: MIMI_PROP_LATENCY_SAMPLES, which is none at the model's rate, or
+///   none if no codes were taken.
 /// - `out_samples`: receives the number of samples written; not NULL.
 ///
 /// With too little room, MIMI_ERR_BUFFER_TOO_SMALL, and the stream has not ended.
@@ -135,6 +137,8 @@ pub unsafe extern "C" fn mimi_decoder_get(
         let out = place("out_value", out_value)?;
         let value = match key {
             MIMI_PROP_CODEBOOKS => Some(decoder.codebooks() as i64),
+            MIMI_PROP_SAMPLE_RATE => Some(decoder.sample_rate().into()),
+            MIMI_PROP_FRAME_SAMPLES => Some(decoder.frame_samples() as i64),
             MIMI_PROP_LATENCY_SAMPLES => Some(decoder.latency_samples() as i64),
             MIMI_PROP_FRAMES => Some(decoder.frames() as i64),
             MIMI_PROP_MEMORY_BYTES => Some(decoder.memory_bytes() as i64),

@@ -25,7 +25,7 @@ impl Kind for Encoder {
 /// - `out`: receives the stream, to be freed with mimi_encoder_free(), or NULL on any error; not NULL.
 ///
 /// All the memory that the stream will ever use is allocated here. MIMI_ERR_INVALID_ARGUMENT for more
-/// codebooks than the model has, MIMI_ERR_UNSUPPORTED if the model was loaded without its encoder,
+/// codebooks than the model has or an impossible sample rate, MIMI_ERR_UNSUPPORTED if the model was loaded without its encoder,
 /// MIMI_ERR_OUT_OF_MEMORY.
 #[unsafe(no_mangle)]
 #[must_use]
@@ -38,7 +38,7 @@ pub unsafe extern "C" fn mimi_encoder_new(
     guard(|| unsafe {
         handle::create(out, || {
             let model: &Model = handle::shared(model)?;
-            Ok::<_, Failure>(Encoder::new(model, &stream_options(model, options)?)?)
+            Ok::<_, Failure>(Encoder::new(model, &stream_options(options)?)?)
         })
     })
 }
@@ -46,8 +46,8 @@ pub unsafe extern "C" fn mimi_encoder_new(
 /// Takes any number of samples and writes the codes of the frames that they complete. Real-time.
 ///
 /// - `encoder`: the stream; not NULL.
-/// - `pcm`, `n_samples`: mono audio, -1 to 1; all of it is taken. Not-a-number and infinity count
-///   as 0.
+/// - `pcm`, `n_samples`: mono audio at the stream's rate, -1 to 1; all of it is taken. Not-a-number and
+///   infinity count as 0.
 /// - `codes`, `codes_cap`: room for the codes, frame after frame: code k of frame f of this call is
 ///   `codes[f * codebooks + k]`. Must not overlap `pcm`.
 /// - `out_codes`: receives the number of codes written, a multiple of the codebooks, often 0; not NULL.
@@ -82,7 +82,8 @@ pub unsafe extern "C" fn mimi_encoder_process(
 ///
 /// - `encoder`: the stream; not NULL. Afterwards it is as after mimi_encoder_reset(), but keeps
 ///   MIMI_PROP_FRAMES and MIMI_PROP_CODES_HASH until the next audio.
-/// - `codes`, `codes_cap`: room for the codes: one frame, or none if no audio is pending.
+/// - `codes`, `codes_cap`: room for the codes: one frame, or none if no audio is pending; up to two frames
+///   at a rate other than the model's.
 /// - `out_codes`: receives the number of codes written; not NULL.
 ///
 /// With too little room, MIMI_ERR_BUFFER_TOO_SMALL, and the stream has not ended.
@@ -130,6 +131,8 @@ pub unsafe extern "C" fn mimi_encoder_get(
         let out = place("out_value", out_value)?;
         let value = match key {
             MIMI_PROP_CODEBOOKS => Some(encoder.codebooks() as i64),
+            MIMI_PROP_SAMPLE_RATE => Some(encoder.sample_rate().into()),
+            MIMI_PROP_FRAME_SAMPLES => Some(encoder.frame_samples() as i64),
             MIMI_PROP_LATENCY_SAMPLES => Some(encoder.latency_samples() as i64),
             MIMI_PROP_FRAMES => Some(encoder.frames() as i64),
             MIMI_PROP_MEMORY_BYTES => Some(encoder.memory_bytes() as i64),

@@ -21,8 +21,11 @@ const GROUP: usize = 16;
 /// between calls, and may stand at different points of a frame. Streams with equal options next to
 /// each other are the fastest.
 ///
+/// Streams may have different sample rates. One at a rate other than the model's must have taken its first
+/// frame alone, because that frame is complete with the second only (MIMI_ERR_INVALID_ARGUMENT).
+///
 /// - `encoders`, `n`: the streams, all of one model, each once; NULL is allowed if `n` is 0.
-/// - `pcm`: for each stream a pointer to one frame of samples, MIMI_PROP_FRAME_SAMPLES.
+/// - `pcm`: for each stream a pointer to one frame of samples, its MIMI_PROP_FRAME_SAMPLES.
 /// - `codes`: for each stream a pointer to room for one frame of codes, MIMI_PROP_CODEBOOKS. No two of
 ///   these buffers, nor one of these and one of `pcm`, may overlap.
 ///
@@ -48,8 +51,7 @@ pub unsafe extern "C" fn mimi_encoder_process_many(
                     let (first, this) = (encoder(0).as_ref(), encoder(i).as_ref());
                     place("pcm", pcm[i].cast_mut())?;
                     place("codes", codes[i])?;
-                    let frame = first.model().config().frame_size();
-                    this.check_member(first.model(), frame, this.codebooks())?;
+                    this.check_member(first.model(), this.frame_samples(), this.codebooks())?;
                 }
                 for start in (0..n).step_by(GROUP) {
                     let count = GROUP.min(n - start);
@@ -59,7 +61,7 @@ pub unsafe extern "C" fn mimi_encoder_process_many(
                     for i in 0..count {
                         group[i] = encoder(start + i);
                         let this = group[i].as_ref();
-                        samples[i] = input("pcm", pcm[start + i], this.model().config().frame_size())?;
+                        samples[i] = input("pcm", pcm[start + i], this.frame_samples())?;
                         room[i] = output("codes", codes[start + i], this.codebooks())?;
                     }
                     Encoder::run_many(exclusive(&mut group[..count]), &samples[..count], &mut room[..count]);
@@ -76,7 +78,7 @@ pub unsafe extern "C" fn mimi_encoder_process_many(
 ///
 /// - `decoders`, `n`: the streams, all of one model, each once; NULL is allowed if `n` is 0.
 /// - `codes`: for each stream a pointer to one frame of codes, MIMI_PROP_CODEBOOKS.
-/// - `pcm`: for each stream a pointer to room for one frame of samples, MIMI_PROP_FRAME_SAMPLES.
+/// - `pcm`: for each stream a pointer to room for one frame of samples, its MIMI_PROP_FRAME_SAMPLES.
 ///
 /// MIMI_ERR_CORRUPT if any code is not below MIMI_PROP_CODEBOOK_SIZE.
 #[unsafe(no_mangle)]
@@ -99,7 +101,7 @@ pub unsafe extern "C" fn mimi_decoder_process_many(
                     let (first, this) = (decoder(0).as_ref(), decoder(i).as_ref());
                     place("pcm", pcm[i])?;
                     let codes = input("codes", codes[i], this.codebooks())?;
-                    this.check_member(first.model(), codes, first.model().config().frame_size())?;
+                    this.check_member(first.model(), codes, this.frame_samples())?;
                 }
                 for start in (0..n).step_by(GROUP) {
                     let count = GROUP.min(n - start);
@@ -110,7 +112,7 @@ pub unsafe extern "C" fn mimi_decoder_process_many(
                         group[i] = decoder(start + i);
                         let this = group[i].as_ref();
                         frames[i] = input("codes", codes[start + i], this.codebooks())?;
-                        room[i] = output("pcm", pcm[start + i], this.model().config().frame_size())?;
+                        room[i] = output("pcm", pcm[start + i], this.frame_samples())?;
                     }
                     Decoder::run_many(exclusive(&mut group[..count]), &frames[..count], &mut room[..count]);
                 }

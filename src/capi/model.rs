@@ -24,13 +24,15 @@ pub type mimi_prop = i32;
 
 /// Model: the codebooks that it has. Stream: its codes per frame.
 pub const MIMI_PROP_CODEBOOKS: mimi_prop = 1;
-/// Samples per second of the audio; 24000 in the published model.
+/// Samples per second of the audio; 24000 in the published model. Stream: those of MIMI_OPT_SAMPLE_RATE.
 pub const MIMI_PROP_SAMPLE_RATE: mimi_prop = 2;
-/// Samples per frame; 1920, or 80 ms, in the published model.
+/// Samples per frame; 1920, or 80 ms, in the published model. Stream: at its sample rate.
 pub const MIMI_PROP_FRAME_SAMPLES: mimi_prop = 3;
 /// Codes are below this; 2048 in the published model.
 pub const MIMI_PROP_CODEBOOK_SIZE: mimi_prop = 4;
-/// Streams only: the samples by which an audio host must delay the dry signal to line it up.
+/// Streams only: the samples, at the stream's rate, by which an audio host must delay the dry signal to
+/// line it up. Encoder: the codes of a frame are there this many samples after its first one. Decoder:
+/// the samples of a frame that are held back. Encoder and decoder in a row: the sum.
 pub const MIMI_PROP_LATENCY_SAMPLES: mimi_prop = 5;
 /// Streams only: the frames emitted (encoder) or taken (decoder) since the stream began.
 pub const MIMI_PROP_FRAMES: mimi_prop = 6;

@@ -14,12 +14,12 @@ use std::ptr::NonNull;
 /// - `model`: a model with an encoder; not NULL. Any number of threads may use it at once.
 /// - `options`: MIMI_OPT_CODEBOOKS, MIMI_OPT_TAIL, MIMI_OPT_MAX_BLOCK, MIMI_OPT_CONTEXT,
 ///   MIMI_OPT_SAMPLE_RATE, MIMI_OPT_THREADS; NULL for the defaults.
-/// - `pcm`, `n_samples`: mono audio, -1 to 1, at the model's sample rate. Not-a-number and infinity
-///   count as 0.
+/// - `pcm`, `n_samples`: mono audio, -1 to 1, at the model's sample rate or MIMI_OPT_SAMPLE_RATE.
+///   Not-a-number and infinity count as 0.
 /// - `codes`, `codes_cap`: room for the codes, frame after frame: code k of frame f is
 ///   `codes[f * codebooks + k]`. Must not overlap `pcm`.
-/// - `out_codes`: receives the number of codes written, codebooks * ceil(n_samples / frame samples);
-///   not NULL.
+/// - `out_codes`: receives the number of codes written, codebooks * ceil(n_samples / frame samples), where
+///   a frame is 1920 samples at 24000 Hz, 3528 at 44100, 3840 at 48000; not NULL.
 ///
 /// With `codes` NULL and `codes_cap` 0 it only asks for that number: MIMI_ERR_BUFFER_TOO_SMALL, at
 /// once. MIMI_ERR_UNSUPPORTED if the model was loaded without its encoder. Codes are the same as a
@@ -39,7 +39,7 @@ pub unsafe extern "C" fn mimi_encode(
     // apart.
     guard(|| unsafe {
         let model: &Model = handle::shared(model)?;
-        let options = stream_options(model, options)?;
+        let options = stream_options(options)?;
         let out = place("out_codes", out_codes)?;
         disjoint(("pcm", pcm, n_samples), ("codes", codes, codes_cap))?;
         let pcm = input("pcm", pcm, n_samples)?;
@@ -56,7 +56,8 @@ pub unsafe extern "C" fn mimi_encode(
 /// - `codes`, `n_codes`: whole frames of codes, laid out as mimi_encode() writes them.
 /// - `pcm`, `pcm_cap`: room for the audio, mono, nominally -1 to 1 but not clipped. Must not overlap
 ///   `codes`.
-/// - `out_samples`: receives the number of samples written, frame samples for each frame; not NULL.
+/// - `out_samples`: receives the number of samples written, frame samples for each frame, in line with
+///   what was encoded; not NULL.
 ///
 /// With `pcm` NULL and `pcm_cap` 0 it only asks for that number: MIMI_ERR_BUFFER_TOO_SMALL, at once.
 /// MIMI_ERR_INVALID_ARGUMENT if the codes are no whole number of frames, MIMI_ERR_CORRUPT if a code is
@@ -76,7 +77,7 @@ pub unsafe extern "C" fn mimi_decode(
     // apart.
     guard(|| unsafe {
         let model: &Model = handle::shared(model)?;
-        let options = stream_options(model, options)?;
+        let options = stream_options(options)?;
         let out = place("out_samples", out_samples)?;
         disjoint(("codes", codes, n_codes), ("pcm", pcm, pcm_cap))?;
         let codes = input("codes", codes, n_codes)?;

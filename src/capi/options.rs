@@ -4,8 +4,8 @@ use super::buffer::place;
 use super::guard::{guard, guard_value};
 use super::handle::{self, Kind};
 use super::status::{Failure, MIMI_ERR_INVALID_ARGUMENT, MIMI_ERR_UNSUPPORTED, mimi_status};
-use crate::model::{MAX_BLOCK, MAX_CONTEXT};
-use crate::{Isa, LoadOptions, Model, Parts, Precision, StreamOptions, Tail};
+use crate::model::{MAX_BLOCK, MAX_CONTEXT, MAX_THREADS};
+use crate::{Isa, LoadOptions, Parts, Precision, StreamOptions, Tail};
 use std::ptr;
 
 /// A bag of options. Every function that takes one accepts NULL, for all defaults; it reads the
@@ -20,11 +20,15 @@ pub type mimi_option = i32;
 /// the model has. More codebooks sound better. Default: 8, or all if the model has fewer.
 /// Loading: keep only this many codebooks, which takes 2 MB less for each that is left out. Default: all.
 pub const MIMI_OPT_CODEBOOKS: i32 = 1;
-/// Streams and one-shot calls: the sample rate of your audio in Hz. Default: the model's, which is at
-/// present the only one accepted (MIMI_ERR_UNSUPPORTED otherwise): setting it is a safeguard.
+/// Streams and one-shot calls: the sample rate of your audio in Hz. Default: the model's, 24000 in the
+/// published one. Other rates are converted, in line to the sample: 1000 to 768000, as long as a frame is an
+/// even number of samples, so multiples of 25 with the published model (44100: 3528 samples, 48000: 3840).
+/// MIMI_PROP_FRAME_SAMPLES, MIMI_PROP_LATENCY_SAMPLES and all lengths then count at this rate. It adds a few
+/// milliseconds of latency on either side, and a stream's last samples or frame come with the flush.
+/// MIMI_OPT_ISA does not cap the conversion.
 pub const MIMI_OPT_SAMPLE_RATE: i32 = 2;
-/// Streams and one-shot calls: the number of samples worked on at once, at most 262144; rounded up to
-/// whole frames. Longer calls are split, and the results do not depend on it. More is faster for
+/// Streams and one-shot calls: the number of samples worked on at once, at the model's rate, at most
+/// 262144; rounded up to whole frames. Longer calls are split, and the results do not depend on it. More is faster for
 /// long inputs and takes more memory. Default: one frame for streams; a few for one-shot calls.
 pub const MIMI_OPT_MAX_BLOCK: i32 = 3;
 /// Loading: how weights are kept in memory, a MIMI_PRECISION_ value.
@@ -56,8 +60,9 @@ pub const MIMI_TAIL_LAYER_PAD: i32 = 1;
 /// Default: the checkpoint's, 250 steps or 10 seconds in the published one. Others than the
 /// default give codes that differ from everybody else's.
 pub const MIMI_OPT_CONTEXT: i32 = 7;
-/// One-shot calls: the number of threads. Default: 1, which is at present the only one accepted
-/// (MIMI_ERR_UNSUPPORTED otherwise).
+/// One-shot calls: the number of threads that share the work, at most 64, the caller's among them. They are started
+/// by the call and gone when it returns; the results do not depend on it. Streams ignore it: they
+/// are always on their caller's thread. Default: 1.
 pub const MIMI_OPT_THREADS: i32 = 8;
 /// Loading: the instruction set used, a MIMI_ISA_ value. One that this CPU lacks is
 /// MIMI_ERR_UNSUPPORTED when the model is loaded.
@@ -144,11 +149,9 @@ enum Accepts {
     UpTo(i64),
     /// The choices 0, 1, ..., by name.
     OneOf(&'static [&'static str]),
-    /// Only this number, for now.
-    Only(i64),
 }
 
-use Accepts::{OneOf, Only, UpTo};
+use Accepts::{OneOf, UpTo};
 
 /// The options; key k stands at k - 1.
 const KEYS: [(&str, Accepts); 9] = [
@@ -159,7 +162,7 @@ const KEYS: [(&str, Accepts); 9] = [
     ("MIMI_OPT_PARTS", OneOf(&["both", "encoder", "decoder"])),
     ("MIMI_OPT_TAIL", OneOf(&["audio-pad", "layer-pad"])),
     ("MIMI_OPT_CONTEXT", UpTo(MAX_CONTEXT as i64)),
-    ("MIMI_OPT_THREADS", Only(1)),
+    ("MIMI_OPT_THREADS", UpTo(MAX_THREADS as i64)),
     ("MIMI_OPT_ISA", OneOf(&["auto", "baseline", "avx2", "avx512", "neon"])),
 ];
 
@@ -186,9 +189,6 @@ impl Options {
                 let choices: Vec<_> =
                     names.iter().enumerate().map(|(i, name)| format!("{i} ({name})")).collect();
                 return refuse(MIMI_ERR_UNSUPPORTED, choices.join(", "));
-            }
-            Only(one) if value != *one => {
-                return refuse(MIMI_ERR_UNSUPPORTED, format!("{one} in this release"));
             }
             _ => {}
         }
@@ -249,24 +249,13 @@ pub(super) unsafe fn load_options(options: *const mimi_options) -> Result<LoadOp
     })
 }
 
-/// What streams and one-shot calls on `model` read from a bag.
+/// What streams and one-shot calls read from a bag.
 ///
 /// # Safety
 /// As for [`handle::shared`].
-pub(super) unsafe fn stream_options(
-    model: &Model,
-    options: *const mimi_options,
-) -> Result<StreamOptions, Failure> {
+pub(super) unsafe fn stream_options(options: *const mimi_options) -> Result<StreamOptions, Failure> {
     // SAFETY: this function's contract.
     let options = unsafe { Options::or_default(options)? };
-    let model_rate = model.config().sampling_rate;
-    match options.number(MIMI_OPT_SAMPLE_RATE) {
-        Some(rate) if rate != model_rate as usize => {
-            let message = format!("MIMI_OPT_SAMPLE_RATE is {rate}; this model runs at {model_rate} Hz only");
-            return Err(Failure::new(MIMI_ERR_UNSUPPORTED, message));
-        }
-        _ => {}
-    }
     Ok(StreamOptions {
         codebooks: options.number(MIMI_OPT_CODEBOOKS),
         tail: match options.choice(MIMI_OPT_TAIL) {
@@ -275,5 +264,7 @@ pub(super) unsafe fn stream_options(
         },
         context: options.number(MIMI_OPT_CONTEXT),
         max_block: options.number(MIMI_OPT_MAX_BLOCK),
+        sample_rate: options.number(MIMI_OPT_SAMPLE_RATE).and_then(|rate| u32::try_from(rate).ok()),
+        threads: options.number(MIMI_OPT_THREADS),
     })
 }

@@ -15,12 +15,35 @@ use crate::bitstream::{self, HEADER_BYTES, Header, HeaderError, PackError};
 ///
 /// A token file is this header and then frames as mimi_pack() makes them, each of
 /// ceil(codebooks * code bits / 8) bytes: 11 for the published model with 8 codebooks, so 1.1 kbit/s.
+/// Frame f begins at header length + f * frame bytes, and a file that breaks off is good up to there.
 /// Frames may also be sent alone, as packets, without a header.
+///
+/// The header, byte by byte; all numbers are little-endian:
+///
+/// | offset | bytes | |
+/// |---|---|---|
+/// | 0 | 4 | "mtok" in ASCII |
+/// | 4 | 1 | version of the format: 1 |
+/// | 5 | 1 | bits of a code, 1 to 16 |
+/// | 6 | 2 | length n of the header, at least 40 |
+/// | 8 | 2 | codes in a frame, 1 to 64 |
+/// | 10 | 2 | flags, 0; a reader refuses others |
+/// | 12 | 4 | sample rate in Hz |
+/// | 16 | 4 | samples in a frame; the frame rate is the quotient |
+/// | 20 | 8 | samples of the recording, 0 for unknown |
+/// | 28 | 8 | MIMI_PROP_MODEL_ID, 0 for unknown |
+/// | 36 | n - 40 | nothing yet; readers skip it |
+/// | n - 4 | 4 | CRC-32, that of zlib, of the bytes before |
+///
+/// A test vector: 8 codes of 11 bits, 24000 Hz, 1920 samples, 79610 samples, model 0x0123456789abcdef.
+///
+/// `6d 74 6f 6b 01 0b 28 00 08 00 00 00 c0 5d 00 00 80 07 00 00`
+/// `fa 36 01 00 00 00 00 00 ef cd ab 89 67 45 23 01 59 f4 86 c3`
 ///
 /// - `model`: the model that the codes belong to; not NULL.
 /// - `codebooks`: the number of codes in a frame, 1 to as many as the model has.
-/// - `n_samples`: the length of the recording in samples, so that a reader can cut the last frame; 0
-///   for unknown.
+/// - `n_samples`: the length of the recording in samples at the model's rate, so that a reader can cut the
+///   last frame; 0 for unknown.
 /// - `dst`, `dst_cap`: room for the header, 40 bytes in this release.
 /// - `out_len`: receives the number of bytes written, or needed with MIMI_ERR_BUFFER_TOO_SMALL; not
 ///   NULL.
@@ -57,7 +80,8 @@ pub unsafe extern "C" fn mimi_pack_header(
 /// - `src`, `len`: the beginning of the file; 40 bytes are enough for files that this release writes,
 ///   and more do no harm.
 /// - `out_codebooks`, `out_code_bits`: receive the codes in a frame and the bits of a code; not NULL.
-/// - `out_samples`: receives the length of the recording in samples, 0 for unknown; not NULL.
+/// - `out_samples`: receives the length of the recording in samples at the model's rate, 0 for unknown; not
+///   NULL.
 /// - `out_model_id`: receives the MIMI_PROP_MODEL_ID of the model that the codes belong to, 0 for
 ///   unknown; not NULL.
 /// - `out_header_len`: receives the offset of the first frame; not NULL.
@@ -96,7 +120,9 @@ pub unsafe extern "C" fn mimi_unpack_header(
 /// Packs codes into frames of bytes, code after code, most significant bit first. Real-time.
 ///
 /// The codes of codebooks 0 to k - 1 are the first k * code_bits bits of a frame, so that codebooks can
-/// be dropped from a frame without encoding again.
+/// be dropped from a frame without encoding again: mimi_drop_codebooks(). Bits left over at a frame's end are
+/// written as 0 and ignored by readers. A test vector, the frame of the codes 2047, 0, 2047, 0, 2047, 0,
+/// 2047 and 1 of 11 bits: `ff e0 03 ff 80 0f fe 00 3f f8 01`.
 ///
 /// - `codes`, `n_codes`: whole frames of codes, as mimi_encode() and streams make them.
 /// - `codebooks`: codes in a frame, 1 to 64.
@@ -159,6 +185,37 @@ pub unsafe extern "C" fn mimi_unpack(
         let (src, codes) = (input("src", src, len)?, output("codes", codes, codes_cap)?);
         let [codebooks, code_bits] = [codebooks, code_bits].map(|n| u32::try_from(n).unwrap_or(0));
         report(out, bitstream::unpack(src, codebooks as usize, code_bits, codes)).map_err(mimi_status::from)
+    })
+}
+
+/// Keeps the first codebooks of packed frames, which lowers the bit rate without encoding again: the same
+/// bytes as packing fewer codes. Real-time. No model is needed.
+///
+/// - `frames`, `len`: whole frames of ceil(codebooks * code_bits / 8) bytes; the shorter frames are moved
+///   together at the front, and what lies behind them is of no use any more.
+/// - `codebooks`, `code_bits`: as for mimi_pack().
+/// - `keep`: codebooks to keep, 1 to `codebooks`. The header of a file must say this number, too.
+/// - `out_len`: receives the number of bytes left; not NULL.
+///
+/// MIMI_ERR_INVALID_ARGUMENT for a partial frame.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn mimi_drop_codebooks(
+    frames: *mut libc::c_void,
+    len: usize,
+    codebooks: i32,
+    code_bits: i32,
+    keep: i32,
+    out_len: *mut usize,
+) -> mimi_status {
+    // SAFETY: the pointers are as the header's introduction asks.
+    guard_rt(|| unsafe {
+        let out = place("out_len", out_len)?;
+        let frames = output("frames", frames.cast::<u8>(), len)?;
+        let [codebooks, code_bits, keep] =
+            [codebooks, code_bits, keep].map(|n| u32::try_from(n).unwrap_or(0));
+        let left = bitstream::drop_codebooks(frames, codebooks as usize, code_bits, keep as usize);
+        report(out, left).map_err(mimi_status::from)
     })
 }
 

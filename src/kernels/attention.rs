@@ -1,4 +1,7 @@
 //! One query against a window of keys and values that lie in a ring.
+//!
+//! A head's keys lie in blocks of a register's lanes, `[block][dim][lane]`: the scores of a block are
+//! sums over its dimensions, with no sum across lanes. Its values lie `[row][dim]`.
 
 use super::norm::softmax_numerators;
 use super::simd::Simd;
@@ -6,7 +9,7 @@ use super::simd::Simd;
 /// The window of keys and values that a query sees.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct KeyWindow {
-    /// Rows in the ring.
+    /// Rows in the ring, whole blocks.
     pub(crate) capacity: usize,
     /// Ring row of the oldest key.
     pub(crate) oldest: usize,
@@ -35,40 +38,159 @@ impl Heads {
     }
 }
 
-/// x·y over `len` values.
-#[inline(always)]
-unsafe fn dot<S: Simd>(x: *const f32, y: *const f32, len: usize) -> f32 {
-    // SAFETY: the caller vouches for `len` values at both.
-    unsafe {
-        let mut lanes = S::splat(0.0);
-        let mut i = 0;
-        while i + S::LANES <= len {
-            lanes = S::mul_add(S::load(x.add(i)), S::load(y.add(i)), lanes);
-            i += S::LANES;
-        }
-        let mut sum = S::sum(lanes);
-        while i < len {
-            sum += *x.add(i) * *y.add(i);
-            i += 1;
-        }
-        sum
+/// How many blocks of keys, or registers of values, are worked on at once of those that are left: eight sums
+/// keep the adders busy.
+fn group(left: usize) -> usize {
+    match left {
+        8.. => 8,
+        4.. => 4,
+        2.. => 2,
+        _ => 1,
     }
 }
 
-/// y += a·x over `len` values.
+/// Puts a row of keys and one of values into row `row` of rings of `capacity` rows.
+///
+/// # Safety
+///
+/// `key` and `value` hold a row; `keys` and `values` hold `capacity` rows, of which `row` is one.
 #[inline(always)]
-unsafe fn add_scaled<S: Simd>(a: f32, x: *const f32, y: *mut f32, len: usize) {
-    // SAFETY: the caller vouches for `len` values at both.
+pub(super) unsafe fn remember<S: Simd>(
+    heads: Heads,
+    [capacity, row]: [usize; 2],
+    key: *const f32,
+    value: *const f32,
+    keys: *mut f32,
+    values: *mut f32,
+) {
+    let (block, lane) = (row / S::LANES, row % S::LANES);
+    // SAFETY: head · capacity · dim begins a head's part of a ring, and the row is within it.
     unsafe {
-        let lanes = S::splat(a);
-        let mut i = 0;
-        while i + S::LANES <= len {
-            S::store(y.add(i), S::mul_add(lanes, S::load(x.add(i)), S::load(y.add(i))));
-            i += S::LANES;
+        for head in 0..heads.keys {
+            let (key, value) = (key.add(head * heads.dim), value.add(head * heads.dim));
+            let keys = keys.add((head * capacity + block * S::LANES) * heads.dim + lane);
+            for d in 0..heads.dim {
+                *keys.add(d * S::LANES) = *key.add(d);
+            }
+            let values = values.add((head * capacity + row) * heads.dim);
+            std::ptr::copy_nonoverlapping(value, values, heads.dim);
         }
-        while i < len {
-            *y.add(i) += a * *x.add(i);
-            i += 1;
+    }
+}
+
+/// q·key for the keys of `G` blocks.
+#[inline(always)]
+unsafe fn block_scores<S: Simd, const G: usize>(
+    dim: usize,
+    q: *const f32,
+    keys: *const f32,
+    scores: *mut f32,
+) {
+    // SAFETY: the caller vouches for `G` blocks of keys and scores.
+    unsafe {
+        let mut sums = [S::splat(0.0); G];
+        for d in 0..dim {
+            let q = S::splat(*q.add(d));
+            for (g, sum) in sums.iter_mut().enumerate() {
+                *sum = S::mul_add(q, S::load(keys.add((g * dim + d) * S::LANES)), *sum);
+            }
+        }
+        for (g, sum) in sums.iter().enumerate() {
+            S::store(scores.add(g * S::LANES), *sum);
+        }
+    }
+}
+
+/// Σ weight·value over the rows of two runs, for `G` registers of each value, times `scale`.
+#[inline(always)]
+unsafe fn weighted_sum<S: Simd, const G: usize>(
+    dim: usize,
+    runs: [(usize, usize); 2],
+    weights: *const f32,
+    values: *const f32,
+    scale: f32,
+    out: *mut f32,
+) {
+    // SAFETY: the caller vouches for the rows of the runs, a weight for each, and `G` registers in each row.
+    unsafe {
+        let mut sums = [S::splat(0.0); G];
+        let mut weight = weights;
+        for (first, count) in runs {
+            for row in first..first + count {
+                let w = S::splat(*weight);
+                for (g, sum) in sums.iter_mut().enumerate() {
+                    *sum = S::mul_add(w, S::load(values.add(row * dim + g * S::LANES)), *sum);
+                }
+                weight = weight.add(1);
+            }
+        }
+        for (g, sum) in sums.iter().enumerate() {
+            S::store(out.add(g * S::LANES), S::mul(*sum, S::splat(scale)));
+        }
+    }
+}
+
+/// The scores of all keys in blocks `begin..end`, by row of the ring.
+#[inline(always)]
+unsafe fn all_scores<S: Simd>(
+    dim: usize,
+    [begin, end]: [usize; 2],
+    q: *const f32,
+    keys: *const f32,
+    scores: *mut f32,
+) {
+    let mut block = begin;
+    while block < end {
+        let blocks = group(end - block);
+        // SAFETY: the caller vouches for the blocks; these are among them.
+        unsafe {
+            let (keys, scores) = (keys.add(block * S::LANES * dim), scores.add(block * S::LANES));
+            match blocks {
+                8 => block_scores::<S, 8>(dim, q, keys, scores),
+                4 => block_scores::<S, 4>(dim, q, keys, scores),
+                2 => block_scores::<S, 2>(dim, q, keys, scores),
+                _ => block_scores::<S, 1>(dim, q, keys, scores),
+            }
+        }
+        block += blocks;
+    }
+}
+
+/// Σ weight·value, times `scale`, for a head.
+#[inline(always)]
+unsafe fn weighted_sums<S: Simd>(
+    dim: usize,
+    runs: [(usize, usize); 2],
+    weights: *const f32,
+    values: *const f32,
+    scale: f32,
+    out: *mut f32,
+) {
+    let mut d = 0;
+    // SAFETY: the caller vouches for rows of `dim` values; `d` and the registers after it are within.
+    unsafe {
+        while d + S::LANES <= dim {
+            let registers = group((dim - d) / S::LANES);
+            let (values, out) = (values.add(d), out.add(d));
+            match registers {
+                8 => weighted_sum::<S, 8>(dim, runs, weights, values, scale, out),
+                4 => weighted_sum::<S, 4>(dim, runs, weights, values, scale, out),
+                2 => weighted_sum::<S, 2>(dim, runs, weights, values, scale, out),
+                _ => weighted_sum::<S, 1>(dim, runs, weights, values, scale, out),
+            }
+            d += registers * S::LANES;
+        }
+        // what is less than a register
+        for d in d..dim {
+            let mut sum = 0.0;
+            let mut weight = weights;
+            for (first, count) in runs {
+                for row in first..first + count {
+                    sum += *weight * *values.add(row * dim + d);
+                    weight = weight.add(1);
+                }
+            }
+            *out.add(d) = sum * scale;
         }
     }
 }
@@ -77,8 +199,8 @@ unsafe fn add_scaled<S: Simd>(a: f32, x: *const f32, y: *mut f32, len: usize) {
 ///
 /// # Safety
 ///
-/// `q` and `out` hold a row of queries; `keys` and `values` hold `capacity` rows; `scores` holds `count`
-/// values; the CPU has `S`.
+/// `q` and `out` hold a row of queries; `keys` and `values` hold `capacity` rows, whole blocks; `scores` holds
+/// `capacity + count` values; the CPU has `S`.
 #[inline(always)]
 pub(super) unsafe fn attend<S: Simd>(
     heads: Heads,
@@ -89,32 +211,26 @@ pub(super) unsafe fn attend<S: Simd>(
     scores: *mut f32,
     out: *mut f32,
 ) {
-    let width = heads.key_width();
-    // The ring as two runs of rows, older first.
+    let dim = heads.dim;
+    // The window as two runs of the ring's rows, older first, and the blocks that they touch.
     let until_end = window.count.min(window.capacity - window.oldest);
     let runs = [(window.oldest, until_end), (0, window.count - until_end)];
-    // SAFETY: run rows are below `capacity`; heads are within the rows.
+    let blocks = match runs[1].1 {
+        0 => [window.oldest / S::LANES, (window.oldest + window.count).div_ceil(S::LANES)],
+        _ => [0, window.capacity / S::LANES],
+    };
+    // SAFETY: blocks and rows are below `capacity`, heads within the rows.
     unsafe {
+        let by_row = scores.add(window.count);
         for head in 0..heads.queries {
-            let offset = head / (heads.queries / heads.keys) * heads.dim;
-            let q = q.add(head * heads.dim);
-            let mut score = scores;
-            for (first, count) in runs {
-                for row in first..first + count {
-                    *score = dot::<S>(q, keys.add(row * width + offset), heads.dim);
-                    score = score.add(1);
-                }
-            }
+            let (q, out) = (q.add(head * dim), out.add(head * dim));
+            let ring = head / (heads.queries / heads.keys) * window.capacity * dim;
+            all_scores::<S>(dim, blocks, q, keys.add(ring), by_row);
+            // By age: a sum over them must not depend on where the ring begins.
+            std::ptr::copy_nonoverlapping(by_row.add(runs[0].0), scores, runs[0].1);
+            std::ptr::copy_nonoverlapping(by_row, scores.add(runs[0].1), runs[1].1);
             let scale = softmax_numerators::<S>(scores, window.count);
-            let out = out.add(head * heads.dim);
-            std::ptr::write_bytes(out, 0, heads.dim);
-            let mut score = scores.cast_const();
-            for (first, count) in runs {
-                for row in first..first + count {
-                    add_scaled::<S>(*score * scale, values.add(row * width + offset), out, heads.dim);
-                    score = score.add(1);
-                }
-            }
+            weighted_sums::<S>(dim, runs, scores, values.add(ring), scale, out);
         }
     }
 }

@@ -32,7 +32,7 @@ unsafe fn exp_of_negative<S: Simd>(v: S::Vector) -> S::Vector {
 
 /// ELU with α = 1: v, or e^v − 1 where v ≤ 0. Absolute error below 2e-7.
 #[inline(always)]
-pub(super) unsafe fn elu<S: Simd>(v: S::Vector) -> S::Vector {
+unsafe fn elu<S: Simd>(v: S::Vector) -> S::Vector {
     // SAFETY: the caller vouches for the instruction set.
     unsafe {
         let negative = S::min(v, S::splat(0.0));
@@ -71,7 +71,7 @@ unsafe fn erf<S: Simd>(v: S::Vector) -> S::Vector {
 
 /// The exact GELU, v/2·(1 + erf(v/√2)).
 #[inline(always)]
-pub(super) unsafe fn gelu<S: Simd>(v: S::Vector) -> S::Vector {
+unsafe fn gelu<S: Simd>(v: S::Vector) -> S::Vector {
     // SAFETY: the caller vouches for the instruction set.
     unsafe {
         let e = erf::<S>(S::mul(v, S::splat(std::f32::consts::FRAC_1_SQRT_2)));
@@ -82,7 +82,7 @@ pub(super) unsafe fn gelu<S: Simd>(v: S::Vector) -> S::Vector {
 
 /// SiLU, v/(1 + e^−v).
 #[inline(always)]
-pub(super) unsafe fn silu<S: Simd>(v: S::Vector) -> S::Vector {
+unsafe fn silu<S: Simd>(v: S::Vector) -> S::Vector {
     // SAFETY: the caller vouches for the instruction set.
     unsafe {
         let minus = S::sub(S::splat(0.0), v);
@@ -93,9 +93,15 @@ pub(super) unsafe fn silu<S: Simd>(v: S::Vector) -> S::Vector {
 
 /// max(v, 0).
 #[inline(always)]
-pub(super) unsafe fn relu<S: Simd>(v: S::Vector) -> S::Vector {
+unsafe fn relu<S: Simd>(v: S::Vector) -> S::Vector {
     // SAFETY: the caller vouches for the instruction set.
     unsafe { S::max(v, S::splat(0.0)) }
+}
+
+/// v.
+#[inline(always)]
+unsafe fn identity<S: Simd>(v: S::Vector) -> S::Vector {
+    v
 }
 
 /// A function of each value. A trait and not a closure, for only what is `#[inline(always)]` is sure to
@@ -107,16 +113,28 @@ pub(super) trait Function<S: Simd>: Copy {
     unsafe fn of(self, v: S::Vector) -> S::Vector;
 }
 
-/// ELU as a [`Function`].
-#[derive(Clone, Copy)]
-pub(super) struct Elu;
+/// Functions named after what they compute.
+macro_rules! functions {
+    ($($name:ident = $of:expr;)*) => {$(
+        #[derive(Clone, Copy)]
+        pub(super) struct $name;
 
-impl<S: Simd> Function<S> for Elu {
-    #[inline(always)]
-    unsafe fn of(self, v: S::Vector) -> S::Vector {
-        // SAFETY: the caller's.
-        unsafe { elu::<S>(v) }
-    }
+        impl<S: Simd> Function<S> for $name {
+            #[inline(always)]
+            unsafe fn of(self, v: S::Vector) -> S::Vector {
+                // SAFETY: the caller's.
+                unsafe { $of(v) }
+            }
+        }
+    )*};
+}
+
+functions! {
+    Identity = identity::<S>;
+    Elu = elu::<S>;
+    Gelu = gelu::<S>;
+    Relu = relu::<S>;
+    Silu = silu::<S>;
 }
 
 /// e^(v − max), for values of at most `max`.

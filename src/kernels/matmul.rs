@@ -8,10 +8,12 @@
 //! **Every output is accumulated over its inputs one by one, in order, starting from 0,** whatever the
 //! number of rows and wherever they come from. That is why any chunking gives the same bits.
 
-use super::elementwise::{elu, gelu, relu, silu};
+use super::elementwise::{Elu, Function, Gelu, Identity, Relu, Silu};
 use super::matrix::{Bf16, Matrix, Weight, Weights};
 use super::simd::Simd;
 use super::{Kernels, Scratch};
+use std::mem::MaybeUninit;
+use std::ops::Range;
 
 /// Streams that one product can serve.
 pub(crate) const MAX_BATCH: usize = 16;
@@ -72,6 +74,9 @@ pub(super) struct Job {
     product: Product,
 }
 
+// SAFETY: threads that share a job read the same inputs and write outputs of their own, see `dispatch`.
+unsafe impl Sync for Job {}
+
 impl Job {
     /// Checks once that everything a body will touch lies in the streams' memory.
     pub(super) fn new<M: Scratch>(
@@ -112,6 +117,11 @@ impl Job {
         }
     }
 
+    /// Whether there is more to do than telling other threads takes: a few microseconds of one.
+    pub(super) fn is_worth_sharing(&self) -> bool {
+        self.inputs * self.outputs * self.total >= 1 << 18
+    }
+
     /// Where row `row` of all rows of all streams begins in `rows`.
     #[inline(always)]
     unsafe fn row(&self, rows: Rows, row: usize) -> *mut f32 {
@@ -124,155 +134,266 @@ impl Job {
     }
 }
 
-/// Bytes of input rows that are worked on before the weights are gone through again: what stays in a
-/// second-level cache beside a panel, and enough rows that the largest matrix is gone through once for
-/// sixteen frames.
+/// Inputs of a row that lie side by side, worked on one segment at a time.
+#[derive(Clone, Copy)]
+struct Segment {
+    /// Which of the row's inputs is the first.
+    input: usize,
+    /// From the row's begin to it.
+    offset: usize,
+    len: usize,
+}
+
+impl Job {
+    /// The segments of a row, of at most `most` inputs each.
+    fn segments(&self, most: usize) -> impl Iterator<Item = Segment> {
+        let (run, run_stride) = (self.run, self.product.run_stride);
+        (0..self.inputs / run).flat_map(move |index| {
+            (0..run).step_by(most).map(move |start| Segment {
+                input: index * run + start,
+                offset: index * run_stride + start,
+                len: most.min(run - start),
+            })
+        })
+    }
+}
+
+/// Bytes of input rows that are worked on before the weights are gone through again: what mostly stays in
+/// a second-level cache, and enough rows for the largest matrix.
 const ROW_BLOCK_BYTES: usize = 512 * 1024;
 
-/// The product, for panels of `P` registers and tiles of up to `TILE` rows.
+/// Rows that are worked on before the weights are gone through again, at most: their sums for a panel
+/// stay in a first-level cache beside a segment of the weights. A multiple of every tile's rows.
+const MAX_ROWS: usize = 120;
+
+/// Values in the widest panel.
+const MAX_WIDTH: usize = 32;
+
+/// Weights of a panel that all rows of a block are multiplied with in turn: half a first-level cache.
+const SEGMENT_WEIGHTS: usize = 4 * 1024;
+
+/// Part `part` of `parts` of the product, for panels of `P` registers and tiles of up to `TILE` rows. The parts
+/// are some of the rows or, where there are few, some of the panels.
 ///
 /// # Safety
 ///
 /// `job` came from [`Job::new`] for memory that is still borrowed, for kernels whose panels are `P`
-/// registers of `S` wide; the CPU has `S`.
+/// registers of `S` wide; nobody else works on the same part; the CPU has `S`.
 #[inline(always)]
-pub(super) unsafe fn dispatch<S: Finish, const P: usize, const TILE: usize>(job: &Job) {
+pub(super) unsafe fn dispatch<S: Finish, const P: usize, const TILE: usize>(
+    job: &Job,
+    part: usize,
+    parts: usize,
+) {
+    let (mut rows, mut panels) = (0..job.total, 0..job.outputs.div_ceil(P * S::LANES));
+    match job.total >= parts * 8 * TILE {
+        true => rows = share(rows.end, TILE, part, parts),
+        false => panels = share(panels.end, 1, part, parts),
+    }
     // SAFETY: the caller's.
     unsafe {
         match job.weights {
-            Weights::F32(weights) => matmul::<S, f32, P, TILE>(job, weights),
-            Weights::Bf16(weights) => matmul::<S, Bf16, P, TILE>(job, weights),
-            Weights::Int8(weights) => matmul::<S, i8, P, TILE>(job, weights),
+            Weights::F32(weights) => matmul::<S, f32, P, TILE>(job, weights, rows, panels),
+            Weights::Bf16(weights) => matmul::<S, Bf16, P, TILE>(job, weights, rows, panels),
+            Weights::Int8(weights) => matmul::<S, i8, P, TILE>(job, weights, rows, panels),
         }
     }
 }
 
+/// Part `part` of `parts` of `0..count`, cut at multiples of `unit`.
+fn share(count: usize, unit: usize, part: usize, parts: usize) -> Range<usize> {
+    let cut = |part: usize| (count.div_ceil(unit) * part / parts * unit).min(count);
+    cut(part)..cut(part + 1)
+}
+
 #[inline(always)]
-unsafe fn matmul<S: Finish, W: Weight<S>, const P: usize, const TILE: usize>(job: &Job, weights: *const W) {
-    let block = (ROW_BLOCK_BYTES / (4 * job.product.x.stride)).max(1).next_multiple_of(TILE);
-    let mut first = 0;
-    while first < job.total {
-        let rows = block.min(job.total - first);
-        // SAFETY: rows first..first + rows are within the total.
-        unsafe { row_block::<S, W, P, TILE>(job, weights, first, rows) };
-        first += rows;
+unsafe fn matmul<S: Finish, W: Weight<S>, const P: usize, const TILE: usize>(
+    job: &Job,
+    weights: *const W,
+    rows: Range<usize>,
+    panels: Range<usize>,
+) {
+    let most = (ROW_BLOCK_BYTES / (4 * job.product.x.stride)).clamp(TILE, MAX_ROWS);
+    let blocks = rows.len().div_ceil(most).max(1);
+    let block = rows.len().div_ceil(blocks).next_multiple_of(TILE).max(1);
+    for first in rows.clone().step_by(block) {
+        let count = block.min(rows.end - first);
+        // SAFETY: these are some of the rows, and at most MAX_ROWS, a multiple of TILE.
+        unsafe { row_block::<S, W, P, TILE>(job, weights, first, count, panels.clone()) };
     }
 }
 
-/// All outputs of `rows` rows from row `first` on.
+/// Sums of a block of rows for the panels at hand, `[row][panel][column]`.
+#[repr(align(64))]
+struct Sums([MaybeUninit<f32>; MAX_ROWS * MAX_WIDTH]);
+
+/// The outputs of some panels for `rows` rows from row `first` on.
 #[inline(always)]
 unsafe fn row_block<S: Finish, W: Weight<S>, const P: usize, const TILE: usize>(
     job: &Job,
     weights: *const W,
     first: usize,
     rows: usize,
+    panels: Range<usize>,
 ) {
+    const { assert!(P * S::LANES <= MAX_WIDTH && MAX_ROWS.is_multiple_of(TILE)) };
     let width = P * S::LANES;
-    let panels = job.outputs.div_ceil(width);
-    // Tiles as even as can be: a last tile of one row costs nearly as much as a whole one.
-    let tiles = rows.div_ceil(TILE);
-    let (base, longer) = (rows / tiles, rows % tiles);
-    let mut panel = 0;
-    // With few rows two panels at a time keep the adders busy.
-    if rows <= 2 {
-        while panel + 2 <= panels {
-            // SAFETY: panels panel and panel + 1 exist; rows are within the total.
-            unsafe {
+    let mut sums = Sums([MaybeUninit::uninit(); MAX_ROWS * MAX_WIDTH]);
+    let sums = sums.0.as_mut_ptr().cast::<f32>();
+    let mut inputs = [std::ptr::null::<f32>(); MAX_ROWS];
+    // SAFETY: rows are within the total and at most MAX_ROWS; a panel has inputs·width weights.
+    unsafe {
+        for (row, input) in inputs[..rows].iter_mut().enumerate() {
+            *input = job.row(job.product.x, first + row);
+        }
+        let ahead = Prefetch { offset: PREFETCH_BYTES, step: width * size_of::<W>() };
+        let mut panel = panels.start;
+        // With few rows two panels at a time keep the adders busy.
+        while rows <= 2 && panel + 2 <= panels.end {
+            let weights = weights.add(panel * job.inputs * width);
+            for segment in job.segments(job.run) {
                 match rows {
-                    1 => tile::<S, W, P, 2, 1>(job, weights, panel, first),
-                    _ => tile::<S, W, P, 2, 2>(job, weights, panel, first),
+                    1 => tile::<S, W, P, 2, 1>(job, weights, segment, inputs.as_ptr(), sums, ahead),
+                    _ => tile::<S, W, P, 2, 2>(job, weights, segment, inputs.as_ptr(), sums, ahead),
                 }
             }
+            S::finish(job, sums, [first, rows], [panel, 2]);
             panel += 2;
         }
-    }
-    while panel < panels {
-        let mut row = first;
-        for index in 0..tiles {
-            let count = base + usize::from(index < longer);
-            // SAFETY: the panel exists; rows are within the total; count ≤ TILE.
-            unsafe {
-                match count {
-                    1 => tile::<S, W, P, 1, 1>(job, weights, panel, row),
-                    2 => tile::<S, W, P, 1, 2>(job, weights, panel, row),
-                    3 => tile::<S, W, P, 1, 3>(job, weights, panel, row),
-                    4 => tile::<S, W, P, 1, 4>(job, weights, panel, row),
-                    5 if TILE >= 5 => tile::<S, W, P, 1, 5>(job, weights, panel, row),
-                    6 if TILE >= 6 => tile::<S, W, P, 1, 6>(job, weights, panel, row),
-                    7 if TILE >= 7 => tile::<S, W, P, 1, 7>(job, weights, panel, row),
-                    8 if TILE >= 8 => tile::<S, W, P, 1, 8>(job, weights, panel, row),
-                    9 if TILE >= 9 => tile::<S, W, P, 1, 9>(job, weights, panel, row),
-                    10 if TILE >= 10 => tile::<S, W, P, 1, 10>(job, weights, panel, row),
-                    11 if TILE >= 11 => tile::<S, W, P, 1, 11>(job, weights, panel, row),
-                    12 if TILE >= 12 => tile::<S, W, P, 1, 12>(job, weights, panel, row),
-                    _ => unreachable!(),
-                }
+        while panel < panels.end {
+            let weights = weights.add(panel * job.inputs * width);
+            for segment in job.segments(SEGMENT_WEIGHTS / width) {
+                tiles::<S, W, P, TILE>(job, weights, segment, &inputs[..rows], sums);
             }
-            row += count;
+            S::finish(job, sums, [first, rows], [panel, 1]);
+            panel += 1;
         }
-        panel += 1;
     }
 }
 
-/// How far ahead of use weights are asked for.
-const PREFETCH_BYTES: usize = 2048;
-
-/// `R` rows times `G` panels of `P` registers.
+/// A panel's sums over a segment for rows that begin at `inputs`.
 #[inline(always)]
-unsafe fn tile<S: Finish, W: Weight<S>, const P: usize, const G: usize, const R: usize>(
+unsafe fn tiles<S: Simd, W: Weight<S>, const P: usize, const TILE: usize>(
     job: &Job,
     weights: *const W,
-    panel: usize,
-    row: usize,
+    segment: Segment,
+    inputs: &[*const f32],
+    sums: *mut f32,
+) {
+    // Tiles as even as can be: a last tile of one row costs nearly as much as a whole one.
+    let tiles = inputs.len().div_ceil(TILE);
+    let (base, longer) = (inputs.len() / tiles, inputs.len() % tiles);
+    let bytes = segment.len * P * S::LANES * size_of::<W>();
+    let mut row = 0;
+    for index in 0..tiles {
+        let count = base + usize::from(index < longer);
+        // Each tile asks for its share of the segment to come.
+        let next =
+            Prefetch { offset: bytes + index * bytes / tiles, step: P * S::LANES * size_of::<W>() / tiles };
+        // SAFETY: rows row..row + count are among the inputs; count ≤ TILE.
+        unsafe {
+            let (x, sums) = (inputs.as_ptr().add(row), sums.add(row * P * S::LANES));
+            match count {
+                1 => tile::<S, W, P, 1, 1>(job, weights, segment, x, sums, next),
+                2 => tile::<S, W, P, 1, 2>(job, weights, segment, x, sums, next),
+                3 => tile::<S, W, P, 1, 3>(job, weights, segment, x, sums, next),
+                4 => tile::<S, W, P, 1, 4>(job, weights, segment, x, sums, next),
+                5 if TILE >= 5 => tile::<S, W, P, 1, 5>(job, weights, segment, x, sums, next),
+                6 if TILE >= 6 => tile::<S, W, P, 1, 6>(job, weights, segment, x, sums, next),
+                7 if TILE >= 7 => tile::<S, W, P, 1, 7>(job, weights, segment, x, sums, next),
+                8 if TILE >= 8 => tile::<S, W, P, 1, 8>(job, weights, segment, x, sums, next),
+                9 if TILE >= 9 => tile::<S, W, P, 1, 9>(job, weights, segment, x, sums, next),
+                10 if TILE >= 10 => tile::<S, W, P, 1, 10>(job, weights, segment, x, sums, next),
+                11 if TILE >= 11 => tile::<S, W, P, 1, 11>(job, weights, segment, x, sums, next),
+                12 if TILE >= 12 => tile::<S, W, P, 1, 12>(job, weights, segment, x, sums, next),
+                _ => unreachable!(),
+            }
+        }
+        row += count;
+    }
+}
+
+/// Which weights a tile asks for: from how many bytes after its first ones, and how many bytes farther for
+/// each input.
+#[derive(Clone, Copy)]
+struct Prefetch {
+    offset: usize,
+    step: usize,
+}
+
+/// How far ahead of use weights are asked for that are used once.
+const PREFETCH_BYTES: usize = 2048;
+
+/// `R` rows times `G` panels of `P` registers, over a segment: begins the sums or adds to them.
+#[inline(always)]
+unsafe fn tile<S: Simd, W: Weight<S>, const P: usize, const G: usize, const R: usize>(
+    job: &Job,
+    weights: *const W,
+    segment: Segment,
+    inputs: *const *const f32,
+    sums: *mut f32,
+    prefetch: Prefetch,
 ) {
     let width = P * S::LANES;
-    // SAFETY: `Job::new` checked the rows; the weights of a panel are inputs·width long.
+    // SAFETY: the caller vouches for `R` rows of inputs and sums, and for `G` panels of weights.
     unsafe {
         let mut x = [std::ptr::null::<f32>(); R];
         for (r, x) in x.iter_mut().enumerate() {
-            *x = job.row(job.product.x, row + r);
+            *x = (*inputs.add(r)).add(segment.offset);
         }
-        let mut sums = [[[S::splat(0.0); P]; G]; R];
-        let mut weights = weights.add(panel * job.inputs * width);
-        for _ in 0..job.inputs / job.run {
-            for k in 0..job.run {
-                let mut w = [[S::splat(0.0); P]; G];
-                for (g, w) in w.iter_mut().enumerate() {
-                    let w0 = weights.add(g * job.inputs * width);
-                    for (p, w) in w.iter_mut().enumerate() {
-                        *w = W::load(w0.add(p * S::LANES));
-                    }
-                    S::prefetch(w0.cast::<u8>().wrapping_add(PREFETCH_BYTES));
-                }
-                for r in 0..R {
-                    let input = S::splat(*x[r].add(k));
-                    for g in 0..G {
-                        for p in 0..P {
-                            sums[r][g][p] = S::mul_add(w[g][p], input, sums[r][g][p]);
-                        }
+        let at = |r: usize, g: usize, p: usize| sums.add((r * G + g) * width + p * S::LANES);
+        let mut totals = [[[S::splat(0.0); P]; G]; R];
+        if segment.input > 0 {
+            for (r, totals) in totals.iter_mut().enumerate() {
+                for (g, totals) in totals.iter_mut().enumerate() {
+                    for (p, total) in totals.iter_mut().enumerate() {
+                        *total = S::load(at(r, g, p));
                     }
                 }
-                weights = weights.add(width);
-            }
-            for x in &mut x {
-                *x = x.wrapping_add(job.product.run_stride);
             }
         }
-        // A copy, [row][panel][register]: the sums themselves have no address and stay in registers.
-        let sums = sums;
-        S::finish(job, sums.as_ptr().cast(), [row, R], [panel, G]);
+        let mut weights = weights.add(segment.input * width);
+        let mut ahead = weights.cast::<u8>().wrapping_add(prefetch.offset);
+        let panel = job.inputs * width;
+        for k in 0..segment.len {
+            let mut w = [[S::splat(0.0); P]; G];
+            for (g, w) in w.iter_mut().enumerate() {
+                let w0 = weights.add(g * panel);
+                for (p, w) in w.iter_mut().enumerate() {
+                    *w = W::load(w0.add(p * S::LANES));
+                }
+                S::prefetch(ahead.wrapping_add(g * panel * size_of::<W>()));
+            }
+            ahead = ahead.wrapping_add(prefetch.step);
+            for r in 0..R {
+                let input = S::splat(*x[r].add(k));
+                for g in 0..G {
+                    for p in 0..P {
+                        totals[r][g][p] = S::mul_add(w[g][p], input, totals[r][g][p]);
+                    }
+                }
+            }
+            weights = weights.add(width);
+        }
+        for (r, totals) in totals.iter().enumerate() {
+            for (g, totals) in totals.iter().enumerate() {
+                for (p, total) in totals.iter().enumerate() {
+                    S::store(at(r, g, p), *total);
+                }
+            }
+        }
     }
 }
 
-/// The second half of a tile, apart from the first so that it is compiled once per instruction set and
-/// not once per tile shape.
+/// What becomes of sums, apart from the tiles so that it is compiled once per instruction set and not once
+/// per format.
 pub(super) trait Finish: Simd {
-    /// Adds bias and residual to a tile's sums, activates, stores: `sums` is
-    /// `[rows][panels · panel width]`, for rows `row.0..row.0 + row.1` and likewise for panels.
+    /// Adds bias and residual to sums, activates, stores: `sums` is `[rows][panels · panel width]`, for rows
+    /// `rows.0..rows.0 + rows.1` and likewise for panels.
     ///
     /// # Safety
     ///
-    /// As for [`dispatch`]; rows and panels are those of a tile.
+    /// As for [`dispatch`]; rows and panels are the job's.
     unsafe fn finish(job: &Job, sums: *const f32, rows: [usize; 2], panels: [usize; 2]);
 }
 
@@ -285,59 +406,85 @@ pub(super) trait Finish: Simd {
 pub(super) unsafe fn finish<S: Simd, const P: usize>(
     job: &Job,
     sums: *const f32,
-    [row, rows]: [usize; 2],
+    rows: [usize; 2],
+    panels: [usize; 2],
+) {
+    // SAFETY: the caller's.
+    unsafe {
+        match job.product.activation {
+            Activation::None => finish_with::<S, P>(job, sums, rows, panels, Identity),
+            Activation::Elu => finish_with::<S, P>(job, sums, rows, panels, Elu),
+            Activation::Gelu => finish_with::<S, P>(job, sums, rows, panels, Gelu),
+            Activation::Relu => finish_with::<S, P>(job, sums, rows, panels, Relu),
+            Activation::Silu => finish_with::<S, P>(job, sums, rows, panels, Silu),
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn finish_with<S: Simd, const P: usize>(
+    job: &Job,
+    sums: *const f32,
+    [first, rows]: [usize; 2],
     [panel, panels]: [usize; 2],
+    activation: impl Function<S>,
 ) {
     let width = P * S::LANES;
-    let mut sums = sums;
-    for row in row..row + rows {
-        for panel in panel..panel + panels {
-            // SAFETY: the caller's; `sums` has `width` values for each row and panel.
-            unsafe {
-                finish_row::<S, P>(job, sums, row, panel * width);
-                sums = sums.add(width);
+    for index in 0..panels {
+        let column = (panel + index) * width;
+        let columns = width.min(job.outputs - column);
+        // SAFETY: the caller's; bias and scales are whole panels long; a panel that is not whole goes through
+        // buffers of MAX_WIDTH values.
+        unsafe {
+            let mut bias = [S::splat(0.0); P];
+            let mut scale = [S::splat(1.0); P];
+            for p in 0..P {
+                bias[p] = S::load(job.bias.add(column + p * S::LANES));
+                if matches!(job.weights, Weights::Int8(_)) {
+                    scale[p] = S::load(job.scales.add(column + p * S::LANES));
+                }
+            }
+            for row in 0..rows {
+                let sums = sums.add((row * panels + index) * width);
+                let y = job.row(job.product.y, first + row).add(column);
+                let residual =
+                    job.product.residual.map(|rows| job.row(rows, first + row).add(column).cast_const());
+                if columns == width {
+                    finish_row::<S, P>(sums, &scale, &bias, residual, y, activation);
+                } else {
+                    let (mut from, mut to) = ([0.0f32; MAX_WIDTH], [0.0f32; MAX_WIDTH]);
+                    if let Some(residual) = residual {
+                        std::ptr::copy_nonoverlapping(residual, from.as_mut_ptr(), columns);
+                    }
+                    let residual = residual.map(|_| from.as_ptr());
+                    finish_row::<S, P>(sums, &scale, &bias, residual, to.as_mut_ptr(), activation);
+                    std::ptr::copy_nonoverlapping(to.as_ptr(), y, columns);
+                }
             }
         }
     }
 }
 
-/// One row's outputs from `column` on, a panel wide.
+/// One row's outputs of a panel.
 #[inline(always)]
-unsafe fn finish_row<S: Simd, const P: usize>(job: &Job, sums: *const f32, row: usize, column: usize) {
-    let width = P * S::LANES;
-    // SAFETY: the bias is whole panels long; outputs beyond the last column go to a local buffer of
-    // P·LANES ≤ 64 values.
+unsafe fn finish_row<S: Simd, const P: usize>(
+    sums: *const f32,
+    scale: &[S::Vector; P],
+    bias: &[S::Vector; P],
+    residual: Option<*const f32>,
+    y: *mut f32,
+    activation: impl Function<S>,
+) {
+    // SAFETY: the caller vouches for a panel's width of values at each pointer.
     unsafe {
-        let y = job.row(job.product.y, row).add(column);
-        let residual = job.product.residual.map(|rows| job.row(rows, row).add(column).cast_const());
-        let columns = width.min(job.outputs - column);
-        let mut buffer = [0.0f32; 64];
-        let whole = columns == width;
-        if let (Some(residual), false) = (residual, whole) {
-            std::ptr::copy_nonoverlapping(residual, buffer.as_mut_ptr(), columns);
-        }
         for p in 0..P {
             let at = p * S::LANES;
-            let sum = S::load(sums.add(at));
-            let bias = S::load(job.bias.add(column + at));
-            let mut v = match job.weights {
-                Weights::Int8(_) => S::mul_add(sum, S::load(job.scales.add(column + at)), bias),
-                _ => S::add(sum, bias),
-            };
+            // with a scale of 1 this is sum + bias to the bit
+            let mut v = S::mul_add(S::load(sums.add(at)), scale[p], bias[p]);
             if let Some(residual) = residual {
-                v = S::add(v, S::load(if whole { residual.add(at) } else { buffer.as_ptr().add(at) }));
+                v = S::add(v, S::load(residual.add(at)));
             }
-            let v = match job.product.activation {
-                Activation::None => v,
-                Activation::Elu => elu::<S>(v),
-                Activation::Gelu => gelu::<S>(v),
-                Activation::Relu => relu::<S>(v),
-                Activation::Silu => silu::<S>(v),
-            };
-            S::store(if whole { y.add(at) } else { buffer.as_mut_ptr().add(at) }, v);
-        }
-        if !whole {
-            std::ptr::copy_nonoverlapping(buffer.as_ptr(), y, columns);
+            S::store(y.add(at), activation.of(v));
         }
     }
 }

@@ -131,6 +131,10 @@ impl Matrix {
         Self { run, ..self }
     }
 
+    pub(crate) fn inputs(&self) -> usize {
+        self.inputs
+    }
+
     pub(crate) fn outputs(&self) -> usize {
         self.outputs
     }

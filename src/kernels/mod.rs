@@ -11,10 +11,12 @@ mod attention;
 mod denormals;
 mod elementwise;
 mod isa;
+mod limits;
 mod matmul;
 mod matrix;
 mod norm;
 mod simd;
+mod team;
 #[cfg(test)]
 mod tests;
 
@@ -24,6 +26,7 @@ pub(crate) use denormals::FlushDenormals;
 pub(crate) use isa::Isa;
 pub(crate) use matmul::{Activation, MAX_BATCH, Product, Rows};
 pub(crate) use matrix::{Format, Matrix};
+pub(crate) use team::{Team, with_team};
 
 /// The memory of a stream that products work in.
 pub(crate) trait Scratch {
@@ -43,14 +46,15 @@ macro_rules! instantiate {
         mod $module {
             use super::attention::{self, Heads, KeyWindow};
             use super::simd::Simd;
-            use super::{elementwise, matmul, norm};
+            use super::{elementwise, limits, matmul, norm};
 
-            pub(super) const PANEL_WIDTH: usize = $panel * <$simd as Simd>::LANES;
+            pub(super) const PANEL_WIDTH: usize = $panel * LANES;
+            pub(super) const LANES: usize = <$simd as Simd>::LANES;
 
             $(#[$feature])*
-            pub(super) unsafe fn matmul(job: &matmul::Job) {
+            pub(super) unsafe fn matmul(job: &matmul::Job, part: usize, parts: usize) {
                 // SAFETY: the caller's.
-                unsafe { matmul::dispatch::<$simd, $panel, $tile>(job) }
+                unsafe { matmul::dispatch::<$simd, $panel, $tile>(job, part, parts) }
             }
 
             $(#[$feature])*
@@ -86,6 +90,26 @@ macro_rules! instantiate {
             pub(super) unsafe fn largest(x: *const f32, len: usize) -> f32 {
                 // SAFETY: the caller's.
                 unsafe { norm::largest::<$simd>(x, len) }
+            }
+
+            $(#[$feature])*
+            pub(super) unsafe fn remember(
+                heads: Heads, place: [usize; 2], key: *const f32, value: *const f32, keys: *mut f32, values: *mut f32,
+            ) {
+                // SAFETY: the caller's.
+                unsafe { attention::remember::<$simd>(heads, place, key, value, keys, values) }
+            }
+
+            $(#[$feature])*
+            pub(super) unsafe fn multiply_adds(rounds: usize) -> usize {
+                // SAFETY: the caller's.
+                unsafe { limits::multiply_adds::<$simd>(rounds) }
+            }
+
+            $(#[$feature])*
+            pub(super) unsafe fn read(x: *const f32, len: usize) -> f32 {
+                // SAFETY: the caller's.
+                unsafe { limits::read::<$simd>(x, len) }
             }
 
             $(#[$feature])*
@@ -146,13 +170,24 @@ impl Kernels {
     }
 
     /// Rows times a matrix, for several streams in one pass over the weights.
-    pub(crate) fn matmul<M: Scratch>(self, matrix: &Matrix, streams: &mut [M], product: Product) {
+    pub(crate) fn matmul<M: Scratch>(
+        self,
+        matrix: &Matrix,
+        streams: &mut [M],
+        product: Product,
+        team: Option<&Team>,
+    ) {
         if product.rows == 0 || streams.is_empty() {
             return;
         }
         let job = matmul::Job::new(matrix, self, streams, product);
-        // SAFETY: the job's memory is borrowed by `streams`; `self` proves the instruction set.
-        unsafe { dispatch!(self, matmul(&job)) }
+        // SAFETY: the job's memory is borrowed by `streams`; parts write apart from each other; `self` proves the
+        // instruction set.
+        let work = |part, parts| unsafe { dispatch!(self, matmul(&job, part, parts)) };
+        match team {
+            Some(team) if job.is_worth_sharing() => team.run(&|part| work(part, team.size())),
+            _ => work(0, 1),
+        }
     }
 
     /// y = ELU(x).
@@ -181,7 +216,47 @@ impl Kernels {
         x.iter().position(|&v| v == largest).unwrap_or(0)
     }
 
-    /// `out[head] = softmax(q[head]·keys)·values`; the 1/√dim is in `q` already.
+    /// The rows of a ring that holds at least `rows` keys.
+    pub(crate) fn ring_rows(self, rows: usize) -> usize {
+        rows.next_multiple_of(dispatch!(self, LANES))
+    }
+
+    /// Puts a key and a value into row `row` of rings of `capacity` rows.
+    #[allow(clippy::too_many_arguments)]
+    pub(crate) fn remember(
+        self,
+        heads: Heads,
+        capacity: usize,
+        row: usize,
+        key: &[f32],
+        value: &[f32],
+        keys: &mut [f32],
+        values: &mut [f32],
+    ) {
+        let width = heads.key_width();
+        assert!(row < capacity && capacity == self.ring_rows(capacity));
+        assert!(key.len() == width && value.len() == width);
+        assert!(keys.len() >= capacity * width && values.len() >= capacity * width);
+        let (key, value) = (key.as_ptr(), value.as_ptr());
+        let (keys, values) = (keys.as_mut_ptr(), values.as_mut_ptr());
+        // SAFETY: lengths just checked; `self` proves the instruction set.
+        unsafe { dispatch!(self, remember(heads, [capacity, row], key, value, keys, values)) }
+    }
+
+    /// `rounds` rounds of multiply-adds that wait for nothing; returns how many that were.
+    pub(crate) fn multiply_adds(self, rounds: usize) -> usize {
+        // SAFETY: `self` proves the instruction set.
+        unsafe { dispatch!(self, multiply_adds(rounds)) }
+    }
+
+    /// Reads `x` as fast as can be: the sum of its values, but for up to 127 at the end.
+    pub(crate) fn read(self, x: &[f32]) -> f32 {
+        // SAFETY: pointer and length of a slice; `self` proves the instruction set.
+        unsafe { dispatch!(self, read(x.as_ptr(), x.len())) }
+    }
+
+    /// `out[head] = softmax(q[head]·keys)·values`; the 1/√dim is in `q` already. `scores` has room for
+    /// the ring's rows and the window's keys.
     #[allow(clippy::too_many_arguments)]
     pub(crate) fn attend(
         self,
@@ -193,11 +268,12 @@ impl Kernels {
         scores: &mut [f32],
         out: &mut [f32],
     ) {
-        assert!(window.count >= 1 && window.count <= window.capacity && window.oldest < window.capacity);
+        let KeyWindow { capacity, oldest, count } = window;
+        assert!(count >= 1 && count <= capacity && oldest < capacity && capacity == self.ring_rows(capacity));
         assert!(q.len() == heads.query_width() && out.len() == q.len());
         assert!(heads.keys >= 1 && heads.queries.is_multiple_of(heads.keys));
-        assert!(keys.len() >= window.capacity * heads.key_width() && values.len() >= keys.len());
-        assert!(scores.len() >= window.count);
+        assert!(keys.len() >= capacity * heads.key_width() && values.len() >= capacity * heads.key_width());
+        assert!(scores.len() >= capacity + count);
         // SAFETY: lengths just checked; `self` proves the instruction set.
         unsafe {
             dispatch!(

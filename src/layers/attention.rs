@@ -3,18 +3,19 @@
 use super::memory::{Batch, Plan, Slot};
 use crate::Error;
 use crate::error::out_of_memory;
-use crate::kernels::{Arena, Heads, KeyWindow, Rows};
+use crate::kernels::{Arena, Heads, Kernels, KeyWindow, Rows};
 
 /// Causal self-attention with a window: a query at position p sees keys p − context + 1 … p.
 pub(super) struct Attention {
+    kernels: Kernels,
     pub(super) heads: Heads,
     /// Radians per position of each pair of dimensions, θ^(−2i/dim), rounded to f32 as in the
     /// references; the angle itself is computed in f64, so that streams may be of any length.
     frequencies: Arena,
 }
 
-/// An attention layer's ring: `[capacity, key heads · dim]` each. The key at position p is in row
-/// p mod capacity.
+/// An attention layer's rings of `capacity` rows of key heads · dim values each, laid out by the kernels. The key
+/// at position p is in row p mod capacity.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ring {
     keys: Slot,
@@ -25,8 +26,8 @@ pub(super) struct Ring {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct AttentionScratch {
     context: usize,
-    /// Rows in each ring: a step's first query must still find its oldest key after the step's last
-    /// key has been written.
+    /// Rows in each ring, whole blocks: a step's first query must still find its oldest key after the
+    /// step's last key has been written.
     capacity: usize,
     /// `[rows, 2, dim / 2]`: cosines, then sines.
     angles: Slot,
@@ -34,12 +35,12 @@ pub(super) struct AttentionScratch {
 }
 
 impl Attention {
-    pub(super) fn new(heads: Heads, theta: f64) -> Result<Self, Error> {
+    pub(super) fn new(kernels: Kernels, heads: Heads, theta: f64) -> Result<Self, Error> {
         let mut frequencies = Arena::zeroed(heads.dim / 2).map_err(out_of_memory)?;
         for (i, f) in frequencies.iter_mut().enumerate() {
             *f = theta.powf(-2.0 * i as f64 / heads.dim as f64) as f32;
         }
-        Ok(Self { heads, frequencies })
+        Ok(Self { kernels, heads, frequencies })
     }
 
     /// Values in a row of queries, keys and values side by side.
@@ -48,11 +49,12 @@ impl Attention {
     }
 
     pub(super) fn plan(&self, plan: &mut Plan, rows: usize, context: usize) -> AttentionScratch {
+        let capacity = self.kernels.ring_rows(context + rows - 1);
         AttentionScratch {
             context,
-            capacity: context + rows - 1,
+            capacity,
             angles: plan.scratch(rows * self.heads.dim),
-            scores: plan.scratch(context),
+            scores: plan.scratch(capacity + context),
         }
     }
 
@@ -89,16 +91,20 @@ impl Attention {
     ) {
         let (query_width, key_width) = (self.heads.query_width(), self.heads.key_width());
         let width = self.packed_width();
-        let kernels = batch.kernels;
+        let kernels = self.kernels;
         for stream in batch.streams() {
             let row_of = |position: u64| (position % slots.capacity as u64) as usize;
             for row in 0..rows {
                 let at = packed.offset + row * width;
                 self.rotate(&mut stream.scratch, slots.angles.offset + row * self.heads.dim, at);
-                let slot = row_of(stream.position + row as u64) * key_width;
-                let key = &stream.scratch[at + query_width..at + width];
-                stream.state[ring.keys.offset + slot..][..key_width].copy_from_slice(&key[..key_width]);
-                stream.state[ring.values.offset + slot..][..key_width].copy_from_slice(&key[key_width..]);
+                let (key, value) = stream.scratch[at + query_width..at + width].split_at(key_width);
+                let Ok([keys, values]) =
+                    stream.state.get_disjoint_mut([ring.keys.range(), ring.values.range()])
+                else {
+                    unreachable!("slots of a plan are disjoint")
+                };
+                let slot = row_of(stream.position + row as u64);
+                kernels.remember(self.heads, slots.capacity, slot, key, value, keys, values);
             }
             for row in 0..rows {
                 let position = stream.position + row as u64;

@@ -130,6 +130,11 @@ impl Conv {
         self.matrix.outputs()
     }
 
+    /// How many weights it has.
+    pub(crate) fn weights(&self) -> usize {
+        self.matrix.inputs() * self.matrix.outputs()
+    }
+
     /// Output rows for `rows` input rows; a last part of a stride counts as one.
     pub(crate) fn output_rows(&self, rows: usize) -> usize {
         rows.div_ceil(self.stride)

@@ -1,6 +1,6 @@
 //! What a stream remembers, and where it works.
 
-use crate::kernels::{Arena, Kernels, MAX_BATCH, Matrix, Product, Rows, Scratch};
+use crate::kernels::{Arena, Kernels, MAX_BATCH, Matrix, Product, Rows, Scratch, Team};
 use std::collections::TryReserveError;
 use std::ops::Range;
 
@@ -30,13 +30,19 @@ impl Slot {
 
 /// Hands out slots while a stream is planned. Layers ask in a fixed order, so that streams with equal
 /// options have equal plans.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Plan {
+    /// Threads that will share the work.
+    pub(crate) threads: usize,
     state: usize,
     scratch: usize,
 }
 
 impl Plan {
+    pub(crate) fn new(threads: usize) -> Self {
+        Self { threads, state: 0, scratch: 0 }
+    }
+
     /// A slot that lasts from step to step; zeros in a new stream.
     pub(crate) fn state(&mut self, len: usize) -> Slot {
         Self::take(&mut self.state, len)
@@ -107,20 +113,25 @@ impl Memory {
 /// The streams that a step serves, all with the same plan and the same number of rows.
 pub(crate) struct Batch<'m> {
     pub(crate) kernels: Kernels,
+    team: Option<&'m Team<'m>>,
     members: [Option<&'m mut Memory>; MAX_BATCH],
     count: usize,
 }
 
 impl<'m> Batch<'m> {
-    /// At most [`MAX_BATCH`] streams.
-    pub(crate) fn new(kernels: Kernels, streams: impl Iterator<Item = &'m mut Memory>) -> Self {
+    /// At most [`MAX_BATCH`] streams, whose work a team may share.
+    pub(crate) fn new(
+        kernels: Kernels,
+        streams: impl Iterator<Item = &'m mut Memory>,
+        team: Option<&'m Team<'m>>,
+    ) -> Self {
         let mut members = [const { None }; MAX_BATCH];
         let mut count = 0;
         for (member, stream) in members.iter_mut().zip(streams) {
             *member = Some(stream);
             count += 1;
         }
-        Self { kernels, members, count }
+        Self { kernels, team, members, count }
     }
 
     pub(crate) fn streams(&mut self) -> impl Iterator<Item = &mut Memory> {
@@ -129,7 +140,7 @@ impl<'m> Batch<'m> {
 
     /// Rows times a matrix, in all streams at once.
     pub(crate) fn matmul(&mut self, matrix: &Matrix, product: Product) {
-        self.kernels.matmul(matrix, &mut self.members[..self.count], product);
+        self.kernels.matmul(matrix, &mut self.members[..self.count], product, self.team);
     }
 }
 

@@ -8,12 +8,34 @@ use super::conv::{Conv, ConvState};
 use super::memory::{Batch, Plan, Slot};
 use crate::kernels::{Activation, Rows};
 
-/// Values of a stage's widest rows that are worked on at once, about a quarter of a second-level cache.
+/// Values of a stage's widest rows that its residual blocks work on at once, about a quarter of a
+/// second-level cache.
 const PIECE_VALUES: usize = 16 * 1024;
 
-/// Rows of `channels` values in a piece, a multiple of `stride`, at most `rows`.
-fn piece_rows(channels: usize, stride: usize, rows: usize) -> usize {
-    (PIECE_VALUES / channels).max(1).next_multiple_of(stride).min(rows.next_multiple_of(stride))
+/// How many rows of a stage are worked on at once, at the rate of the resampling convolution's input.
+#[derive(Clone, Copy, Debug)]
+struct Pieces {
+    /// By the residual blocks: as many as stay in cache.
+    small: usize,
+    /// By the resampling convolution, a multiple: as many as its weights have values, so that reading
+    /// the weights over and over does not outweigh reading the rows once.
+    large: usize,
+}
+
+impl Pieces {
+    /// Multiples of `stride`, for steps of up to `rows` rows that are `width` values wide where widest, when
+    /// `threads` threads share them.
+    fn new(conv: &Conv, width: usize, stride: usize, rows: usize, threads: usize) -> Self {
+        let all = rows.next_multiple_of(stride);
+        let small = (PIECE_VALUES * threads / width).max(1).next_multiple_of(stride).min(all);
+        let large = (conv.weights() / width).max(1).next_multiple_of(small).min(all);
+        Self { small, large }
+    }
+}
+
+/// The parts of `0..rows` that are `piece` long, but for the last: where each begins, and its length.
+fn pieces(rows: usize, piece: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..rows).step_by(piece).map(move |start| (start, piece.min(rows - start)))
 }
 
 /// y = ELU(x) for `rows` contiguous rows of `width` values.
@@ -115,9 +137,9 @@ pub(crate) struct EncoderStage {
 
 #[derive(Debug)]
 struct EncoderStageState {
-    /// Rows in a piece.
-    piece: usize,
+    pieces: Pieces,
     blocks: Vec<ResidualState>,
+    /// For a large piece.
     down: ConvState,
 }
 
@@ -133,7 +155,7 @@ pub(crate) struct EncoderState {
     /// The step's samples.
     samples: Slot,
     first: ConvState,
-    /// Each stage's input rows; the first stage's only for a piece.
+    /// Each stage's input rows; the first stage's only for a small piece.
     inputs: Vec<Slot>,
     stages: Vec<EncoderStageState>,
     last: ConvState,
@@ -154,15 +176,15 @@ impl SeanetEncoder {
         let mut first = None;
         for (index, stage) in self.stages.iter().enumerate() {
             let channels = stage.down.channels();
-            let piece = piece_rows(channels, stage.down.stride(), rows);
+            let pieces = Pieces::new(&stage.down, channels, stage.down.stride(), rows, plan.threads);
             if index == 0 {
-                first = Some(self.first.plan(plan, piece));
+                first = Some(self.first.plan(plan, pieces.small));
             }
-            inputs.push(plan.scratch(channels * if index == 0 { piece } else { rows }));
+            inputs.push(plan.scratch(channels * if index == 0 { pieces.small } else { rows }));
             stages.push(EncoderStageState {
-                piece,
-                blocks: stage.blocks.iter().map(|b| b.plan(plan, piece)).collect(),
-                down: stage.down.plan(plan, piece),
+                pieces,
+                blocks: stage.blocks.iter().map(|b| b.plan(plan, pieces.small)).collect(),
+                down: stage.down.plan(plan, pieces.large),
             });
             rows = stage.down.output_rows(rows);
         }
@@ -194,20 +216,20 @@ impl SeanetEncoder {
             Some(next) => (next.rows(stage.down.outputs()), Activation::None),
             None => (self.last.input(&state.last), Activation::Elu),
         };
-        let mut start = 0;
-        while start < rows {
-            let piece = slots.piece.min(rows - start);
-            let x = match index {
-                0 => {
-                    self.first_piece(batch, state, start, piece);
-                    input
-                }
-                _ => input.from(start),
-            };
-            residual_blocks(&stage.blocks, batch, &slots.blocks, x, piece, stage.down.input(&slots.down));
+        let window = stage.down.input(&slots.down);
+        for (start, count) in pieces(rows, slots.pieces.large) {
+            for (at, piece) in pieces(count, slots.pieces.small) {
+                let x = match index {
+                    0 => {
+                        self.first_piece(batch, state, start + at, piece);
+                        input
+                    }
+                    _ => input.from(start + at),
+                };
+                residual_blocks(&stage.blocks, batch, &slots.blocks, x, piece, window.from(at));
+            }
             let y = output.from(start / stage.down.stride());
-            stage.down.step(batch, &slots.down, piece, y, None, activation);
-            start += piece;
+            stage.down.step(batch, &slots.down, count, y, None, activation);
         }
         stage.down.output_rows(rows)
     }
@@ -241,10 +263,9 @@ pub(crate) struct DecoderStage {
 
 #[derive(Debug)]
 struct DecoderStageState {
-    /// Input rows in a piece.
-    piece: usize,
+    pieces: Pieces,
     up: ConvState,
-    /// A piece of the transposed convolution's output.
+    /// A large piece of the transposed convolution's output.
     x: Slot,
     blocks: Vec<ResidualState>,
 }
@@ -281,13 +302,13 @@ impl SeanetDecoder {
         let mut last_piece = rows;
         let mut stages = Vec::new();
         for stage in &self.stages {
-            let piece = piece_rows(stage.up.outputs(), 1, rows);
+            let pieces = Pieces::new(&stage.up, stage.up.outputs(), 1, rows, plan.threads);
             let up = stage.up.plan(plan, rows);
-            last_piece = piece * stage.stride;
+            last_piece = pieces.small * stage.stride;
             stages.push(DecoderStageState {
-                piece,
+                pieces,
                 up,
-                x: plan.scratch(piece * stage.up.outputs()),
+                x: plan.scratch(pieces.large * stage.up.outputs()),
                 blocks: stage.blocks.iter().map(|b| b.plan(plan, last_piece)).collect(),
             });
             rows *= stage.stride;
@@ -323,24 +344,21 @@ impl SeanetDecoder {
         let x = slots.x.rows(channels);
         let next = self.stages.get(index + 1).map(|s| s.up.input(&state.stages[index + 1].up));
         stage.up.begin(batch, &slots.up, rows);
-        let mut start = 0;
-        while start < rows {
-            let piece = slots.piece.min(rows - start);
-            let (first, count) = (start * stage.stride, piece * stage.stride);
+        for (start, count) in pieces(rows, slots.pieces.large) {
             let block = slots.x.rows(stage.up.outputs());
-            stage.up.apply(batch, &slots.up, [start, piece], block, None, Activation::None);
-            match next {
-                Some(next) => {
-                    residual_blocks(&stage.blocks, batch, &slots.blocks, x, count, next.from(first))
+            stage.up.apply(batch, &slots.up, [start, count], block, None, Activation::None);
+            for (at, piece) in pieces(count, slots.pieces.small) {
+                let (first, count) = ((start + at) * stage.stride, piece * stage.stride);
+                let x = x.from(at * stage.stride);
+                if let Some(next) = next {
+                    residual_blocks(&stage.blocks, batch, &slots.blocks, x, count, next.from(first));
+                    continue;
                 }
-                None => {
-                    let window = self.last.input(&state.last);
-                    residual_blocks(&stage.blocks, batch, &slots.blocks, x, count, window);
-                    let samples = state.samples.rows(1).from(first);
-                    self.last.step(batch, &state.last, count, samples, None, Activation::None);
-                }
+                let window = self.last.input(&state.last);
+                residual_blocks(&stage.blocks, batch, &slots.blocks, x, count, window);
+                let y = state.samples.rows(1).from(first);
+                self.last.step(batch, &state.last, count, y, None, Activation::None);
             }
-            start += piece;
         }
         stage.up.end(batch, &slots.up, rows);
     }

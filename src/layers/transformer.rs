@@ -5,7 +5,7 @@ use super::attention::{Attention, AttentionScratch, Ring};
 use super::conv::Conv;
 use super::memory::{Batch, Plan, Slot};
 use crate::Error;
-use crate::kernels::{Activation, Arena, Heads, Rows};
+use crate::kernels::{Activation, Arena, Heads, Kernels, Rows};
 
 /// A layer norm's weight and bias.
 pub(crate) struct Norm {
@@ -79,12 +79,13 @@ pub(crate) struct TransformerState {
 
 impl Transformer {
     pub(crate) fn new(
+        kernels: Kernels,
         heads: Heads,
         theta: f64,
         layers: Vec<TransformerLayer>,
         activation: Activation,
     ) -> Result<Self, Error> {
-        Ok(Self { attention: Attention::new(heads, theta)?, layers, activation })
+        Ok(Self { attention: Attention::new(kernels, heads, theta)?, layers, activation })
     }
 
     /// Slots for steps of up to `rows` rows and a window of `context` keys.

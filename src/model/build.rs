@@ -215,7 +215,7 @@ impl Builder<'_, '_> {
             Activation::Relu => kernels::Activation::Relu,
             Activation::Silu => kernels::Activation::Silu,
         };
-        Transformer::new(heads, config.rope_theta, layers, activation)
+        Transformer::new(self.packing.kernels, heads, config.rope_theta, layers, activation)
     }
 
     fn transformer_layer(&self, name: &str, heads: Heads) -> Result<TransformerLayer, Error> {

@@ -6,8 +6,10 @@ mod network;
 use crate::decoder::Decoder;
 use crate::encoder::Encoder;
 use crate::error::out_of_memory;
-use crate::kernels::Kernels;
+use crate::kernels::{Kernels, with_team};
+use crate::resample::Rates;
 use crate::{Checkpoint, Config, Error, ErrorKind, LoadOptions, Parts, ReadAt, StreamError, StreamOptions};
+pub use network::Stage;
 pub(crate) use network::{DecoderNetwork, DecoderPlan, EncoderNetwork, EncoderPlan, Shape};
 use std::path::Path;
 use std::sync::Arc;
@@ -68,6 +70,7 @@ impl Model {
             block: self.stream_frames(options)?,
             context: self.stream_context(options)?,
             codebooks: self.stream_codebooks(options)?,
+            threads: 1,
         })
     }
 
@@ -115,7 +118,7 @@ impl Model {
             return Err(self.lacks("encoder"));
         }
         let codebooks = self.stream_codebooks(options)?;
-        Ok(samples.div_ceil(self.config().frame_size()).saturating_mul(codebooks))
+        Ok(samples.div_ceil(self.stream_rates(options)?.frame()).saturating_mul(codebooks))
     }
 
     /// Samples that [`decode`](Self::decode) returns for `codes` codes.
@@ -127,34 +130,37 @@ impl Model {
         if !codes.is_multiple_of(codebooks) {
             return Err(StreamError::PartialFrame { codes, codebooks }.into());
         }
-        Ok((codes / codebooks).saturating_mul(self.config().frame_size()))
+        Ok((codes / codebooks).saturating_mul(self.stream_rates(options)?.frame()))
     }
 
-    /// Samples (any number, at the model's rate, mono) to codes, frame-major:
+    /// Samples (any number, at the rate of `options`, mono) to codes, frame-major:
     /// `codes[frame * codebooks + k]`. A last partial frame is padded as `options.tail` says; no
     /// samples are no frames.
     pub fn encode(&self, pcm: &[f32], options: &StreamOptions) -> Result<Vec<u32>, Error> {
-        let options = self.one_shot(options, pcm.len());
-        let mut encoder = Encoder::new(self, &options)?;
-        let most = pcm.len().div_ceil(self.config().frame_size()) * encoder.codebooks();
-        let mut codes = zeros(most)?;
-        let written = encoder.process(pcm, &mut codes)?;
+        let samples = self.stream_rates(options)?.at_model_rate(pcm.len());
+        let options = self.one_shot(options, samples);
+        let threads = self.threads(&options)?;
+        let mut encoder = Encoder::shared(self, &options, threads)?;
+        let mut codes = zeros(self.codes_for(pcm.len(), &options)?)?;
+        let written = with_team(threads, |team| encoder.process_with(pcm, &mut codes, team))?;
         let flushed = encoder.flush(&mut codes[written..])?;
         codes.truncate(written + flushed);
         Ok(codes)
     }
 
-    /// Whole frames of codes to `frame_size` samples each.
+    /// Whole frames of codes to a frame of samples each, at the rate of `options`.
     pub fn decode(&self, codes: &[u32], options: &StreamOptions) -> Result<Vec<f32>, Error> {
         let frames = codes.len().div_ceil(options.codebooks.unwrap_or(1).max(1));
         let options = self.one_shot(options, frames.saturating_mul(self.config().frame_size()));
-        let mut decoder = Decoder::new(self, &options)?;
-        let mut pcm = zeros(decoder.samples_for(codes.len()))?;
-        decoder.process(codes, &mut pcm)?;
+        let threads = self.threads(&options)?;
+        let mut decoder = Decoder::shared(self, &options, threads)?;
+        let mut pcm = zeros(self.samples_for(codes.len(), &options)?)?;
+        let written = with_team(threads, |team| decoder.process_with(codes, &mut pcm, team))?;
+        decoder.flush(&mut pcm[written..])?;
         Ok(pcm)
     }
 
-    /// Options for a stream that is pushed `samples` samples at once.
+    /// Options for a stream that is pushed `samples` samples, at the model's rate, at once.
     pub(crate) fn one_shot(&self, options: &StreamOptions, samples: usize) -> StreamOptions {
         let most = ONE_SHOT_FRAMES * self.config().frame_size();
         StreamOptions { max_block: options.max_block.or(Some(samples.clamp(1, most))), ..options.clone() }
@@ -185,6 +191,23 @@ impl Model {
         }
     }
 
+    /// The threads of a one-shot call with `options`.
+    fn threads(&self, options: &StreamOptions) -> Result<usize, Error> {
+        match options.threads {
+            None => Ok(1),
+            Some(n) if (1..=MAX_THREADS).contains(&n) => Ok(n),
+            Some(n) => Err(Error::new(
+                ErrorKind::InvalidArgument,
+                format!("threads is {n}; 1 to {MAX_THREADS} are possible"),
+            )),
+        }
+    }
+
+    /// The sample rates of a stream with `options`.
+    pub(crate) fn stream_rates(&self, options: &StreamOptions) -> Result<Rates, Error> {
+        Rates::new(options.sample_rate, self.config().sampling_rate, self.config().frame_size())
+    }
+
     /// The frames that a stream with `options` works on at once.
     fn stream_frames(&self, options: &StreamOptions) -> Result<usize, Error> {
         let frame = self.config().frame_size();
@@ -213,6 +236,9 @@ pub(crate) const MAX_CONTEXT: usize = 1 << 16;
 /// Samples in the largest block: ten seconds of the published model, whose scratch memory is then
 /// about 170 MB.
 pub(crate) const MAX_BLOCK: usize = 1 << 18;
+
+/// Threads in the largest team: beyond these, what is not shared takes most of the time.
+pub(crate) const MAX_THREADS: usize = 64;
 
 fn zeros<T: Clone + Default>(len: usize) -> Result<Vec<T>, Error> {
     let mut values = Vec::new();

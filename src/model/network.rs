@@ -17,6 +17,21 @@ pub(crate) struct Shape {
     /// Attention window in steps.
     pub(crate) context: usize,
     pub(crate) codebooks: usize,
+    /// Threads that share a step's work.
+    pub(crate) threads: usize,
+}
+
+/// A part of a step, as [`probe`](crate::probe) tells them apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// The convolutions at the rates of samples and of SEANet.
+    Seanet,
+    /// The transformer.
+    Transformer,
+    /// Between the SEANet rate and the frame rate.
+    Resampling,
+    /// The quantizer and its projections.
+    Quantizer,
 }
 
 /// Samples to latents.
@@ -51,11 +66,11 @@ impl EncoderNetwork {
     pub(crate) fn plan(
         &self,
         weights: &Weights,
-        Shape { block: frames, context, codebooks }: Shape,
+        Shape { block: frames, context, codebooks, threads }: Shape,
     ) -> Result<(EncoderPlan, Memory), Error> {
         let (quantizer, frame_size, hop) =
             (&weights.quantizer, weights.config.frame_size(), weights.config.hop());
-        let mut plan = Plan::default();
+        let mut plan = Plan::new(threads);
         let steps = frames * frame_size / hop;
         let slots = EncoderPlan {
             seanet: self.seanet.plan(&mut plan, frames * frame_size),
@@ -69,21 +84,27 @@ impl EncoderNetwork {
     }
 
     /// `samples` samples, already in their slot, to codes in the streams' memory; returns how many
-    /// frames. Anything but whole frames ends the streams: each layer pads its own input.
+    /// frames. Anything but whole frames ends the streams: each layer pads its own input. `passed` hears
+    /// of each stage's end.
     pub(crate) fn step(
         &self,
         quantizer: &SplitQuantizer,
         batch: &mut Batch,
         plan: &EncoderPlan,
         samples: usize,
+        mut passed: impl FnMut(Stage),
     ) -> usize {
         let latent = plan.latent.rows(self.hidden);
         let x = self.down.input(&plan.down);
         let rows = self.seanet.step(batch, &plan.seanet, samples, x);
+        passed(Stage::Seanet);
         self.transformer.step(batch, &plan.transformer, x, rows);
+        passed(Stage::Transformer);
         self.down.step(batch, &plan.down, rows, latent, None, Activation::None);
         let frames = self.down.output_rows(rows);
+        passed(Stage::Resampling);
         quantizer.encode(batch, &plan.quantizer, latent, frames);
+        passed(Stage::Quantizer);
         for stream in batch.streams() {
             stream.position += rows as u64;
         }
@@ -126,11 +147,11 @@ impl DecoderNetwork {
     pub(crate) fn plan(
         &self,
         weights: &Weights,
-        Shape { block: frames, context, codebooks }: Shape,
+        Shape { block: frames, context, codebooks, threads }: Shape,
     ) -> Result<(DecoderPlan, Memory), Error> {
         let (quantizer, frame_size, hop) =
             (&weights.quantizer, weights.config.frame_size(), weights.config.hop());
-        let mut plan = Plan::default();
+        let mut plan = Plan::new(threads);
         let steps = frame_size / hop;
         let slots = DecoderPlan {
             quantizer: quantizer.plan_decode(&mut plan, frames, codebooks),
@@ -143,20 +164,26 @@ impl DecoderNetwork {
         Ok((slots, memory))
     }
 
-    /// `frames` frames of codes, already in the streams' memory, to samples in their slot.
+    /// `frames` frames of codes, already in the streams' memory, to samples in their slot. `passed` hears
+    /// of each stage's end.
     pub(crate) fn step(
         &self,
         quantizer: &SplitQuantizer,
         batch: &mut Batch,
         plan: &DecoderPlan,
         frames: usize,
+        mut passed: impl FnMut(Stage),
     ) {
         let x = self.seanet.input(&plan.seanet);
         let rows = frames * plan.steps;
         quantizer.decode(batch, &plan.quantizer, frames, self.up.input(&plan.up));
+        passed(Stage::Quantizer);
         self.up.step(batch, &plan.up, frames, x);
+        passed(Stage::Resampling);
         self.transformer.step(batch, &plan.transformer, x, rows);
+        passed(Stage::Transformer);
         self.seanet.step(batch, &plan.seanet, rows);
+        passed(Stage::Seanet);
         for stream in batch.streams() {
             stream.position += rows as u64;
         }

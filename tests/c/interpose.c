@@ -20,13 +20,16 @@
     X(mimi_encoder_get) X(mimi_encoder_clone) X(mimi_encoder_free) X(mimi_decoder_new)                     \
     X(mimi_decoder_process) X(mimi_decoder_flush) X(mimi_decoder_reset) X(mimi_decoder_get)                \
     X(mimi_decoder_clone) X(mimi_decoder_free) X(mimi_encoder_process_many) X(mimi_decoder_process_many)   \
-    X(mimi_pack) X(mimi_unpack)
+    X(mimi_pack) X(mimi_unpack) X(mimi_drop_codebooks)
 #define POINTER(name) static __typeof__(name) *p_##name;
 FUNCTIONS(POINTER)
 
 static golden g;
 static mimi_encoder *encoder;
 static mimi_decoder *decoder;
+/* at 44100 and 48000 Hz */
+static mimi_encoder *converting_encoders[2];
+static mimi_decoder *converting_decoders[2];
 static uint32_t *codes;
 static float *audio;
 static size_t total, heard;
@@ -67,10 +70,41 @@ static void stream(void) {
     EXPECT(MIMI_OK, p_mimi_decoder_process_many(&decoder, 1, &frame, &sounds));
     EXPECT(MIMI_OK, p_mimi_pack(room, g.codebooks, (int32_t)g.codebooks, 16, bytes, sizeof bytes, &n));
     EXPECT(MIMI_OK, p_mimi_unpack(bytes, n, (int32_t)g.codebooks, 16, room, 64, &n));
+    EXPECT(MIMI_OK, p_mimi_drop_codebooks(bytes, 2 * g.codebooks, (int32_t)g.codebooks, 16, 1, &n));
     for (int32_t key = MIMI_PROP_CODEBOOKS; key <= MIMI_PROP_CODE_BITS; key++) {
         EXPECT(MIMI_OK, p_mimi_encoder_get(encoder, key, &value));
         EXPECT(MIMI_OK, p_mimi_decoder_get(decoder, key, &value));
     }
+}
+
+/* The same at other sample rates. */
+static void convert(mimi_encoder *enc, mimi_decoder *dec) {
+    static uint32_t room[64];
+    static float sound[3 * 3840];
+    uint32_t *const rooms = room;
+    float *const sounds = sound;
+    const uint32_t *const frame = room;
+    const float *pcm = g.pcm;
+    size_t n;
+    int64_t value;
+    for (size_t at = 0; at < 30000; at += 1000) {
+        EXPECT(MIMI_OK, p_mimi_encoder_process(enc, g.pcm + at, 1000, room, 64, &n));
+        EXPECT(MIMI_OK, p_mimi_decoder_process(dec, room, n, sound, 3 * 3840, &n));
+    }
+    EXPECT(MIMI_OK, p_mimi_encoder_process_many(&enc, 1, &pcm, &rooms));
+    EXPECT(MIMI_OK, p_mimi_decoder_process_many(&dec, 1, &frame, &sounds));
+    EXPECT(MIMI_OK, p_mimi_encoder_flush(enc, room, 64, &n));
+    EXPECT(MIMI_OK, p_mimi_decoder_process(dec, room, n, sound, 3 * 3840, &n));
+    EXPECT(MIMI_OK, p_mimi_decoder_flush(dec, sound, 3 * 3840, &n));
+    EXPECT(1, n > 0);
+    for (int32_t key = MIMI_PROP_CODEBOOKS; key <= MIMI_PROP_CODE_BITS; key++) {
+        EXPECT(MIMI_OK, p_mimi_encoder_get(enc, key, &value));
+        EXPECT(MIMI_OK, p_mimi_decoder_get(dec, key, &value));
+    }
+    EXPECT(MIMI_ERR_INVALID_ARGUMENT, p_mimi_encoder_process_many(&enc, 1, &pcm, &rooms));
+    EXPECT(MIMI_OK, p_mimi_encoder_process(enc, g.pcm, 5000, room, 64, &n));
+    EXPECT(MIMI_OK, p_mimi_encoder_reset(enc));
+    EXPECT(MIMI_OK, p_mimi_decoder_reset(dec));
 }
 
 /* Failures are real-time too. */
@@ -110,6 +144,8 @@ static void *audio_thread(void *unused) {
         do_what_is_forbidden();
     } else {
         stream();
+        convert(converting_encoders[0], converting_decoders[0]);
+        convert(converting_encoders[1], converting_decoders[1]);
         fail();
         EXPECT(MIMI_OK, p_mimi_encoder_reset(encoder));
         EXPECT(MIMI_OK, p_mimi_decoder_reset(decoder));
@@ -135,6 +171,13 @@ static void silence(const char *tiny, const mimi_options *options, mimi_model **
     EXPECT(MIMI_OK, p_mimi_decode(*model, options, codes, n, audio, g.audio_samples, &n));
     EXPECT(MIMI_OK, p_mimi_encoder_new(*model, options, &encoder));
     EXPECT(MIMI_OK, p_mimi_decoder_new(*model, options, &decoder));
+    for (int i = 0; i < 2; i++) {
+        mimi_options *own = p_mimi_options_new();
+        EXPECT(MIMI_OK, p_mimi_options_set(own, MIMI_OPT_SAMPLE_RATE, i == 0 ? 44100 : 48000));
+        EXPECT(MIMI_OK, p_mimi_encoder_new(*model, own, &converting_encoders[i]));
+        EXPECT(MIMI_OK, p_mimi_decoder_new(*model, own, &converting_decoders[i]));
+        p_mimi_options_free(own);
+    }
     EXPECT(MIMI_OK, p_mimi_encoder_clone(encoder, &fork));
     EXPECT(MIMI_OK, p_mimi_decoder_clone(decoder, &echo));
     p_mimi_encoder_free(fork);
@@ -192,6 +235,10 @@ int main(int argc, char **argv) {
     }
     p_mimi_encoder_free(encoder);
     p_mimi_decoder_free(decoder);
+    for (int i = 0; i < 2; i++) {
+        p_mimi_encoder_free(converting_encoders[i]);
+        p_mimi_decoder_free(converting_decoders[i]);
+    }
     p_mimi_free(model);
     p_mimi_options_free(options);
     return 0;

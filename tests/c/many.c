@@ -97,6 +97,56 @@ static void decode_together(void) {
     free(alone);
 }
 
+/* Fewer codebooks are the same bytes whether they are dropped before packing or after. */
+static void drop(const unsigned char *bytes, size_t len, int32_t codebooks, int32_t code_bits) {
+    unsigned char *shorter = allocate(len), *expected = allocate(len);
+    uint32_t *fewer = allocate(g.frames * g.codebooks * sizeof *fewer);
+    size_t n, n_expected;
+    for (size_t keep = 1; keep <= g.codebooks; keep++) {
+        for (size_t f = 0; f < g.frames; f++)
+            memcpy(fewer + f * keep, g.codes + f * g.codebooks, keep * sizeof *fewer);
+        OK(mimi_pack(fewer, g.frames * keep, (int32_t)keep, code_bits, expected, len, &n_expected));
+        memcpy(shorter, bytes, len);
+        OK(mimi_drop_codebooks(shorter, len, codebooks, code_bits, (int32_t)keep, &n));
+        CHECK(n == n_expected && memcmp(shorter, expected, n) == 0);
+    }
+    memcpy(shorter, bytes, len);
+    STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_drop_codebooks(shorter, len - 1, codebooks, code_bits, 1, &n));
+    STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_drop_codebooks(shorter, len, codebooks, code_bits, 0, &n));
+    STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_drop_codebooks(shorter, len, codebooks, code_bits, codebooks + 1, &n));
+    STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_drop_codebooks(shorter, len, codebooks, code_bits, INT32_MIN, &n));
+    STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_drop_codebooks(shorter, len, 0, code_bits, 1, &n));
+    STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_drop_codebooks(shorter, len, codebooks, 17, 1, &n));
+    STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_drop_codebooks(shorter, SIZE_MAX, codebooks, code_bits, 1, &n));
+    STATUS(MIMI_ERR_NULL_POINTER, mimi_drop_codebooks(NULL, len, codebooks, code_bits, 1, &n));
+    STATUS(MIMI_ERR_NULL_POINTER, mimi_drop_codebooks(shorter, len, codebooks, code_bits, 1, NULL));
+    CHECK(memcmp(shorter, bytes, len) == 0);
+    OK(mimi_drop_codebooks(NULL, 0, codebooks, code_bits, 1, &n));
+    CHECK(n == 0);
+    free(shorter);
+    free(expected);
+    free(fewer);
+}
+
+/* Those of the manual. */
+static void test_vectors(void) {
+    static const unsigned char header[] = {
+        0x6d, 0x74, 0x6f, 0x6b, 0x01, 0x0b, 0x28, 0x00, 0x08, 0x00, 0x00, 0x00, 0xc0, 0x5d, 0x00, 0x00, 0x80, 0x07, 0x00, 0x00,
+        0xfa, 0x36, 0x01, 0x00, 0x00, 0x00, 0x00, 0x00, 0xef, 0xcd, 0xab, 0x89, 0x67, 0x45, 0x23, 0x01, 0x59, 0xf4, 0x86, 0xc3};
+    static const unsigned char frame[] = {0xff, 0xe0, 0x03, 0xff, 0x80, 0x0f, 0xfe, 0x00, 0x3f, 0xf8, 0x01};
+    static const uint32_t of_frame[] = {2047, 0, 2047, 0, 2047, 0, 2047, 1};
+    unsigned char bytes[sizeof frame];
+    int32_t codebooks, code_bits;
+    uint64_t samples;
+    int64_t model_id;
+    size_t n;
+    OK(mimi_unpack_header(header, sizeof header, &codebooks, &code_bits, &samples, &model_id, &n));
+    CHECK(codebooks == 8 && code_bits == 11 && samples == 79610 && n == sizeof header);
+    CHECK(model_id == 0x0123456789abcdef);
+    OK(mimi_pack(of_frame, 8, 8, 11, bytes, sizeof bytes, &n));
+    CHECK(n == sizeof frame && memcmp(bytes, frame, n) == 0);
+}
+
 static void tokens(void) {
     unsigned char header[40], *bytes;
     int64_t bits, id, model_id;
@@ -149,12 +199,71 @@ static void tokens(void) {
     STATUS(MIMI_ERR_NULL_POINTER, mimi_pack(NULL, n_codes, codebooks, code_bits, bytes, len, &n));
     STATUS(MIMI_ERR_NULL_POINTER, mimi_pack(codes, n_codes, codebooks, code_bits, bytes, len, NULL));
     STATUS(MIMI_ERR_NULL_POINTER, mimi_unpack(NULL, len, codebooks, code_bits, codes, n_codes, &n));
+    drop(bytes, len, codebooks, code_bits);
     codes[1] = 1u << code_bits;
     STATUS(MIMI_ERR_CORRUPT, mimi_pack(codes, n_codes, codebooks, code_bits, bytes, len, &n));
     OK(mimi_pack(NULL, 0, codebooks, code_bits, NULL, 0, &n));
     CHECK(n == 0);
     free(bytes);
     free(codes);
+}
+
+/* A stream and the calls for all at once at another rate; the recording is taken for one at that rate. */
+static void other_rate(int32_t rate, int64_t frame) {
+    const size_t blocks[] = {1, 7000, 64, 3528, 441, 0};
+    mimi_encoder *encoder;
+    mimi_decoder *decoder;
+    size_t n, written, n_codes, n_samples, total = 0, heard = 0;
+    int64_t value, latency;
+    OK(mimi_options_set(options, MIMI_OPT_SAMPLE_RATE, rate));
+    STATUS(MIMI_ERR_BUFFER_TOO_SMALL, mimi_encode(model, options, g.pcm, g.samples, NULL, 0, &n_codes));
+    CHECK(n_codes == g.codebooks * ((g.samples + (size_t)frame - 1) / (size_t)frame));
+    uint32_t *expected = allocate(n_codes * sizeof *expected), *codes = allocate(n_codes * sizeof *codes);
+    OK(mimi_encode(model, options, g.pcm, g.samples, expected, n_codes, &n));
+    CHECK(n == n_codes);
+    STATUS(MIMI_ERR_BUFFER_TOO_SMALL, mimi_decode(model, options, expected, n_codes, NULL, 0, &n_samples));
+    CHECK(n_samples == n_codes / g.codebooks * (size_t)frame);
+    float *all = allocate(n_samples * sizeof *all), *audio = allocate(n_samples * sizeof *audio);
+    OK(mimi_decode(model, options, expected, n_codes, all, n_samples, &n));
+    CHECK(n == n_samples);
+
+    OK(mimi_encoder_new(model, options, &encoder));
+    OK(mimi_decoder_new(model, options, &decoder));
+    OK(mimi_encoder_get(encoder, MIMI_PROP_SAMPLE_RATE, &value));
+    CHECK(value == rate);
+    OK(mimi_decoder_get(decoder, MIMI_PROP_FRAME_SAMPLES, &value));
+    CHECK(value == frame);
+    const float *pcm = g.pcm;
+    uint32_t *const room = codes;
+    float *const sound = audio;
+    const uint32_t *const first = expected;
+    STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_encoder_process_many(&encoder, 1, &pcm, &room));
+    STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_decoder_process_many(&decoder, 1, &first, &sound));
+    for (size_t at = 0, i = 0, step; at < g.samples; at += step, i++) {
+        step = blocks[i % 6] < g.samples - at ? blocks[i % 6] : g.samples - at;
+        OK(mimi_encoder_process(encoder, g.pcm + at, step, codes + total, n_codes - total, &n));
+        OK(mimi_decoder_process(decoder, codes + total, n, audio + heard, n_samples - heard, &written));
+        total += n;
+        heard += written;
+    }
+    OK(mimi_encoder_flush(encoder, codes + total, n_codes - total, &n));
+    OK(mimi_decoder_process(decoder, codes + total, n, audio + heard, n_samples - heard, &written));
+    total += n;
+    heard += written;
+    OK(mimi_decoder_get(decoder, MIMI_PROP_LATENCY_SAMPLES, &latency));
+    CHECK(latency > 0 && heard + (size_t)latency == n_samples);
+    STATUS(MIMI_ERR_BUFFER_TOO_SMALL, mimi_decoder_flush(decoder, NULL, 0, &n));
+    CHECK(n == (size_t)latency);
+    OK(mimi_decoder_flush(decoder, audio + heard, n_samples - heard, &n));
+    CHECK(total == n_codes && memcmp(codes, expected, n_codes * sizeof *codes) == 0);
+    CHECK(memcmp(audio, all, n_samples * sizeof *audio) == 0);
+    OK(mimi_options_set(options, MIMI_OPT_SAMPLE_RATE, 0));
+    mimi_encoder_free(encoder);
+    mimi_decoder_free(decoder);
+    free(expected);
+    free(codes);
+    free(all);
+    free(audio);
 }
 
 int main(int argc, char **argv) {
@@ -168,7 +277,10 @@ int main(int argc, char **argv) {
     OK(mimi_load(tiny, options, &model));
     encode_together();
     decode_together();
+    other_rate(44100, 3528);
+    other_rate(16000, 1280);
     tokens();
+    test_vectors();
     mimi_free(model);
     mimi_options_free(options);
     free_golden(g);

@@ -237,7 +237,7 @@ static void keys_and_values(void) {
     }
     STATUS(MIMI_ERR_UNSUPPORTED, mimi_options_set(scratch, MIMI_OPT_PRECISION, 3));
     CHECK(strstr(mimi_last_error(), "MIMI_OPT_PRECISION") && strstr(mimi_last_error(), "f32"));
-    STATUS(MIMI_ERR_UNSUPPORTED, mimi_options_set(scratch, MIMI_OPT_THREADS, 2));
+    STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_options_set(scratch, MIMI_OPT_THREADS, 65));
     mimi_options_free(scratch);
 }
 
@@ -260,9 +260,19 @@ static void unfit_options(const char *path) {
     CHECK(value == 1);
     mimi_free(small);
     OK(mimi_options_set(o, MIMI_OPT_CODEBOOKS, 0));
-    OK(mimi_options_set(o, MIMI_OPT_SAMPLE_RATE, 48000));
-    NO_HANDLE(MIMI_ERR_UNSUPPORTED, mimi_encoder, mimi_encoder_new(model, o, &out));
-    CHECK(strstr(mimi_last_error(), "48000") && strstr(mimi_last_error(), "24000"));
+    static const int64_t impossible[] = {1, 999, 44056, 44101, 768025, INT32_MAX};
+    for (size_t i = 0; i < sizeof impossible / sizeof *impossible; i++) {
+        char found[32];
+        snprintf(found, sizeof found, "sample_rate is %d Hz", (int)impossible[i]);
+        OK(mimi_options_set(o, MIMI_OPT_SAMPLE_RATE, impossible[i]));
+        NO_HANDLE(MIMI_ERR_INVALID_ARGUMENT, mimi_encoder, mimi_encoder_new(model, o, &out));
+        CHECK(strstr(mimi_last_error(), found) && strstr(mimi_last_error(), "multiples of 25 Hz"));
+        NO_HANDLE(MIMI_ERR_INVALID_ARGUMENT, mimi_decoder, mimi_decoder_new(model, o, &out));
+        STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_encode(model, o, g.pcm, 100, codes, 256, &n));
+        STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_decode(model, o, g.codes, 8, pcm, 1920, &n));
+    }
+    STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_options_set(o, MIMI_OPT_SAMPLE_RATE, -44100));
+    STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_options_set(o, MIMI_OPT_SAMPLE_RATE, (int64_t)INT32_MAX + 1));
     OK(mimi_options_set(o, MIMI_OPT_SAMPLE_RATE, 24000));
     mimi_encoder *accepted;
     OK(mimi_encoder_new(model, o, &accepted));

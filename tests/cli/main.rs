@@ -5,6 +5,7 @@ mod convert;
 mod fetch;
 mod files;
 mod person;
+mod reduce;
 mod tools;
 
 use std::{

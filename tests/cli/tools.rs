@@ -149,20 +149,26 @@ fn wrong_usage_is_status_2_and_help_and_version_are_status_0() {
 fn bench_measures_every_precision() {
     let folder = folder();
     let table = String::from_utf8(ok(&folder, "bench -q --seconds 1 --streams 2").stdout).unwrap();
-    for name in ["f32", "bf16", "int8", "encode", "decode"] {
+    for name in ["multiply-adds a second", "f32", "bf16", "int8", "encode", "decode", "seanet", "of limit"] {
         assert!(table.contains(name), "{table}");
     }
-    let json = ok(&folder, "bench -q --seconds 1 --streams 2 --json -n 3").stdout;
-    let reports: serde_json::Value = serde_json::from_slice(&json).unwrap();
-    let bytes: Vec<_> =
-        reports.as_array().unwrap().iter().map(|r| r["weight_bytes"].as_u64().unwrap()).collect();
+    let json = ok(&folder, "bench -q --seconds 1 --streams 1,3 --json -n 3").stdout;
+    let report: serde_json::Value = serde_json::from_slice(&json).unwrap();
+    assert!(report["machine"]["multiply_adds_per_second"].as_f64().unwrap() > 0.0);
+    let precisions = report["precisions"].as_array().unwrap();
+    let bytes: Vec<_> = precisions.iter().map(|p| p["weight_bytes"].as_u64().unwrap()).collect();
     assert!(bytes.len() == 3 && bytes[0] > bytes[1] && bytes[1] > bytes[2], "{bytes:?}");
-    for report in reports.as_array().unwrap() {
-        let frame = &report["milliseconds_per_frame"]["encode"];
-        assert!(frame["min"].as_f64().unwrap() > 0.0);
-        assert!(
-            frame["min"].as_f64() <= frame["p50"].as_f64() && frame["p50"].as_f64() <= frame["max"].as_f64()
-        );
+    for precision in precisions {
+        let streams = precision["streams"].as_array().unwrap();
+        assert_eq!((streams.len(), &streams[1]["streams"]), (2, &serde_json::json!(3)));
+        let encode = ["min", "p50", "p99", "max"].map(|name| streams[0]["encode"][name].as_f64().unwrap());
+        assert!(encode[0] > 0.0 && encode.is_sorted(), "{encode:?}");
+        assert_eq!(precision["stages"].as_array().unwrap().len(), 4);
+        for stage in ["seanet", "transformer", "resampling", "quantizer"] {
+            let stage = &precision["stages"][0]["stages"][stage];
+            assert!(stage["milliseconds_per_frame"].as_f64().unwrap() > 0.0);
+            assert!(stage["limit"].as_f64().unwrap() > 0.0);
+        }
     }
     fails(&folder, "bench -q -n 9", "mimi: codebooks is 9; the loaded model has 1 to 8");
 }

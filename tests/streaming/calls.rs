@@ -269,3 +269,28 @@ fn no_samples_are_no_frames() {
         assert_eq!(encoder.codes_for(usize::MAX), usize::MAX / 1_920 * 6);
     }
 }
+
+/// Whatever the threads, the length, the other options: the same bits; and no more threads than are possible.
+#[test]
+fn threads_do_not_change_a_one_shot_call() {
+    let speech = speech();
+    for name in ["tiny", "tiny-replicate", "tiny-gqa-bias"] {
+        let model = load(name);
+        let alone = all_codebooks(&model, Tail::LayerPad);
+        for samples in [0, 1, 1_920, 40_000] {
+            let pcm: Vec<f32> = speech.iter().cycle().take(samples).copied().collect();
+            let codes = model.encode(&pcm, &alone).unwrap();
+            let audio = model.decode(&codes, &alone).unwrap();
+            for threads in [1, 2, 3, 8] {
+                let together = StreamOptions { threads: Some(threads), ..alone.clone() };
+                assert!(model.encode(&pcm, &together).unwrap() == codes);
+                assert!(model.decode(&codes, &together).unwrap() == audio);
+            }
+        }
+    }
+    for threads in [0, 65] {
+        let options = StreamOptions { threads: Some(threads), ..StreamOptions::default() };
+        let error = tiny().encode(&speech[..1_920], &options).unwrap_err().to_string();
+        assert_eq!(error, format!("threads is {threads}; 1 to 64 are possible"));
+    }
+}

@@ -50,7 +50,13 @@ fn stretches() -> impl Strategy<Value = Stretch> {
     let samples = (0..30_000usize, 1..=49_000usize);
     (0..NETWORKS.len(), samples, 1..=6usize, select(TAILS.to_vec()), context).prop_map(
         |(network, (start, count), codebooks, tail, context)| {
-            let options = StreamOptions { codebooks: Some(codebooks), tail, context, max_block: None };
+            let options = StreamOptions {
+                codebooks: Some(codebooks),
+                tail,
+                context,
+                max_block: None,
+                ..Default::default()
+            };
             Stretch { network, samples: start..start + count, options }
         },
     )

@@ -151,6 +151,25 @@ void many(const mimi::model &model, const golden_case &c) {
     CHECK(mimi::try_process_many(encoders, {pcm.data(), 1}, codes).code() == mimi::status::invalid_argument);
 }
 
+void other_rate(const mimi::model &model, const golden_case &c) {
+    const auto options = std::move(c.options().sample_rate(48000));
+    const auto expected = *model.try_encode(c.pcm(), options);
+    const auto sound = *model.try_decode(expected, options);
+    mimi::encoder encoder = std::move(*model.try_new_encoder(options));
+    mimi::decoder decoder = std::move(*model.try_new_decoder(options));
+    CHECK(*encoder.try_get(MIMI_PROP_FRAME_SAMPLES) == 3840 && *decoder.try_get(MIMI_PROP_SAMPLE_RATE) == 48000);
+    std::vector<std::uint32_t> codes;
+    std::vector<float> audio;
+    CHECK(encoder.try_append(c.pcm(), codes) && encoder.try_append_flush(codes));
+    CHECK(decoder.try_append(codes, audio));
+    CHECK(audio.size() + static_cast<std::size_t>(*decoder.try_get(MIMI_PROP_LATENCY_SAMPLES)) == sound.size());
+    CHECK(decoder.try_append_flush(audio));
+    CHECK(codes == expected && audio == sound && sound.size() == codes.size() / c.g.codebooks * 3840);
+
+    auto impossible = model.try_new_encoder(mimi::options().sample_rate(44101));
+    CHECK(impossible.code() == mimi::status::invalid_argument && strstr(impossible.error().message(), "44101"));
+}
+
 void tokens(const mimi::model &model, const golden_case &c) {
     const auto books = static_cast<std::int32_t>(c.g.codebooks);
     auto bytes = std::move(*mimi::try_pack_header(model, books, c.g.samples));
@@ -167,6 +186,13 @@ void tokens(const mimi::model &model, const golden_case &c) {
     CHECK(*mimi::try_unpack(frames, books, header.code_bits, codes) == codes.size());
     check_codes(c.g, codes.data(), codes.size());
     CHECK(mimi::try_unpack(frames, books, header.code_bits, {}).error().needed() == codes.size());
+
+    CHECK(mimi::try_drop_codebooks(frames, books, header.code_bits, books + 1).code() == mimi::status::invalid_argument);
+    frames.resize(*mimi::try_drop_codebooks(frames, books, header.code_bits, 1));
+    std::vector<std::uint32_t> first(c.g.frames);
+    CHECK(*mimi::try_unpack(frames, 1, header.code_bits, first) == first.size());
+    for (std::size_t f = 0; f < c.g.frames; f++)
+        CHECK(first[f] == codes[f * c.g.codebooks]);
 }
 
 void threads(const mimi::model &model, const golden_case &c) {
@@ -219,6 +245,7 @@ int main(int argc, char **argv) {
     forks(*model, c);
     failures(*model, c);
     many(*model, c);
+    other_rate(*model, c);
     tokens(*model, c);
     threads(*model, c);
     other_ways_to_load(argv[2]);

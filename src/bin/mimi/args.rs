@@ -47,6 +47,11 @@ Examples:
   mimi decode tokens/ audio/
   mimi decode --raw --f32 in.mtok - | sox -t raw -r 24000 -e float -b 32 -c 1 - out.ogg";
 
+const REDUCE_EXAMPLES: &str = "\
+Examples:
+  mimi reduce --codebooks 4 in.mtok out.mtok
+  mimi reduce --codebooks 1 in.npy out.safetensors";
+
 const COMPARE_EXAMPLES: &str = "\
 Examples:
   mimi compare in.wav                        a table, a line for each number of codebooks
@@ -99,6 +104,11 @@ pub(crate) enum Command {
     /// to a folder, as with encode.
     #[command(after_help = DECODE_EXAMPLES)]
     Decode(DecodeArgs),
+    /// Keep the first codebooks of a file of codes: a lower bit rate, without encoding again
+    ///
+    /// The result is the same as if so many codebooks had been encoded.
+    #[command(after_help = REDUCE_EXAMPLES)]
+    Reduce(ReduceArgs),
     /// Tell what a model, a file of codes or a recording is
     ///
     /// Without INPUT: what the built-in model is, and what it is not.
@@ -175,6 +185,22 @@ pub(crate) struct RoundtripArgs {
     /// Write (and, if raw, read) 32-bit floats, not 16-bit integers
     #[arg(long, help_heading = "Audio")]
     pub(crate) f32: bool,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct ReduceArgs {
+    /// A file of codes, or -
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) input: PathBuf,
+    /// The file of codes to write, or -
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) output: PathBuf,
+    /// How many codebooks to keep
+    #[arg(short, long, value_name = "N")]
+    pub(crate) codebooks: usize,
+    /// How to store the codes; default: as OUTPUT's extension says, else mtok
+    #[arg(short, long, value_enum)]
+    pub(crate) format: Option<Format>,
 }
 
 #[derive(Debug, Group)]
@@ -275,9 +301,12 @@ pub(crate) struct BenchArgs {
     /// Codebooks of the streams; default: 8, or all if there are fewer
     #[arg(short = 'n', long, value_name = "N")]
     pub(crate) codebooks: Option<usize>,
-    /// Streams that share a pass
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u8).range(1..))]
-    pub(crate) streams: u8,
+    /// Numbers of streams that share a call
+    #[arg(
+        long, value_name = "N", value_delimiter = ',', default_values_t = [1, 8],
+        value_parser = clap::value_parser!(u8).range(1..)
+    )]
+    pub(crate) streams: Vec<u8>,
     /// Seconds of audio in the clip, and in each stream
     #[arg(long, value_name = "S", default_value_t = 10, value_parser = clap::value_parser!(u8).range(1..))]
     pub(crate) seconds: u8,

@@ -39,6 +39,7 @@ fuzz_target!(|input: Input| {
         tail: if input.layer_pad { Tail::LayerPad } else { Tail::AudioPad },
         context: input.context.map(|n| usize::from(n) % 12 + 1),
         max_block: input.max_block.map(|n| usize::from(n) + 1),
+        sample_rate: None,
     };
     let codes = encoder(&input, &options);
     decoder(&input, &options, &codes);

@@ -8,6 +8,7 @@ mod encode;
 mod fetch;
 mod info;
 mod plot;
+mod reduce;
 mod roundtrip;
 mod shell;
 
@@ -22,6 +23,7 @@ pub(crate) fn run(args: Args) -> Outcome {
         Command::Roundtrip(args) => roundtrip::run(&args),
         Command::Encode(args) => encode::run(&args),
         Command::Decode(args) => decode::run(&args),
+        Command::Reduce(args) => reduce::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Fetch(args) => fetch::run(&args),
         Command::Convert(args) => convert::run(&args),

@@ -1,0 +1,47 @@
+//! What one core of this machine can do at most.
+
+use mimi::{Model, probe::Limits};
+use std::time::{Duration, Instant};
+
+/// Values that are read to find out how fast memory is: 256 MB, more than any cache that one core has.
+const VALUES: usize = 64 << 20;
+
+/// Runs of each measurement; the best counts.
+const ROUNDS: usize = 5;
+
+/// The limits of a core.
+pub(super) struct Machine {
+    /// In single precision, one after the other in registers.
+    pub(super) multiply_adds_per_second: f64,
+    /// Of memory, read front to back.
+    pub(super) bytes_per_second: f64,
+}
+
+impl Machine {
+    /// Measures with the instruction set that `model` runs on.
+    pub(super) fn measure(model: &Model) -> Self {
+        let limits = Limits::of(model);
+        let mut best = Self { multiply_adds_per_second: 0.0, bytes_per_second: 0.0 };
+        let values = vec![1.0f32; VALUES];
+        // doubled until a run is long enough to be timed and for the clock to settle
+        let mut rounds = 1 << 12;
+        while timed(|| limits.multiply_adds(rounds)).1 < Duration::from_millis(20) {
+            rounds *= 2;
+        }
+        for _ in 0..ROUNDS {
+            let (count, time) = timed(|| limits.multiply_adds(rounds));
+            best.multiply_adds_per_second =
+                best.multiply_adds_per_second.max(count as f64 / time.as_secs_f64());
+            let ((), time) = timed(|| limits.read(&values));
+            let bytes = size_of_val(values.as_slice()) as f64;
+            best.bytes_per_second = best.bytes_per_second.max(bytes / time.as_secs_f64());
+        }
+        best
+    }
+}
+
+fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
+    let start = Instant::now();
+    let result = work();
+    (result, start.elapsed())
+}

@@ -1,0 +1,87 @@
+//! `mimi bench`: how fast this machine runs a model on one core, and how fast it could.
+
+mod machine;
+mod report;
+mod times;
+mod work;
+
+use crate::{
+    args::{BenchArgs, ModelArgs, PrecisionArg},
+    failure::Outcome,
+    model, standard,
+};
+use machine::Machine;
+use mimi::{Model, Parts, StreamOptions};
+use report::{Clip, Report, Results, Stages, Streams};
+use std::time::Instant;
+use work::{Side, Work};
+
+pub(crate) fn run(args: &BenchArgs) -> Outcome {
+    let mut results = Vec::new();
+    let mut machine = None;
+    for precision in [PrecisionArg::F32, PrecisionArg::Bf16, PrecisionArg::Int8] {
+        // The note about the built-in model is read once.
+        let quiet = args.quiet || !results.is_empty();
+        let start = Instant::now();
+        let model = model::load(&ModelArgs { model: args.model.clone(), quiet, precision }, Parts::Both)?;
+        let load_seconds = start.elapsed().as_secs_f64();
+        let machine = machine.get_or_insert_with(|| Machine::measure(&model));
+        results.push(Results { load_seconds, ..measure(&model, precision, machine, args)? });
+    }
+    let Some(machine) = machine else { unreachable!("measured with the first precision") };
+    let report = Report { machine, results };
+    let text = match args.json {
+        true => format!("{:#}\n", report.json()),
+        false => report.tables(),
+    };
+    standard::print(text.as_bytes())
+}
+
+/// All but the seconds to load.
+fn measure(model: &Model, precision: PrecisionArg, machine: &Machine, args: &BenchArgs) -> Outcome<Results> {
+    let config = model.config();
+    let options = StreamOptions { codebooks: args.codebooks, ..StreamOptions::default() };
+    let codebooks = args.codebooks.unwrap_or(model.codebooks().min(8));
+    let work = Side::BOTH.map(|side| Work::new(config, precision.into(), side, codebooks));
+    let samples = usize::from(args.seconds) * config.sampling_rate as usize;
+    let pcm = times::noise(samples.next_multiple_of(config.frame_size()));
+
+    let mut streams = Vec::new();
+    for &count in &args.streams {
+        let count = usize::from(count);
+        let times = times::streams(model, &options, count, &pcm)?;
+        let limits = [0, 1].map(|side| work[side].stream_limit(machine, count, None) / count as f64);
+        streams.push(Streams { count, times, limits });
+    }
+    let clip_limits = [0, 1].map(|side| work[side].clip_limit(machine, None));
+    let clips = vec![Clip { threads: 1, times: times::clip(model, &options, &pcm)?, limits: clip_limits }];
+    let mut stages = Vec::new();
+    for is_clip in [false, true] {
+        for side in Side::BOTH {
+            let work = &work[side as usize];
+            let limit = |stage| match is_clip {
+                true => work.clip_limit(machine, Some(stage)),
+                false => work.stream_limit(machine, 1, Some(stage)),
+            };
+            stages.push(Stages {
+                is_clip,
+                side,
+                times: times::stages(model, &options, side, is_clip)?,
+                limits: times::STAGES.map(|(stage, _)| limit(stage)),
+            });
+        }
+    }
+    let frame_milliseconds = 1e3 * config.frame_size() as f64 / f64::from(config.sampling_rate);
+    let stream_bytes = times::stream_bytes(model, &options)?;
+    let weights = model.memory_bytes();
+    Ok(Results {
+        precision,
+        load_seconds: 0.0,
+        weights,
+        stream_bytes,
+        frame_milliseconds,
+        streams,
+        clips,
+        stages,
+    })
+}

@@ -1,0 +1,178 @@
+//! Threads that share the work of a one-shot call, for as long as the call lasts.
+
+use super::FlushDenormals;
+use std::cell::UnsafeCell;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::{self, Builder, Thread};
+
+/// What the members of a team do together: each calls it with its own part, from 0.
+type Task<'a> = dyn Fn(usize) + Sync + 'a;
+
+/// Looks at a value before a waiting thread lets others run: a few microseconds, as long as tasks are apart.
+const SPINS: usize = 2000;
+
+/// A caller and the threads that help it.
+pub(crate) struct Team<'a> {
+    board: &'a Board,
+    helpers: Vec<Thread>,
+}
+
+/// Where a team's tasks are announced.
+struct Board {
+    /// The current task; written by the caller while no helper is at work.
+    task: UnsafeCell<Option<*const Task<'static>>>,
+    /// Tasks announced so far.
+    announced: AtomicUsize,
+    /// Helpers that are still at work on the current one.
+    busy: AtomicUsize,
+    /// There will be no more tasks.
+    over: AtomicBool,
+    /// A helper panicked.
+    failed: AtomicBool,
+}
+
+// SAFETY: `task` is written only while `busy` is 0 and read only between an announcement (release, acquire)
+// and the reader's own decrement of `busy` (release; the caller acquires); the task itself is Sync.
+unsafe impl Sync for Board {}
+
+/// Calls `body` with a team of `threads` threads, the caller's among them, or of fewer if the system has no
+/// more; with one it is `None`. The threads are gone when this returns.
+pub(crate) fn with_team<R>(threads: usize, body: impl FnOnce(Option<&Team>) -> R) -> R {
+    if threads <= 1 {
+        return body(None);
+    }
+    let board = Board {
+        task: UnsafeCell::new(None),
+        announced: AtomicUsize::new(0),
+        busy: AtomicUsize::new(0),
+        over: AtomicBool::new(false),
+        failed: AtomicBool::new(false),
+    };
+    let board = &board;
+    thread::scope(|scope| {
+        let mut team = Team { board, helpers: Vec::new() };
+        for part in 1..threads {
+            let Ok(helper) = Builder::new().spawn_scoped(scope, move || board.serve(part)) else { break };
+            team.helpers.push(helper.thread().clone());
+        }
+        body(Some(&team))
+    })
+}
+
+impl Team<'_> {
+    /// Threads in the team.
+    pub(super) fn size(&self) -> usize {
+        self.helpers.len() + 1
+    }
+
+    /// Calls `task` with each part from 0 to the team's size, all at once; returns when all have returned.
+    pub(super) fn run(&self, task: &Task<'_>) {
+        let board = self.board;
+        board.busy.store(self.helpers.len(), Ordering::Relaxed);
+        // SAFETY: no helper is at work; none reads the task after `wait` below is dropped, so that its lifetime
+        // may be forgotten.
+        unsafe {
+            *board.task.get() = Some(std::mem::transmute::<*const Task<'_>, *const Task<'static>>(task));
+        }
+        board.announced.fetch_add(1, Ordering::Release);
+        self.helpers.iter().for_each(Thread::unpark);
+        let wait = Wait(board);
+        task(0);
+        drop(wait);
+        assert!(!board.failed.load(Ordering::Relaxed), "a helping thread panicked");
+    }
+}
+
+impl Drop for Team<'_> {
+    fn drop(&mut self) {
+        self.board.over.store(true, Ordering::Release);
+        self.helpers.iter().for_each(Thread::unpark);
+    }
+}
+
+/// Waits for the helpers when dropped, also by a panic of the caller's own part.
+struct Wait<'a>(&'a Board);
+
+impl Drop for Wait<'_> {
+    fn drop(&mut self) {
+        let mut looks = 0;
+        while self.0.busy.load(Ordering::Acquire) > 0 {
+            looks += 1;
+            if looks < SPINS { std::hint::spin_loop() } else { thread::yield_now() }
+        }
+    }
+}
+
+/// Counts a helper out when dropped, also by a panic.
+struct Done<'a>(&'a Board);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.failed.store(true, Ordering::Relaxed);
+        }
+        self.0.busy.fetch_sub(1, Ordering::Release);
+    }
+}
+
+impl Board {
+    /// A helper's life.
+    fn serve(&self, part: usize) {
+        let _flush = FlushDenormals::new();
+        let mut seen = 0;
+        loop {
+            let mut looks = 0;
+            while self.announced.load(Ordering::Acquire) == seen {
+                if self.over.load(Ordering::Acquire) {
+                    return;
+                }
+                looks += 1;
+                // An unpark between look and park makes park return at once.
+                if looks < SPINS { std::hint::spin_loop() } else { thread::park() }
+            }
+            seen += 1;
+            let done = Done(self);
+            // SAFETY: the task was announced, and its owner waits for `done`.
+            if let Some(task) = unsafe { *self.task.get() } {
+                // SAFETY: as above.
+                unsafe { (*task)(part) };
+            }
+            drop(done);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    #[test]
+    fn every_part_of_every_task_is_done_once() {
+        for threads in [1, 2, 3, 8] {
+            with_team(threads, |team| {
+                let Some(team) = team else { return assert_eq!(threads, 1) };
+                for round in 0..2000 {
+                    let counts: Vec<_> = (0..team.size()).map(|_| AtomicUsize::new(0)).collect();
+                    team.run(&|part| {
+                        counts[part].fetch_add(round, Ordering::Relaxed);
+                    });
+                    assert!(counts.iter().all(|count| count.load(Ordering::Relaxed) == round));
+                }
+            });
+        }
+    }
+
+    #[test]
+    fn a_panic_in_any_part_reaches_the_caller_and_ends_the_team() {
+        for panicking in 0..3 {
+            let outcome = catch_unwind(AssertUnwindSafe(|| {
+                with_team(3, |team| {
+                    let team = team.expect("three threads");
+                    team.run(&|part| assert!(part != panicking || team.size() < 3));
+                });
+            }));
+            assert!(outcome.is_err());
+        }
+    }
+}

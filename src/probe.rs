@@ -1,0 +1,112 @@
+//! What `mimi bench` measures with: the machine's limits, and a network's step stage by stage. No part
+//! of the API: it may change with every release.
+
+pub use crate::model::Stage;
+
+use crate::kernels::{FlushDenormals, Kernels};
+use crate::layers::{Batch, Memory};
+use crate::model::{DecoderPlan, EncoderPlan, Shape};
+use crate::{Error, Model, StreamOptions};
+
+/// The kernels that a model runs on, to find the limits of the machine with.
+#[derive(Clone, Copy)]
+pub struct Limits(Kernels);
+
+impl Limits {
+    /// For the instruction set of `model`.
+    pub fn of(model: &Model) -> Self {
+        Self(model.weights().kernels)
+    }
+
+    /// Does multiply-adds in registers and nothing else; returns how many, in single values.
+    pub fn multiply_adds(self, rounds: usize) -> usize {
+        self.0.multiply_adds(rounds)
+    }
+
+    /// Reads `values` front to back.
+    pub fn read(self, values: &[f32]) {
+        std::hint::black_box(self.0.read(values));
+    }
+}
+
+/// Streams on one half of a model, for steps whose stages can be timed.
+pub struct Probe {
+    model: Model,
+    plan: HalfPlan,
+    shape: Shape,
+    memories: Vec<Memory>,
+}
+
+enum HalfPlan {
+    Encoder(EncoderPlan),
+    Decoder(DecoderPlan),
+}
+
+impl Probe {
+    /// `streams` encoders, at most 16.
+    pub fn encoders(model: &Model, options: &StreamOptions, streams: usize) -> Result<Self, Error> {
+        let weights = model.weights();
+        let network = weights.encoder.as_ref().ok_or_else(|| model.lacks("encoder"))?;
+        let shape = model.stream_shape(options)?;
+        let plans = (0..streams).map(|_| network.plan(weights, shape)).collect::<Result<Vec<_>, _>>()?;
+        Ok(Self::new(model, shape, plans, HalfPlan::Encoder))
+    }
+
+    /// `streams` decoders, at most 16.
+    pub fn decoders(model: &Model, options: &StreamOptions, streams: usize) -> Result<Self, Error> {
+        let weights = model.weights();
+        let network = weights.decoder.as_ref().ok_or_else(|| model.lacks("decoder"))?;
+        let shape = model.stream_shape(options)?;
+        let plans = (0..streams).map(|_| network.plan(weights, shape)).collect::<Result<Vec<_>, _>>()?;
+        Ok(Self::new(model, shape, plans, HalfPlan::Decoder))
+    }
+
+    fn new<P>(model: &Model, shape: Shape, plans: Vec<(P, Memory)>, half: fn(P) -> HalfPlan) -> Self {
+        let (mut slots, memories): (Vec<P>, Vec<Memory>) = plans.into_iter().unzip();
+        let plan = half(slots.swap_remove(0));
+        Self { model: model.clone(), plan, shape, memories }
+    }
+
+    /// Options for steps of as many frames as those of one-shot calls.
+    pub fn one_shot(model: &Model, options: &StreamOptions) -> StreamOptions {
+        model.one_shot(options, usize::MAX)
+    }
+
+    /// Frames in a step.
+    pub fn frames(&self) -> usize {
+        self.shape.block
+    }
+
+    /// A step of all streams, for samples of a low hum or for a pattern of codes; `passed` is called
+    /// at each stage's end.
+    pub fn step(&mut self, passed: impl FnMut(Stage)) {
+        let (weights, frames) = (self.model.weights(), self.shape.block);
+        let _flush = FlushDenormals::new();
+        let samples = frames * weights.config.frame_size();
+        for memory in &mut self.memories {
+            match &self.plan {
+                HalfPlan::Encoder(plan) => {
+                    let hum = (0..samples).map(|i| (i % 240) as f32 / 240.0 - 0.5);
+                    memory.scratch[plan.samples().first(samples)]
+                        .iter_mut()
+                        .zip(hum)
+                        .for_each(|(x, y)| *x = y);
+                }
+                HalfPlan::Decoder(_) => {
+                    let size = weights.config.codebook_size;
+                    memory.codes.iter_mut().enumerate().for_each(|(i, code)| *code = (i * 7 % size) as u32);
+                }
+            }
+        }
+        let mut batch = Batch::new(weights.kernels, self.memories.iter_mut(), None);
+        match (&self.plan, &weights.encoder, &weights.decoder) {
+            (HalfPlan::Encoder(plan), Some(network), _) => {
+                network.step(&weights.quantizer, &mut batch, plan, samples, passed);
+            }
+            (HalfPlan::Decoder(plan), _, Some(network)) => {
+                network.step(&weights.quantizer, &mut batch, plan, frames, passed);
+            }
+            _ => unreachable!("the half was there when the plan was made"),
+        }
+    }
+}
