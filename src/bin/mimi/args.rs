@@ -1,78 +1,15 @@
 //! What may be typed, and the help.
 
+mod examples;
+
 use crate::{
     audio::{RawFormat, SampleType},
     codes::Format,
     weights::{Half, Values},
 };
 use clap::{Args as Group, Parser, Subcommand, ValueEnum, ValueHint};
+use examples::*;
 use std::path::PathBuf;
-
-const ABOUT: &str = "Mimi, the neural speech codec: audio to 12.5 frames of codes a second, and back";
-
-const DEMO_NOTE: &str = "\
-The built-in model is a toy: it shows that everything works, but it blurs speech.
-For real quality, download the published weights with `mimi fetch`, and name them with
---model kyutai/mimi.";
-
-const EXAMPLES: &str = "\
-Examples:
-  mimi roundtrip in.wav out.wav                          hear the codec
-  mimi encode in.wav out.mtok                            audio to codes
-  mimi decode out.mtok out.wav                           codes to audio
-  mimi fetch                                             download the published weights
-  mimi encode --model kyutai/mimi in.flac c.npy          use them
-
-Audio is read from WAV, AIFF, FLAC, Ogg Vorbis and MP3, at any sample rate, its channels mixed to
-one. A file named - is standard input or output. The exit status is 0 if all went well, 1 if
-something failed, 2 if the command line was wrong.";
-
-const ROUNDTRIP_EXAMPLES: &str = "\
-Examples:
-  mimi roundtrip in.wav out.wav
-  mimi roundtrip --codebooks 1 in.flac out.wav
-  ffmpeg -i in.mp4 -f wav - | mimi roundtrip - - | aplay";
-
-const ENCODE_EXAMPLES: &str = "\
-Examples:
-  mimi encode in.wav out.mtok
-  mimi encode in.mp3 codes.npy
-  mimi encode corpus/ tokens/                   every recording in a folder, on all cores
-  arecord -f S16_LE -r 24000 -t raw | mimi encode --raw --live - - | ssh host 'mimi decode - - | aplay'";
-
-const DECODE_EXAMPLES: &str = "\
-Examples:
-  mimi decode in.mtok out.wav
-  mimi decode --codebooks 4 --rate 48000 in.npy out.wav
-  mimi decode tokens/ audio/
-  mimi decode --raw --f32 in.mtok - | sox -t raw -r 24000 -e float -b 32 -c 1 - out.ogg";
-
-const REDUCE_EXAMPLES: &str = "\
-Examples:
-  mimi reduce --codebooks 4 in.mtok out.mtok
-  mimi reduce --codebooks 1 in.npy out.safetensors";
-
-const COMPARE_EXAMPLES: &str = "\
-Examples:
-  mimi compare in.wav                        a table, a line for each number of codebooks
-  mimi compare in.wav --plot losses.png      and as a picture
-  mimi compare in.wav out.wav                two recordings";
-
-const CONVERT_EXAMPLES: &str = "\
-Examples:
-  mimi convert kyutai/mimi mimi.safetensors                        one file, its config inside
-  mimi convert --layout kyutai --precision bf16 kyutai/mimi out.safetensors
-  mimi convert --half encoder kyutai/mimi encoder.safetensors      for those who make tokens alone
-  mimi convert tokenizer-e351c8d8-checkpoint125.safetensors --layout transformers mimi/";
-
-const FETCH_EXAMPLES: &str = "\
-Examples:
-  mimi fetch
-  mimi fetch && mimi roundtrip --model kyutai/mimi in.wav out.wav";
-
-const COMPLETIONS_EXAMPLE: &str = "\
-Example:
-  mimi completions bash > ~/.local/share/bash-completion/completions/mimi";
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -100,8 +37,8 @@ pub(crate) enum Command {
     /// Turn codes into audio
     ///
     /// Codes are read from .mtok, .npy, .safetensors and moshi.cpp's .mimi files. The sound has the
-    /// length and the sample rate of the original if the file tells them (.mtok does). Several inputs, or folders, go
-    /// to a folder, as with encode.
+    /// length and the sample rate of the original if the file tells them (.mtok does). Several inputs,
+    /// or folders, go to a folder, as with encode.
     #[command(after_help = DECODE_EXAMPLES)]
     Decode(DecodeArgs),
     /// Keep the first codebooks of a file of codes: a lower bit rate, without encoding again
@@ -136,8 +73,8 @@ pub(crate) enum Command {
     Bench(BenchArgs),
     /// Download a model by name, to where Hugging Face's tools keep theirs
     ///
-    /// Prints the folder. A download that was cut off goes on where it stopped; what came is checked
-    /// against its SHA-256, for kyutai/mimi the published one. The environment variables of Hugging
+    /// Prints the folder. A download that was cut off goes on where it stopped; weights are checked
+    /// against their SHA-256, for kyutai/mimi the published one. The environment variables of Hugging
     /// Face's tools are honoured: HF_HUB_CACHE, HF_HOME and XDG_CACHE_HOME say where, HF_ENDPOINT
     /// whence, HF_TOKEN for whom, and HF_HUB_OFFLINE that nothing is fetched. No other command uses
     /// the network.
@@ -196,7 +133,7 @@ pub(crate) struct ReduceArgs {
     #[arg(value_hint = ValueHint::FilePath)]
     pub(crate) output: PathBuf,
     /// How many codebooks to keep
-    #[arg(short, long, value_name = "N")]
+    #[arg(short = 'n', long, value_name = "N")]
     pub(crate) codebooks: usize,
     /// How to store the codes; default: as OUTPUT's extension says, else mtok
     #[arg(short, long, value_enum)]

@@ -3,10 +3,11 @@
 use crate::{
     args::BatchArgs,
     failure::{Failure, Outcome},
+    output::remove_abandoned,
     progress, standard,
 };
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     fs,
     num::NonZeroUsize,
     path::{Path, PathBuf},
@@ -101,6 +102,11 @@ pub(crate) fn run<W>(
         jobs.retain(|job| !job.output.exists());
     }
     let present = all - jobs.len();
+    jobs.iter()
+        .map(|job| folder_of(&job.output))
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .for_each(remove_abandoned);
     let bar = progress::files(jobs.len(), quiet);
     let (next, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let run_jobs = || -> Outcome {
@@ -128,8 +134,12 @@ pub(crate) fn run<W>(
     report(jobs.len(), present, failed.into_inner(), quiet)
 }
 
+fn folder_of(output: &Path) -> &Path {
+    output.parent().unwrap_or(Path::new("."))
+}
+
 fn prepare(output: &Path) -> Outcome {
-    let folder = output.parent().unwrap_or(Path::new("."));
+    let folder = folder_of(output);
     fs::create_dir_all(folder).map_err(|error| Failure::io(folder, &error))
 }
 
