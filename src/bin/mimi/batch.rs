@@ -102,11 +102,8 @@ pub(crate) fn run<W>(
         jobs.retain(|job| !job.output.exists());
     }
     let present = all - jobs.len();
-    jobs.iter()
-        .map(|job| folder_of(&job.output))
-        .collect::<BTreeSet<_>>()
-        .into_iter()
-        .for_each(remove_abandoned);
+    let folders: BTreeSet<_> = jobs.iter().map(|job| folder_of(&job.output)).collect();
+    folders.into_iter().for_each(remove_abandoned);
     let bar = progress::files(jobs.len(), quiet);
     let (next, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let run_jobs = || -> Outcome {
