@@ -207,7 +207,10 @@ fn a_terminal_shows_how_far_a_download_is() {
     let mut terminal = Command::new("script");
     terminal.args(["-qec", &format!("{} fetch test/tiny", env!("CARGO_BIN_EXE_mimi")), "/dev/null"]);
     for (name, value) in output.get_envs() {
-        value.map_or_else(|| terminal.env_remove(name), |value| terminal.env(name, value));
+        match value {
+            Some(value) => terminal.env(name, value),
+            None => terminal.env_remove(name),
+        };
     }
     let output = terminal.env("TERM", "xterm").current_dir(&folder).stdin(Stdio::null()).output().unwrap();
     let seen = String::from_utf8(output.stdout).unwrap();
