@@ -75,7 +75,7 @@ mod resample;
 #[allow(unsafe_code)]
 pub mod capi;
 
-pub use checkpoint::{Checkpoint, ReadAt};
+pub use checkpoint::{Checkpoint, Layout, ReadAt};
 pub use config::{Activation, Config, PadMode};
 pub use decoder::Decoder;
 pub use encoder::Encoder;

@@ -3,11 +3,26 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-/// A naming scheme; the shapes are the same but for attention projections, which kyutai packs.
+/// How the tensors of a checkpoint are called. Their shapes are the same in all layouts but for
+/// attention projections, which kyutai packs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Layout {
+pub enum Layout {
+    /// Of `kyutai/mimi` on Hugging Face: `encoder.layers.0.conv.weight`.
     Transformers,
+    /// Of kyutai's moshi: `encoder.model.0.conv.conv.weight`.
     Kyutai,
+}
+
+impl Layout {
+    /// What the tensor whose name in transformers' layout is `name` may be called in this one, the
+    /// likeliest first; nothing if Mimi has no such tensor. (For a SEANet convolution in kyutai's
+    /// layout, the first name is that of a plain one and the second that of a transposed one.)
+    pub fn spellings(self, name: &str) -> Vec<String> {
+        match self {
+            Self::Transformers => transformers(name),
+            Self::Kyutai => kyutai(name).unwrap_or_default(),
+        }
+    }
 }
 
 impl fmt::Display for Layout {
@@ -36,7 +51,7 @@ pub(super) fn detect<'n>(names: impl Iterator<Item = &'n str>) -> Option<(Layout
     let mut spelled = Vec::new();
     for (marker, name) in MARKERS.iter().enumerate() {
         for layout in [Layout::Transformers, Layout::Kyutai] {
-            spelled.extend(spellings(layout, name).into_iter().map(|spelling| (spelling, layout, marker)));
+            spelled.extend(layout.spellings(name).into_iter().map(|spelling| (spelling, layout, marker)));
         }
     }
     let mut found: BTreeMap<(Layout, &str), BTreeSet<usize>> = BTreeMap::new();
@@ -54,14 +69,6 @@ pub(super) fn detect<'n>(names: impl Iterator<Item = &'n str>) -> Option<(Layout
         (markers.len(), std::cmp::Reverse(prefix.len()))
     });
     best.map(|((layout, prefix), _)| (layout, prefix.to_owned()))
-}
-
-/// What a tensor `name` may be called on disk, the likeliest first.
-pub(super) fn spellings(layout: Layout, name: &str) -> Vec<String> {
-    match layout {
-        Layout::Transformers => transformers(name),
-        Layout::Kyutai => kyutai(name).unwrap_or_default(),
-    }
 }
 
 /// Modules of transformers' layout, and where they are in memory from transformers 5.23 on.
@@ -85,7 +92,7 @@ fn transformers(name: &str) -> Vec<String> {
     std::iter::once(name.to_owned()).chain(nested).collect()
 }
 
-/// What the buffers of a codebook have been called over time.
+/// What the buffers of a codebook have been called over time, first as transformers has it.
 fn codebook_fields(field: &str) -> Vec<&str> {
     match field {
         "embed_sum" => vec!["embed_sum", "embedding_sum", "embed_avg"],
@@ -93,6 +100,15 @@ fn codebook_fields(field: &str) -> Vec<&str> {
         "initialized" => vec!["initialized", "_initialized", "inited"],
         other => vec![other],
     }
+}
+
+/// The same, first as kyutai's published files have it.
+fn kyutai_codebook_fields(field: &str) -> Vec<&str> {
+    let mut fields = codebook_fields(field);
+    if ["embed_sum", "initialized"].contains(&field) {
+        fields.swap(0, 1);
+    }
+    fields
 }
 
 /// `None`: there is nothing of this name in Mimi.
@@ -125,7 +141,7 @@ fn kyutai(name: &str) -> Option<Vec<String>> {
             Some(match rest.split_once(".codebook.") {
                 None => vec![format!("quantizer.{branch}.{rest}")],
                 Some((layer, field)) => {
-                    let fields = codebook_fields(field).into_iter();
+                    let fields = kyutai_codebook_fields(field).into_iter();
                     fields.map(|field| format!("quantizer.{branch}.vq.{layer}._codebook.{field}")).collect()
                 }
             })

@@ -10,12 +10,13 @@ mod layout;
 mod source;
 mod values;
 
+pub use layout::Layout;
 pub use source::ReadAt;
 
 use crate::error::out_of_memory;
 use crate::{Config, Error, ErrorKind};
 use header::{Stored, quoted, shown};
-use layout::{Layout, Projection};
+use layout::Projection;
 use source::{Source, with_capacity};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -122,6 +123,11 @@ impl<'a> Checkpoint<'a> {
         &self.config
     }
 
+    /// How the tensors are called on disk.
+    pub fn layout(&self) -> Layout {
+        self.layout
+    }
+
     /// Whether there is a tensor whose name in the transformers layout is `name`, in any spelling
     /// that [`tensor`](Self::tensor) reads.
     pub fn contains(&self, name: &str) -> bool {
@@ -157,7 +163,7 @@ impl<'a> Checkpoint<'a> {
             let found = self.tensors.get_key_value(&format!("{}{spelling}", self.prefix));
             found.map(|(name, stored)| (name.as_str(), stored))
         };
-        let spellings = layout::spellings(self.layout, name);
+        let spellings = self.layout.spellings(name);
         if let Some(found) = spellings.iter().find_map(|spelling| get(spelling)) {
             let projection = Projection::of(name).filter(|_| self.layout == Layout::Kyutai);
             return Some(match projection {
@@ -172,7 +178,8 @@ impl<'a> Checkpoint<'a> {
 
     fn missing(&self, name: &str) -> Error {
         let (checkpoint, layout) = (&self.name, self.layout);
-        let looked_for: Vec<_> = layout::spellings(layout, name)
+        let looked_for: Vec<_> = layout
+            .spellings(name)
             .iter()
             .map(|spelling| quoted(&format!("{}{spelling}", self.prefix)))
             .collect();

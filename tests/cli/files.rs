@@ -109,6 +109,76 @@ fn codes_are_stored_as_the_extension_or_the_option_says() {
     fails(&folder, "encode SPEECH a.txt", expected);
 }
 
+/// `[frame][codebook]`, as transformers has them for the demo model.
+fn golden_codes() -> Vec<u32> {
+    let codes = npy(&golden("demo/speech.codes.npy"));
+    (0..codes[0].len()).flat_map(|frame| codes.iter().map(move |book| book[frame] as u32)).collect()
+}
+
+#[test]
+fn golden_codes_come_out_in_every_format() {
+    let folder = folder();
+    let expected = golden_codes();
+    for name in ["codes.mtok", "codes.npy", "codes.safetensors"] {
+        ok(&folder, &format!("encode --tail layer SPEECH {name}"));
+    }
+    let read = |name: &str| fs::read(folder.path().join(name)).unwrap();
+    let bytes = read("codes.mtok");
+    let (header, start) = mimi::bitstream::Header::from_bytes(&bytes).unwrap();
+    assert_eq!((header.codebooks, header.code_bits, header.sample_rate), (8, 9, 24_000));
+    assert_eq!((header.frame_samples as usize, header.samples as usize), (FRAME, SAMPLES));
+    let mut codes = vec![0; expected.len()];
+    mimi::bitstream::unpack(&bytes[start..], 8, 9, &mut codes).unwrap();
+    assert_eq!(codes, expected);
+    assert_eq!(npy(&folder.path().join("codes.npy")), npy(&golden("demo/speech.codes.npy")));
+    let bytes = read("codes.safetensors");
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let tensor = file.tensor("codes").unwrap();
+    assert_eq!((tensor.dtype(), tensor.shape()), (safetensors::Dtype::U32, &[1, 8, 42][..]));
+    let (codes, _) = tensor.data().as_chunks();
+    let transposed = |index: usize| expected[index % 42 * 8 + index / 42];
+    assert!(codes.iter().enumerate().all(|(index, code)| u32::from_le_bytes(*code) == transposed(index)));
+}
+
+#[test]
+fn golden_codes_go_in_in_every_format() {
+    let folder = folder();
+    let codes = golden_codes();
+    let write = |name: &str, bytes: &[u8]| fs::write(folder.path().join(name), bytes).unwrap();
+    write("a.npy", &fs::read(golden("demo/speech.codes.npy")).unwrap());
+    let header = mimi::bitstream::Header {
+        codebooks: 8,
+        code_bits: 9,
+        sample_rate: 24_000,
+        frame_samples: FRAME as u32,
+        samples: 0,
+        model_id: 0,
+    };
+    let mut packed = vec![0; 42 * 9];
+    mimi::bitstream::pack(&codes, 8, 9, &mut packed).unwrap();
+    write("a.mtok", &[&header.to_bytes().unwrap()[..], &packed].concat());
+    // int64 [1, K, T], as transformers has them
+    let transposed = (0..8 * 42).map(|index| i64::from(codes[index % 42 * 8 + index / 42]));
+    let bytes: Vec<u8> = transposed.flat_map(i64::to_le_bytes).collect();
+    let tensor =
+        safetensors::tensor::TensorView::new(safetensors::Dtype::I64, vec![1, 8, 42], &bytes).unwrap();
+    write("a.safetensors", &safetensors::serialize([("codes", tensor)], None).unwrap());
+    let shorts = codes.iter().flat_map(|&code| (code as i16).to_le_bytes());
+    write("a.mimi", &b"MIMI\x08\0\0\0".iter().copied().chain(shorts).collect::<Vec<u8>>());
+
+    let bytes = fs::read(golden("demo/speech.audio.npy")).unwrap();
+    let reference: Vec<f32> = npyz::NpyFile::new(&bytes[..]).unwrap().into_vec().unwrap();
+    for name in ["a.npy", "a.mtok", "a.safetensors", "a.mimi"] {
+        ok(&folder, &format!("decode --raw --f32 {name} out.f32"));
+        let bytes = fs::read(folder.path().join("out.f32")).unwrap();
+        let (samples, _) = bytes.as_chunks();
+        assert_eq!(samples.len(), reference.len(), "{name}");
+        let near =
+            |(sample, expected): (&[u8; 4], &f32)| (f32::from_le_bytes(*sample) - expected).abs() < 5e-5;
+        assert!(samples.iter().zip(&reference).all(near), "{name}");
+    }
+}
+
 #[test]
 fn files_of_moshi_cpp_are_read() {
     let folder = folder();

@@ -1,7 +1,10 @@
 //! The command-line tool, used as a person would use it.
 
 mod codec;
+mod convert;
+mod fetch;
 mod files;
+mod person;
 mod reduce;
 mod tools;
 

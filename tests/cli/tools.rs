@@ -8,7 +8,10 @@ fn info_tells_models_codes_and_audio_apart() {
     let info = |args: &str| String::from_utf8(ok(&folder, args).stdout).unwrap();
     let demo = info("info");
     assert!(
-        demo.contains("toy") && demo.contains("900 in all") && demo.contains("512 values, 9 bits"),
+        demo.contains("a toy, no codec to use")
+            && demo.contains("mimi fetch")
+            && demo.contains("900 in all")
+            && demo.contains("512 values, 9 bits"),
         "{demo}"
     );
     assert!(info("info TINY").contains("64 values, 6 bits"));
@@ -35,25 +38,45 @@ fn comparing_prints_a_line_for_each_number_of_codebooks() {
         .skip(1)
         .map(|line| line.split_whitespace().map(|word| word.parse().unwrap()).collect())
         .collect();
-    assert_eq!(rows.iter().map(|row| row[0]).collect::<Vec<_>>(), [1.0, 2.0, 4.0, 8.0]);
-    assert_eq!(rows[3][1], 0.9);
+    assert_eq!(rows.iter().map(|row| row[0]).collect::<Vec<_>>(), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]);
+    assert_eq!(rows[7][1], 0.9);
     // the demo model's spectrum is rough, but nearer than silence and than one codebook's
-    assert!(rows[3][3] < rows[0][3] && rows[3][3] < 15.0, "{table}");
+    assert!(rows[7][3] < rows[0][3] && rows[7][3] < 15.0, "{table}");
     ok(&folder, "roundtrip SPEECH out.wav");
     let distance = mimi_fed(&folder, "compare SPEECH out.wav", &[]).stdout;
-    assert!((number(&distance, "log-mel distance") - rows[3][3]).abs() < 0.2);
+    assert!((number(&distance, "log-mel distance") - rows[7][3]).abs() < 0.2);
+}
+
+/// Width, height and number of different colours.
+fn picture(path: &Path) -> (u32, u32, usize) {
+    let mut reader = png::Decoder::new(fs::File::open(path).unwrap()).read_info().unwrap();
+    let mut pixels = vec![0; reader.output_buffer_size()];
+    let info = reader.next_frame(&mut pixels).unwrap();
+    let (colours, _) = pixels.as_chunks::<3>();
+    (info.width, info.height, colours.iter().collect::<std::collections::BTreeSet<_>>().len())
 }
 
 #[test]
-fn a_plot_is_well_formed_and_shows_pictures() {
+fn plots_are_pictures_with_maps_curves_and_words() {
     let folder = folder();
     ok(&folder, "plot SPEECH out.svg");
     let svg = fs::read_to_string(folder.path().join("out.svg")).unwrap();
     assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"));
-    assert_eq!(svg.matches("href=\"data:image/png;base64,").count(), 3);
-    assert_eq!(svg.matches("<circle").count(), 8);
-    assert!(svg.contains("speech.wav") && svg.contains("8 codebooks, 900 bit/s"));
+    // three maps with their keys, and two curves
+    assert_eq!(svg.matches("href=\"data:image/png;base64,").count(), 6);
+    assert_eq!(svg.matches("<circle").count(), 2 * 8);
+    for words in ["speech.wav", "8 codebooks of the built-in toy, 0.900 kbit/s", "frequency, kHz", "SI-SDR"] {
+        assert!(svg.contains(words), "{words}");
+    }
+    ok(&folder, "plot -n 1 -m TINY SPEECH out.png");
+    let (width, height, colours) = picture(&folder.path().join("out.png"));
+    assert!((width, height) == (1200, 1200) && colours > 200, "{width} x {height}, {colours} colours");
+    ok(&folder, "compare SPEECH --plot losses.png");
+    let (width, height, colours) = picture(&folder.path().join("losses.png"));
+    assert!((width, height) == (1200, 420) && colours > 10, "{width} x {height}, {colours} colours");
     fails(&folder, "plot -q -n 9 SPEECH b.svg", "mimi: this model has 1 to 8 codebooks, not 9");
+    fails(&folder, "plot -q SPEECH b.jpg", "mimi: b.jpg: expected the extension .png or .svg");
+    assert!(!folder.path().join("b.svg").exists());
 }
 
 #[test]

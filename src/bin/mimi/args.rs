@@ -1,62 +1,15 @@
 //! What may be typed, and the help.
 
+mod examples;
+
 use crate::{
     audio::{RawFormat, SampleType},
     codes::Format,
+    weights::{Half, Values},
 };
 use clap::{Args as Group, Parser, Subcommand, ValueEnum, ValueHint};
+use examples::*;
 use std::path::PathBuf;
-
-const ABOUT: &str = "Mimi, the neural speech codec: audio to 12.5 frames of codes a second, and back";
-
-const DEMO_NOTE: &str = "\
-The built-in model is a toy: it shows that everything works, but it blurs speech.
-For real quality, download the published weights (kyutai/mimi) and name them with --model.";
-
-const EXAMPLES: &str = "\
-Examples:
-  mimi roundtrip in.wav out.wav                          hear the codec
-  mimi encode in.wav out.mtok                            audio to codes
-  mimi decode out.mtok out.wav                           codes to audio
-  mimi encode --model model.safetensors in.flac c.npy    with the published weights
-
-Audio is read from WAV, AIFF, FLAC, Ogg Vorbis and MP3, at any sample rate, its channels mixed to
-one. A file named - is standard input or output. The exit status is 0 if all went well, 1 if
-something failed, 2 if the command line was wrong.";
-
-const ROUNDTRIP_EXAMPLES: &str = "\
-Examples:
-  mimi roundtrip in.wav out.wav
-  mimi roundtrip --codebooks 1 in.flac out.wav
-  ffmpeg -i in.mp4 -f wav - | mimi roundtrip - - | aplay";
-
-const ENCODE_EXAMPLES: &str = "\
-Examples:
-  mimi encode in.wav out.mtok
-  mimi encode in.mp3 codes.npy
-  mimi encode corpus/ tokens/                   every recording in a folder, on all cores
-  arecord -f S16_LE -r 24000 -t raw | mimi encode --raw --live - - | ssh host 'mimi decode - - | aplay'";
-
-const DECODE_EXAMPLES: &str = "\
-Examples:
-  mimi decode in.mtok out.wav
-  mimi decode --codebooks 4 --rate 48000 in.npy out.wav
-  mimi decode tokens/ audio/
-  mimi decode --raw --f32 in.mtok - | sox -t raw -r 24000 -e float -b 32 -c 1 - out.ogg";
-
-const REDUCE_EXAMPLES: &str = "\
-Examples:
-  mimi reduce --codebooks 4 in.mtok out.mtok
-  mimi reduce --codebooks 1 in.npy out.safetensors";
-
-const COMPARE_EXAMPLES: &str = "\
-Examples:
-  mimi compare in.wav
-  mimi compare in.wav out.wav";
-
-const COMPLETIONS_EXAMPLE: &str = "\
-Example:
-  mimi completions bash > ~/.local/share/bash-completion/completions/mimi";
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -83,9 +36,9 @@ pub(crate) enum Command {
     Encode(EncodeArgs),
     /// Turn codes into audio
     ///
-    /// Codes are read from .mtok, .npy, .safetensors and moshi.cpp's .mimi files. The sound is cut
-    /// to the length of the original if the file tells it (.mtok does). Several inputs, or folders, go
-    /// to a folder, as with encode.
+    /// Codes are read from .mtok, .npy, .safetensors and moshi.cpp's .mimi files. The sound has the
+    /// length and the sample rate of the original if the file tells them (.mtok does). Several inputs,
+    /// or folders, go to a folder, as with encode.
     #[command(after_help = DECODE_EXAMPLES)]
     Decode(DecodeArgs),
     /// Keep the first codebooks of a file of codes: a lower bit rate, without encoding again
@@ -94,17 +47,20 @@ pub(crate) enum Command {
     #[command(after_help = REDUCE_EXAMPLES)]
     Reduce(ReduceArgs),
     /// Tell what a model, a file of codes or a recording is
+    ///
+    /// Without INPUT: what the built-in model is, and what it is not.
+    #[command(after_help = "Examples:\n  mimi info\n  mimi info kyutai/mimi\n  mimi info out.mtok")]
     Info(InfoArgs),
-    /// Measure what the codec loses, for 1, 2, 4 … codebooks, or how two recordings differ
+    /// Measure what the codec loses, for each number of codebooks, or how two recordings differ
     ///
     /// SI-SDR compares waveforms: neural codecs do badly, and sound better than it says. The log-mel
     /// distance compares spectra: the mean absolute difference in dB.
     #[command(after_help = COMPARE_EXAMPLES)]
     Compare(CompareArgs),
-    /// Draw what the codec does to a recording, as SVG
+    /// Draw what the codec does to a recording, as PNG or SVG
     ///
-    /// Spectrograms of input and output, the codes, and the error by the number of codebooks.
-    #[command(after_help = "Example:\n  mimi plot in.wav out.svg")]
+    /// Spectrograms of input and output, the codes, and the error for each number of codebooks.
+    #[command(after_help = "Examples:\n  mimi plot in.wav out.png\n  mimi plot -n 1 in.wav out.svg")]
     Plot(PlotArgs),
     /// Measure how fast this machine runs a model, on one core
     ///
@@ -115,6 +71,22 @@ pub(crate) enum Command {
         after_help = "Examples:\n  mimi bench --model model.safetensors\n  mimi bench --json > bench.json"
     )]
     Bench(BenchArgs),
+    /// Download a model by name, to where Hugging Face's tools keep theirs
+    ///
+    /// Prints the folder. A download that was cut off goes on where it stopped; weights are checked
+    /// against their SHA-256, for kyutai/mimi the published one. The environment variables of Hugging
+    /// Face's tools are honoured: HF_HUB_CACHE, HF_HOME and XDG_CACHE_HOME say where, HF_ENDPOINT
+    /// whence, HF_TOKEN for whom, and HF_HUB_OFFLINE that nothing is fetched. No other command uses
+    /// the network.
+    #[command(after_help = FETCH_EXAMPLES)]
+    Fetch(FetchArgs),
+    /// Write a model in another layout or precision, or one half of it, its config inside
+    ///
+    /// OUTPUT is one safetensors file, or a folder (there already, or named with a / at its end), which
+    /// gets model.safetensors and config.json. Codebooks stay in 32 bits, and with them the model's
+    /// fingerprint. Weights by others keep their licence: name their authors, and what you changed.
+    #[command(after_help = CONVERT_EXAMPLES)]
+    Convert(ConvertArgs),
     /// Print what makes a shell complete mimi's commands and options
     #[command(after_help = COMPLETIONS_EXAMPLE)]
     Completions {
@@ -161,7 +133,7 @@ pub(crate) struct ReduceArgs {
     #[arg(value_hint = ValueHint::FilePath)]
     pub(crate) output: PathBuf,
     /// How many codebooks to keep
-    #[arg(short, long, value_name = "N")]
+    #[arg(short = 'n', long, value_name = "N")]
     pub(crate) codebooks: usize,
     /// How to store the codes; default: as OUTPUT's extension says, else mtok
     #[arg(short, long, value_enum)]
@@ -217,7 +189,7 @@ pub(crate) struct DecodeArgs {
     /// Write samples without a header: little-endian, one channel
     #[arg(long, help_heading = "Audio")]
     pub(crate) raw: bool,
-    /// Sample rate to write, Hz; default: the model's
+    /// Sample rate to write, Hz; default: the original's if the file tells it, else the model's
     #[arg(long, value_name = "HZ", help_heading = "Audio")]
     pub(crate) rate: Option<u32>,
     /// Write 32-bit floats, not 16-bit integers
@@ -233,6 +205,9 @@ pub(crate) struct CompareArgs {
     /// Another, instead of what the codec makes of the first
     #[arg(value_hint = ValueHint::FilePath)]
     pub(crate) other: Option<PathBuf>,
+    /// Draw the table to this .png or .svg file
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "other")]
+    pub(crate) plot: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) model: ModelArgs,
 }
@@ -242,7 +217,7 @@ pub(crate) struct PlotArgs {
     /// A file of audio
     #[arg(value_hint = ValueHint::FilePath)]
     pub(crate) input: PathBuf,
-    /// The SVG file to write, or -
+    /// The .png or .svg file to write, or - (PNG)
     #[arg(value_hint = ValueHint::FilePath)]
     pub(crate) output: PathBuf,
     /// Codebooks of the output that is drawn; default: 8, or all if there are fewer
@@ -254,8 +229,8 @@ pub(crate) struct PlotArgs {
 
 #[derive(Debug, Group)]
 pub(crate) struct BenchArgs {
-    /// A checkpoint: a .safetensors file or a folder with one; default: the built-in toy
-    #[arg(short, long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    /// A checkpoint: a .safetensors file, a folder with one, or a name; default: the built-in toy
+    #[arg(short, long, value_name = "PATH|NAME", value_hint = ValueHint::AnyPath)]
     pub(crate) model: Option<PathBuf>,
     /// Say nothing but the result and errors
     #[arg(short, long)]
@@ -278,8 +253,46 @@ pub(crate) struct BenchArgs {
 }
 
 #[derive(Debug, Group)]
+pub(crate) struct FetchArgs {
+    /// The model, as it is called on Hugging Face
+    #[arg(default_value = "kyutai/mimi")]
+    pub(crate) name: String,
+    /// Say nothing but the folder and errors
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct ConvertArgs {
+    /// A checkpoint: a .safetensors file, a folder with one, or a name such as kyutai/mimi
+    #[arg(value_hint = ValueHint::AnyPath)]
+    pub(crate) input: PathBuf,
+    /// The safetensors file to write, or the folder
+    #[arg(value_hint = ValueHint::AnyPath)]
+    pub(crate) output: PathBuf,
+    /// How tensors are called; default: as in INPUT
+    #[arg(long, value_enum)]
+    pub(crate) layout: Option<LayoutArg>,
+    /// How weights are stored
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) precision: Values,
+    /// Which half of the model
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) half: Half,
+}
+
+/// [`mimi::Layout`] as typed.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum LayoutArg {
+    /// As in kyutai/mimi on Hugging Face
+    Transformers,
+    /// As in kyutai's own repositories, for moshi
+    Kyutai,
+}
+
+#[derive(Debug, Group)]
 pub(crate) struct InfoArgs {
-    /// A checkpoint (file or folder), codes or audio; default: the built-in model
+    /// A checkpoint (file, folder or name), codes or audio; default: the built-in model
     #[arg(value_hint = ValueHint::AnyPath)]
     pub(crate) input: Option<PathBuf>,
 }
@@ -298,8 +311,8 @@ pub(crate) struct BatchArgs {
 /// Which model.
 #[derive(Debug, Default, Group)]
 pub(crate) struct ModelArgs {
-    /// A checkpoint: a .safetensors file or a folder with one; default: the built-in toy
-    #[arg(short, long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    /// A checkpoint: a .safetensors file, a folder with one, or a name; default: the built-in toy
+    #[arg(short, long, value_name = "PATH|NAME", value_hint = ValueHint::AnyPath)]
     pub(crate) model: Option<PathBuf>,
     /// How weights are kept: f32 is exact, the others take a half and a quarter of the memory
     #[arg(long, value_enum, default_value_t)]

@@ -3,10 +3,11 @@
 use crate::{
     args::BatchArgs,
     failure::{Failure, Outcome},
+    output::remove_abandoned,
     progress, standard,
 };
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     fs,
     num::NonZeroUsize,
     path::{Path, PathBuf},
@@ -36,7 +37,7 @@ pub(crate) enum Plan {
 pub(crate) fn plan(inputs: &[PathBuf], output: &Path, taken: &[&str], made: &str) -> Outcome<Plan> {
     if let [input] = inputs
         && !input.is_dir()
-        && !names_folder(output)
+        && !standard::names_folder(output)
     {
         return Ok(Plan::One(Job { input: input.clone(), output: output.to_path_buf() }));
     }
@@ -54,10 +55,6 @@ pub(crate) fn plan(inputs: &[PathBuf], output: &Path, taken: &[&str], made: &str
     }
     check_distinct(&jobs)?;
     Ok(Plan::Many(jobs))
-}
-
-fn names_folder(output: &Path) -> bool {
-    output.is_dir() || output.as_os_str().to_string_lossy().ends_with(std::path::is_separator)
 }
 
 /// The files in `input` and below, in order of their names, to the same places below `output`.
@@ -105,6 +102,8 @@ pub(crate) fn run<W>(
         jobs.retain(|job| !job.output.exists());
     }
     let present = all - jobs.len();
+    let folders: BTreeSet<_> = jobs.iter().map(|job| folder_of(&job.output)).collect();
+    folders.into_iter().for_each(remove_abandoned);
     let bar = progress::files(jobs.len(), quiet);
     let (next, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let run_jobs = || -> Outcome {
@@ -132,8 +131,12 @@ pub(crate) fn run<W>(
     report(jobs.len(), present, failed.into_inner(), quiet)
 }
 
+fn folder_of(output: &Path) -> &Path {
+    output.parent().unwrap_or(Path::new("."))
+}
+
 fn prepare(output: &Path) -> Outcome {
-    let folder = output.parent().unwrap_or(Path::new("."));
+    let folder = folder_of(output);
     fs::create_dir_all(folder).map_err(|error| Failure::io(folder, &error))
 }
 

@@ -7,7 +7,7 @@ use crate::{
     failure::{Failure, Outcome},
     resample::{self, Resampler},
 };
-use mimi::{Decoder, Encoder, Model, StreamOptions};
+use mimi::{Decoder, Encoder, Model, StreamOptions, bitstream::Header};
 
 /// Frames worked on at once: enough for the weights to be read once for many rows.
 const BLOCK_FRAMES: usize = 25;
@@ -24,9 +24,18 @@ pub(crate) fn decoding_options(model: &Model, codebooks: Option<usize>) -> Strea
     StreamOptions { codebooks, max_block, ..StreamOptions::default() }
 }
 
-/// `samples` at `rate` Hz, counted at the model's rate.
-pub(crate) fn at_model_rate(model: &Model, samples: u64, rate: u32) -> u64 {
-    resample::converted_length(samples, rate, model.config().sampling_rate)
+/// The header of codes with `codebooks` codebooks of a recording of `samples` samples at `rate` Hz (0:
+/// unknown). It counts at that rate if a frame is a whole number of samples there, else at the model's.
+pub(crate) fn header(model: &Model, codebooks: usize, samples: u64, rate: u32) -> Outcome<Header> {
+    let config = model.config();
+    let covered = resample::covering_length(samples, rate, config.sampling_rate);
+    let header = Header::for_model(model, codebooks, covered)?;
+    let scaled = u64::from(header.frame_samples) * u64::from(rate);
+    let whole = scaled.is_multiple_of(u64::from(header.sample_rate));
+    match u32::try_from(scaled / u64::from(header.sample_rate)) {
+        Ok(frame_samples) if whole => Ok(Header { sample_rate: rate, frame_samples, samples, ..header }),
+        _ => Ok(header),
+    }
 }
 
 /// Sends all of `audio` through `encoder`, whose codes go to `sink` as they come, with the number
@@ -45,7 +54,9 @@ pub(crate) fn encode(
         samples += block.len() as u64;
         resampled.clear();
         if block.is_empty() {
-            resampler.finish(resampler.length(), &mut resampled)?;
+            // to the last sample, so that frames are as many as the header's numbers say
+            let (from, to) = (audio.rate(), resampler.to());
+            resampler.finish(resample::covering_length(samples, from, to), &mut resampled)?;
         } else {
             resampler.push(&block, &mut resampled)?;
         }

@@ -6,7 +6,8 @@
 //! - `codec`: audio blocks → codes → audio blocks, in bounded memory;
 //! - `audio/`, `resample`: files of samples, and sample rates;
 //! - `codes/`: files of codes;
-//! - `model`: which model;
+//! - `model`, `hub/`: which model; models by name, and their download;
+//! - `weights/`: models, written;
 //! - `measure`, `picture`: how far a recording is from another, in numbers and drawn;
 //! - `output`: files that appear complete or not at all;
 //! - `progress`: bars on a terminal;
@@ -20,6 +21,7 @@ mod codec;
 mod codes;
 mod commands;
 mod failure;
+mod hub;
 mod measure;
 mod model;
 mod output;
@@ -27,6 +29,7 @@ mod picture;
 mod progress;
 mod resample;
 mod standard;
+mod weights;
 
 use clap::Parser;
 use std::process::ExitCode;

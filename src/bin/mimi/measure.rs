@@ -12,6 +12,17 @@ const LOWEST: f64 = 20.0;
 /// Magnitudes below this count as this: −60 dB of a band's full scale.
 const FLOOR: f32 = 1e-3;
 
+/// What a number of codebooks keeps of a recording.
+pub(crate) struct Level {
+    pub(crate) codebooks: usize,
+    /// Per second.
+    pub(crate) kilobits: f64,
+    /// dB, of what is decoded.
+    pub(crate) si_sdr: f64,
+    /// dB, from the recording to what is decoded.
+    pub(crate) log_mel: f64,
+}
+
 /// Scale-invariant signal-to-distortion ratio in dB (Le Roux et al., "SDR – half-baked or well
 /// done?", 2019): the energy of `estimate` along `reference` over the energy of the rest. Means are
 /// removed. Of what is longer, the end is ignored.

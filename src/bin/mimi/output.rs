@@ -6,8 +6,16 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 use tempfile::TempPath;
+
+/// What the names of temporary files begin and end with.
+const AFFIXES: (&str, &str) = (".mimi-", ".part");
+
+/// How old a temporary file must be for [`remove_abandoned`]: older than one can be between its
+/// creation and its lock.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// Temporary files that exist now, for [`remove_unfinished_on_interrupt`].
 static UNFINISHED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
@@ -28,6 +36,24 @@ pub(crate) fn remove_unfinished_on_interrupt() {
         // What a shell reports of a program that was interrupted.
         std::process::exit(130);
     });
+}
+
+/// Removes what runs that were killed have left in `folder`: temporary files that nobody holds.
+pub(crate) fn remove_abandoned(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with(AFFIXES.0) && name.ends_with(AFFIXES.1) && is_abandoned(&entry.path()) {
+            // no harm if it stays
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+fn is_abandoned(path: &Path) -> bool {
+    let Ok(file) = File::open(path) else { return false };
+    let age = file.metadata().and_then(|data| data.modified()).ok().and_then(|time| time.elapsed().ok());
+    age.is_some_and(|age| age > GRACE) && file.try_lock().is_ok()
 }
 
 /// The place of a file under construction. If it is dropped before [`Pending::commit`], nothing is
@@ -91,14 +117,17 @@ impl Drop for Pending {
 
 fn temporary_in(folder: &Path) -> io::Result<(File, TempPath)> {
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".mimi-").suffix(".part");
+    builder.prefix(AFFIXES.0).suffix(AFFIXES.1);
     #[cfg(unix)]
     {
         // What any new file gets; the umask takes its share.
         use std::os::unix::fs::PermissionsExt;
         builder.permissions(fs::Permissions::from_mode(0o666));
     }
-    Ok(builder.tempfile_in(folder)?.into_parts())
+    let (file, path) = builder.tempfile_in(folder)?.into_parts();
+    // For `remove_abandoned`; where there are no locks, what a killed run leaves stays.
+    let _ = file.try_lock();
+    Ok((file, path))
 }
 
 #[cfg(test)]
@@ -116,6 +145,20 @@ mod tests {
         drop(pending);
         assert_eq!(fs::read_to_string(&path).unwrap(), "before");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_nobody_holds_is_removed_when_it_is_old() {
+        let folder = tempfile::tempdir().unwrap();
+        let old = std::time::SystemTime::now() - 2 * GRACE;
+        let (held, _pending) = create(&folder.path().join("out")).unwrap();
+        held.set_modified(old).unwrap();
+        for (name, time) in [(".mimi-a.part", old), (".mimi-b.part", old + 2 * GRACE), ("mimi-c.part", old)] {
+            File::create(folder.path().join(name)).unwrap().set_modified(time).unwrap();
+        }
+        remove_abandoned(folder.path());
+        assert!(!folder.path().join(".mimi-a.part").exists());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
     }
 
     #[cfg(unix)]

@@ -16,6 +16,15 @@ pub(crate) fn recording(length: Option<u64>, quiet: bool) -> ProgressBar {
     bar(length, template, quiet)
 }
 
+/// Over a download.
+pub(crate) fn bytes(size: Option<u64>, quiet: bool) -> ProgressBar {
+    let template = match size {
+        Some(_) => "{bar:40} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left",
+        None => "{spinner} {bytes}",
+    };
+    bar(size, template, quiet)
+}
+
 /// What reads without showing it.
 pub(crate) fn none() -> ProgressBar {
     ProgressBar::hidden()

@@ -13,7 +13,6 @@ const RATES: std::ops::RangeInclusive<u32> = 1_000..=768_000;
 /// One stream, resampled. What comes out is aligned with what went in: output sample i is the
 /// sound at input sample i · from / to.
 pub(crate) struct Resampler {
-    from: u32,
     to: u32,
     /// `None` if the rates are equal.
     fft: Option<Fft<f32>>,
@@ -23,7 +22,6 @@ pub(crate) struct Resampler {
     block: Vec<f32>,
     /// Output samples still to be dropped: the delay of the filter.
     skip: usize,
-    taken: u64,
     given: u64,
 }
 
@@ -37,7 +35,7 @@ impl Resampler {
         }
         let fft = if from == to { None } else { Some(block_resampler(from, to)?) };
         let (skip, block) = fft.as_ref().map_or((0, 0), |fft| (fft.output_delay(), fft.output_frames_max()));
-        Ok(Self { from, to, fft, pending: Vec::new(), block: vec![0.0; block], skip, taken: 0, given: 0 })
+        Ok(Self { to, fft, pending: Vec::new(), block: vec![0.0; block], skip, given: 0 })
     }
 
     /// Hz, of the output.
@@ -47,7 +45,6 @@ impl Resampler {
 
     /// Takes all of `pcm` and appends what is ready to `out`.
     pub(crate) fn push(&mut self, pcm: &[f32], out: &mut Vec<f32>) -> Outcome {
-        self.taken += pcm.len() as u64;
         let Some(fft) = &mut self.fft else {
             self.given += pcm.len() as u64;
             out.extend_from_slice(pcm);
@@ -70,12 +67,6 @@ impl Resampler {
         Ok(())
     }
 
-    /// The length of the output that belongs to the input so far: its length times the ratio,
-    /// rounded to nearest.
-    pub(crate) fn length(&self) -> u64 {
-        converted_length(self.taken, self.from, self.to)
-    }
-
     /// Ends the stream: appends the rest to `out`, so that `total` samples came out of this stream
     /// in all. Silence is taken to follow the input.
     pub(crate) fn finish(&mut self, total: u64, out: &mut Vec<f32>) -> Outcome {
@@ -94,6 +85,11 @@ impl Resampler {
 pub(crate) fn converted_length(samples: u64, from: u32, to: u32) -> u64 {
     let (from, to) = (u128::from(from), u128::from(to));
     ((u128::from(samples) * to * 2 + from) / (2 * from)) as u64
+}
+
+/// `samples` at rate `from`, counted at rate `to`; rounded up.
+pub(crate) fn covering_length(samples: u64, from: u32, to: u32) -> u64 {
+    (u128::from(samples) * u128::from(to)).div_ceil(u128::from(from)) as u64
 }
 
 /// An FFT resampler whose delay is a whole number of output samples: half a block, so blocks are
@@ -130,7 +126,7 @@ mod tests {
         for chunk in pcm.chunks(chunk) {
             resampler.push(chunk, &mut out).unwrap();
         }
-        resampler.finish(resampler.length(), &mut out).unwrap();
+        resampler.finish(converted_length(pcm.len() as u64, from, to), &mut out).unwrap();
         out
     }
 

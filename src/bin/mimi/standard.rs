@@ -15,6 +15,11 @@ pub(crate) fn is_standard(path: &Path) -> bool {
     path == Path::new("-")
 }
 
+/// Is it a folder, there or to be made?
+pub(crate) fn names_folder(path: &Path) -> bool {
+    path.is_dir() || path.as_os_str().to_string_lossy().ends_with(std::path::is_separator)
+}
+
 /// What to call an input in messages.
 pub(crate) fn input_name(path: &Path) -> PathBuf {
     if is_standard(path) { PathBuf::from("standard input") } else { path.to_path_buf() }
@@ -53,6 +58,13 @@ pub(crate) fn create(path: &Path) -> Outcome<Destination> {
         (Box::new(file), pending)
     };
     Ok((BufWriter::new(sink), pending))
+}
+
+/// Writes the whole of a file and puts it in its place.
+pub(crate) fn write((mut sink, pending): Destination, bytes: &[u8]) -> Outcome {
+    let written = sink.write_all(bytes).and_then(|()| sink.flush());
+    written.map_err(|error| Failure::io(pending.path(), &error))?;
+    pending.commit()
 }
 
 /// Writes text to standard output.

@@ -14,7 +14,7 @@ use crate::{
     standard::{self, Destination},
 };
 use mimi::bitstream::{self, Header};
-use std::{io::Write, path::Path};
+use std::path::Path;
 
 /// Extensions of the files of codes in a folder.
 pub(crate) const EXTENSIONS: &[&str] = &[bitstream::EXTENSION, "npy", "safetensors", "mimi"];
@@ -98,11 +98,8 @@ pub(crate) fn write(destination: Destination, codes: &Codes, format: Format) -> 
         Format::Safetensors => tensors::bytes(codes),
         Format::Moshi => Err(Failure::new("this format is for reading only")),
     };
-    let (mut sink, pending) = destination;
-    let bytes = bytes.map_err(|failure| Failure::at(pending.path(), failure))?;
-    let written = sink.write_all(&bytes).and_then(|()| sink.flush());
-    written.map_err(|error| Failure::io(pending.path(), &error))?;
-    pending.commit()
+    let bytes = bytes.map_err(|failure| Failure::at(destination.1.path(), failure))?;
+    standard::write(destination, &bytes)
 }
 
 /// `[codebooks, frames]` from the shape of an array that may have a batch dimension of 1.

@@ -4,8 +4,12 @@ use crate::{
     args::CompareArgs,
     audio::AudioReader,
     codec::{self, Codec},
+    codes::Codes,
     failure::{Failure, Outcome},
-    measure, model,
+    measure::{self, Level},
+    model,
+    picture::{self, Format, Losses},
+    progress,
     resample::{self, Resampler},
     standard,
 };
@@ -31,21 +35,42 @@ fn compare_files(reference: &Path, other: &Path) -> Outcome {
     standard::print(text.as_bytes())
 }
 
-/// A recording and what is left of it with 1, 2, 4 … codebooks.
+/// A recording and what is left of it with 1, 2 … codebooks.
 fn compare_codebooks(args: &CompareArgs) -> Outcome {
+    // Before the work, so that it is not in vain.
+    let plot = match &args.plot {
+        Some(path) => Some((Format::of(path)?, standard::create(path)?)),
+        None => None,
+    };
     let codec = Codec::new(model::load(&args.model, Parts::Both)?);
-    let rate = codec.model().config().sampling_rate;
-    let pcm = read(&args.input, rate)?;
+    let pcm = read(&args.input, codec.model().config().sampling_rate)?;
     let codes = codec.encode(&pcm)?;
+    let levels = levels(&codec, &pcm, &codes, args.model.quiet)?;
     let mut text = String::from("codebooks   kbit/s  SI-SDR/dB  log-mel/dB\n");
-    for codebooks in counts(codes.codebooks) {
-        let decoded = codec.decode(&codes, codebooks)?;
-        let kilobits = codec::bit_rate(codec.model(), codebooks) / 1e3;
-        let si_sdr = measure::si_sdr(&pcm, &decoded);
-        let distance = measure::log_mel_distance(&pcm, &decoded, rate);
-        text += &format!("{codebooks:9} {kilobits:8.3} {si_sdr:10.2} {distance:11.2}\n");
+    for Level { codebooks, kilobits, si_sdr, log_mel } in &levels {
+        text += &format!("{codebooks:9} {kilobits:8.3} {si_sdr:10.2} {log_mel:11.2}\n");
+    }
+    if let Some((format, destination)) = plot {
+        standard::write(destination, &picture::render(&Losses { levels: &levels }, format)?)?;
     }
     standard::print(text.as_bytes())
+}
+
+/// What 1, 2 … codebooks keep of `pcm`, whose codes are `codes`.
+pub(super) fn levels(codec: &Codec, pcm: &[f32], codes: &Codes, quiet: bool) -> Outcome<Vec<Level>> {
+    let rate = codec.model().config().sampling_rate;
+    let bar = progress::recording(Some(codes.codebooks as u64), quiet);
+    let level = |codebooks| {
+        let decoded = codec.decode(codes, codebooks)?;
+        bar.inc(1);
+        Ok(Level {
+            codebooks,
+            kilobits: codec::bit_rate(codec.model(), codebooks) / 1e3,
+            si_sdr: measure::si_sdr(pcm, &decoded),
+            log_mel: measure::log_mel_distance(pcm, &decoded, rate),
+        })
+    };
+    (1..=codes.codebooks).map(level).collect()
 }
 
 /// All of a file at `rate` Hz.
@@ -60,25 +85,5 @@ pub(super) fn read(path: &Path, rate: u32) -> Outcome<Vec<f32>> {
     match resampled.is_empty() {
         true => Err(Failure::at(path, "an empty recording")),
         false => Ok(resampled),
-    }
-}
-
-/// 1, 2, 4 … and all.
-pub(super) fn counts(all: usize) -> Vec<usize> {
-    let mut counts: Vec<usize> =
-        std::iter::successors(Some(1), |count| Some(count * 2)).take_while(|&count| count < all).collect();
-    counts.push(all);
-    counts
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn counts_double_up_to_all() {
-        assert_eq!(counts(1), [1]);
-        assert_eq!(counts(8), [1, 2, 4, 8]);
-        assert_eq!(counts(12), [1, 2, 4, 8, 12]);
     }
 }

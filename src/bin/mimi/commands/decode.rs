@@ -43,7 +43,8 @@ fn write(mut codes: CodeReader, model: &Model, output: &Path, args: &DecodeArgs)
     check_model(&codes, model)?;
     let options = codec::decoding_options(model, Some(codes.codebooks()));
     let mut decoder = Decoder::new(model, &options).map_err(|error| Failure::at(&name, error))?;
-    let rate = args.rate.unwrap_or(model.config().sampling_rate);
+    let original = codes.header().map(|header| header.sample_rate);
+    let rate = args.rate.or(original).unwrap_or(model.config().sampling_rate);
     let resampler = Resampler::new(model.config().sampling_rate, rate)?;
     let format = RawFormat { rate, samples: args.samples() };
     let mut audio = AudioWriter::create(output, format, args.raw)?;
@@ -72,9 +73,9 @@ fn decode(
     audio: &mut AudioWriter,
 ) -> Outcome {
     let (from, to) = (decoder.model().config().sampling_rate, resampler.to());
-    let converted = |samples| resample::converted_length(samples, from, to);
-    let original = codes.header().map(|header| header.samples).filter(|&samples| samples > 0);
-    let (mut room, mut decoded) = (original.map_or(u64::MAX, converted), 0);
+    let original = codes.header().filter(|header| header.samples > 0);
+    let due = original.map(|header| resample::converted_length(header.samples, header.sample_rate, to));
+    let (mut room, mut decoded) = (due.unwrap_or(u64::MAX), 0);
     let (mut block, mut resampled) = (Vec::new(), Vec::new());
     loop {
         codes.read(&mut block)?;
@@ -85,8 +86,8 @@ fn decode(
         });
         result.map_err(|failure| Failure::at(codes.name(), failure))?;
         if block.is_empty() {
-            let total = converted(original.unwrap_or(u64::MAX).min(decoded));
-            resampler.finish(total, &mut resampled)?;
+            let whole_frames = resample::converted_length(decoded, from, to);
+            resampler.finish(whole_frames.min(due.unwrap_or(u64::MAX)), &mut resampled)?;
         }
         resampled.truncate(usize::try_from(room).unwrap_or(usize::MAX));
         room -= resampled.len() as u64;

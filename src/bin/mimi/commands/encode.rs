@@ -10,7 +10,7 @@ use crate::{
     model,
     standard::{self, Destination},
 };
-use mimi::{Encoder, Parts, bitstream::Header};
+use mimi::{Encoder, Parts};
 
 pub(crate) fn run(args: &EncodeArgs) -> Outcome {
     let made = args.format.unwrap_or(Format::Mtok).extension();
@@ -54,14 +54,13 @@ fn encode(mut audio: AudioReader, encoder: &mut Encoder) -> Outcome<Codes> {
         Ok(())
     })?;
     let (model, codebooks) = (encoder.model(), encoder.codebooks());
-    let samples = codec::at_model_rate(model, samples, audio.rate());
-    let header = Header::for_model(model, codebooks, samples).ok();
+    let header = codec::header(model, codebooks, samples, audio.rate()).ok();
     Ok(Codes { codebooks, data, header })
 }
 
 /// Each frame at once. How long the recording is going to be, the header cannot tell.
 fn encode_live(mut audio: AudioReader, encoder: &mut Encoder, destination: Destination) -> Outcome {
-    let header = Header::for_model(encoder.model(), encoder.codebooks(), 0)?;
+    let header = codec::header(encoder.model(), encoder.codebooks(), 0, audio.rate())?;
     let mut writer = TokenWriter::new(destination, header)?;
     codec::encode(&mut audio, encoder, |codes, _| writer.write(codes))?;
     writer.finish()

@@ -2,8 +2,10 @@
 
 mod bench;
 mod compare;
+mod convert;
 mod decode;
 mod encode;
+mod fetch;
 mod info;
 mod plot;
 mod reduce;
@@ -23,6 +25,8 @@ pub(crate) fn run(args: Args) -> Outcome {
         Command::Decode(args) => decode::run(&args),
         Command::Reduce(args) => reduce::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Fetch(args) => fetch::run(&args),
+        Command::Convert(args) => convert::run(&args),
         Command::Info(args) => info::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Plot(args) => plot::run(&args),

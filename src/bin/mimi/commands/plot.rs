@@ -3,21 +3,24 @@
 use super::compare;
 use crate::{
     args::PlotArgs,
-    codec::{self, Codec},
+    codec::Codec,
     failure::{Failure, Outcome},
-    measure, model,
-    picture::{self, Picture},
+    model,
+    picture::{self, Format, Overview},
     standard,
 };
 use mimi::Parts;
-use std::io::Write;
+use std::path::Path;
 
 pub(crate) fn run(args: &PlotArgs) -> Outcome {
+    // Before the work, so that it is not in vain.
+    let format = Format::of(&args.output)?;
+    let destination = standard::create(&args.output)?;
     let codec = Codec::new(model::load(&args.model, Parts::Both)?);
-    let rate = codec.model().config().sampling_rate;
-    let pcm = compare::read(&args.input, rate)?;
+    let config = codec.model().config();
+    let pcm = compare::read(&args.input, config.sampling_rate)?;
     let codes = codec.encode(&pcm)?;
-    let codebooks = match args.codebooks {
+    let shown = match args.codebooks {
         None => codes.codebooks.min(8),
         Some(codebooks) if (1..=codes.codebooks).contains(&codebooks) => codebooks,
         Some(codebooks) => {
@@ -25,32 +28,25 @@ pub(crate) fn run(args: &PlotArgs) -> Outcome {
             return Err(Failure::new(found));
         }
     };
-    let mut shown = Vec::new();
-    let mut errors = Vec::new();
-    for count in 1..=codes.codebooks {
-        let mut output = codec.decode(&codes, count)?;
-        output.truncate(pcm.len());
-        errors.push(measure::log_mel_distance(&pcm, &output, rate));
-        if count == codebooks {
-            shown = output;
-        }
-    }
-    let name = standard::input_name(&args.input);
-    let svg = picture::svg(&Picture {
-        name: &name.file_name().unwrap_or(name.as_os_str()).to_string_lossy(),
-        rate,
-        frame_size: codec.model().config().frame_size(),
+    let levels = compare::levels(&codec, &pcm, &codes, args.model.quiet)?;
+    let mut output = codec.decode(&codes, shown)?;
+    output.truncate(pcm.len());
+    let model = args.model.model.as_ref().map_or("the built-in toy".into(), |model| model.to_string_lossy());
+    let overview = Overview {
+        name: &file_name(&standard::input_name(&args.input)),
+        model: &model,
+        rate: config.sampling_rate,
+        frame_size: config.frame_size(),
         input: &pcm,
-        output: &shown,
-        bit_rate: codec::bit_rate(codec.model(), codebooks),
-        shown: codebooks,
+        output: &output,
+        shown,
         codes: &codes,
-        codebook_size: codec.model().config().codebook_size,
-        errors: &errors,
-    })
-    .map_err(|error| Failure::new(format!("drawing failed: {error}")))?;
-    let (mut file, pending) = standard::create(&args.output)?;
-    let written = file.write_all(svg.as_bytes()).and_then(|()| file.flush());
-    written.map_err(|error| Failure::io(pending.path(), &error))?;
-    pending.commit()
+        codebook_size: config.codebook_size,
+        levels: &levels,
+    };
+    standard::write(destination, &picture::render(&overview, format)?)
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
 }

@@ -1,0 +1,164 @@
+//! The cache that Hugging Face's tools share:
+//!
+//! ```text
+//! models--kyutai--mimi/
+//!     blobs/<etag>                                content, by what the server calls its version
+//!     snapshots/<commit>/model.safetensors        a link to the blob
+//!     refs/main                                   the commit that is meant by `main`
+//! ```
+
+use super::Name;
+use crate::failure::{Failure, Outcome};
+use std::{
+    ffi::OsString,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+/// The folder of all models.
+pub(crate) struct Cache(PathBuf);
+
+impl Cache {
+    /// Where the environment says that it is, as Python's `huggingface_hub` understands it.
+    pub(crate) fn of_environment() -> Outcome<Self> {
+        Self::locate(|name| std::env::var_os(name), std::env::home_dir())
+            .ok_or_else(|| Failure::new("no Hugging Face cache: neither HF_HUB_CACHE nor HOME is set"))
+    }
+
+    fn locate(variable: impl Fn(&str) -> Option<OsString>, home: Option<PathBuf>) -> Option<Self> {
+        let path = |name: &str| {
+            let value = variable(name).filter(|value| !value.is_empty()).map(PathBuf::from)?;
+            match value.strip_prefix("~") {
+                Ok(below) => Some(home.as_ref()?.join(below)),
+                Err(_) => Some(value),
+            }
+        };
+        let hub = || {
+            let huggingface = || {
+                let cache = path("XDG_CACHE_HOME").or_else(|| Some(home.as_ref()?.join(".cache")))?;
+                Some(cache.join("huggingface"))
+            };
+            Some(path("HF_HOME").or_else(huggingface)?.join("hub"))
+        };
+        path("HF_HUB_CACHE").or_else(|| path("HUGGINGFACE_HUB_CACHE")).or_else(hub).map(Self)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The folder of `name`'s files as `main` had them last, if there are weights in it.
+    pub(crate) fn find(&self, name: &Name) -> Option<PathBuf> {
+        let folder = self.folder(name);
+        let commit = fs::read_to_string(folder.join("refs/main")).ok()?;
+        let snapshot = folder.join("snapshots").join(plain(commit.trim())?);
+        let mut files = fs::read_dir(&snapshot).ok()?.filter_map(Result::ok);
+        let is_there = |path: PathBuf| path.extension().is_some_and(|e| e == "safetensors") && path.exists();
+        files.any(|file| is_there(file.path())).then_some(snapshot)
+    }
+
+    fn folder(&self, name: &Name) -> PathBuf {
+        self.0.join(format!("models--{}--{}", name.owner, name.model))
+    }
+
+    /// Where the content of version `etag` is to stand.
+    pub(super) fn blob(&self, name: &Name, etag: &str) -> Outcome<PathBuf> {
+        let folder = self.folder(name).join("blobs");
+        fs::create_dir_all(&folder).map_err(|error| Failure::io(&folder, &error))?;
+        Ok(folder.join(etag))
+    }
+
+    /// Makes `file` of `commit` the content of version `etag`, which is there.
+    pub(super) fn link(&self, name: &Name, commit: &str, file: &str, etag: &str) -> Outcome<PathBuf> {
+        let snapshot = self.folder(name).join("snapshots").join(commit);
+        let path = snapshot.join(file);
+        let made = fs::create_dir_all(&snapshot).and_then(|()| replace(&path, |new| link(new, etag)));
+        made.map_err(|error| Failure::io(&path, &error))?;
+        Ok(snapshot)
+    }
+
+    /// From now on `main` means `commit`.
+    pub(super) fn set_main(&self, name: &Name, commit: &str) -> Outcome {
+        let folder = self.folder(name).join("refs");
+        let path = folder.join("main");
+        let made = fs::create_dir_all(&folder).and_then(|()| replace(&path, |new| fs::write(new, commit)));
+        made.map_err(|error| Failure::io(&path, &error))
+    }
+}
+
+/// A name that leads nowhere else.
+pub(super) fn plain(name: &str) -> Option<&str> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    (!name.is_empty() && !name.starts_with('.') && name.chars().all(allowed)).then_some(name)
+}
+
+/// Makes something beside `path` and puts it there in one step.
+fn replace(path: &Path, make: impl Fn(&Path) -> io::Result<()>) -> io::Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.new", std::process::id()));
+    let new = path.with_file_name(name);
+    make(&new).and_then(|()| fs::rename(&new, path)).inspect_err(|_| {
+        let _ = fs::remove_file(&new);
+    })
+}
+
+#[cfg(unix)]
+fn link(path: &Path, etag: &str) -> io::Result<()> {
+    std::os::unix::fs::symlink(Path::new("../../blobs").join(etag), path)
+}
+
+/// Symbolic links need a privilege elsewhere; a second name does as well.
+#[cfg(not(unix))]
+fn link(path: &Path, etag: &str) -> io::Result<()> {
+    let snapshot = path.parent().unwrap_or(Path::new(""));
+    fs::hard_link(snapshot.join("../../blobs").join(etag), path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn located(variables: &[(&str, &str)]) -> Option<PathBuf> {
+        let variable = |name: &str| {
+            let found = variables.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| OsString::from(value))
+        };
+        Cache::locate(variable, Some(PathBuf::from("/home/a"))).map(|cache| cache.0)
+    }
+
+    #[test]
+    fn the_environment_is_asked_in_the_documented_order() {
+        let all = [
+            ("HF_HUB_CACHE", "/1", "/1"),
+            ("HUGGINGFACE_HUB_CACHE", "/2", "/2"),
+            ("HF_HOME", "/3", "/3/hub"),
+            ("XDG_CACHE_HOME", "/4", "/4/huggingface/hub"),
+        ];
+        for first in 0..all.len() {
+            let variables: Vec<_> = all[first..].iter().map(|&(name, value, _)| (name, value)).collect();
+            assert_eq!(located(&variables), Some(PathBuf::from(all[first].2)));
+        }
+        assert_eq!(located(&[]), Some(PathBuf::from("/home/a/.cache/huggingface/hub")));
+        assert_eq!(located(&[("HF_HUB_CACHE", ""), ("HF_HOME", "/3")]), Some(PathBuf::from("/3/hub")));
+        assert_eq!(located(&[("HF_HOME", "~/hf")]), Some(PathBuf::from("/home/a/hf/hub")));
+        assert!(Cache::locate(|_| None, None).is_none());
+    }
+
+    #[test]
+    fn what_is_linked_is_found_and_a_hostile_reference_is_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache(folder.path().join("hub"));
+        let name = Name::parse(Path::new("a/b")).unwrap();
+        assert_eq!(cache.find(&name), None);
+        fs::write(cache.blob(&name, "etag").unwrap(), "weights").unwrap();
+        let snapshot = cache.link(&name, "c0", "model.safetensors", "etag").unwrap();
+        assert_eq!(cache.find(&name), None, "no reference yet");
+        cache.set_main(&name, "c0").unwrap();
+        assert_eq!(cache.find(&name), Some(snapshot.clone()));
+        assert_eq!(fs::read_to_string(snapshot.join("model.safetensors")).unwrap(), "weights");
+        // again, over what is there
+        cache.link(&name, "c0", "model.safetensors", "etag").unwrap();
+        cache.set_main(&name, "../snapshots/c0").unwrap();
+        assert_eq!(cache.find(&name), None);
+    }
+}

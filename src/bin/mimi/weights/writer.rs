@@ -1,0 +1,171 @@
+//! Tensors to a safetensors file, one after the other, so that memory stays near one tensor.
+
+use super::{
+    Form, Values, config,
+    tensors::{self, Tensor},
+};
+use crate::{
+    failure::{Failure, Outcome},
+    standard::Destination,
+};
+use half::{bf16, f16};
+use mimi::{Checkpoint, Config, Layout};
+use safetensors::tensor::{Dtype, Metadata, TensorInfo};
+use std::{collections::HashMap, io::Write};
+
+/// Query, key and value, which kyutai has in one.
+const PROJECTIONS: [&str; 3] = ["q_proj", "k_proj", "v_proj"];
+
+/// A tensor as it is going to be stored.
+struct Stored {
+    name: String,
+    shape: Vec<usize>,
+    dtype: Dtype,
+    /// What it is made of: one tensor, or query, key and value.
+    parts: Vec<Tensor>,
+}
+
+/// Writes what `checkpoint` has in another form, and puts the file in its place.
+pub(crate) fn write(checkpoint: &Checkpoint, form: Form, destination: Destination) -> Outcome {
+    let tensors = stored(checkpoint, form);
+    let (mut sink, pending) = destination;
+    let failed = |error| Failure::io(pending.path(), &error);
+    sink.write_all(&header(&tensors, checkpoint.config(), form)?).map_err(failed)?;
+    for tensor in &tensors {
+        let values = values(checkpoint, tensor)?;
+        sink.write_all(&bytes(tensor, &values)?).map_err(failed)?;
+    }
+    sink.flush().map_err(failed)?;
+    pending.commit()
+}
+
+/// All tensors of a file, in its order: the widest values first, so that each begins at a multiple
+/// of its width.
+fn stored(checkpoint: &Checkpoint, form: Form) -> Vec<Stored> {
+    let config = checkpoint.config();
+    let projected = config.codebook_dim != config.hidden_size
+        || checkpoint.contains("quantizer.semantic_residual_vector_quantizer.input_proj.weight");
+    let mut all = Vec::new();
+    for tensor in tensors::list(config, projected) {
+        if !form.half.has(&tensor.name) {
+            continue;
+        }
+        let dtype = match form.values {
+            _ if tensor.name.contains(".codebook.") => Dtype::F32,
+            Values::F32 => Dtype::F32,
+            Values::F16 => Dtype::F16,
+            Values::Bf16 => Dtype::BF16,
+        };
+        let parts = match PROJECTIONS.map(|projection| tensor.name.contains(projection)) {
+            [true, ..] if form.layout == Layout::Kyutai => packed(&tensor, config),
+            [_, false, false] => vec![tensor],
+            _ if form.layout == Layout::Kyutai => continue, // came with the query
+            _ => vec![tensor],
+        };
+        let rows = parts.iter().map(|part| part.shape[0]).sum();
+        let mut shape = parts[0].shape.clone();
+        shape[0] = rows;
+        all.push(Stored { name: name(&parts[0], form.layout), shape, dtype, parts });
+    }
+    all.sort_by(|a, b| b.dtype.bitsize().cmp(&a.dtype.bitsize()).then_with(|| a.name.cmp(&b.name)));
+    all
+}
+
+fn name(tensor: &Tensor, layout: Layout) -> String {
+    let mut spellings = layout.spellings(&tensor.name);
+    let second = layout == Layout::Kyutai && tensor.transposed;
+    spellings.swap_remove(usize::from(second))
+}
+
+/// A query projection with its key and value.
+fn packed(query: &Tensor, config: &Config) -> Vec<Tensor> {
+    let [q, k, v] = PROJECTIONS;
+    let other = |projection: &str| {
+        let mut tensor = Tensor { name: query.name.replace(q, projection), ..query.clone() };
+        tensor.shape[0] = config.num_key_value_heads * config.head_dim;
+        tensor
+    };
+    vec![query.clone(), other(k), other(v)]
+}
+
+fn header(tensors: &[Stored], config: &Config, form: Form) -> Outcome<Vec<u8>> {
+    let mut end = 0;
+    let infos = tensors.iter().map(|tensor| {
+        let start = end;
+        end += tensor.shape.iter().product::<usize>() * tensor.dtype.bitsize() / 8;
+        let info =
+            TensorInfo { dtype: tensor.dtype, shape: tensor.shape.clone(), data_offsets: (start, end) };
+        (tensor.name.clone(), info)
+    });
+    let mut entries = HashMap::from([("config".to_owned(), config::json(config))]);
+    if form.layout == Layout::Transformers {
+        // without it, transformers does not load a file
+        entries.insert("format".to_owned(), "pt".to_owned());
+    }
+    let metadata = Metadata::new(Some(entries), infos.collect()).map_err(internal)?;
+    let mut text = serde_json::to_vec(&metadata).map_err(internal)?;
+    text.resize(text.len().next_multiple_of(8), b' ');
+    let mut bytes = (text.len() as u64).to_le_bytes().to_vec();
+    bytes.extend(text);
+    Ok(bytes)
+}
+
+fn internal(error: impl std::fmt::Display) -> Failure {
+    Failure::new(format!("writing the header failed: {error}"))
+}
+
+/// The values of `tensor` in the order in which they are stored.
+fn values(checkpoint: &Checkpoint, tensor: &Stored) -> Outcome<Vec<f32>> {
+    if let [part] = &tensor.parts[..] {
+        return plain(checkpoint, part);
+    }
+    let head_dim = checkpoint.config().head_dim;
+    let mut values = Vec::new();
+    for (index, part) in tensor.parts.iter().enumerate() {
+        let rows = plain(checkpoint, part)?;
+        let columns = rows.len() / part.shape[0];
+        match index {
+            2 => values.extend(rows),
+            _ => {
+                rows.chunks_exact(head_dim * columns).for_each(|head| interleave(head, columns, &mut values))
+            }
+        }
+    }
+    Ok(values)
+}
+
+fn plain(checkpoint: &Checkpoint, tensor: &Tensor) -> Outcome<Vec<f32>> {
+    // Files that lack it are read, but not by transformers.
+    if tensor.name.ends_with(".initialized") && !checkpoint.contains(&tensor.name) {
+        return Ok(vec![1.0]);
+    }
+    Ok(checkpoint.tensor(&tensor.name, &tensor.shape)?)
+}
+
+/// Appends the rows of a head in the order of kyutai's rotary embedding, which turns neighbours:
+/// row j of the first half, row j of the second half.
+fn interleave(head: &[f32], columns: usize, out: &mut Vec<f32>) {
+    let (first, second) = head.split_at(head.len() / 2);
+    for (a, b) in first.chunks_exact(columns).zip(second.chunks_exact(columns)) {
+        out.extend_from_slice(a);
+        out.extend_from_slice(b);
+    }
+}
+
+fn bytes(tensor: &Stored, values: &[f32]) -> Outcome<Vec<u8>> {
+    let largest = match tensor.dtype {
+        Dtype::F16 => f16::MAX.to_f32(),
+        Dtype::BF16 => bf16::MAX.to_f32(),
+        _ => f32::MAX,
+    };
+    if let Some(value) = values.iter().find(|value| value.abs() > largest) {
+        let found =
+            format!("tensor {} has a value of {value}; {} ends at {largest}", tensor.name, tensor.dtype);
+        return Err(Failure::new(found));
+    }
+    Ok(match tensor.dtype {
+        Dtype::F16 => values.iter().flat_map(|&value| f16::from_f32(value).to_le_bytes()).collect(),
+        Dtype::BF16 => values.iter().flat_map(|&value| bf16::from_f32(value).to_le_bytes()).collect(),
+        _ => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+    })
+}

@@ -1,0 +1,333 @@
+//! Models by name: the cache of Hugging Face's tools, and downloads from a server of this file's own.
+
+use super::*;
+use sha2::{Digest, Sha256};
+use std::{
+    io::{BufRead, BufReader},
+    net::{TcpListener, TcpStream},
+    sync::{Arc, Mutex},
+    thread,
+};
+
+const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+
+/// A command that sees no cache but `hub` in its folder, and no server but `endpoint`.
+fn command(folder: &TempDir, endpoint: &str, args: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mimi"));
+    let theirs = std::env::vars().map(|(name, _)| name);
+    for name in theirs.filter(|name| name.starts_with("HF_") || name.to_lowercase().contains("proxy")) {
+        command.env_remove(name);
+    }
+    command.current_dir(folder).env("HF_HUB_CACHE", folder.path().join("hub")).env("HF_ENDPOINT", endpoint);
+    let speech = golden("speech.wav");
+    command.args(args.split_whitespace().map(|word| match word {
+        "SPEECH" => speech.to_str().unwrap(),
+        word => word,
+    }));
+    command
+}
+
+fn run(folder: &TempDir, endpoint: &str, args: &str) -> Output {
+    command(folder, endpoint, args).stdin(Stdio::null()).output().unwrap()
+}
+
+/// Expects status 1, and these words on standard error.
+fn refused(output: &Output, words: &str) {
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(output));
+    assert!(stderr(output).contains(words), "{}", stderr(output));
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What a server does.
+#[derive(Clone)]
+struct Behaviour {
+    /// Of `model.safetensors`; else `config.json` is that of the golden model `tiny`.
+    weights: Vec<u8>,
+    /// What it says that their SHA-256 is.
+    digest: String,
+    /// It ends each connection after so many bytes of the weights.
+    most: usize,
+    /// Whether it continues where a client wishes it to.
+    ranges: bool,
+}
+
+impl Behaviour {
+    fn good() -> Self {
+        let weights = fs::read(golden("tiny/model.safetensors")).unwrap();
+        Self { digest: sha256(&weights), weights, most: usize::MAX, ranges: true }
+    }
+}
+
+/// A server like Hugging Face's, in small; it ends with the test.
+struct Server {
+    endpoint: String,
+    /// First lines and ranges of the requests so far.
+    requests: Arc<Mutex<Vec<String>>>,
+}
+
+impl Server {
+    fn start(behaviour: Behaviour) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&requests);
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                // a client that was killed is no concern of the server's
+                let _ = answer(&stream.unwrap(), &behaviour, &seen);
+            }
+        });
+        Self { endpoint, requests }
+    }
+
+    fn requests(&self) -> Vec<String> {
+        self.requests.lock().unwrap().clone()
+    }
+}
+
+fn answer(stream: &TcpStream, behaviour: &Behaviour, seen: &Mutex<Vec<String>>) -> std::io::Result<()> {
+    let lines: Vec<String> =
+        BufReader::new(stream).lines().map_while(Result::ok).take_while(|line| !line.is_empty()).collect();
+    let Some(first) = lines.first() else { return Ok(()) };
+    let lower: Vec<String> = lines.iter().map(|line| line.to_lowercase()).collect();
+    let start =
+        lower.iter().find_map(|line| line.strip_prefix("range: bytes=")?.strip_suffix('-')?.parse().ok());
+    let token = lower.iter().any(|line| line == "authorization: bearer secret");
+    seen.lock().unwrap().push(format!("{first} {start:?}{}", if token { " secret" } else { "" }));
+    let mut words = first.split(' ');
+    let (method, path) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
+    let mut stream = stream;
+    let Behaviour { weights, digest, most, ranges } = behaviour;
+    let (name, file) = path.rsplit_once('/').unwrap_or(("", path));
+    if name == "/cdn" {
+        let start = start.filter(|_| *ranges).unwrap_or(0);
+        let status = if start > 0 { "206 Partial Content" } else { "200 OK" };
+        let rest = weights.get(start..).unwrap_or_default();
+        write!(stream, "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", rest.len())?;
+        return stream.write_all(&rest[..rest.len().min(*most)]);
+    }
+    let head = format!("Connection: close\r\nX-Repo-Commit: {COMMIT}\r\n");
+    match file {
+        "config.json" if !name.starts_with("/missing/") => {
+            let config = fs::read(golden("tiny/config.json")).unwrap();
+            let length = config.len();
+            write!(stream, "HTTP/1.1 200 OK\r\n{head}ETag: \"c0ffee\"\r\nContent-Length: {length}\r\n\r\n")?;
+            if method == "GET" { stream.write_all(&config) } else { Ok(()) }
+        }
+        "model.safetensors" if !name.starts_with("/missing/") => {
+            let linked = format!("X-Linked-Etag: \"{digest}\"\r\nX-Linked-Size: {}\r\n", weights.len());
+            let location = "Location: /cdn/weights\r\nContent-Length: 0\r\n\r\n";
+            // to another host, as far as a client can tell
+            let location = location.replace("/cdn", &format!("http://{}/cdn", stream.local_addr()?));
+            write!(stream, "HTTP/1.1 302 Found\r\n{head}{linked}{location}")
+        }
+        _ => write!(stream, "HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"),
+    }
+}
+
+/// Names of all files and links below `folder/hub`.
+fn cached(folder: &TempDir) -> Vec<String> {
+    let root = folder.path().join("hub");
+    let mut names = Vec::new();
+    let mut folders = vec![root.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten() {
+            let entry = entry.unwrap();
+            match entry.file_type().unwrap().is_dir() {
+                true => folders.push(entry.path()),
+                false => names.push(entry.path().strip_prefix(&root).unwrap().to_str().unwrap().to_owned()),
+            }
+        }
+    }
+    names.sort();
+    names
+}
+
+#[test]
+fn a_model_is_fetched_checked_and_used_by_its_name() {
+    let folder = folder();
+    let server = Server::start(Behaviour::good());
+    let missing = run(&folder, &server.endpoint, "encode -m test/tiny SPEECH a.npy");
+    refused(&missing, "to download it: mimi fetch test/tiny");
+    assert!(server.requests().is_empty(), "only fetch uses the network");
+
+    let mut fetch = command(&folder, &server.endpoint, "fetch test/tiny");
+    let output = fetch.env("HF_TOKEN", "secret").output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(stderr(&output).is_empty(), "no bar in a pipe");
+    let snapshot = PathBuf::from(String::from_utf8(output.stdout).unwrap().trim_end());
+    assert_eq!(snapshot, folder.path().join("hub/models--test--tiny/snapshots").join(COMMIT));
+    let (weights, blob) = (snapshot.join("model.safetensors"), Behaviour::good().digest);
+    assert_eq!(fs::read(&weights).unwrap(), Behaviour::good().weights);
+    #[cfg(unix)]
+    assert_eq!(fs::read_link(&weights).unwrap(), Path::new("../../blobs").join(&blob));
+    let there = ["blobs/", "blobs/c0ffee", "refs/main"].map(|name| format!("models--test--tiny/{name}"));
+    let (found, snapshots) = (cached(&folder), format!("models--test--tiny/snapshots/{COMMIT}/"));
+    assert_eq!(
+        found,
+        [
+            format!("{}{blob}", there[0]),
+            there[1].clone(),
+            there[2].clone(),
+            format!("{snapshots}config.json"),
+            format!("{snapshots}model.safetensors"),
+        ]
+    );
+    // the token goes to the server, and not to where that sends us
+    for request in server.requests() {
+        assert_eq!(request.ends_with("secret"), !request.contains("/cdn"), "{request}");
+    }
+
+    let used = run(&folder, "http://127.0.0.1:1", "encode -q -m test/tiny SPEECH a.npy");
+    assert!(used.status.success(), "{}", stderr(&used));
+    ok(&folder, "encode -m TINY SPEECH b.npy");
+    assert_eq!(npy(&folder.path().join("a.npy")), npy(&folder.path().join("b.npy")));
+
+    // again: what is there is not fetched, unless it was damaged
+    let before = server.requests().len();
+    assert!(run(&folder, &server.endpoint, "fetch test/tiny").status.success());
+    assert!(server.requests()[before..].iter().all(|request| request.starts_with("HEAD")));
+    let mut damaged = Behaviour::good().weights;
+    *damaged.last_mut().unwrap() ^= 1;
+    fs::write(&weights, damaged).unwrap();
+    assert!(run(&folder, &server.endpoint, "fetch test/tiny").status.success());
+    assert_eq!(fs::read(&weights).unwrap(), Behaviour::good().weights);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_terminal_shows_how_far_a_download_is() {
+    let folder = folder();
+    let weights = vec![7; 20 << 20];
+    let server = Server::start(Behaviour { digest: sha256(&weights), weights, ..Behaviour::good() });
+    let output = command(&folder, &server.endpoint, "fetch test/tiny");
+    let mut terminal = Command::new("script");
+    terminal.args(["-qec", &format!("{} fetch test/tiny", env!("CARGO_BIN_EXE_mimi")), "/dev/null"]);
+    for (name, value) in output.get_envs() {
+        match value {
+            Some(value) => terminal.env(name, value),
+            None => terminal.env_remove(name),
+        };
+    }
+    let output = terminal.env("TERM", "xterm").current_dir(&folder).stdin(Stdio::null()).output().unwrap();
+    let seen = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && seen.contains("of 20.00 MiB") && seen.contains(COMMIT), "{seen:?}");
+}
+
+#[test]
+fn a_connection_that_breaks_is_taken_up_again() {
+    for ranges in [true, false] {
+        let folder = folder();
+        let length = Behaviour::good().weights.len();
+        // without ranges it must come at once
+        let most = if ranges { length / 3 + 1 } else { usize::MAX };
+        let server = Server::start(Behaviour { most, ranges, ..Behaviour::good() });
+        let blobs = folder.path().join("hub/models--test--tiny/blobs");
+        fs::create_dir_all(&blobs).unwrap();
+        let incomplete = blobs.join(format!("{}.incomplete", Behaviour::good().digest));
+        // what a run that was killed has left
+        fs::write(&incomplete, &Behaviour::good().weights[..1_000]).unwrap();
+        let output = run(&folder, &server.endpoint, "fetch test/tiny");
+        assert!(output.status.success(), "{}", stderr(&output));
+        let snapshot = PathBuf::from(String::from_utf8(output.stdout).unwrap().trim_end());
+        assert_eq!(fs::read(snapshot.join("model.safetensors")).unwrap(), Behaviour::good().weights);
+        assert!(!incomplete.exists());
+        let requests = server.requests();
+        let parts: Vec<_> = requests.iter().filter(|request| request.contains("/cdn")).collect();
+        assert_eq!(parts.len(), if ranges { 3 } else { 1 }, "{requests:?}");
+        assert!(parts[0].ends_with("Some(1000)"), "{requests:?}");
+    }
+}
+
+#[test]
+fn a_server_that_gives_nothing_is_given_up_and_what_came_is_kept() {
+    let folder = folder();
+    let server = Server::start(Behaviour { most: 0, ..Behaviour::good() });
+    refused(&run(&folder, &server.endpoint, "fetch test/tiny"), "what is there is kept");
+    refused(&run(&folder, &server.endpoint, "encode -m test/tiny SPEECH a.npy"), "mimi fetch test/tiny");
+    let server = Server::start(Behaviour::good());
+    assert!(run(&folder, &server.endpoint, "fetch test/tiny").status.success());
+}
+
+#[test]
+fn what_has_another_digest_is_refused_and_not_kept() {
+    let folder = folder();
+    let digest = sha256(b"something else");
+    let server = Server::start(Behaviour { digest: digest.clone(), ..Behaviour::good() });
+    refused(&run(&folder, &server.endpoint, "fetch test/tiny"), &format!("expected {digest}"));
+    assert_eq!(cached(&folder), ["models--test--tiny/blobs/c0ffee"], "the config alone");
+    refused(&run(&folder, &server.endpoint, "info test/tiny"), "mimi fetch test/tiny");
+}
+
+#[test]
+fn kyutai_mimi_is_what_was_published_or_nothing() {
+    let published = "bac7e85083dcded655d24eaadde7e6eea34c0da1b35fa2d284e641bd2b942a5e";
+    let folder = folder();
+    // another version, said openly
+    let server = Server::start(Behaviour::good());
+    refused(&run(&folder, &server.endpoint, "fetch"), &format!("not the published one, {published}"));
+    // another version under the published name: its size tells, before a byte of it comes
+    let server = Server::start(Behaviour { digest: published.to_owned(), ..Behaviour::good() });
+    refused(
+        &run(&folder, &server.endpoint, "fetch kyutai/mimi"),
+        &format!("not the published one, {published}"),
+    );
+    assert!(!server.requests().iter().any(|request| request.contains("/cdn")));
+    assert_eq!(cached(&folder), ["models--kyutai--mimi/blobs/c0ffee"]);
+}
+
+#[test]
+fn no_server_no_model_and_no_permission_are_told_apart() {
+    let folder = folder();
+    let server = Server::start(Behaviour::good());
+    refused(&run(&folder, &server.endpoint, "fetch missing/model"), "not found (HTTP status 404)");
+    refused(
+        &run(&folder, "http://127.0.0.1:1", "fetch test/tiny"),
+        "http://127.0.0.1:1/test/tiny/resolve/main",
+    );
+    refused(&run(&folder, &server.endpoint, "fetch mimi"), "mimi: mimi: not a name");
+    let before = server.requests().len();
+    let mut offline = command(&folder, &server.endpoint, "fetch test/tiny");
+    refused(&offline.env("HF_HUB_OFFLINE", "1").output().unwrap(), "HF_HUB_OFFLINE forbids");
+    assert_eq!(server.requests().len(), before);
+    assert!(run(&folder, &server.endpoint, "fetch test/tiny").status.success());
+    let mut offline = command(&folder, &server.endpoint, "fetch test/tiny");
+    assert!(offline.env("HF_HUB_OFFLINE", "1").output().unwrap().status.success());
+}
+
+/// A cache as Python's `huggingface_hub` leaves it.
+#[test]
+fn models_are_found_wherever_the_environment_says() {
+    let folder = folder();
+    let places: [(&str, &str, &str); 4] = [
+        ("HF_HUB_CACHE", "a", "a"),
+        ("HF_HOME", "b", "b/hub"),
+        ("XDG_CACHE_HOME", "c", "c/huggingface/hub"),
+        ("HOME", "d", "d/.cache/huggingface/hub"),
+    ];
+    for (variable, value, hub) in places {
+        let model = folder.path().join(hub).join("models--test--tiny");
+        let snapshot = model.join("snapshots").join(COMMIT);
+        for part in [&snapshot, &model.join("refs")] {
+            fs::create_dir_all(part).unwrap();
+        }
+        fs::write(model.join("refs/main"), COMMIT).unwrap();
+        for name in ["model.safetensors", "config.json"] {
+            fs::copy(golden("tiny").join(name), snapshot.join(name)).unwrap();
+        }
+        let mut info = command(&folder, "http://127.0.0.1:1", "info test/tiny");
+        for name in ["HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME"] {
+            info.env_remove(name);
+        }
+        let output = info.env(variable, folder.path().join(value)).output().unwrap();
+        assert!(output.status.success(), "{variable}: {}", stderr(&output));
+        assert!(String::from_utf8(output.stdout).unwrap().contains("64 values, 6 bits"), "{variable}");
+    }
+    // a path that is there wins
+    fs::create_dir_all(folder.path().join("test/tiny")).unwrap();
+    let mut info = command(&folder, "http://127.0.0.1:1", "info test/tiny");
+    refused(&info.env("HF_HUB_CACHE", folder.path().join("a")).output().unwrap(), "no weights");
+}
