@@ -19,7 +19,7 @@ pub type mimi_option = i32;
 
 /// Streams and one-shot calls: the number of codebooks, that is, of codes per frame; 1 to as many as
 /// the model has. More codebooks sound better. Default: 8, or all if the model has fewer.
-/// Loading: keep only this many codebooks, which takes 2 MB less for each that is left out. Default: all.
+/// Loading: keep only this many codebooks, which takes 2 to 3 MB less for each that is left out. Default: all.
 pub const MIMI_OPT_CODEBOOKS: i32 = 1;
 /// Streams and one-shot calls: the sample rate of your audio in Hz. Default: the model's, 24000 in the
 /// published one. Other rates are converted, in line to the sample: 1000 to 768000, as long as a frame is an

@@ -3,17 +3,19 @@
 //! A convolution over time-major data is such a product whose rows overlap, a transposed convolution
 //! one whose rows are the last few inputs, a linear layer the plain case; see [`Rows`].
 //!
-//! A tile of rows is multiplied with a panel of the [`Matrix`] at a time, its sums in registers.
+//! A tile of rows is multiplied with a segment of a panel of the [`Matrix`] at a time, its sums in registers.
 //!
 //! **Every output is accumulated over its inputs one by one, in order, starting from 0,** whatever the
 //! number of rows and wherever they come from. That is why any chunking gives the same bits.
 
-use super::elementwise::{Elu, Function, Gelu, Identity, Relu, Silu};
 use super::matrix::{Bf16, Matrix, Weight, Weights};
 use super::simd::Simd;
 use super::{Kernels, Scratch};
+use finish::Finish;
 use std::mem::MaybeUninit;
 use std::ops::Range;
+
+pub(super) mod finish;
 
 /// Streams that one product can serve.
 pub(crate) const MAX_BATCH: usize = 16;
@@ -66,6 +68,7 @@ pub(super) struct Job {
     bias: *const f32,
     inputs: usize,
     outputs: usize,
+    panels: usize,
     run: usize,
     /// Scratch memory of each stream.
     bases: [*mut f32; MAX_BATCH],
@@ -110,6 +113,7 @@ impl Job {
             bias: matrix.bias.as_ptr(),
             inputs: matrix.inputs,
             outputs: matrix.outputs,
+            panels: matrix.outputs.div_ceil(matrix.width),
             run: matrix.run,
             bases,
             total: product.rows * streams.len(),
@@ -172,30 +176,26 @@ const MAX_WIDTH: usize = 32;
 /// Weights of a panel that all rows of a block are multiplied with in turn: half a first-level cache.
 const SEGMENT_WEIGHTS: usize = 4 * 1024;
 
-/// Part `part` of `parts` of the product, for panels of `P` registers and tiles of up to `TILE` rows. The parts
-/// are some of the rows or, where there are few, some of the panels.
-///
-/// # Safety
-///
-/// `job` came from [`Job::new`] for memory that is still borrowed, for kernels whose panels are `P`
-/// registers of `S` wide; nobody else works on the same part; the CPU has `S`.
-#[inline(always)]
-pub(super) unsafe fn dispatch<S: Finish, const P: usize, const TILE: usize>(
-    job: &Job,
-    part: usize,
-    parts: usize,
-) {
-    let (mut rows, mut panels) = (0..job.total, 0..job.outputs.div_ceil(P * S::LANES));
-    match job.total >= parts * 8 * TILE {
-        true => rows = share(rows.end, TILE, part, parts),
-        false => panels = share(panels.end, 1, part, parts),
+/// Some of a product's rows and panels.
+#[derive(Clone)]
+pub(super) struct Part {
+    rows: Range<usize>,
+    panels: Range<usize>,
+}
+
+impl Job {
+    /// One panel of all rows.
+    pub(super) fn panel(&self, panel: usize) -> Part {
+        assert!(panel < self.panels);
+        Part { rows: 0..self.total, panels: panel..panel + 1 }
     }
-    // SAFETY: the caller's.
-    unsafe {
-        match job.weights {
-            Weights::F32(weights) => matmul::<S, f32, P, TILE>(job, weights, rows, panels),
-            Weights::Bf16(weights) => matmul::<S, Bf16, P, TILE>(job, weights, rows, panels),
-            Weights::Int8(weights) => matmul::<S, i8, P, TILE>(job, weights, rows, panels),
+
+    /// Part `part` of `parts`, for tiles of `tile` rows: some of the rows or, where there are few, some of the
+    /// panels.
+    pub(super) fn part(&self, part: usize, parts: usize, tile: usize) -> Part {
+        match self.total >= parts * 8 * tile {
+            true => Part { rows: share(self.total, tile, part, parts), panels: 0..self.panels },
+            false => Part { rows: 0..self.total, panels: share(self.panels, 1, part, parts) },
         }
     }
 }
@@ -206,12 +206,29 @@ fn share(count: usize, unit: usize, part: usize, parts: usize) -> Range<usize> {
     cut(part)..cut(part + 1)
 }
 
+/// A part of the product, for panels of `P` registers and tiles of up to `TILE` rows.
+///
+/// # Safety
+///
+/// `job` came from [`Job::new`] for memory that is still borrowed, for kernels whose panels are `P`
+/// registers of `S` wide; `part` is of this job, and nobody else works on it; the CPU has `S`.
+#[inline(always)]
+pub(super) unsafe fn dispatch<S: Finish, const P: usize, const TILE: usize>(job: &Job, part: Part) {
+    // SAFETY: the caller's.
+    unsafe {
+        match job.weights {
+            Weights::F32(weights) => matmul::<S, f32, P, TILE>(job, weights, part),
+            Weights::Bf16(weights) => matmul::<S, Bf16, P, TILE>(job, weights, part),
+            Weights::Int8(weights) => matmul::<S, i8, P, TILE>(job, weights, part),
+        }
+    }
+}
+
 #[inline(always)]
 unsafe fn matmul<S: Finish, W: Weight<S>, const P: usize, const TILE: usize>(
     job: &Job,
     weights: *const W,
-    rows: Range<usize>,
-    panels: Range<usize>,
+    Part { rows, panels }: Part,
 ) {
     let most = (ROW_BLOCK_BYTES / (4 * job.product.x.stride)).clamp(TILE, MAX_ROWS);
     let blocks = rows.len().div_ceil(most).max(1);
@@ -381,110 +398,6 @@ unsafe fn tile<S: Simd, W: Weight<S>, const P: usize, const G: usize, const R: u
                     S::store(at(r, g, p), *total);
                 }
             }
-        }
-    }
-}
-
-/// What becomes of sums, apart from the tiles so that it is compiled once per instruction set and not once
-/// per format.
-pub(super) trait Finish: Simd {
-    /// Adds bias and residual to sums, activates, stores: `sums` is `[rows][panels · panel width]`, for rows
-    /// `rows.0..rows.0 + rows.1` and likewise for panels.
-    ///
-    /// # Safety
-    ///
-    /// As for [`dispatch`]; rows and panels are the job's.
-    unsafe fn finish(job: &Job, sums: *const f32, rows: [usize; 2], panels: [usize; 2]);
-}
-
-/// The body of [`Finish::finish`].
-///
-/// # Safety
-///
-/// As there.
-#[inline(always)]
-pub(super) unsafe fn finish<S: Simd, const P: usize>(
-    job: &Job,
-    sums: *const f32,
-    rows: [usize; 2],
-    panels: [usize; 2],
-) {
-    // SAFETY: the caller's.
-    unsafe {
-        match job.product.activation {
-            Activation::None => finish_with::<S, P>(job, sums, rows, panels, Identity),
-            Activation::Elu => finish_with::<S, P>(job, sums, rows, panels, Elu),
-            Activation::Gelu => finish_with::<S, P>(job, sums, rows, panels, Gelu),
-            Activation::Relu => finish_with::<S, P>(job, sums, rows, panels, Relu),
-            Activation::Silu => finish_with::<S, P>(job, sums, rows, panels, Silu),
-        }
-    }
-}
-
-#[inline(always)]
-unsafe fn finish_with<S: Simd, const P: usize>(
-    job: &Job,
-    sums: *const f32,
-    [first, rows]: [usize; 2],
-    [panel, panels]: [usize; 2],
-    activation: impl Function<S>,
-) {
-    let width = P * S::LANES;
-    for index in 0..panels {
-        let column = (panel + index) * width;
-        let columns = width.min(job.outputs - column);
-        // SAFETY: the caller's; bias and scales are whole panels long; a panel that is not whole goes through
-        // buffers of MAX_WIDTH values.
-        unsafe {
-            let mut bias = [S::splat(0.0); P];
-            let mut scale = [S::splat(1.0); P];
-            for p in 0..P {
-                bias[p] = S::load(job.bias.add(column + p * S::LANES));
-                if matches!(job.weights, Weights::Int8(_)) {
-                    scale[p] = S::load(job.scales.add(column + p * S::LANES));
-                }
-            }
-            for row in 0..rows {
-                let sums = sums.add((row * panels + index) * width);
-                let y = job.row(job.product.y, first + row).add(column);
-                let residual =
-                    job.product.residual.map(|rows| job.row(rows, first + row).add(column).cast_const());
-                if columns == width {
-                    finish_row::<S, P>(sums, &scale, &bias, residual, y, activation);
-                } else {
-                    let (mut from, mut to) = ([0.0f32; MAX_WIDTH], [0.0f32; MAX_WIDTH]);
-                    if let Some(residual) = residual {
-                        std::ptr::copy_nonoverlapping(residual, from.as_mut_ptr(), columns);
-                    }
-                    let residual = residual.map(|_| from.as_ptr());
-                    finish_row::<S, P>(sums, &scale, &bias, residual, to.as_mut_ptr(), activation);
-                    std::ptr::copy_nonoverlapping(to.as_ptr(), y, columns);
-                }
-            }
-        }
-    }
-}
-
-/// One row's outputs of a panel.
-#[inline(always)]
-unsafe fn finish_row<S: Simd, const P: usize>(
-    sums: *const f32,
-    scale: &[S::Vector; P],
-    bias: &[S::Vector; P],
-    residual: Option<*const f32>,
-    y: *mut f32,
-    activation: impl Function<S>,
-) {
-    // SAFETY: the caller vouches for a panel's width of values at each pointer.
-    unsafe {
-        for p in 0..P {
-            let at = p * S::LANES;
-            // with a scale of 1 this is sum + bias to the bit
-            let mut v = S::mul_add(S::load(sums.add(at)), scale[p], bias[p]);
-            if let Some(residual) = residual {
-                v = S::add(v, S::load(residual.add(at)));
-            }
-            S::store(y.add(at), activation.of(v));
         }
     }
 }

@@ -151,6 +151,16 @@ impl Matrix {
         self.outputs
     }
 
+    /// Scales of eight-bit weights, by output; empty for others.
+    pub(crate) fn scales(&self) -> &[f32] {
+        &self.scales
+    }
+
+    /// What is added to the outputs.
+    pub(crate) fn bias(&self) -> &[f32] {
+        &self.bias
+    }
+
     /// Bytes of weights, scales and bias.
     pub(crate) fn bytes(&self) -> usize {
         let weights = match &self.weights {

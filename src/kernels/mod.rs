@@ -50,21 +50,22 @@ macro_rules! instantiate {
 
             pub(super) const PANEL_WIDTH: usize = $panel * LANES;
             pub(super) const LANES: usize = <$simd as Simd>::LANES;
+            pub(super) const TILE: usize = $tile;
 
             $(#[$feature])*
-            pub(super) unsafe fn matmul(job: &matmul::Job, part: usize, parts: usize) {
+            pub(super) unsafe fn matmul(job: &matmul::Job, part: matmul::Part) {
                 // SAFETY: the caller's.
-                unsafe { matmul::dispatch::<$simd, $panel, $tile>(job, part, parts) }
+                unsafe { matmul::dispatch::<$simd, $panel, TILE>(job, part) }
             }
 
             $(#[$feature])*
             #[inline(never)]
             unsafe fn finish(job: &matmul::Job, sums: *const f32, rows: [usize; 2], panels: [usize; 2]) {
                 // SAFETY: the caller's.
-                unsafe { matmul::finish::<$simd, $panel>(job, sums, rows, panels) }
+                unsafe { matmul::finish::finish::<$simd, $panel>(job, sums, rows, panels) }
             }
 
-            impl matmul::Finish for $simd {
+            impl matmul::finish::Finish for $simd {
                 #[inline(always)]
                 unsafe fn finish(job: &matmul::Job, sums: *const f32, rows: [usize; 2], panels: [usize; 2]) {
                     // SAFETY: the caller's.
@@ -181,13 +182,29 @@ impl Kernels {
             return;
         }
         let job = matmul::Job::new(matrix, self, streams, product);
-        // SAFETY: the job's memory is borrowed by `streams`; parts write apart from each other; `self` proves the
-        // instruction set.
-        let work = |part, parts| unsafe { dispatch!(self, matmul(&job, part, parts)) };
+        let work = |part, parts| {
+            let part = job.part(part, parts, dispatch!(self, TILE));
+            // SAFETY: the job's memory is borrowed by `streams`; parts write apart from each other; `self` proves
+            // the instruction set.
+            unsafe { dispatch!(self, matmul(&job, part)) }
+        };
         match team {
             Some(team) if job.is_worth_sharing() => team.run(&|part| work(part, team.size())),
             _ => work(0, 1),
         }
+    }
+
+    /// The outputs of one panel, number `panel` from the first, and nothing else: the bits of [`matmul`](Self::matmul).
+    pub(crate) fn matmul_panel<M: Scratch>(
+        self,
+        matrix: &Matrix,
+        stream: &mut M,
+        product: Product,
+        panel: usize,
+    ) {
+        let job = matmul::Job::new(matrix, self, std::slice::from_mut(stream), product);
+        // SAFETY: the job's memory is borrowed by `stream`; `self` proves the instruction set.
+        unsafe { dispatch!(self, matmul(&job, job.panel(panel))) }
     }
 
     /// y = ELU(x).

@@ -137,6 +137,11 @@ impl<'m> Batch<'m> {
         Self { kernels, team, members, count }
     }
 
+    /// How many.
+    pub(crate) fn len(&self) -> usize {
+        self.count
+    }
+
     pub(crate) fn streams(&mut self) -> impl Iterator<Item = &mut Memory> {
         self.members[..self.count].iter_mut().flatten().map(|stream| &mut **stream)
     }
@@ -144,6 +149,12 @@ impl<'m> Batch<'m> {
     /// Rows times a matrix, in all streams at once.
     pub(crate) fn matmul(&mut self, matrix: &Matrix, product: Product) {
         self.kernels.matmul(matrix, &mut self.members[..self.count], product, self.team);
+    }
+}
+
+impl Scratch for &mut Memory {
+    fn scratch(&mut self) -> &mut [f32] {
+        &mut self.scratch
     }
 }
 

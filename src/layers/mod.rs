@@ -6,6 +6,7 @@
 //! offline is a stream that is pushed everything.
 
 mod attention;
+mod codebook;
 mod conv;
 mod memory;
 mod quantizer;
@@ -13,9 +14,10 @@ mod seanet;
 mod transformer;
 mod upsample;
 
+pub(crate) use codebook::Codebook;
 pub(crate) use conv::{Conv, ConvState, Packing, Padding};
 pub(crate) use memory::{Batch, Memory, Plan, Slot};
-pub(crate) use quantizer::{Branch, Codebook, QuantizerState, SplitQuantizer};
+pub(crate) use quantizer::{Branch, QuantizerState, SplitQuantizer};
 pub(crate) use seanet::{
     DecoderStage, DecoderState, EncoderStage, EncoderState, ResidualBlock, SeanetDecoder, SeanetEncoder,
 };

@@ -1,34 +1,10 @@
 //! The split residual vector quantizer: two branches quantise the same latent, a semantic one and an
 //! acoustic one (Zeghidour et al., "SoundStream", 2021; Défossez et al., "Moshi", 2024, section 3.3).
 
-use super::conv::{Conv, offsets};
+use super::codebook::Codebook;
+use super::conv::Conv;
 use super::memory::{Batch, Plan, Slot};
-use crate::Error;
-use crate::error::out_of_memory;
-use crate::kernels::{Activation, Elements, Format, Kernels, Matrix, Product, Rows};
-
-/// Code words e, always in f32, kept once, as the matrix of the search: the nearest to x is the one with the largest
-/// x·e − ‖e‖²/2.
-pub(crate) struct Codebook {
-    matrix: Matrix,
-}
-
-impl Codebook {
-    /// From `[size, dim]` code words.
-    pub(crate) fn new(kernels: Kernels, words: &[f32], [size, dim]: [usize; 2]) -> Result<Self, Error> {
-        let bias = |word: usize| -0.5 * words[word * dim..][..dim].iter().map(|x| x * x).sum::<f32>();
-        let inputs = offsets(0..dim)?;
-        let rows = offsets((0..size).map(|word| word * dim))?;
-        let elements = Elements { values: words, inputs: &inputs, outputs: &rows };
-        let matrix = Matrix::pack(kernels, Format::F32, elements, bias).map_err(out_of_memory)?;
-        Ok(Self { matrix })
-    }
-
-    /// The code word `code`, value by value.
-    fn word(&self, code: u32) -> impl Iterator<Item = f32> + '_ {
-        self.matrix.column(code as usize)
-    }
-}
+use crate::kernels::{Activation, Rows};
 
 /// Codebooks that quantise what those before them left over.
 pub(crate) struct Branch {
@@ -91,15 +67,7 @@ impl SplitQuantizer {
                 None => copy_rows(batch, z, residual, frames, self.dim),
             }
             for (codebook, k) in branch.codebooks.iter().zip(codes) {
-                let product = Product {
-                    x: residual,
-                    run_stride: self.dim,
-                    y: state.scores.rows(self.size),
-                    rows: frames,
-                    residual: None,
-                    activation: Activation::None,
-                };
-                batch.matmul(&codebook.matrix, product);
+                codebook.scores(batch, residual, frames, state.scores.rows(self.size));
                 let kernels = batch.kernels;
                 for stream in batch.streams() {
                     for frame in 0..frames {
@@ -144,7 +112,7 @@ impl SplitQuantizer {
     pub(crate) fn bytes(&self) -> usize {
         let projections = self.branches.iter().flat_map(|b| [&b.input, &b.output]).flatten();
         let codebooks = self.branches.iter().flat_map(|b| &b.codebooks);
-        projections.map(Conv::bytes).sum::<usize>() + codebooks.map(|c| c.matrix.bytes()).sum::<usize>()
+        projections.map(Conv::bytes).sum::<usize>() + codebooks.map(Codebook::bytes).sum::<usize>()
     }
 }
 

@@ -345,7 +345,7 @@ impl Builder<'_, '_> {
             if let Some(fingerprint) = fingerprint.take() {
                 sums.iter().for_each(|x| fingerprint.update(&x.to_le_bytes()));
             }
-            words.push(Codebook::new(self.packing.kernels, &sums, [size, dim])?);
+            words.push(Codebook::new(self.packing.kernels, &sums, [size, dim], encodes)?);
             self.spare.set(sums);
         }
         Ok(Branch {

@@ -1,0 +1,135 @@
+//! A codebook: code words and the search for the nearest.
+
+use super::conv::offsets;
+use super::memory::{Batch, Memory};
+use crate::Error;
+use crate::error::out_of_memory;
+use crate::kernels::{Activation, Elements, Format, Kernels, Matrix, Product, Rows};
+
+/// Rows up to which a search is bound by reading the code words, and so worth a first look at fewer bytes.
+const FEW_ROWS: usize = 2;
+
+/// Code words, always in f32. The nearest word e to x is the one with the largest score x·e − ‖e‖²/2, and the
+/// first of equals.
+pub(crate) struct Codebook {
+    /// The words, and −‖e‖²/2 as bias.
+    exact: Matrix,
+    /// The same in eight bits, in a model that can encode: scores to rule most words out with.
+    coarse: Option<Matrix>,
+}
+
+impl Codebook {
+    /// From `[size, dim]` code words.
+    pub(crate) fn new(
+        kernels: Kernels,
+        words: &[f32],
+        [size, dim]: [usize; 2],
+        encodes: bool,
+    ) -> Result<Self, Error> {
+        let bias = |word: usize| -0.5 * words[word * dim..][..dim].iter().map(|x| x * x).sum::<f32>();
+        let inputs = offsets(0..dim)?;
+        let rows = offsets((0..size).map(|word| word * dim))?;
+        let elements = Elements { values: words, inputs: &inputs, outputs: &rows };
+        let pack = |format| Matrix::pack(kernels, format, elements, bias).map_err(out_of_memory);
+        Ok(Self { exact: pack(Format::F32)?, coarse: encodes.then(|| pack(Format::Int8)).transpose()? })
+    }
+
+    /// The code word `code`, value by value.
+    pub(super) fn word(&self, code: u32) -> impl Iterator<Item = f32> + '_ {
+        self.exact.column(code as usize)
+    }
+
+    /// Scores of all words for the rows at `x`, to rows at `y`; in place of some that are not the largest, −∞.
+    pub(super) fn scores(&self, batch: &mut Batch, x: Rows, rows: usize, y: Rows) {
+        let run_stride = self.exact.inputs();
+        let product = Product { x, run_stride, y, rows, residual: None, activation: Activation::None };
+        let Some(coarse) = self.coarse.as_ref().filter(|_| batch.len() * rows <= FEW_ROWS) else {
+            return batch.matmul(&self.exact, product);
+        };
+        batch.matmul(coarse, product);
+        let kernels = batch.kernels;
+        for mut stream in batch.streams() {
+            for row in 0..rows {
+                let one = Product { x: x.from(row), y: y.from(row), rows: 1, ..product };
+                self.refine(kernels, coarse, &mut stream, one);
+            }
+        }
+    }
+
+    /// From a row of coarse scores to exact ones of the panels that may hold the largest, −∞ in the others.
+    fn refine(&self, kernels: Kernels, coarse: &Matrix, stream: &mut &mut Memory, row: Product) {
+        let (dim, size) = (coarse.inputs(), coarse.outputs());
+        // How far a coarse score can be off: half a scale for each input, and what rounding adds in both sums of
+        // `dim` products of up to 127 scales each, 2·2·dim·128·2⁻²⁴, and in adding the bias.
+        let sum: f32 = stream.scratch[row.x.offset..][..dim].iter().map(|x| x.abs()).sum();
+        let inputs = sum * (0.501 + dim as f32 * 4e-5);
+        let bound = |word: usize| inputs * coarse.scales()[word] + coarse.bias()[word].abs() * 2.5e-7;
+        let scores = row.y.offset..row.y.offset + size;
+        let lowest = |(word, score): (usize, &f32)| score - bound(word);
+        let least = stream.scratch[scores.clone()].iter().enumerate().map(lowest).fold(f32::MIN, f32::max);
+        for (panel, first) in (0..size).step_by(kernels.panel_width()).enumerate() {
+            let words = first..size.min(first + kernels.panel_width());
+            let scores = &mut stream.scratch[scores.clone()][words.clone()];
+            // What is not a number rules nothing out.
+            let ruled_out = words.zip(scores.iter()).all(|(word, score)| score + bound(word) < least);
+            match ruled_out {
+                true => scores.fill(f32::NEG_INFINITY),
+                false => kernels.matmul_panel(&self.exact, stream, row, panel),
+            }
+        }
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.exact.bytes() + self.coarse.as_ref().map_or(0, Matrix::bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::memory::Plan;
+    use super::*;
+    use crate::kernels::Isa;
+
+    /// Words with equals and near equals among them; inputs near words, between them, and of any size.
+    #[test]
+    fn a_first_look_changes_no_code() {
+        let (size, dim) = (333, 96);
+        let mut seed = 1u32;
+        let mut noise = || {
+            // the generator of Numerical Recipes
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (seed >> 8) as f32 / (1 << 23) as f32 - 1.0
+        };
+        let mut words: Vec<f32> = (0..size * dim).map(|_| noise()).collect();
+        words.copy_within(7 * dim..8 * dim, 200 * dim);
+        words.copy_within(7 * dim..8 * dim, 201 * dim);
+        words[201 * dim] += 1e-6;
+        words[90 * dim..91 * dim].fill(0.0);
+        for kernels in Isa::available().filter_map(Kernels::new) {
+            let full = Codebook::new(kernels, &words, [size, dim], false).unwrap();
+            let quick = Codebook::new(kernels, &words, [size, dim], true).unwrap();
+            let mut plan = Plan::new(1);
+            let (x, y) = (plan.scratch(dim).rows(dim), plan.scratch(size).rows(size));
+            let mut memory = plan.build(0).unwrap();
+            let mut ruled_out = 0;
+            for round in 0..400 {
+                let (word, scale) = (round * 7 % size, [0.0, 1e-20, 0.1, 1.0, 1e5, f32::MAX][round % 6]);
+                for i in 0..dim {
+                    memory.scratch[x.offset + i] = scale * (words[word * dim + i] + 0.3 * noise());
+                }
+                let mut search = |codebook: &Codebook| {
+                    let mut batch = Batch::new(kernels, [&mut memory].into_iter(), None);
+                    codebook.scores(&mut batch, x, 1, y);
+                    memory.scratch[y.offset..][..size].to_vec()
+                };
+                let (expected, found) = (search(&full), search(&quick));
+                assert_eq!(kernels.argmax(&found), kernels.argmax(&expected), "{kernels:?}, round {round}");
+                for (found, expected) in found.iter().zip(&expected).filter(|(found, _)| **found > f32::MIN) {
+                    assert_eq!(found.to_bits(), expected.to_bits());
+                }
+                ruled_out += found.iter().filter(|score| **score == f32::NEG_INFINITY).count();
+            }
+            assert!(ruled_out > 400 * size / 4, "{kernels:?} ruled out only {ruled_out} scores");
+        }
+    }
+}
