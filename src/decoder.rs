@@ -20,7 +20,7 @@ pub struct Decoder {
     shape: Shape,
     rates: Rates,
     /// From the model's rate to the stream's, if they differ.
-    resampler: Option<Resampler>,
+    resampler: Option<Box<Resampler>>,
     frames: u64,
     hash: CodesHash,
     /// The stream was flushed: the next frame begins a new one.
@@ -59,7 +59,7 @@ impl Decoder {
         let Some(network) = &weights.decoder else { unreachable!("checked in new") };
         let (plan, mut memory) = network.plan(weights, self.shape)?;
         memory.copy_from(&self.memory);
-        let resampler = self.resampler.as_ref().map(Resampler::try_clone).transpose()?;
+        let resampler = self.resampler.as_deref().map(Resampler::try_clone).transpose()?;
         Ok(Self { model: self.model.clone(), plan, memory, hash: self.hash.clone(), resampler, ..*self })
     }
 
@@ -72,7 +72,7 @@ impl Decoder {
     /// Samples that the next frame lacks: the end of a stream's first frame comes with its second, if the
     /// rate is not the model's.
     fn missing(&self) -> usize {
-        self.resampler.as_ref().map_or(0, |resampler| resampler.delay() - resampler.owed())
+        self.resampler.as_deref().map_or(0, |resampler| resampler.delay() - resampler.owed())
     }
 
     /// Takes whole frames of codes, frame-major, writes their samples (mono, at the stream's rate, full
@@ -191,7 +191,7 @@ impl Decoder {
 
     /// Samples that [`flush`](Self::flush) would write.
     pub fn samples_for_flush(&self) -> usize {
-        self.resampler.as_ref().map_or(0, Resampler::owed)
+        self.resampler.as_deref().map_or(0, Resampler::owed)
     }
 
     /// Ends the stream: writes what was held back, and returns how many samples: none at the model's rate.
@@ -281,12 +281,12 @@ impl Decoder {
     /// Samples, at the stream's rate, by which an audio host must delay the dry signal: none at the model's
     /// rate, where a frame's samples come with its codes; else those that are held back.
     pub fn latency_samples(&self) -> usize {
-        self.resampler.as_ref().map_or(0, Resampler::delay)
+        self.resampler.as_deref().map_or(0, Resampler::delay)
     }
 
     /// Bytes that this stream keeps, the shared weights not counted.
     pub fn memory_bytes(&self) -> usize {
-        size_of::<Self>() + self.memory.bytes() + self.resampler.as_ref().map_or(0, Resampler::bytes)
+        size_of::<Self>() + self.memory.bytes() + self.resampler.as_deref().map_or(0, Resampler::bytes)
     }
 
     /// The model that it runs on.

@@ -27,7 +27,7 @@ pub struct Encoder {
     shape: Shape,
     rates: Rates,
     /// From the stream's rate to the model's, if they differ.
-    resampler: Option<Resampler>,
+    resampler: Option<Box<Resampler>>,
     /// Samples that do not complete a frame yet, at the stream's rate.
     pending: Vec<f32>,
     pending_len: usize,
@@ -51,7 +51,7 @@ impl Encoder {
         let (plan, memory) = network.plan(weights, shape)?;
         let rates = model.stream_rates(options)?;
         let resampler = rates.to_model()?;
-        let most = rates.frame() + resampler.as_ref().map_or(0, Resampler::ahead);
+        let most = rates.frame() + resampler.as_deref().map_or(0, Resampler::ahead);
         let mut pending = with_capacity(most)?;
         pending.resize(most, 0.0);
         Ok(Self {
@@ -83,7 +83,7 @@ impl Encoder {
             plan,
             memory,
             hash: self.hash.clone(),
-            resampler: self.resampler.as_ref().map(Resampler::try_clone).transpose()?,
+            resampler: self.resampler.as_deref().map(Resampler::try_clone).transpose()?,
             pending,
             ..*self
         })
@@ -101,7 +101,7 @@ impl Encoder {
 
     /// Samples that the next frame needs beyond its own.
     fn wait(&self) -> usize {
-        self.resampler.as_ref().map_or(0, Resampler::wait)
+        self.resampler.as_deref().map_or(0, Resampler::wait)
     }
 
     /// Takes all of `pcm` (mono, at the stream's rate, full scale ±1), writes the codes of the frames that
@@ -244,7 +244,7 @@ impl Encoder {
 
     /// Samples that belong to no frame that was emitted.
     fn unframed(&self) -> usize {
-        let ahead = self.resampler.as_ref().map_or(0, |resampler| resampler.ahead() - resampler.wait());
+        let ahead = self.resampler.as_deref().map_or(0, |resampler| resampler.ahead() - resampler.wait());
         ahead + self.pending_len
     }
 
@@ -359,12 +359,12 @@ impl Encoder {
     /// when its last sample is there, and at a rate other than the model's a few milliseconds later, when
     /// the resampler has seen what follows.
     pub fn latency_samples(&self) -> usize {
-        self.rates.frame() - 1 + self.resampler.as_ref().map_or(0, Resampler::ahead)
+        self.rates.frame() - 1 + self.resampler.as_deref().map_or(0, Resampler::ahead)
     }
 
     /// Bytes that this stream keeps, the shared weights not counted.
     pub fn memory_bytes(&self) -> usize {
-        let resampler = self.resampler.as_ref().map_or(0, Resampler::bytes);
+        let resampler = self.resampler.as_deref().map_or(0, Resampler::bytes);
         size_of::<Self>() + self.memory.bytes() + size_of_val(self.pending.as_slice()) + resampler
     }
 

@@ -100,16 +100,16 @@ impl Rates {
     }
 
     /// From the stream's rate to the model's, if they differ.
-    pub(crate) fn to_model(self) -> Result<Option<Resampler>, Error> {
+    pub(crate) fn to_model(self) -> Result<Option<Box<Resampler>>, Error> {
         self.resampler(self.stream, self.model)
     }
 
     /// From the model's rate to the stream's, if they differ.
-    pub(crate) fn from_model(self) -> Result<Option<Resampler>, Error> {
+    pub(crate) fn from_model(self) -> Result<Option<Box<Resampler>>, Error> {
         self.resampler(self.model, self.stream)
     }
 
-    fn resampler(self, from: Side, to: Side) -> Result<Option<Resampler>, Error> {
+    fn resampler(self, from: Side, to: Side) -> Result<Option<Box<Resampler>>, Error> {
         if from.rate == to.rate { Ok(None) } else { Resampler::new(from, to).map(Some) }
     }
 }
@@ -131,7 +131,7 @@ pub(crate) struct Resampler {
 }
 
 impl Resampler {
-    fn new(from: Side, to: Side) -> Result<Self, Error> {
+    fn new(from: Side, to: Side) -> Result<Box<Self>, Error> {
         let (rate_in, rate_out) = (from.rate as usize, to.rate as usize);
         let fft = Fft::new_custom(rate_in, rate_out, from.block, 1, 1, WINDOW, FixedSync::Both)
             .map_err(|error| Error::new(ErrorKind::Unsupported, format!("sample_rate: {error}")))?;
@@ -143,11 +143,11 @@ impl Resampler {
             Ok(buffer)
         };
         let (input, output) = (buffer(from.block)?, buffer(to.block)?);
-        Ok(Self { from, to, fft, input, output, started: false })
+        Ok(Box::new(Self { from, to, fft, input, output, started: false }))
     }
 
     /// A fork at the same point: a new one that is given the last block again.
-    pub(crate) fn try_clone(&self) -> Result<Self, Error> {
+    pub(crate) fn try_clone(&self) -> Result<Box<Self>, Error> {
         let mut copy = Self::new(self.from, self.to)?;
         if self.started {
             copy.input.copy_from_slice(&self.input);

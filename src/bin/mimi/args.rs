@@ -244,6 +244,12 @@ pub(crate) struct BenchArgs {
         value_parser = clap::value_parser!(u8).range(1..)
     )]
     pub(crate) streams: Vec<u8>,
+    /// Numbers of threads that share a clip
+    #[arg(
+        long, value_name = "N", value_delimiter = ',', default_values_t = [1, 2],
+        value_parser = clap::value_parser!(u8).range(1..=64)
+    )]
+    pub(crate) threads: Vec<u8>,
     /// Seconds of audio in the clip, and in each stream
     #[arg(long, value_name = "S", default_value_t = 10, value_parser = clap::value_parser!(u8).range(1..))]
     pub(crate) seconds: u8,

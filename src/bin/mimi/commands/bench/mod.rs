@@ -54,7 +54,12 @@ fn measure(model: &Model, precision: PrecisionArg, machine: &Machine, args: &Ben
         streams.push(Streams { count, times, limits });
     }
     let clip_limits = [0, 1].map(|side| work[side].clip_limit(machine, None));
-    let clips = vec![Clip { threads: 1, times: times::clip(model, &options, &pcm)?, limits: clip_limits }];
+    let mut clips = Vec::new();
+    for &threads in &args.threads {
+        let threads = usize::from(threads);
+        let options = StreamOptions { threads: Some(threads), ..options.clone() };
+        clips.push(Clip { threads, times: times::clip(model, &options, &pcm)?, limits: clip_limits });
+    }
     let mut stages = Vec::new();
     for is_clip in [false, true] {
         for side in Side::BOTH {
