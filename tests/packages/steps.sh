@@ -69,6 +69,7 @@ consume() {
     check "the CMake package is relocatable" nothing_names_the_old_place
     header_warnings
     c_programs
+    c_tests
     c_examples
     cmake_programs
     cpp_programs
@@ -106,6 +107,25 @@ c_programs() {
     # as when a program and its plug-in each bring one
     check "C, the shared library beside the static one" env LD_PRELOAD="$libdir/libmimi.so" "$work/static" "$data" \
         "$demo" 0 quick
+}
+
+# The programs that the tests of the source tree run, with the installed library.
+c_tests() {
+    local name flags arguments linked
+    for name in misuse many threads example; do
+        case $name in
+            misuse) arguments="$data $demo 0" ;;
+            example) arguments=$demo ;;
+            *) arguments="$data 0" ;;
+        esac
+        for linked in shared static; do
+            flags=$(pc --libs)
+            [ $linked = static ] && flags=$(static_flags)
+            check "tests/c/$name.c, $linked, built" gcc -std=c99 -D_POSIX_C_SOURCE=200809L $warnings \
+                "$root/tests/c/$name.c" $(pc --cflags) $flags -pthread -lm -o "$work/$name" &&
+                check "tests/c/$name.c, $linked" "$work/$name" $arguments
+        done
+    done
 }
 
 fully_static() {

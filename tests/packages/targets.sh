@@ -72,8 +72,9 @@ arm() {
     check "unit tests of the kernels, golden vectors of the small networks" \
         "${cargo[@]}" --lib --test golden -- kernels tiny
     installed Linux aarch64-linux-gnu-gcc || return
-    golden shared $emulator "$programs/golden-shared"
-    golden static $emulator "$programs/golden-static"
+    # the emulator is slow, and the tests above have had all the small networks
+    check "C, golden vectors, shared" $emulator "$programs/golden-shared" "$data" "$demo" 0 quick
+    check "C, golden vectors, static" $emulator "$programs/golden-static" "$data" "$demo" 0 quick
 }
 
 # A CPU without vector kernels, and pointers of 32 bits. Needs no emulator on x86-64.
