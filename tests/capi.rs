@@ -219,7 +219,11 @@ fn every_allocation_and_read_may_fail() {
     command.args(["-std=gnu11", "-O1", "-g", "-fno-builtin", "-c"]).args(WARNINGS).arg(source("injector.c"));
     run_silent(command.arg("-o").arg(&object));
     let mut command = tool("gcc");
-    command.args(["-std=gnu11", "-O1", "-g", "-rdynamic"]).args(WARNINGS).arg("-I").arg(root().join("include"));
+    command
+        .args(["-std=gnu11", "-O1", "-g", "-rdynamic"])
+        .args(WARNINGS)
+        .arg("-I")
+        .arg(root().join("include"));
     command.arg(source("faults.c")).arg(&object).arg(library("libmimi.so")).arg("-lm");
     command.arg(format!("-Wl,-rpath,{}", library("libmimi.so").parent().unwrap().display()));
     run_silent(command.arg("-o").arg(&program));
@@ -230,7 +234,8 @@ fn every_allocation_and_read_may_fail() {
 #[test]
 fn memory_is_flat() {
     let program = compile("soak", &STATIC);
-    let output = run(Command::new(program).arg(data().join("tiny")).arg(data().join("speech.wav")).args(["60", "0"]));
+    let output =
+        run(Command::new(program).arg(data().join("tiny")).arg(data().join("speech.wav")).args(["60", "0"]));
     assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 10);
 }
 
