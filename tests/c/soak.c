@@ -49,6 +49,8 @@ int main(int argc, char **argv) {
     OK(mimi_load(argv[1], options, &model));
     OK(mimi_encoder_new(model, options, &encoder));
     OK(mimi_decoder_new(model, options, &decoder));
+    int64_t codebooks;
+    OK(mimi_encoder_get(encoder, MIMI_PROP_CODEBOOKS, &codebooks));
     static float pcm[FRAME];
     uint32_t codes[8];
     long first = 0, last = 0;
@@ -61,7 +63,7 @@ int main(int argc, char **argv) {
             OK(mimi_encoder_process(encoder, pcm, FRAME, codes, 8, &n_codes));
             OK(mimi_decoder_process(decoder, codes, n_codes, pcm, FRAME, &n_samples));
             times[i] = milliseconds(CLOCK_THREAD_CPUTIME_ID) - start;
-            CHECK(n_codes == 8 && n_samples == FRAME);
+            CHECK(n_codes == (size_t)codebooks && n_samples == FRAME);
             for (size_t k = 0; k < FRAME; k++) {
                 CHECK(isfinite(pcm[k]));
                 loudest = fmaxf(loudest, fabsf(pcm[k]));
