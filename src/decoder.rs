@@ -46,7 +46,7 @@ impl Decoder {
             memory,
             shape,
             rates,
-            resampler: rates.from_model()?,
+            resampler: rates.resampler_from_model()?,
             frames: 0,
             hash: CodesHash::new(),
             ended: false,

@@ -50,7 +50,7 @@ impl Encoder {
         let shape = Shape { threads, ..model.stream_shape(options)? };
         let (plan, memory) = network.plan(weights, shape)?;
         let rates = model.stream_rates(options)?;
-        let resampler = rates.to_model()?;
+        let resampler = rates.resampler_to_model()?;
         let most = rates.frame() + resampler.as_deref().map_or(0, Resampler::ahead);
         let mut pending = with_capacity(most)?;
         pending.resize(most, 0.0);

@@ -100,12 +100,12 @@ impl Rates {
     }
 
     /// From the stream's rate to the model's, if they differ.
-    pub(crate) fn to_model(self) -> Result<Option<Box<Resampler>>, Error> {
+    pub(crate) fn resampler_to_model(self) -> Result<Option<Box<Resampler>>, Error> {
         self.resampler(self.stream, self.model)
     }
 
     /// From the model's rate to the stream's, if they differ.
-    pub(crate) fn from_model(self) -> Result<Option<Box<Resampler>>, Error> {
+    pub(crate) fn resampler_from_model(self) -> Result<Option<Box<Resampler>>, Error> {
         self.resampler(self.model, self.stream)
     }
 

@@ -16,7 +16,7 @@ fn rates(rate: u32) -> Rates {
 
 /// All of `pcm`, whole frames, at the model's rate.
 fn to_model(rates: Rates, pcm: &[f32]) -> Vec<f32> {
-    let mut resampler = rates.to_model().unwrap().unwrap();
+    let mut resampler = rates.resampler_to_model().unwrap().unwrap();
     let ahead = resampler.ahead();
     let mut rest = pcm[ahead..].to_vec();
     rest.resize(pcm.len(), 0.0);
@@ -28,7 +28,7 @@ fn to_model(rates: Rates, pcm: &[f32]) -> Vec<f32> {
 
 /// All of `pcm`, whole frames of the model's, at the stream's rate.
 fn from_model(rates: Rates, pcm: &[f32]) -> Vec<f32> {
-    let mut resampler = rates.from_model().unwrap().unwrap();
+    let mut resampler = rates.resampler_from_model().unwrap().unwrap();
     let mut out = vec![f32::NAN; pcm.len() / FRAME * rates.frame()];
     let written = resampler.convert(pcm, &mut out);
     assert_eq!(out.len() - written, resampler.owed());
@@ -148,7 +148,9 @@ fn other_rates_are_refused_with_those_that_are_possible() {
     for same in [None, Some(24_000)] {
         let rates = Rates::new(same, 24_000, 1_921).unwrap();
         assert_eq!((rates.frame(), rates.at_model_rate(7)), (1_921, 7));
-        assert!(rates.to_model().unwrap().is_none() && rates.from_model().unwrap().is_none());
+        assert!(
+            rates.resampler_to_model().unwrap().is_none() && rates.resampler_from_model().unwrap().is_none()
+        );
     }
 }
 
@@ -163,7 +165,7 @@ fn lengths_at_the_models_rate_are_rounded_up() {
 #[test]
 fn a_clone_goes_on_and_a_reset_begins_anew() {
     let sound = tone(500.0, MODEL, 3 * FRAME);
-    let mut resampler = rates(44_100).from_model().unwrap().unwrap();
+    let mut resampler = rates(44_100).resampler_from_model().unwrap().unwrap();
     let run = |resampler: &mut Resampler, pcm: &[f32]| {
         let mut out = vec![0.0; 3 * 3_528];
         let written = resampler.convert(pcm, &mut out);
