@@ -40,6 +40,7 @@ fuzz_target!(|input: Input| {
         context: input.context.map(|n| usize::from(n) % 12 + 1),
         max_block: input.max_block.map(|n| usize::from(n) + 1),
         sample_rate: None,
+        threads: None,
     };
     let codes = encoder(&input, &options);
     decoder(&input, &options, &codes);
