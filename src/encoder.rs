@@ -1,4 +1,4 @@
-//! One stream of audio to codes. The only place that knows of partial frames.
+//! One stream of audio to codes: gathers samples to whole frames, and completes the last one.
 
 use crate::error::with_capacity;
 use crate::hash::CodesHash;

@@ -293,7 +293,7 @@ class options {
     options() noexcept
         : handle_(mimi_options_new()), code_(handle_ ? MIMI_OK : MIMI_ERR_OUT_OF_MEMORY), message_() {}
 
-    /** Codes per frame. */
+    /** Codes per frame; for loading, the codebooks to keep. */
     options &codebooks(std::int64_t n) { return set(MIMI_OPT_CODEBOOKS, n); }
     /** The sample rate of your audio in Hz; see MIMI_OPT_SAMPLE_RATE for those that are possible. */
     options &sample_rate(std::int64_t hz) { return set(MIMI_OPT_SAMPLE_RATE, hz); }

@@ -12,8 +12,8 @@
 //
 // # Audio and codes
 //
-// Audio is mono float32, nominally -1 to 1, at the model's sample rate. Codes are uint32, frame after
-// frame: code k of frame f is codes[f*codebooks+k].
+// Audio is mono float32, nominally -1 to 1, at the model's sample rate or that of [SampleRate]. Codes are
+// uint32, frame after frame: code k of frame f is codes[f*codebooks+k].
 //
 // # Goroutines
 //

@@ -64,12 +64,14 @@ pub type mimi_read_fn =
 /// - `path`: a file `model.safetensors`, a directory that holds one with its `config.json`, or the
 ///   index of a checkpoint in parts; in the layout of Hugging Face transformers or of kyutai's moshi.
 ///   UTF-8 on every system; not NULL.
-/// - `options`: MIMI_OPT_PARTS, MIMI_OPT_PRECISION, MIMI_OPT_ISA; NULL for the defaults.
+/// - `options`: MIMI_OPT_PARTS, MIMI_OPT_PRECISION, MIMI_OPT_CODEBOOKS, MIMI_OPT_ISA; NULL for the
+///   defaults.
 /// - `out`: receives the model, to be freed with mimi_free(), or NULL on any error; not NULL.
 ///
 /// MIMI_ERR_IO if a file cannot be read, MIMI_ERR_FORMAT if it is not a Mimi checkpoint,
 /// MIMI_ERR_CORRUPT if it is damaged, MIMI_ERR_UNSUPPORTED if it is a network that this library cannot
-/// run, MIMI_ERR_OUT_OF_MEMORY. A hostile file is an error like any other.
+/// run, MIMI_ERR_INVALID_ARGUMENT for more codebooks than it has, MIMI_ERR_OUT_OF_MEMORY. A hostile file is
+/// an error like any other.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn mimi_load(

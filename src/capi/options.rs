@@ -19,7 +19,8 @@ pub type mimi_option = i32;
 
 /// Streams and one-shot calls: the number of codebooks, that is, of codes per frame; 1 to as many as
 /// the model has. More codebooks sound better. Default: 8, or all if the model has fewer.
-/// Loading: keep only this many codebooks, which takes 2 to 3 MB less for each that is left out. Default: all.
+/// Loading: keep only this many codebooks, which takes 2 to 3 MB less for each that is left out.
+/// Default: all.
 pub const MIMI_OPT_CODEBOOKS: i32 = 1;
 /// Streams and one-shot calls: the sample rate of your audio in Hz. Default: the model's, 24000 in the
 /// published one. Other rates are converted, in line to the sample: 1000 to 768000, as long as a frame is an
@@ -62,9 +63,9 @@ pub const MIMI_TAIL_LAYER_PAD: i32 = 1;
 /// Default: the checkpoint's, 250 steps or 10 seconds in the published one. Others than the
 /// default give codes that differ from everybody else's.
 pub const MIMI_OPT_CONTEXT: i32 = 7;
-/// One-shot calls: the number of threads that share the work, at most 64, the caller's among them. They are started
-/// by the call and gone when it returns; the results do not depend on it. Streams ignore it: they
-/// are always on their caller's thread. Default: 1.
+/// One-shot calls: the number of threads that share the work, at most 64, the caller's among them. They
+/// are started by the call and gone when it returns; the results do not depend on it. Streams ignore it:
+/// they are always on their caller's thread. Default: 1.
 pub const MIMI_OPT_THREADS: i32 = 8;
 /// Loading: the instruction set used, a MIMI_ISA_ value. One that this CPU lacks is
 /// MIMI_ERR_UNSUPPORTED when the model is loaded.

@@ -51,19 +51,21 @@
  * mimi_last_error() has the details of a failure, except of real-time functions, which return
  * nothing but the status.
  *
- * The library never ends your program, never prints, reads no environment variable, starts no thread,
- * installs no signal handler and opens no file but the ones you name. A bug inside it becomes
- * MIMI_ERR_PANIC; only then a line may appear on stderr, written by the run-time library.
- */
-
-/**
- * @defgroup mimi_threads Threads and real time
+ * The library never ends your program, never prints, reads no environment variable, installs no signal
+ * handler, opens no file but the ones you name, and starts no thread but those that MIMI_OPT_THREADS asks
+ * for, which end with the call. A bug inside it becomes MIMI_ERR_PANIC; only then a line may appear on
+ * stderr, written by the run-time library.
  *
  * Where memory ends, MIMI_ERR_OUT_OF_MEMORY. Streams and whole recordings ask for every byte in a way
  * that can be refused. Loading also makes names and lists, in a way that cannot: it makes sure, before
  * and in between, that there is room for them. Only if other threads take the last of the memory at
  * that very moment does the run-time library end the program.
+ */
+
+/**
+ * @defgroup mimi_threads Threads and real time
  *
+ * ## Threads
  *
  * | handle                     | threads                      | at the same time                      |
  * |----------------------------|------------------------------|---------------------------------------|
@@ -273,7 +275,8 @@ typedef int32_t mimi_option;
 /**
  * Streams and one-shot calls: the number of codebooks, that is, of codes per frame; 1 to as many as
  * the model has. More codebooks sound better. Default: 8, or all if the model has fewer.
- * Loading: keep only this many codebooks, which takes 2 MB less for each that is left out. Default: all.
+ * Loading: keep only this many codebooks, which takes 2 to 3 MB less for each that is left out.
+ * Default: all.
  */
 #define MIMI_OPT_CODEBOOKS 1
 
@@ -306,8 +309,8 @@ typedef int32_t mimi_option;
 #define MIMI_PRECISION_F32 0
 
 /**
- * Weights are rounded to bfloat16: half the memory, and faster streams. Codebooks, norms, biases and all
- * arithmetic stay in 32-bit floats.
+ * Weights are rounded to bfloat16: half the memory, and faster streams. Codebooks, norms, biases, the
+ * last convolution and all arithmetic stay in 32-bit floats.
  */
 #define MIMI_PRECISION_BF16 1
 
@@ -361,8 +364,9 @@ typedef int32_t mimi_option;
 #define MIMI_OPT_CONTEXT 7
 
 /**
- * One-shot calls: the number of threads. Default: 1, which is at present the only one accepted
- * (MIMI_ERR_UNSUPPORTED otherwise).
+ * One-shot calls: the number of threads that share the work, at most 64, the caller's among them. They
+ * are started by the call and gone when it returns; the results do not depend on it. Streams ignore it:
+ * they are always on their caller's thread. Default: 1.
  */
 #define MIMI_OPT_THREADS 8
 
@@ -525,12 +529,14 @@ typedef int32_t mimi_prop;
  * - `path`: a file `model.safetensors`, a directory that holds one with its `config.json`, or the
  *   index of a checkpoint in parts; in the layout of Hugging Face transformers or of kyutai's moshi.
  *   UTF-8 on every system; not NULL.
- * - `options`: MIMI_OPT_PARTS, MIMI_OPT_PRECISION, MIMI_OPT_ISA; NULL for the defaults.
+ * - `options`: MIMI_OPT_PARTS, MIMI_OPT_PRECISION, MIMI_OPT_CODEBOOKS, MIMI_OPT_ISA; NULL for the
+ *   defaults.
  * - `out`: receives the model, to be freed with mimi_free(), or NULL on any error; not NULL.
  *
  * MIMI_ERR_IO if a file cannot be read, MIMI_ERR_FORMAT if it is not a Mimi checkpoint,
  * MIMI_ERR_CORRUPT if it is damaged, MIMI_ERR_UNSUPPORTED if it is a network that this library cannot
- * run, MIMI_ERR_OUT_OF_MEMORY. A hostile file is an error like any other.
+ * run, MIMI_ERR_INVALID_ARGUMENT for more codebooks than it has, MIMI_ERR_OUT_OF_MEMORY. A hostile file is
+ * an error like any other.
  */
 MIMI_API
 MIMI_NODISCARD
@@ -1067,6 +1073,8 @@ mimi_status mimi_drop_codebooks(void *frames,
                                 int32_t code_bits,
                                 int32_t keep,
                                 size_t *out_len);
+
+/** @} */
 
 #ifdef __cplusplus
 } /* extern "C" */

@@ -62,11 +62,12 @@ pub(crate) enum Command {
     /// Spectrograms of input and output, the codes, and the error for each number of codebooks.
     #[command(after_help = "Examples:\n  mimi plot in.wav out.png\n  mimi plot -n 1 in.wav out.svg")]
     Plot(PlotArgs),
-    /// Measure how fast this machine runs a model, on one core
+    /// Measure how fast this machine runs a model
     ///
     /// Speed depends on the model's size and not on its weights; the built-in toy is 30 times smaller
     /// than the published model. For each precision: loading; one frame at a time, encoded and decoded; the
-    /// same for several streams in one pass over the weights; and a whole clip at once.
+    /// same for several streams in one pass over the weights; and a whole clip at once, also on several threads. Of each, the share of what the machine can do: a
+    /// small model's weights stay in the cache, and may pass 100 % of a limit that counts them as read from memory.
     #[command(
         after_help = "Examples:\n  mimi bench --model model.safetensors\n  mimi bench --json > bench.json"
     )]

@@ -51,9 +51,15 @@
  * mimi_last_error() has the details of a failure, except of real-time functions, which return
  * nothing but the status.
  *
- * The library never ends your program, never prints, reads no environment variable, starts no thread,
- * installs no signal handler and opens no file but the ones you name. A bug inside it becomes
- * MIMI_ERR_PANIC; only then a line may appear on stderr, written by the run-time library.
+ * The library never ends your program, never prints, reads no environment variable, installs no signal
+ * handler, opens no file but the ones you name, and starts no thread but those that MIMI_OPT_THREADS asks
+ * for, which end with the call. A bug inside it becomes MIMI_ERR_PANIC; only then a line may appear on
+ * stderr, written by the run-time library.
+ *
+ * Where memory ends, MIMI_ERR_OUT_OF_MEMORY. Streams and whole recordings ask for every byte in a way
+ * that can be refused. Loading also makes names and lists, in a way that cannot: it makes sure, before
+ * and in between, that there is room for them. Only if other threads take the last of the memory at
+ * that very moment does the run-time library end the program.
  */
 
 /**
@@ -269,20 +275,26 @@ typedef int32_t mimi_option;
 /**
  * Streams and one-shot calls: the number of codebooks, that is, of codes per frame; 1 to as many as
  * the model has. More codebooks sound better. Default: 8, or all if the model has fewer.
- * Loading: keep only this many codebooks, which takes 2 MB less for each that is left out. Default: all.
+ * Loading: keep only this many codebooks, which takes 2 to 3 MB less for each that is left out.
+ * Default: all.
  */
 #define MIMI_OPT_CODEBOOKS 1
 
 /**
- * Streams and one-shot calls: the sample rate of your audio in Hz. Default: the model's, which is at
- * present the only one accepted (MIMI_ERR_UNSUPPORTED otherwise): setting it is a safeguard.
+ * Streams and one-shot calls: the sample rate of your audio in Hz. Default: the model's, 24000 in the
+ * published one. Other rates are converted, in line to the sample: 1000 to 768000, as long as a frame is an
+ * even number of samples, so multiples of 25 with the published model (44100: 3528 samples, 48000: 3840).
+ * MIMI_PROP_FRAME_SAMPLES, MIMI_PROP_LATENCY_SAMPLES and all lengths then count at this rate. It adds a few
+ * milliseconds of latency on either side, and a stream's last samples or frame come with the flush.
+ * MIMI_OPT_ISA does not cap the conversion.
  */
 #define MIMI_OPT_SAMPLE_RATE 2
 
 /**
- * Streams and one-shot calls: the number of samples worked on at once, at most 262144; rounded up to
- * whole frames. Longer calls are split, and the results do not depend on it. More is faster for
- * long inputs and takes more memory. Default: one frame for streams; a few for one-shot calls.
+ * Streams and one-shot calls: the number of samples worked on at once, at the model's rate, at most
+ * 262144; rounded up to whole frames. Longer calls are split, and the results do not depend on it. More
+ * is faster for long inputs and takes more memory. Default: one frame for streams; a few for one-shot
+ * calls.
  */
 #define MIMI_OPT_MAX_BLOCK 3
 
@@ -297,8 +309,8 @@ typedef int32_t mimi_option;
 #define MIMI_PRECISION_F32 0
 
 /**
- * Weights are rounded to bfloat16: half the memory, and faster streams. Codebooks, norms, biases and all
- * arithmetic stay in 32-bit floats.
+ * Weights are rounded to bfloat16: half the memory, and faster streams. Codebooks, norms, biases, the
+ * last convolution and all arithmetic stay in 32-bit floats.
  */
 #define MIMI_PRECISION_BF16 1
 
@@ -352,8 +364,9 @@ typedef int32_t mimi_option;
 #define MIMI_OPT_CONTEXT 7
 
 /**
- * One-shot calls: the number of threads. Default: 1, which is at present the only one accepted
- * (MIMI_ERR_UNSUPPORTED otherwise).
+ * One-shot calls: the number of threads that share the work, at most 64, the caller's among them. They
+ * are started by the call and gone when it returns; the results do not depend on it. Streams ignore it:
+ * they are always on their caller's thread. Default: 1.
  */
 #define MIMI_OPT_THREADS 8
 
@@ -389,8 +402,7 @@ typedef int32_t mimi_option;
 #define MIMI_ISA_NEON 4
 
 /**
- * A new bag with all defaults; free it with mimi_options_free(). NULL only if there is a bug in
- * libmimi.
+ * A new bag with all defaults; free it with mimi_options_free(). NULL if there is no memory for it.
  */
 MIMI_API mimi_options *mimi_options_new(void);
 
@@ -463,12 +475,12 @@ typedef int32_t mimi_prop;
 #define MIMI_PROP_CODEBOOKS 1
 
 /**
- * Samples per second of the audio; 24000 in the published model.
+ * Samples per second of the audio; 24000 in the published model. Stream: those of MIMI_OPT_SAMPLE_RATE.
  */
 #define MIMI_PROP_SAMPLE_RATE 2
 
 /**
- * Samples per frame; 1920, or 80 ms, in the published model.
+ * Samples per frame; 1920, or 80 ms, in the published model. Stream: at its sample rate.
  */
 #define MIMI_PROP_FRAME_SAMPLES 3
 
@@ -478,7 +490,9 @@ typedef int32_t mimi_prop;
 #define MIMI_PROP_CODEBOOK_SIZE 4
 
 /**
- * Streams only: the samples by which an audio host must delay the dry signal to line it up.
+ * Streams only: the samples, at the stream's rate, by which an audio host must delay the dry signal to
+ * line it up. Encoder: the codes of a frame are there this many samples after its first one. Decoder:
+ * the samples of a frame that are held back. Encoder and decoder in a row: the sum.
  */
 #define MIMI_PROP_LATENCY_SAMPLES 5
 
@@ -515,12 +529,14 @@ typedef int32_t mimi_prop;
  * - `path`: a file `model.safetensors`, a directory that holds one with its `config.json`, or the
  *   index of a checkpoint in parts; in the layout of Hugging Face transformers or of kyutai's moshi.
  *   UTF-8 on every system; not NULL.
- * - `options`: MIMI_OPT_PARTS, MIMI_OPT_PRECISION, MIMI_OPT_ISA; NULL for the defaults.
+ * - `options`: MIMI_OPT_PARTS, MIMI_OPT_PRECISION, MIMI_OPT_CODEBOOKS, MIMI_OPT_ISA; NULL for the
+ *   defaults.
  * - `out`: receives the model, to be freed with mimi_free(), or NULL on any error; not NULL.
  *
  * MIMI_ERR_IO if a file cannot be read, MIMI_ERR_FORMAT if it is not a Mimi checkpoint,
  * MIMI_ERR_CORRUPT if it is damaged, MIMI_ERR_UNSUPPORTED if it is a network that this library cannot
- * run, MIMI_ERR_OUT_OF_MEMORY. A hostile file is an error like any other.
+ * run, MIMI_ERR_INVALID_ARGUMENT for more codebooks than it has, MIMI_ERR_OUT_OF_MEMORY. A hostile file is
+ * an error like any other.
  */
 MIMI_API
 MIMI_NODISCARD
@@ -595,12 +611,12 @@ MIMI_API void mimi_free(mimi_model *model);
  * - `model`: a model with an encoder; not NULL. Any number of threads may use it at once.
  * - `options`: MIMI_OPT_CODEBOOKS, MIMI_OPT_TAIL, MIMI_OPT_MAX_BLOCK, MIMI_OPT_CONTEXT,
  *   MIMI_OPT_SAMPLE_RATE, MIMI_OPT_THREADS; NULL for the defaults.
- * - `pcm`, `n_samples`: mono audio, -1 to 1, at the model's sample rate. Not-a-number and infinity
- *   count as 0.
+ * - `pcm`, `n_samples`: mono audio, -1 to 1, at the model's sample rate or MIMI_OPT_SAMPLE_RATE.
+ *   Not-a-number and infinity count as 0.
  * - `codes`, `codes_cap`: room for the codes, frame after frame: code k of frame f is
  *   `codes[f * codebooks + k]`. Must not overlap `pcm`.
- * - `out_codes`: receives the number of codes written, codebooks * ceil(n_samples / frame samples);
- *   not NULL.
+ * - `out_codes`: receives the number of codes written, codebooks * ceil(n_samples / frame samples), where
+ *   a frame is 1920 samples at 24000 Hz, 3528 at 44100, 3840 at 48000; not NULL.
  *
  * With `codes` NULL and `codes_cap` 0 it only asks for that number: MIMI_ERR_BUFFER_TOO_SMALL, at
  * once. MIMI_ERR_UNSUPPORTED if the model was loaded without its encoder. Codes are the same as a
@@ -624,7 +640,8 @@ mimi_status mimi_encode(const mimi_model *model,
  * - `codes`, `n_codes`: whole frames of codes, laid out as mimi_encode() writes them.
  * - `pcm`, `pcm_cap`: room for the audio, mono, nominally -1 to 1 but not clipped. Must not overlap
  *   `codes`.
- * - `out_samples`: receives the number of samples written, frame samples for each frame; not NULL.
+ * - `out_samples`: receives the number of samples written, frame samples for each frame, in line with
+ *   what was encoded; not NULL.
  *
  * With `pcm` NULL and `pcm_cap` 0 it only asks for that number: MIMI_ERR_BUFFER_TOO_SMALL, at once.
  * MIMI_ERR_INVALID_ARGUMENT if the codes are no whole number of frames, MIMI_ERR_CORRUPT if a code is
@@ -662,8 +679,8 @@ typedef struct mimi_encoder mimi_encoder;
  * - `out`: receives the stream, to be freed with mimi_encoder_free(), or NULL on any error; not NULL.
  *
  * All the memory that the stream will ever use is allocated here. MIMI_ERR_INVALID_ARGUMENT for more
- * codebooks than the model has, MIMI_ERR_UNSUPPORTED if the model was loaded without its encoder,
- * MIMI_ERR_OUT_OF_MEMORY.
+ * codebooks than the model has or an impossible sample rate, MIMI_ERR_UNSUPPORTED if the model was loaded
+ * without its encoder, MIMI_ERR_OUT_OF_MEMORY.
  */
 MIMI_API
 MIMI_NODISCARD
@@ -675,8 +692,8 @@ mimi_status mimi_encoder_new(const mimi_model *model,
  * Takes any number of samples and writes the codes of the frames that they complete. Real-time.
  *
  * - `encoder`: the stream; not NULL.
- * - `pcm`, `n_samples`: mono audio, -1 to 1; all of it is taken. Not-a-number and infinity count
- *   as 0.
+ * - `pcm`, `n_samples`: mono audio at the stream's rate, -1 to 1; all of it is taken. Not-a-number and
+ *   infinity count as 0.
  * - `codes`, `codes_cap`: room for the codes, frame after frame: code k of frame f of this call is
  *   `codes[f * codebooks + k]`. Must not overlap `pcm`.
  * - `out_codes`: receives the number of codes written, a multiple of the codebooks, often 0; not NULL.
@@ -699,7 +716,8 @@ mimi_status mimi_encoder_process(mimi_encoder *encoder,
  *
  * - `encoder`: the stream; not NULL. Afterwards it is as after mimi_encoder_reset(), but keeps
  *   MIMI_PROP_FRAMES and MIMI_PROP_CODES_HASH until the next audio.
- * - `codes`, `codes_cap`: room for the codes: one frame, or none if no audio is pending.
+ * - `codes`, `codes_cap`: room for the codes: one frame, or none if no audio is pending; up to two frames
+ *   at a rate other than the model's.
  * - `out_codes`: receives the number of codes written; not NULL.
  *
  * With too little room, MIMI_ERR_BUFFER_TOO_SMALL, and the stream has not ended.
@@ -766,8 +784,8 @@ typedef struct mimi_decoder mimi_decoder;
  * - `out`: receives the stream, to be freed with mimi_decoder_free(), or NULL on any error; not NULL.
  *
  * All the memory that the stream will ever use is allocated here. MIMI_ERR_INVALID_ARGUMENT for more
- * codebooks than the model has, MIMI_ERR_UNSUPPORTED if the model was loaded without its decoder,
- * MIMI_ERR_OUT_OF_MEMORY.
+ * codebooks than the model has or an impossible sample rate, MIMI_ERR_UNSUPPORTED if the model was loaded
+ * without its decoder, MIMI_ERR_OUT_OF_MEMORY.
  */
 MIMI_API
 MIMI_NODISCARD
@@ -784,7 +802,9 @@ mimi_status mimi_decoder_new(const mimi_model *model,
  *   frames and MIMI_ERR_UNSUPPORTED in this release.
  * - `pcm`, `pcm_cap`: room for the audio, mono, nominally -1 to 1 but not clipped. Must not overlap
  *   `codes`.
- * - `out_samples`: receives the number of samples written, frame samples for each frame; not NULL.
+ * - `out_samples`: receives the number of samples written, frame samples for each frame; not NULL. At a
+ *   rate other than the model's, the last MIMI_PROP_LATENCY_SAMPLES of a call are held back until the next
+ *   one or the flush, so that a stream's first call writes so much less.
  *
  * The audio does not depend on how the frames are cut into calls. With `pcm` NULL and `pcm_cap` 0 it
  * only asks for the number of samples: MIMI_ERR_BUFFER_TOO_SMALL, and nothing is taken.
@@ -805,8 +825,8 @@ mimi_status mimi_decoder_process(mimi_decoder *decoder,
  *
  * - `decoder`: the stream; not NULL. Afterwards it is as after mimi_decoder_reset(), but keeps
  *   MIMI_PROP_FRAMES and MIMI_PROP_CODES_HASH until the next codes.
- * - `pcm`, `pcm_cap`: room for the audio. None is due in this release, whose streams hold nothing
- *   back.
+ * - `pcm`, `pcm_cap`: room for the audio: MIMI_PROP_LATENCY_SAMPLES, which is none at the model's rate, or
+ *   none if no codes were taken.
  * - `out_samples`: receives the number of samples written; not NULL.
  *
  * With too little room, MIMI_ERR_BUFFER_TOO_SMALL, and the stream has not ended.
@@ -868,8 +888,11 @@ MIMI_API void mimi_decoder_free(mimi_decoder *decoder);
  * between calls, and may stand at different points of a frame. Streams with equal options next to
  * each other are the fastest.
  *
+ * Streams may have different sample rates. One at a rate other than the model's must have taken its first
+ * frame alone, because that frame is complete with the second only (MIMI_ERR_INVALID_ARGUMENT).
+ *
  * - `encoders`, `n`: the streams, all of one model, each once; NULL is allowed if `n` is 0.
- * - `pcm`: for each stream a pointer to one frame of samples, MIMI_PROP_FRAME_SAMPLES.
+ * - `pcm`: for each stream a pointer to one frame of samples, its MIMI_PROP_FRAME_SAMPLES.
  * - `codes`: for each stream a pointer to room for one frame of codes, MIMI_PROP_CODEBOOKS. No two of
  *   these buffers, nor one of these and one of `pcm`, may overlap.
  *
@@ -890,7 +913,7 @@ mimi_status mimi_encoder_process_many(mimi_encoder *const *encoders,
  *
  * - `decoders`, `n`: the streams, all of one model, each once; NULL is allowed if `n` is 0.
  * - `codes`: for each stream a pointer to one frame of codes, MIMI_PROP_CODEBOOKS.
- * - `pcm`: for each stream a pointer to room for one frame of samples, MIMI_PROP_FRAME_SAMPLES.
+ * - `pcm`: for each stream a pointer to room for one frame of samples, its MIMI_PROP_FRAME_SAMPLES.
  *
  * MIMI_ERR_CORRUPT if any code is not below MIMI_PROP_CODEBOOK_SIZE.
  */
@@ -914,12 +937,35 @@ mimi_status mimi_decoder_process_many(mimi_decoder *const *decoders,
  *
  * A token file is this header and then frames as mimi_pack() makes them, each of
  * ceil(codebooks * code bits / 8) bytes: 11 for the published model with 8 codebooks, so 1.1 kbit/s.
+ * Frame f begins at header length + f * frame bytes, and a file that breaks off is good up to there.
  * Frames may also be sent alone, as packets, without a header.
+ *
+ * The header, byte by byte; all numbers are little-endian:
+ *
+ * | offset | bytes | |
+ * |---|---|---|
+ * | 0 | 4 | "mtok" in ASCII |
+ * | 4 | 1 | version of the format: 1 |
+ * | 5 | 1 | bits of a code, 1 to 16 |
+ * | 6 | 2 | length n of the header, at least 40 |
+ * | 8 | 2 | codes in a frame, 1 to 64 |
+ * | 10 | 2 | flags, 0; a reader refuses others |
+ * | 12 | 4 | sample rate in Hz |
+ * | 16 | 4 | samples in a frame; the frame rate is the quotient |
+ * | 20 | 8 | samples of the recording, 0 for unknown |
+ * | 28 | 8 | MIMI_PROP_MODEL_ID, 0 for unknown |
+ * | 36 | n - 40 | nothing yet; readers skip it |
+ * | n - 4 | 4 | CRC-32, that of zlib, of the bytes before |
+ *
+ * A test vector: 8 codes of 11 bits, 24000 Hz, 1920 samples, 79610 samples, model 0x0123456789abcdef.
+ *
+ * `6d 74 6f 6b 01 0b 28 00 08 00 00 00 c0 5d 00 00 80 07 00 00`
+ * `fa 36 01 00 00 00 00 00 ef cd ab 89 67 45 23 01 59 f4 86 c3`
  *
  * - `model`: the model that the codes belong to; not NULL.
  * - `codebooks`: the number of codes in a frame, 1 to as many as the model has.
- * - `n_samples`: the length of the recording in samples, so that a reader can cut the last frame; 0
- *   for unknown.
+ * - `n_samples`: the length of the recording in samples at the model's rate, so that a reader can cut the
+ *   last frame; 0 for unknown.
  * - `dst`, `dst_cap`: room for the header, 40 bytes in this release.
  * - `out_len`: receives the number of bytes written, or needed with MIMI_ERR_BUFFER_TOO_SMALL; not
  *   NULL.
@@ -939,7 +985,8 @@ mimi_status mimi_pack_header(const mimi_model *model,
  * - `src`, `len`: the beginning of the file; 40 bytes are enough for files that this release writes,
  *   and more do no harm.
  * - `out_codebooks`, `out_code_bits`: receive the codes in a frame and the bits of a code; not NULL.
- * - `out_samples`: receives the length of the recording in samples, 0 for unknown; not NULL.
+ * - `out_samples`: receives the length of the recording in samples at the model's rate, 0 for unknown; not
+ *   NULL.
  * - `out_model_id`: receives the MIMI_PROP_MODEL_ID of the model that the codes belong to, 0 for
  *   unknown; not NULL.
  * - `out_header_len`: receives the offset of the first frame; not NULL.
@@ -961,7 +1008,9 @@ mimi_status mimi_unpack_header(const void *src,
  * Packs codes into frames of bytes, code after code, most significant bit first. Real-time.
  *
  * The codes of codebooks 0 to k - 1 are the first k * code_bits bits of a frame, so that codebooks can
- * be dropped from a frame without encoding again.
+ * be dropped from a frame without encoding again: mimi_drop_codebooks(). Bits left over at a frame's end are
+ * written as 0 and ignored by readers. A test vector, the frame of the codes 2047, 0, 2047, 0, 2047, 0,
+ * 2047 and 1 of 11 bits: `ff e0 03 ff 80 0f fe 00 3f f8 01`.
  *
  * - `codes`, `n_codes`: whole frames of codes, as mimi_encode() and streams make them.
  * - `codebooks`: codes in a frame, 1 to 64.
@@ -1003,6 +1052,27 @@ mimi_status mimi_unpack(const void *src,
                         uint32_t *codes,
                         size_t codes_cap,
                         size_t *out_codes);
+
+/**
+ * Keeps the first codebooks of packed frames, which lowers the bit rate without encoding again: the same
+ * bytes as packing fewer codes. Real-time. No model is needed.
+ *
+ * - `frames`, `len`: whole frames of ceil(codebooks * code_bits / 8) bytes; the shorter frames are moved
+ *   together at the front, and what lies behind them is of no use any more.
+ * - `codebooks`, `code_bits`: as for mimi_pack().
+ * - `keep`: codebooks to keep, 1 to `codebooks`. The header of a file must say this number, too.
+ * - `out_len`: receives the number of bytes left; not NULL.
+ *
+ * MIMI_ERR_INVALID_ARGUMENT for a partial frame.
+ */
+MIMI_API
+MIMI_NODISCARD
+mimi_status mimi_drop_codebooks(void *frames,
+                                size_t len,
+                                int32_t codebooks,
+                                int32_t code_bits,
+                                int32_t keep,
+                                size_t *out_len);
 
 /** @} */
 

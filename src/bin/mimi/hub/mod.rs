@@ -16,6 +16,10 @@ pub(crate) struct Name {
     model: String,
 }
 
+/// Extensions of files that the tool knows: a path that leads nowhere is not a name.
+const FILES: [&str; 10] =
+    [".safetensors", ".wav", ".aiff", ".aif", ".flac", ".ogg", ".mp3", ".mtok", ".npy", ".mimi"];
+
 impl Name {
     /// What is typed as a model, if it can be a name: two words with a slash between them.
     pub(crate) fn parse(typed: &Path) -> Option<Self> {
@@ -25,8 +29,9 @@ impl Name {
             let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
             !word.is_empty() && !word.starts_with('.') && !word.contains("--") && word.chars().all(allowed)
         };
-        let both = is_word(owner) && is_word(model) && !model.ends_with(".safetensors");
-        both.then(|| Self { owner: owner.to_owned(), model: model.to_owned() })
+        let is_file = FILES.iter().any(|extension| model.ends_with(extension));
+        (is_word(owner) && is_word(model) && !is_file)
+            .then(|| Self { owner: owner.to_owned(), model: model.to_owned() })
     }
 }
 
@@ -44,8 +49,19 @@ mod tests {
     fn names_have_two_words_and_lead_nowhere() {
         let name = Name::parse(Path::new("kyutai/mimi")).unwrap();
         assert_eq!((name.owner.as_str(), name.model.as_str()), ("kyutai", "mimi"));
-        let others =
-            ["mimi", "/mimi", "kyutai/", "a/b/c", "./mimi", "../mimi", "a/..", "a/b.safetensors", "a b/c"];
+        let others = [
+            "mimi",
+            "/mimi",
+            "kyutai/",
+            "a/b/c",
+            "./mimi",
+            "../mimi",
+            "a/..",
+            "a/b.safetensors",
+            "a/b.wav",
+            "a/b.mtok",
+            "a b/c",
+        ];
         for typed in others {
             assert_eq!(Name::parse(Path::new(typed)), None, "{typed}");
         }

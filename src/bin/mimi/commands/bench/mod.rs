@@ -1,4 +1,4 @@
-//! `mimi bench`: how fast this machine runs a model on one core, and how fast it could.
+//! `mimi bench`: how fast this machine runs a model, and how fast one core of it could.
 
 mod machine;
 mod report;
