@@ -12,7 +12,7 @@
 //!                         ░░██│████│████│████│██     blocks of output, ░ dropped; half a block is owed at the end
 //! ```
 
-use crate::error::{Error, ErrorKind, out_of_memory};
+use crate::error::{Error, ErrorKind, with_capacity};
 use crate::kernels::FlushDenormals;
 use rubato::audioadapter_buffers::direct::SequentialSlice;
 use rubato::{Fft, FixedSync, Resampler as _, WindowFunction};
@@ -133,12 +133,13 @@ pub(crate) struct Resampler {
 impl Resampler {
     fn new(from: Side, to: Side) -> Result<Box<Self>, Error> {
         let (rate_in, rate_out) = (from.rate as usize, to.rate as usize);
+        // Rubato's own memory cannot be refused: there must be twice as much as it takes, for its plans too.
+        with_capacity::<f32>(24 * (from.block + to.block)).map(drop)?;
         let fft = Fft::new_custom(rate_in, rate_out, from.block, 1, 1, WINDOW, FixedSync::Both)
             .map_err(|error| Error::new(ErrorKind::Unsupported, format!("sample_rate: {error}")))?;
         debug_assert_eq!((fft.fft_size_in(), fft.fft_size_out()), (from.block, to.block));
         let buffer = |len| -> Result<Vec<f32>, Error> {
-            let mut buffer = Vec::new();
-            buffer.try_reserve_exact(len).map_err(out_of_memory)?;
+            let mut buffer = with_capacity(len)?;
             buffer.resize(len, 0.0);
             Ok(buffer)
         };

@@ -57,9 +57,10 @@
  * stderr, written by the run-time library.
  *
  * Where memory ends, MIMI_ERR_OUT_OF_MEMORY. Streams and whole recordings ask for every byte in a way
- * that can be refused. Loading also makes names and lists, in a way that cannot: it makes sure, before
- * and in between, that there is room for them. Only if other threads take the last of the memory at
- * that very moment does the run-time library end the program.
+ * that can be refused. Loading also makes names and lists, a stream at a rate other than the model's also
+ * tables, and a call with several threads starts them, in ways that cannot: the first two make sure
+ * beforehand that there is room. Only if it is taken at that very moment does the run-time library end
+ * the program.
  */
 
 /**
