@@ -13,7 +13,6 @@ mod values;
 pub use layout::Layout;
 pub use source::ReadAt;
 
-use crate::error::out_of_memory;
 use crate::{Config, Error, ErrorKind};
 use header::{Stored, quoted, shown};
 use layout::Projection;
@@ -194,7 +193,10 @@ impl<'a> Checkpoint<'a> {
     fn plain(&self, mut values: Vec<f32>, tensor: Named, shape: &[usize]) -> Result<Vec<f32>, Error> {
         let len = self.check_shape(tensor, shape)?;
         values.clear();
-        values.try_reserve_exact(len).map_err(out_of_memory)?;
+        if values.capacity() < len {
+            drop(values);
+            values = with_capacity(len)?;
+        }
         self.read(tensor, 0..len, &mut values)?;
         Ok(values)
     }

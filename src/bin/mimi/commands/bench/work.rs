@@ -91,7 +91,7 @@ impl Work {
         self.transformer(c, rows);
         self.product(Stage::Resampling, 1, 2 * c.latent_stride * c.hidden_size, c.hidden_size);
         self.projections(c, codebooks);
-        self.width = 4.0; // codebooks are not rounded
+        self.width = 1.0; // a stream's search reads the words in eight bits, and few of them as they are
         for _ in 0..codebooks {
             self.product(Stage::Quantizer, 1, c.codebook_dim, c.codebook_size);
         }
@@ -186,10 +186,8 @@ mod tests {
             let config = model.config();
             let work = Work::new(config, precision, side, model.codebooks());
             let mut counted: f64 = work.layers.iter().map(|layer| layer.weight_bytes).sum();
-            if side == Side::Decode {
-                // looked up and not multiplied with
-                counted += (4 * model.codebooks() * config.codebook_size * config.codebook_dim) as f64;
-            }
+            // code words as they are: looked up, and not multiplied with but for a few
+            counted += (4 * model.codebooks() * config.codebook_size * config.codebook_dim) as f64;
             let kept = model.memory_bytes() as f64;
             // biases, norms and panels that are filled up come on top
             assert!(
