@@ -197,6 +197,7 @@ struct Bar {
 /// What the library may lose against weights rounded beforehand: it rounds some of them after layer
 /// scale is folded in, which is as good a rounding, and another.
 const OTHER_ROUNDING_DB: f64 = 0.5;
+const OTHER_ROUNDING_SHARE: f64 = 0.01;
 
 fn fidelity(case: Case, bf16: Bar, int8: Bar) {
     let path = case.path();
@@ -218,8 +219,13 @@ fn fidelity(case: Case, bf16: Bar, int8: Bar) {
         let twin = exact.compare(&twin);
         twin.print(&format!("f32 on weights rounded to {name}"));
         assert!(found.snr > twin.snr - OTHER_ROUNDING_DB, "{name}: {} dB, twin {} dB", found.snr, twin.snr);
+        let (share, twin_share) = (found.shares[0], twin.shares[0]);
+        assert!(
+            share > twin_share - OTHER_ROUNDING_SHARE,
+            "{name}: {share} of the first codes, twin {twin_share}"
+        );
         assert!(found.snr > bar.snr, "{name}: {} dB", found.snr);
-        assert!(found.shares[0] >= bar.share, "{name}: {} of the first codes", found.shares[0]);
+        assert!(share >= bar.share, "{name}: {share} of the first codes");
     }
 }
 
@@ -230,6 +236,7 @@ fn demo() {
 
 #[test]
 fn full_size() {
-    // Weights without training are less sure of their codes: 3 of 217 differ, with either rounding to bf16.
-    fidelity(golden::FULL_SPEECH, Bar { share: 0.98, snr: 46.0 }, Bar { share: 0.97, snr: 39.0 });
+    // Weights without training are less sure of their codes: with bf16 3 of 217 differ and with int8 9, here and in
+    // f32 on weights rounded beforehand.
+    fidelity(golden::FULL_SPEECH, Bar { share: 0.98, snr: 46.0 }, Bar { share: 0.95, snr: 39.0 });
 }
