@@ -57,10 +57,9 @@
  * stderr, written by the run-time library.
  *
  * Where memory ends, MIMI_ERR_OUT_OF_MEMORY. Streams and whole recordings ask for every byte in a way
- * that can be refused. Loading also makes names and lists, a stream at a rate other than the model's also
- * tables, and a call with several threads starts them, in ways that cannot: the first two make sure
- * beforehand that there is room. Only if it is taken at that very moment does the run-time library end
- * the program.
+ * that can be refused. Loading also makes names and lists, and a stream at a rate other than the model's
+ * tables, in ways that cannot: they make sure beforehand that there is room, and only if it is taken at
+ * that very moment does the run-time library end the program. MIMI_OPT_THREADS has no such care.
  */
 
 /**
@@ -74,14 +73,15 @@
  * | mimi_encoder, mimi_decoder | any, also one after another  | no: one call at a time per handle     |
  * | mimi_options               | any                          | reading only                          |
  *
- * Different handles never disturb each other. A handle must not be freed while a call uses it.
+ * Different handles never disturb each other. A handle must not be freed while a call uses it, and a
+ * thread not be cancelled while it is in the library.
  *
  * ## Real time
  *
  * The process, flush, reset and get functions of streams are real-time: from the first call on, in any
  * thread, they do not allocate or free memory, lock, make system calls, use thread-local memory, or
  * log. Their work per frame is bounded. Denormal numbers cost nothing: they are flushed to zero
- * inside, and your mode is restored.
+ * inside, where rounding is to nearest and nothing traps; your floating-point mode is restored.
  *
  * Real-time does not mean that a call fits an audio callback. Mimi works on whole frames of 80 ms:
  * with blocks of 64 samples, 29 calls of 30 do next to nothing and one does the work of the frame.
@@ -366,8 +366,9 @@ typedef int32_t mimi_option;
 
 /**
  * One-shot calls: the number of threads that share the work, at most 64, the caller's among them. They
- * are started by the call and gone when it returns; the results do not depend on it. Streams ignore it:
- * they are always on their caller's thread. Default: 1.
+ * are started by the call and gone when it returns; the results do not depend on it. No more than there
+ * are cores, or it gets slower. Streams ignore it: they are always on their caller's thread. Default: 1.
+ * With more, a lack of memory may end the program, and your signal handlers may run on these threads.
  */
 #define MIMI_OPT_THREADS 8
 
@@ -416,7 +417,7 @@ MIMI_API mimi_options *mimi_options_new(void);
  *
  * MIMI_ERR_UNSUPPORTED for a key or a choice that this release does not know,
  * MIMI_ERR_INVALID_ARGUMENT for a number out of range. Limits that depend on the model, such as its
- * number of codebooks, are checked where the bag is used.
+ * number of codebooks and its sample rates, are checked where the bag is used.
  */
 MIMI_API mimi_status mimi_options_set(mimi_options *options, mimi_option key, int64_t value);
 
@@ -460,7 +461,8 @@ typedef struct mimi_model mimi_model;
  *
  * Return 0 when all len bytes are in place, anything else to stop: the load then returns
  * MIMI_ERR_ABORTED. It is called on the thread that called mimi_load_reader() and never after that
- * returned, with offsets in any order. It must not throw a C++ exception or longjmp.
+ * returned, with offsets in any order. It must not throw a C++ exception, longjmp or
+ * end its thread.
  */
 typedef int32_t (*mimi_read_fn)(void *user, uint64_t offset, void *dst, size_t len);
 
@@ -893,7 +895,8 @@ MIMI_API void mimi_decoder_free(mimi_decoder *decoder);
  * frame alone, because that frame is complete with the second only (MIMI_ERR_INVALID_ARGUMENT).
  *
  * - `encoders`, `n`: the streams, all of one model, each once; NULL is allowed if `n` is 0.
- * - `pcm`: for each stream a pointer to one frame of samples, its MIMI_PROP_FRAME_SAMPLES.
+ * - `pcm`: for each stream a pointer to one frame of samples, its MIMI_PROP_FRAME_SAMPLES. In C, declare
+ *   the array as `const float *pcm[]`.
  * - `codes`: for each stream a pointer to room for one frame of codes, MIMI_PROP_CODEBOOKS. No two of
  *   these buffers, nor one of these and one of `pcm`, may overlap.
  *

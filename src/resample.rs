@@ -16,6 +16,7 @@ use crate::error::{Error, ErrorKind, with_capacity};
 use crate::kernels::FlushDenormals;
 use rubato::audioadapter_buffers::direct::SequentialSlice;
 use rubato::{Fft, FixedSync, Resampler as _, WindowFunction};
+use std::fmt;
 use std::ops::RangeInclusive;
 
 /// Hz. Beyond these nobody has audio.
@@ -55,12 +56,13 @@ impl Rates {
             let side = Side { rate, frame, block: frame };
             return Ok(Self { stream: side, model: side });
         }
-        let refuse = |possible: String| {
-            let message = format!("sample_rate is {rate} Hz; possible are {model} Hz, the model's{possible}");
+        let refuse = |possible: fmt::Arguments| {
+            let message =
+                format_args!("sample_rate is {rate} Hz; possible are {model} Hz, the model's{possible}");
             Err(Error::new(ErrorKind::InvalidArgument, message))
         };
         if !frame.is_multiple_of(2) {
-            return refuse(" own, alone: its frames cannot be halved".into());
+            return refuse(format_args!(" own, alone: its frames cannot be halved"));
         }
         // A frame must be a whole number of samples, and an even one, because half a block must be.
         let twice = 2 * u64::from(model);
@@ -68,7 +70,7 @@ impl Rates {
         if !POSSIBLE_RATES.contains(&rate) || !u64::from(rate).is_multiple_of(step) {
             let (low, high) = (u64::from(*POSSIBLE_RATES.start()), POSSIBLE_RATES.end());
             let low = low.next_multiple_of(step);
-            return refuse(format!(", and multiples of {step} Hz from {low} to {high} Hz"));
+            return refuse(format_args!(", and multiples of {step} Hz from {low} to {high} Hz"));
         }
         let unit = gcd(rate.into(), model.into());
         let (in_stream, in_model) = (rate as usize / unit as usize, model as usize / unit as usize);
@@ -132,11 +134,12 @@ pub(crate) struct Resampler {
 
 impl Resampler {
     fn new(from: Side, to: Side) -> Result<Box<Self>, Error> {
+        let _flush = FlushDenormals::new();
         let (rate_in, rate_out) = (from.rate as usize, to.rate as usize);
         // Rubato's own memory cannot be refused: there must be twice as much as it takes, for its plans too.
         with_capacity::<f32>(24 * (from.block + to.block)).map(drop)?;
         let fft = Fft::new_custom(rate_in, rate_out, from.block, 1, 1, WINDOW, FixedSync::Both)
-            .map_err(|error| Error::new(ErrorKind::Unsupported, format!("sample_rate: {error}")))?;
+            .map_err(|error| Error::new(ErrorKind::Unsupported, format_args!("sample_rate: {error}")))?;
         debug_assert_eq!((fft.fft_size_in(), fft.fft_size_out()), (from.block, to.block));
         let buffer = |len| -> Result<Vec<f32>, Error> {
             let mut buffer = with_capacity(len)?;

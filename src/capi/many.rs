@@ -1,6 +1,6 @@
 //! Many streams of one model, one pass over its weights.
 
-use super::buffer::{input, output, place};
+use super::buffer::{disjoint, input, output};
 use super::decoder::mimi_decoder;
 use super::encoder::mimi_encoder;
 use super::guard::guard_rt;
@@ -25,7 +25,8 @@ const GROUP: usize = 16;
 /// frame alone, because that frame is complete with the second only (MIMI_ERR_INVALID_ARGUMENT).
 ///
 /// - `encoders`, `n`: the streams, all of one model, each once; NULL is allowed if `n` is 0.
-/// - `pcm`: for each stream a pointer to one frame of samples, its MIMI_PROP_FRAME_SAMPLES.
+/// - `pcm`: for each stream a pointer to one frame of samples, its MIMI_PROP_FRAME_SAMPLES. In C, declare
+///   the array as `const float *pcm[]`.
 /// - `codes`: for each stream a pointer to room for one frame of codes, MIMI_PROP_CODEBOOKS. No two of
 ///   these buffers, nor one of these and one of `pcm`, may overlap.
 ///
@@ -49,8 +50,16 @@ pub unsafe extern "C" fn mimi_encoder_process_many(
             |encoder: &dyn Fn(usize) -> NonNull<Encoder>| {
                 for i in 0..n {
                     let (first, this) = (encoder(0).as_ref(), encoder(i).as_ref());
-                    place("pcm", pcm[i].cast_mut())?;
-                    place("codes", codes[i])?;
+                    input("pcm", pcm[i], this.frame_samples())?;
+                    output("codes", codes[i], this.codebooks())?;
+                    let room = ("codes", codes[i].cast_const(), this.codebooks());
+                    for j in 0..n {
+                        let other = encoder(j).as_ref();
+                        disjoint(("pcm", pcm[j], other.frame_samples()), room)?;
+                        if j < i {
+                            disjoint(("codes", codes[j].cast_const(), other.codebooks()), room)?;
+                        }
+                    }
                     this.check_member(first.model(), this.frame_samples(), this.codebooks())?;
                 }
                 for start in (0..n).step_by(GROUP) {
@@ -99,7 +108,15 @@ pub unsafe extern "C" fn mimi_decoder_process_many(
             |decoder: &dyn Fn(usize) -> NonNull<Decoder>| {
                 for i in 0..n {
                     let (first, this) = (decoder(0).as_ref(), decoder(i).as_ref());
-                    place("pcm", pcm[i])?;
+                    output("pcm", pcm[i], this.frame_samples())?;
+                    let room = ("pcm", pcm[i].cast_const(), this.frame_samples());
+                    for j in 0..n {
+                        let other = decoder(j).as_ref();
+                        disjoint(("codes", codes[j], other.codebooks()), room)?;
+                        if j < i {
+                            disjoint(("pcm", pcm[j].cast_const(), other.frame_samples()), room)?;
+                        }
+                    }
                     let codes = input("codes", codes[i], this.codebooks())?;
                     this.check_member(first.model(), codes, this.frame_samples())?;
                 }

@@ -55,7 +55,8 @@ pub const MIMI_PROP_CODE_BITS: mimi_prop = 10;
 ///
 /// Return 0 when all len bytes are in place, anything else to stop: the load then returns
 /// MIMI_ERR_ABORTED. It is called on the thread that called mimi_load_reader() and never after that
-/// returned, with offsets in any order. It must not throw a C++ exception or longjmp.
+/// returned, with offsets in any order. It must not throw a C++ exception, longjmp or
+/// end its thread.
 pub type mimi_read_fn =
     Option<unsafe extern "C" fn(user: *mut c_void, offset: u64, dst: *mut c_void, len: usize) -> i32>;
 

@@ -64,8 +64,9 @@ pub const MIMI_TAIL_LAYER_PAD: i32 = 1;
 /// default give codes that differ from everybody else's.
 pub const MIMI_OPT_CONTEXT: i32 = 7;
 /// One-shot calls: the number of threads that share the work, at most 64, the caller's among them. They
-/// are started by the call and gone when it returns; the results do not depend on it. Streams ignore it:
-/// they are always on their caller's thread. Default: 1.
+/// are started by the call and gone when it returns; the results do not depend on it. No more than there
+/// are cores, or it gets slower. Streams ignore it: they are always on their caller's thread. Default: 1.
+/// With more, a lack of memory may end the program, and your signal handlers may run on these threads.
 pub const MIMI_OPT_THREADS: i32 = 8;
 /// Loading: the instruction set used, a MIMI_ISA_ value. One that this CPU lacks is
 /// MIMI_ERR_UNSUPPORTED when the model is loaded.
@@ -95,7 +96,7 @@ pub extern "C" fn mimi_options_new() -> *mut mimi_options {
 ///
 /// MIMI_ERR_UNSUPPORTED for a key or a choice that this release does not know,
 /// MIMI_ERR_INVALID_ARGUMENT for a number out of range. Limits that depend on the model, such as its
-/// number of codebooks, are checked where the bag is used.
+/// number of codebooks and its sample rates, are checked where the bag is used.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mimi_options_set(
     options: *mut mimi_options,

@@ -83,7 +83,7 @@ const MESSAGE_BYTES: usize = 1024;
 
 thread_local! {
     // Constant and without a destructor: nothing is registered with the thread, so that the library
-    // can be unloaded. Real-time functions stay away from it, because the first use of a loaded
+    // can be unloaded (unless a call has started threads, with whose handles Rust does that). Real-time functions stay away from it, because the first use of a loaded
     // library's thread-local memory allocates.
     static MESSAGE: UnsafeCell<[u8; MESSAGE_BYTES]> = const { UnsafeCell::new([0; MESSAGE_BYTES]) };
 }

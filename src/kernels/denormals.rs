@@ -1,8 +1,8 @@
 //! Denormal numbers are up to a hundred times slower than others on some processors, and a decaying
-//! signal is full of them. While the engine runs they count as zero; the caller's mode comes back
-//! afterwards.
+//! signal is full of them. While the engine runs they count as zero. It also rounds to nearest and traps
+//! nothing, whatever its host does; the caller's mode comes back afterwards.
 
-/// Flushes denormals to zero until dropped.
+/// Flushes denormals to zero until dropped, in an otherwise default mode.
 pub(crate) struct FlushDenormals {
     #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
     callers_mode: u64,
@@ -10,8 +10,8 @@ pub(crate) struct FlushDenormals {
 
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 mod mode {
-    /// MXCSR: FTZ (bit 15) and DAZ (bit 6).
-    pub(super) const FLUSH: u64 = 1 << 15 | 1 << 6;
+    /// MXCSR: FTZ (bit 15) and DAZ (bit 6), to nearest, all exceptions masked (bits 7 to 12).
+    pub(super) const FLUSH: u64 = 1 << 15 | 1 << 6 | 0x3f << 7;
 
     pub(super) fn get() -> u64 {
         let mut mxcsr = 0u32;
@@ -22,8 +22,7 @@ mod mode {
 
     pub(super) fn set(mode: u64) {
         let mxcsr = mode as u32;
-        // SAFETY: loads MXCSR from a local; the value came from `get`, but for the two flush bits, so
-        // that no exception is unmasked.
+        // SAFETY: loads MXCSR from a local; the value is FLUSH or came from `get`, so that no reserved bit is set.
         unsafe {
             std::arch::asm!("ldmxcsr [{}]", in(reg) &raw const mxcsr, options(nostack, preserves_flags))
         };
@@ -32,7 +31,7 @@ mod mode {
 
 #[cfg(all(target_arch = "aarch64", not(miri)))]
 mod mode {
-    /// FPCR: FZ (bit 24).
+    /// FPCR: FZ (bit 24), to nearest, no exception trapped.
     pub(super) const FLUSH: u64 = 1 << 24;
 
     pub(super) fn get() -> u64 {
@@ -43,7 +42,7 @@ mod mode {
     }
 
     pub(super) fn set(mode: u64) {
-        // SAFETY: the value came from `get`, but for the flush bit.
+        // SAFETY: the value is FLUSH or came from `get`.
         unsafe { std::arch::asm!("msr fpcr, {}", in(reg) mode, options(nomem, nostack, preserves_flags)) };
     }
 }
@@ -64,7 +63,7 @@ mod mode {
 impl FlushDenormals {
     pub(crate) fn new() -> Self {
         let callers_mode = mode::get();
-        mode::set(callers_mode | mode::FLUSH);
+        mode::set(mode::FLUSH);
         Self { callers_mode }
     }
 }

@@ -11,6 +11,9 @@ type Task<'a> = dyn Fn(usize) + Sync + 'a;
 /// Looks at a value before a waiting thread lets others run: a few microseconds, as long as tasks are apart.
 const SPINS: usize = 2000;
 
+/// Bytes of a helper's stack, many times what a product takes. Said here, or an environment variable would be asked.
+const STACK: usize = 1 << 20;
+
 /// A caller and the threads that help it.
 pub(crate) struct Team<'a> {
     board: &'a Board,
@@ -50,12 +53,20 @@ pub(crate) fn with_team<R>(threads: usize, body: impl FnOnce(Option<&Team>) -> R
     };
     let board = &board;
     thread::scope(|scope| {
-        let mut team = Team { board, helpers: Vec::new() };
+        let mut handles = Vec::new();
         for part in 1..threads {
-            let Ok(helper) = Builder::new().spawn_scoped(scope, move || board.serve(part)) else { break };
-            team.helpers.push(helper.thread().clone());
+            let builder = Builder::new().stack_size(STACK);
+            let Ok(handle) = builder.spawn_scoped(scope, move || board.serve(part)) else { break };
+            handles.push(handle);
         }
-        body(Some(&team))
+        let team = Team { board, helpers: handles.iter().map(|handle| handle.thread().clone()).collect() };
+        let result = body(Some(&team));
+        drop(team);
+        for handle in handles {
+            // not only has it no more to do: the system's thread is gone. A panic has been told by `run`.
+            let _ = handle.join();
+        }
+        result
     })
 }
 

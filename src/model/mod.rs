@@ -6,7 +6,7 @@ mod network;
 use crate::decoder::Decoder;
 use crate::encoder::Encoder;
 use crate::error::{headroom, with_capacity};
-use crate::kernels::{Kernels, with_team};
+use crate::kernels::{FlushDenormals, Kernels, with_team};
 use crate::resample::Rates;
 use crate::{Checkpoint, Config, Error, ErrorKind, LoadOptions, Parts, ReadAt, StreamError, StreamOptions};
 pub use network::Stage;
@@ -57,6 +57,7 @@ impl Model {
 
     /// Loads from a checkpoint that is open.
     pub fn from_checkpoint(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<Self, Error> {
+        let _flush = FlushDenormals::new();
         Ok(Self { weights: Arc::new(build::weights(checkpoint, options)?) })
     }
 
@@ -202,7 +203,7 @@ impl Model {
             Some(n) if (1..=MAX_THREADS).contains(&n) => Ok(n),
             Some(n) => Err(Error::new(
                 ErrorKind::InvalidArgument,
-                format!("threads is {n}; 1 to {MAX_THREADS} are possible"),
+                format_args!("threads is {n}; 1 to {MAX_THREADS} are possible"),
             )),
         }
     }

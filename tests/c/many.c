@@ -50,6 +50,15 @@ static void encode_together(void) {
     STATUS(MIMI_ERR_NULL_POINTER, mimi_encoder_process_many(encoders, STREAMS, NULL, codes));
     STATUS(MIMI_ERR_NULL_POINTER, mimi_encoder_process_many(encoders, STREAMS, pcm, NULL));
     STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_encoder_process_many(encoders, SIZE_MAX, pcm, codes));
+    uint32_t *own = codes[0];
+    codes[0] = codes[STREAMS - 1];
+    STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_encoder_process_many(encoders, STREAMS, pcm, codes));
+    codes[0] = (uint32_t *)(uintptr_t)pcm[STREAMS - 1];
+    STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_encoder_process_many(encoders, STREAMS, pcm, codes));
+    codes[0] = own;
+    pcm[STREAMS - 1] = (const float *)(UINTPTR_MAX - 63);
+    STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_encoder_process_many(encoders, STREAMS, pcm, codes));
+    pcm[STREAMS - 1] = pcm[0];
     OK(mimi_encoder_process_many(NULL, 0, NULL, NULL));
     for (size_t i = 0; i < STREAMS; i++) {
         OK(mimi_encoder_get(encoders[i], MIMI_PROP_FRAMES, &frames));
@@ -87,6 +96,12 @@ static void decode_together(void) {
     pcm[1] = (float *)(void *)((char *)pcm[1] + 1);
     STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_decoder_process_many(decoders, STREAMS, codes, pcm));
     pcm[1] = (float *)(void *)((char *)pcm[1] - 1);
+    float *own = pcm[0];
+    pcm[0] = pcm[STREAMS - 1];
+    STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_decoder_process_many(decoders, STREAMS, codes, pcm));
+    pcm[0] = (float *)(uintptr_t)codes[STREAMS - 1];
+    STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_decoder_process_many(decoders, STREAMS, codes, pcm));
+    pcm[0] = own;
     STATUS(MIMI_ERR_NULL_POINTER, mimi_decoder_process_many(NULL, 1, codes, pcm));
     OK(mimi_decoder_process_many(NULL, 0, NULL, NULL));
     for (size_t i = 0; i < STREAMS; i++) {
