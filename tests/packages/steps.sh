@@ -34,7 +34,7 @@ install_with_cmake() {
 install_with_cargo_c() {
     kind=cargo-c
     check "build and install" cargo cinstall --manifest-path "$root/Cargo.toml" --release --locked \
-        --no-default-features --target-dir "$cargo_dir" --prefix "$work/installed" || return
+        --no-default-features --target-dir "$cargo_dir" --prefix "$work/installed" --libdir lib || return
     moved "$work/installed"
     # cargo-c writes the prefix down; this option puts where mimi.pc lies in its place
     printf '#!/bin/sh\nexec pkg-config --define-prefix "$@"\n' >"$work/pkg-config"
