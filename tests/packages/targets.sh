@@ -60,7 +60,7 @@ installed() {
 # golden NAME COMMAND...: all golden vectors of tests/c/golden.c
 golden() { check "C, golden vectors, $1" "${@:2}" "$data" "$demo" 0; }
 
-# NEON, under an emulator: the kernels against their twins, whole networks, and the installed library.
+# NEON, under an emulator: the kernels against their twins, a whole network, and the installed library.
 arm() {
     kind=aarch64-unknown-linux-gnu
     has aarch64-linux-gnu-gcc qemu-aarch64 || return
@@ -69,10 +69,10 @@ arm() {
         CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
         cargo test --locked --manifest-path "$root/Cargo.toml" --target-dir "$cargo_dir"
         --no-default-features --target "$kind")
-    check "unit tests of the kernels, golden vectors of the small networks" \
+    check "unit tests of the kernels, golden vectors of a small network" \
         "${cargo[@]}" --lib --test golden -- kernels tiny
     installed Linux aarch64-linux-gnu-gcc || return
-    # the emulator is slow, and the tests above have had all the small networks
+    # the emulator is slow: a few frames say that the installed library is this one
     check "C, golden vectors, shared" $emulator "$programs/golden-shared" "$data" "$demo" 0 quick
     check "C, golden vectors, static" $emulator "$programs/golden-static" "$data" "$demo" 0 quick
 }
