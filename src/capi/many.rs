@@ -1,6 +1,6 @@
 //! Many streams of one model, one pass over its weights.
 
-use super::buffer::{disjoint, input, output};
+use super::buffer::{Refusal, disjoint, input, output};
 use super::decoder::mimi_decoder;
 use super::encoder::mimi_encoder;
 use super::guard::guard_rt;
@@ -52,16 +52,13 @@ pub unsafe extern "C" fn mimi_encoder_process_many(
                     let (first, this) = (encoder(0).as_ref(), encoder(i).as_ref());
                     input("pcm", pcm[i], this.frame_samples())?;
                     output("codes", codes[i], this.codebooks())?;
-                    let room = ("codes", codes[i].cast_const(), this.codebooks());
-                    for j in 0..n {
-                        let other = encoder(j).as_ref();
-                        disjoint(("pcm", pcm[j], other.frame_samples()), room)?;
-                        if j < i {
-                            disjoint(("codes", codes[j].cast_const(), other.codebooks()), room)?;
-                        }
-                    }
                     this.check_member(first.model(), this.frame_samples(), this.codebooks())?;
                 }
+                apart(
+                    n,
+                    |i| ("pcm", pcm[i], encoder(i).as_ref().frame_samples()),
+                    |i| ("codes", codes[i].cast_const(), encoder(i).as_ref().codebooks()),
+                )?;
                 for start in (0..n).step_by(GROUP) {
                     let count = GROUP.min(n - start);
                     let mut group = [encoder(start); GROUP];
@@ -109,17 +106,14 @@ pub unsafe extern "C" fn mimi_decoder_process_many(
                 for i in 0..n {
                     let (first, this) = (decoder(0).as_ref(), decoder(i).as_ref());
                     output("pcm", pcm[i], this.frame_samples())?;
-                    let room = ("pcm", pcm[i].cast_const(), this.frame_samples());
-                    for j in 0..n {
-                        let other = decoder(j).as_ref();
-                        disjoint(("codes", codes[j], other.codebooks()), room)?;
-                        if j < i {
-                            disjoint(("pcm", pcm[j].cast_const(), other.frame_samples()), room)?;
-                        }
-                    }
                     let codes = input("codes", codes[i], this.codebooks())?;
                     this.check_member(first.model(), codes, this.frame_samples())?;
                 }
+                apart(
+                    n,
+                    |i| ("codes", codes[i], decoder(i).as_ref().codebooks()),
+                    |i| ("pcm", pcm[i].cast_const(), decoder(i).as_ref().frame_samples()),
+                )?;
                 for start in (0..n).step_by(GROUP) {
                     let count = GROUP.min(n - start);
                     let mut group = [decoder(start); GROUP];
@@ -137,6 +131,23 @@ pub unsafe extern "C" fn mimi_decoder_process_many(
             },
         )?
     })
+}
+
+/// An error if a stream's output overlaps another's or anybody's input.
+fn apart<A, B>(
+    n: usize,
+    input: impl Fn(usize) -> (&'static str, *const A, usize),
+    output: impl Fn(usize) -> (&'static str, *const B, usize),
+) -> Result<(), Refusal> {
+    for i in 0..n {
+        for j in 0..n {
+            disjoint(input(j), output(i))?;
+            if j < i {
+                disjoint(output(j), output(i))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Pointers as references.

@@ -48,16 +48,16 @@ impl Codebook {
         };
         batch.matmul(coarse, product);
         let kernels = batch.kernels;
-        for mut stream in batch.streams() {
+        for stream in batch.streams() {
             for row in 0..rows {
                 let one = Product { x: x.from(row), y: y.from(row), rows: 1, ..product };
-                self.refine(kernels, coarse, &mut stream, one);
+                self.refine(kernels, coarse, stream, one);
             }
         }
     }
 
     /// From a row of coarse scores to exact ones of the panels that may hold the largest, −∞ in the others.
-    fn refine(&self, kernels: Kernels, coarse: &Matrix, stream: &mut &mut Memory, row: Product) {
+    fn refine(&self, kernels: Kernels, coarse: &Matrix, stream: &mut Memory, row: Product) {
         let (dim, size) = (coarse.inputs(), coarse.outputs());
         // How far a coarse score can be off: half a scale for each input, and what rounding adds in both sums of
         // `dim` products of up to 127 scales each, 2·2·dim·128·2⁻²⁴, and in adding the bias.

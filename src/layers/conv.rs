@@ -2,7 +2,7 @@
 
 use super::memory::{Batch, Plan, Slot};
 use crate::Error;
-use crate::error::out_of_memory;
+use crate::error::{out_of_memory, with_capacity};
 use crate::kernels::{Activation, Elements, Format, Kernels, Matrix, Product, Rows};
 
 /// What stands before the first input of a stream, and after the last one if it does not fill a stride.
@@ -44,8 +44,7 @@ pub(crate) struct ConvState {
 
 /// A list of offsets.
 pub(super) fn offsets(all: impl Iterator<Item = usize> + Clone) -> Result<Vec<usize>, Error> {
-    let mut list = Vec::new();
-    list.try_reserve_exact(all.clone().count()).map_err(out_of_memory)?;
+    let mut list = with_capacity(all.clone().count())?;
     list.extend(all);
     Ok(list)
 }
@@ -59,8 +58,7 @@ fn full_transposed(
     groups: usize,
 ) -> Result<Vec<f32>, Error> {
     let (group_inputs, group_outputs) = (channels / groups, outputs / groups);
-    let mut full = Vec::new();
-    full.try_reserve_exact(channels * outputs * taps).map_err(out_of_memory)?;
+    let mut full = with_capacity(channels * outputs * taps)?;
     full.resize(channels * outputs * taps, 0.0);
     for (index, from) in weight.chunks_exact(kernel).enumerate() {
         let (channel, output) = (index / group_outputs, index % group_outputs);

@@ -152,7 +152,7 @@ impl<'m> Batch<'m> {
     }
 }
 
-impl Scratch for &mut Memory {
+impl Scratch for Memory {
     fn scratch(&mut self) -> &mut [f32] {
         &mut self.scratch
     }
@@ -160,6 +160,6 @@ impl Scratch for &mut Memory {
 
 impl Scratch for Option<&mut Memory> {
     fn scratch(&mut self) -> &mut [f32] {
-        self.as_mut().map_or(&mut [], |memory| &mut memory.scratch)
+        self.as_mut().map_or(&mut [], |memory| memory.scratch())
     }
 }
