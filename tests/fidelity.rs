@@ -2,7 +2,7 @@
 //! exact weights. Prints the table of the README:
 //!
 //! ```sh
-//! cargo test --no-default-features --test fidelity -- --nocapture --test-threads 1
+//! cargo test --no-default-features --test fidelity -- --include-ignored --nocapture --test-threads 1
 //! ```
 //!
 //! Beside each precision stands the same network in f32 on weights that were rounded beforehand, in the
@@ -105,8 +105,11 @@ fn from_f16(bits: u16) -> f32 {
     if sign == 1 { -magnitude } else { magnitude }
 }
 
-/// A checkpoint's file in f32 with the weights of all matrices rounded, as the library does: code words,
-/// norms, biases, the up-sampler that works channel by channel and the last convolution stay.
+/// Weights of the largest SEANet convolution that the library does not round.
+const EXACT_WEIGHTS: usize = 1 << 17;
+
+/// A checkpoint's file in f32 with the weights of matrices rounded, as the library does: code words, norms, biases,
+/// the up-sampler that works channel by channel and SEANet's small convolutions stay.
 fn rounded(path: &Path, round: Round) -> Vec<u8> {
     let bytes = fs::read(path).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
@@ -116,7 +119,9 @@ fn rounded(path: &Path, round: Round) -> Vec<u8> {
         .map(|(name, tensor)| {
             let mut rounded = Tensor::new(&tensor);
             let is_matrix = tensor.shape().len() >= 2 && !name.ends_with("embed_sum");
-            if is_matrix && !name.starts_with("upsample.") && !name.starts_with("decoder.layers.14.") {
+            let seanet = name.starts_with("encoder.layers.") || name.starts_with("decoder.layers.");
+            let small = seanet && rounded.values.len() <= EXACT_WEIGHTS;
+            if is_matrix && !name.starts_with("upsample.") && !small {
                 rounded.round(name, round);
             }
             (name.to_owned(), rounded)
@@ -128,19 +133,28 @@ fn rounded(path: &Path, round: Round) -> Vec<u8> {
 
 /// The recordings, and what exact weights make of them.
 struct Exact {
+    /// Each recording from several of its samples on, which makes other frames of it.
     pcm: Vec<Vec<f32>>,
     options: StreamOptions,
     codes: Vec<Vec<u32>>,
+    /// Of those that begin with the recording.
     audio: Vec<Vec<f32>>,
 }
 
+/// Samples between the beginnings; no part of a frame.
+const SHIFT: usize = 119;
+const RECORDINGS: [&str; 2] = ["speech.wav", "long.wav"];
+
 impl Exact {
-    fn new(model: &Model) -> Self {
+    fn new(model: &Model, beginnings: usize) -> Self {
         let options = StreamOptions { codebooks: Some(model.codebooks()), ..StreamOptions::default() };
-        let recordings = ["speech.wav", "long.wav"];
-        let pcm = recordings.map(|name| wav(&repository(&format!("tests/data/golden/{name}")))).to_vec();
+        let recordings = RECORDINGS.map(|name| wav(&repository(&format!("tests/data/golden/{name}"))));
+        let pcm: Vec<_> = (0..beginnings)
+            .flat_map(|index| recordings.iter().map(move |pcm| pcm[index * SHIFT..].to_vec()))
+            .collect();
         let codes: Vec<_> = pcm.iter().map(|pcm| model.encode(pcm, &options).unwrap()).collect();
-        let audio = codes.iter().map(|codes| model.decode(codes, &options).unwrap()).collect();
+        let from_start = codes.iter().take(RECORDINGS.len());
+        let audio = from_start.map(|codes| model.decode(codes, &options).unwrap()).collect();
         Self { pcm, options, codes, audio }
     }
 
@@ -148,13 +162,15 @@ impl Exact {
         let codebooks = model.codebooks();
         let (mut equal, mut frames) = (vec![0usize; codebooks], 0);
         let (mut signal, mut noise) = (0.0, 0.0);
-        for ((pcm, codes), audio) in self.pcm.iter().zip(&self.codes).zip(&self.audio) {
+        for (pcm, codes) in self.pcm.iter().zip(&self.codes) {
             let found = model.encode(pcm, &self.options).unwrap();
             assert_eq!(found.len(), codes.len());
             frames += codes.len() / codebooks;
             for (index, (found, exact)) in found.iter().zip(codes).enumerate() {
                 equal[index % codebooks] += usize::from(found == exact);
             }
+        }
+        for (codes, audio) in self.codes.iter().zip(&self.audio) {
             for (found, exact) in model.decode(codes, &self.options).unwrap().iter().zip(audio) {
                 signal += f64::from(*exact).powi(2);
                 noise += f64::from(found - exact).powi(2);
@@ -199,10 +215,10 @@ struct Bar {
 const OTHER_ROUNDING_DB: f64 = 0.5;
 const OTHER_ROUNDING_SHARE: f64 = 0.01;
 
-fn fidelity(case: Case, bf16: Bar, int8: Bar) {
+fn fidelity(case: Case, beginnings: usize, bf16: Bar, int8: Bar) {
     let path = case.path();
     let exact_model = Model::load(&path, &LoadOptions::default()).unwrap();
-    let exact = Exact::new(&exact_model);
+    let exact = Exact::new(&exact_model, beginnings);
     println!(
         "{}: weights, MB, decoded SNR in dB, equal codes in % for codebooks 1 to 8 and all",
         case.checkpoint
@@ -231,12 +247,18 @@ fn fidelity(case: Case, bf16: Bar, int8: Bar) {
 
 #[test]
 fn demo() {
-    fidelity(golden::DEMO, Bar { share: 0.99, snr: 35.0 }, Bar { share: 0.97, snr: 32.0 });
+    fidelity(golden::DEMO, 1, Bar { share: 0.99, snr: 55.0 }, Bar { share: 0.98, snr: 47.0 });
 }
 
+/// 217 frames, of which a single one is half a per cent.
 #[test]
 fn full_size() {
-    // Weights without training are less sure of their codes: with bf16 3 of 217 differ and with int8 9, here and in
-    // f32 on weights rounded beforehand.
-    fidelity(golden::FULL_SPEECH, Bar { share: 0.98, snr: 46.0 }, Bar { share: 0.95, snr: 39.0 });
+    fidelity(golden::FULL_SPEECH, 1, Bar { share: 0.98, snr: 48.0 }, Bar { share: 0.96, snr: 41.0 });
+}
+
+/// 3,449 frames.
+#[test]
+#[ignore = "takes minutes; run it when rounding changes"]
+fn full_size_at_length() {
+    fidelity(golden::FULL_SPEECH, 16, Bar { share: 0.99, snr: 48.0 }, Bar { share: 0.97, snr: 41.0 });
 }

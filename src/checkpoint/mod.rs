@@ -16,7 +16,7 @@ pub use source::ReadAt;
 use crate::{Config, Error, ErrorKind};
 use header::{Stored, quoted, shown};
 use layout::Projection;
-use source::{Source, with_capacity};
+use source::{Source, reserve};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
@@ -143,16 +143,20 @@ impl<'a> Checkpoint<'a> {
     /// found and what was expected. [`ErrorKind::Unsupported`]: of a type that is not read.
     /// [`ErrorKind::OutOfMemory`]. [`ErrorKind::Io`] and other errors of the source.
     pub fn tensor(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, Error> {
-        self.tensor_in(Vec::new(), name, shape)
+        let mut values = Vec::new();
+        self.append(&mut values, name, shape)?;
+        Ok(values)
     }
 
-    /// [`tensor`](Self::tensor), in the memory of a list that is no longer needed where that will do: pages
-    /// that are there already need not be asked for.
-    pub(crate) fn tensor_in(&self, memory: Vec<f32>, name: &str, shape: &[usize]) -> Result<Vec<f32>, Error> {
+    /// Appends the values of [`tensor`](Self::tensor) to a list, whose memory may have been another's before: pages
+    /// that are there already need not be asked for. After an error the list may have some of them.
+    pub(crate) fn append(&self, values: &mut Vec<f32>, name: &str, shape: &[usize]) -> Result<(), Error> {
         match self.find(name) {
-            Some(Found::Plain(stored)) => self.plain(memory, stored, shape),
-            Some(Found::Packed(stored, projection)) => self.unpacked(stored, projection, shape),
-            Some(Found::WeightNorm { gain, direction }) => self.weight_normed(gain, direction, shape),
+            Some(Found::Plain(stored)) => self.plain(values, stored, shape),
+            Some(Found::Packed(stored, projection)) => self.unpacked(values, stored, projection, shape),
+            Some(Found::WeightNorm { gain, direction }) => {
+                self.weight_normed(values, gain, direction, shape)
+            }
             None => Err(self.missing(name)),
         }
     }
@@ -190,21 +194,22 @@ impl<'a> Checkpoint<'a> {
         Error::new(ErrorKind::Corrupt, message)
     }
 
-    fn plain(&self, mut values: Vec<f32>, tensor: Named, shape: &[usize]) -> Result<Vec<f32>, Error> {
+    fn plain(&self, values: &mut Vec<f32>, tensor: Named, shape: &[usize]) -> Result<(), Error> {
         let len = self.check_shape(tensor, shape)?;
-        values.clear();
-        if values.capacity() < len {
-            drop(values);
-            values = with_capacity(len)?;
-        }
-        self.read(tensor, 0..len, &mut values)?;
-        Ok(values)
+        reserve(values, len)?;
+        self.read(tensor, 0..len, values)
     }
 
     /// One of query, key and value out of kyutai's packed projection (all query rows, then all key
     /// rows, then all value rows). Of query and key, kyutai's rotary embedding turns the pairs of
     /// rows (2j, 2j + 1) of a head, transformers' the pairs (j, j + head_dim / 2).
-    fn unpacked(&self, tensor: Named, part: Projection, shape: &[usize]) -> Result<Vec<f32>, Error> {
+    fn unpacked(
+        &self,
+        values: &mut Vec<f32>,
+        tensor: Named,
+        part: Projection,
+        shape: &[usize],
+    ) -> Result<(), Error> {
         let Config { num_attention_heads, num_key_value_heads, head_dim, .. } = self.config;
         let (first_head, heads) = match part {
             Projection::Query => (0, num_attention_heads),
@@ -221,32 +226,40 @@ impl<'a> Checkpoint<'a> {
         self.check_shape(tensor, &packed)?;
 
         let head_len = head_dim * columns;
-        let mut values = with_capacity(heads * head_len)?;
-        let mut head: Vec<f32> = with_capacity(head_len)?;
+        reserve(values, heads * head_len)?;
+        if part == Projection::Value {
+            return self.read(tensor, first_head * head_len..(first_head + heads) * head_len, values);
+        }
+        let mut head = Vec::new();
+        reserve(&mut head, head_len)?;
         for index in first_head..first_head + heads {
             head.clear();
             self.read(tensor, index * head_len..(index + 1) * head_len, &mut head)?;
-            if part == Projection::Value {
-                values.extend_from_slice(&head);
-                continue;
-            }
             for half in 0..2 {
                 for pair in head.chunks_exact(2 * columns) {
                     values.extend_from_slice(&pair[half * columns..][..columns]);
                 }
             }
         }
-        Ok(values)
+        Ok(())
     }
 
     /// `direction · gain / ‖direction‖`, each with the norm over all but the first dimension: output
     /// channels of convolutions, input channels of transposed ones.
-    fn weight_normed(&self, gain: Named, direction: Named, shape: &[usize]) -> Result<Vec<f32>, Error> {
-        let mut values = self.plain(Vec::new(), direction, shape)?;
-        let gains = self.plain(Vec::new(), gain, shape.get(..1).unwrap_or_default())?;
-        let row_len = values.len() / gains.len().max(1);
+    fn weight_normed(
+        &self,
+        values: &mut Vec<f32>,
+        gain: Named,
+        direction: Named,
+        shape: &[usize],
+    ) -> Result<(), Error> {
+        let (mut gains, before) = (Vec::new(), values.len());
+        self.plain(values, direction, shape)?;
+        self.plain(&mut gains, gain, shape.get(..1).unwrap_or_default())?;
+        let directions = &mut values[before..];
+        let row_len = directions.len() / gains.len().max(1);
         for (row, (&gain, direction_row)) in
-            gains.iter().zip(values.chunks_exact_mut(row_len.max(1))).enumerate()
+            gains.iter().zip(directions.chunks_exact_mut(row_len.max(1))).enumerate()
         {
             let squares: f64 = direction_row.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
             let scale = f64::from(gain) / squares.sqrt();
@@ -257,7 +270,7 @@ impl<'a> Checkpoint<'a> {
             }
             direction_row.iter_mut().for_each(|x| *x = (f64::from(*x) * scale) as f32);
         }
-        Ok(values)
+        Ok(())
     }
 
     /// The number of elements of `tensor`, once its shape is found to be `shape`.

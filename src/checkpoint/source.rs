@@ -115,19 +115,21 @@ impl<'a> Source<'a> {
 
 /// `len` zeros, or an error if memory cannot be had.
 pub(super) fn zeros(len: usize) -> Result<Vec<u8>, Error> {
-    let mut buffer = with_capacity(len)?;
+    let mut buffer = Vec::new();
+    reserve(&mut buffer, len)?;
     buffer.resize(len, 0);
     Ok(buffer)
 }
 
-/// Room for `len` values, and for small things after that, or an error if memory cannot be had.
-pub(super) fn with_capacity<T>(len: usize) -> Result<Vec<T>, Error> {
-    let room = error::with_capacity(len).and_then(|room| {
-        error::headroom()?;
-        Ok(room)
-    });
+/// Room for `more` values in a list, and for small things after that, or an error if memory cannot be had.
+pub(super) fn reserve<T>(list: &mut Vec<T>, more: usize) -> Result<(), Error> {
+    if list.is_empty() && list.capacity() < more {
+        // rather than have what is there copied along, and both at once
+        *list = Vec::new();
+    }
+    let room = list.try_reserve_exact(more).map_err(error::out_of_memory).and_then(|()| error::headroom());
     room.map_err(|_| {
-        let bytes = len.saturating_mul(size_of::<T>());
+        let bytes = more.saturating_mul(size_of::<T>());
         Error::new(ErrorKind::OutOfMemory, format_args!("no memory for {bytes} bytes of a checkpoint"))
     })
 }

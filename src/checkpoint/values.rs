@@ -7,7 +7,7 @@ use safetensors::tensor::Dtype;
 use std::ops::Range;
 
 /// Bytes read at once; a multiple of every element's size.
-const PIECE: usize = 256 << 10;
+const PIECE: usize = 64 << 10;
 
 /// Appends the values with flat indices `range` of tensor `name` to `out`, which has the room. The
 /// caller has checked that the tensor has them.

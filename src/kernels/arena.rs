@@ -1,8 +1,9 @@
 //! Memory for weights and streams: aligned to cache lines, zeroed, taken once.
 
+use std::cell::Cell;
 use std::collections::TryReserveError;
-use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
@@ -25,29 +26,148 @@ unsafe impl Element for i8 {}
 /// they do not.
 const SPARE: usize = 32 << 10;
 
+/// Memory that arenas are cut from. Never moved, and freed with the last of them.
+struct Block {
+    /// Only room: its length is 0, and its lines are reached through `start`.
+    lines: Vec<CacheLine>,
+    start: *mut CacheLine,
+}
+
+// SAFETY: a block is an allocation, of no thread. What lies in it is reached through arenas alone, each of
+// which has lines of its own and gives them out under Rust's rules of borrowing.
+unsafe impl Send for Block {}
+// SAFETY: as above; a shared block gives nothing out but its size.
+unsafe impl Sync for Block {}
+
+impl Block {
+    fn new(lines: usize) -> Result<Self, TryReserveError> {
+        let mut block = Vec::new();
+        block.try_reserve_exact(lines)?;
+        Vec::<u8>::new().try_reserve_exact(SPARE)?;
+        let start = block.as_mut_ptr();
+        advise_huge_pages(start, lines * size_of::<CacheLine>());
+        Ok(Self { lines: block, start })
+    }
+}
+
+/// What keeps an arena's memory.
+#[expect(dead_code, reason = "not looked at, only dropped")]
+enum Owner {
+    Arena(Block),
+    Pool(Arc<Block>),
+}
+
 /// A slice of numbers that begins at a cache line. Every page has been written to, so that using it
 /// later never faults.
 pub(crate) struct Arena<T: Element = f32> {
-    lines: Vec<CacheLine>,
+    start: *mut T,
     len: usize,
-    element: PhantomData<T>,
+    /// Not looked at, only dropped.
+    _owner: Owner,
 }
 
+// SAFETY: an arena is the only way to its lines, as a `Vec` is to its elements.
+unsafe impl<T: Element + Send> Send for Arena<T> {}
+// SAFETY: as above.
+unsafe impl<T: Element + Sync> Sync for Arena<T> {}
+
 impl<T: Element> Arena<T> {
-    /// `len` zeros.
+    /// `len` zeros, in memory of their own.
     pub(crate) fn zeroed(len: usize) -> Result<Self, TryReserveError> {
-        let count = len.saturating_mul(size_of::<T>()).div_ceil(64);
-        let mut lines = Vec::new();
-        lines.try_reserve_exact(count)?;
-        Vec::<u8>::new().try_reserve_exact(SPARE)?;
-        advise_huge_pages(lines.as_mut_ptr(), count * size_of::<CacheLine>());
-        lines.resize(count, CacheLine([0; 64]));
-        Ok(Self { lines, len, element: PhantomData })
+        let block = Block::new(lines::<T>(len))?;
+        let start = block.start.cast();
+        let mut room = Room { arena: Self { start, len: 0, _owner: Owner::Arena(block) }, len };
+        room.zeros(len);
+        Ok(room.full())
     }
 
     /// Bytes taken.
     pub(crate) fn bytes(&self) -> usize {
-        size_of_val(self.lines.as_slice())
+        lines::<T>(self.len) * size_of::<CacheLine>()
+    }
+}
+
+/// An arena to be, which grows: numbers are in the cache when they are written a second time.
+pub(super) struct Room<T: Element> {
+    /// What is there so far. Its block has room for `len` elements at its start that no other arena has.
+    arena: Arena<T>,
+    len: usize,
+}
+
+impl<T: Element> Room<T> {
+    /// Elements that the arena will have.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The next `len` elements, which are zeros.
+    pub(super) fn zeros(&mut self, len: usize) -> &mut [T] {
+        let first = self.arena.len;
+        assert!(len <= self.len - first);
+        // SAFETY: the elements lie in the room, after those that are there.
+        unsafe { self.arena.start.add(first).write_bytes(0, len) };
+        self.arena.len += len;
+        &mut self.arena[first..]
+    }
+
+    /// The arena, once all of it is there.
+    pub(super) fn full(self) -> Arena<T> {
+        assert_eq!(self.arena.len, self.len);
+        self.arena
+    }
+}
+
+/// Cache lines that hold `len` elements.
+fn lines<T>(len: usize) -> usize {
+    len.saturating_mul(size_of::<T>()).div_ceil(size_of::<CacheLine>())
+}
+
+/// Where the arenas of a model come from: side by side in a few large blocks, because only large blocks have
+/// huge pages. So loading faults less, and a product's way through the weights misses fewer translations.
+#[derive(Default)]
+pub(crate) struct Pool {
+    current: Cell<Option<Cut>>,
+    /// Lines in all blocks so far.
+    lines: Cell<usize>,
+}
+
+/// A block of which some lines are in use.
+struct Cut {
+    block: Arc<Block>,
+    used: usize,
+}
+
+impl Pool {
+    /// Lines in the largest block that is not for one arena alone: 32 MB.
+    const LARGEST: usize = (32 << 20) / size_of::<CacheLine>();
+
+    /// `len` zeros.
+    pub(crate) fn zeroed<T: Element>(&self, len: usize) -> Result<Arena<T>, TryReserveError> {
+        let mut room = self.room(len)?;
+        room.zeros(len);
+        Ok(room.full())
+    }
+
+    /// Room for `len` elements.
+    pub(super) fn room<T: Element>(&self, len: usize) -> Result<Room<T>, TryReserveError> {
+        let count = lines::<T>(len);
+        let current = self.current.take().filter(|cut| cut.block.lines.capacity() - cut.used >= count);
+        let mut cut = match current {
+            Some(cut) => cut,
+            None => {
+                // as large as all before it, so that a small model takes little that it does not need
+                let lines = count.max(self.lines.get().min(Self::LARGEST));
+                self.lines.set(self.lines.get().saturating_add(lines));
+                Cut { block: Arc::new(Block::new(lines)?), used: 0 }
+            }
+        };
+        // SAFETY: `used + count` is at most the block's lines.
+        let start = unsafe { cut.block.start.add(cut.used) }.cast();
+        let arena = Arena { start, len: 0, _owner: Owner::Pool(Arc::clone(&cut.block)) };
+        // the lines from `used` on were nobody's
+        cut.used += count;
+        self.current.set(Some(cut));
+        Ok(Room { arena, len })
     }
 }
 
@@ -73,15 +193,15 @@ impl<T: Element> Deref for Arena<T> {
     type Target = [T];
 
     fn deref(&self) -> &[T] {
-        // SAFETY: `lines` holds at least `len` initialised elements (`zeroed`), aligned to 64 bytes,
-        // and `Element` allows any bits.
-        unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.len) }
+        // SAFETY: `start` is followed by `len` elements that are initialised (`Room::zeros`), aligned to 64 bytes, in a block
+        // that `_owner` keeps, and this arena's alone; `Element` allows any bits.
+        unsafe { std::slice::from_raw_parts(self.start, self.len) }
     }
 }
 
 impl<T: Element> DerefMut for Arena<T> {
     fn deref_mut(&mut self) -> &mut [T] {
         // SAFETY: as in `deref`, and `self` is borrowed mutably.
-        unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.len) }
+        unsafe { std::slice::from_raw_parts_mut(self.start, self.len) }
     }
 }

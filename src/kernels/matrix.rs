@@ -4,7 +4,7 @@
 //! inputs in order, so that a product reads it front to back.
 
 use super::Kernels;
-use super::arena::{Arena, Element};
+use super::arena::{Arena, Element, Pool, Room};
 use super::simd::Simd;
 use std::collections::TryReserveError;
 
@@ -98,39 +98,73 @@ pub(crate) struct Matrix {
 #[derive(Clone, Copy)]
 pub(crate) struct Elements<'a> {
     pub(crate) values: &'a [f32],
+    /// No two are the same.
     pub(crate) inputs: &'a [usize],
     pub(crate) outputs: &'a [usize],
 }
 
+impl Elements<'_> {
+    /// The least of `inputs`, if the weights of an output lie side by side in whatever order.
+    fn side_by_side(&self) -> Option<usize> {
+        let first = self.inputs.iter().min()?;
+        let last = self.inputs.iter().max()?;
+        (last - first < self.inputs.len()).then_some(*first)
+    }
+
+    /// The largest magnitude among an output's weights.
+    fn largest(&self, output: usize) -> f32 {
+        // of numbers without a sign, the larger one has the larger bits, and whole numbers are compared faster
+        let largest = |max: u32, weight: &f32| max.max(weight.abs().to_bits());
+        let bits = match self.side_by_side() {
+            Some(first) => self.values[output + first..][..self.inputs.len()].iter().fold(0, largest),
+            None => self.inputs.iter().map(|input| &self.values[input + output]).fold(0, largest),
+        };
+        f32::from_bits(bits)
+    }
+}
+
+/// For which kernels, how, and into whose memory weights are packed.
+#[derive(Clone, Copy)]
+pub(crate) struct Packing<'a> {
+    /// Those that later multiply with them.
+    pub(crate) kernels: Kernels,
+    pub(crate) format: Format,
+    pub(crate) pool: &'a Pool,
+}
+
 impl Matrix {
-    /// Packs a matrix for `kernels`, which must be the ones that later multiply with it.
+    /// Packs a matrix.
     pub(crate) fn pack(
-        kernels: Kernels,
-        format: Format,
+        packing: Packing,
         elements: Elements,
         bias: impl Fn(usize) -> f32,
     ) -> Result<Self, TryReserveError> {
+        let Packing { kernels, format, pool } = packing;
         let (inputs, outputs, width) = (elements.inputs.len(), elements.outputs.len(), kernels.panel_width());
         let padded = outputs.div_ceil(width) * width;
-        let mut scales = Arena::zeroed(if format == Format::Int8 { padded } else { 0 })?;
+        let mut scales = pool.zeroed(if format == Format::Int8 { padded } else { 0 })?;
         let weights = match format {
-            Format::F32 => Weights::F32(panels(elements, width, |_, weight| weight)?),
-            Format::Bf16 => Weights::Bf16(panels(elements, width, |_, weight| Bf16::nearest(weight))?),
+            Format::F32 => Weights::F32(panels(packing, elements, |_, from, to| to.copy_from_slice(from))?),
+            Format::Bf16 => Weights::Bf16(panels(packing, elements, |_, from, to| {
+                to.iter_mut().zip(from).for_each(|(to, weight)| *to = Bf16::nearest(*weight));
+            })?),
             Format::Int8 => {
+                scales.fill(1.0);
                 for (scale, &output) in scales.iter_mut().zip(elements.outputs) {
-                    let weights = elements.inputs.iter().map(|input| elements.values[input + output].abs());
-                    let largest = weights.fold(0.0, f32::max);
+                    let largest = elements.largest(output);
                     *scale = if largest > 0.0 { largest / 127.0 } else { 1.0 };
                 }
                 // To the nearest, ties to even, as numbers of this size have no fraction; baseline x86-64 has no
                 // instruction for it.
                 const NO_FRACTION: f32 = 1.5 * (1 << 23) as f32;
-                let round =
-                    |output: usize, weight: f32| (weight / scales[output] + NO_FRACTION - NO_FRACTION) as i8;
-                Weights::Int8(panels(elements, width, round)?)
+                Weights::Int8(panels(packing, elements, |first, from, to| {
+                    for ((to, weight), scale) in to.iter_mut().zip(from).zip(&scales[first..]) {
+                        *to = (weight / scale + NO_FRACTION - NO_FRACTION) as i8;
+                    }
+                })?)
             }
         };
-        let mut biases = Arena::zeroed(padded)?;
+        let mut biases = pool.zeroed(padded)?;
         for (output, b) in biases[..outputs].iter_mut().enumerate() {
             *b = bias(output);
         }
@@ -184,34 +218,60 @@ impl Matrix {
     }
 }
 
-/// Lays elements out in panels, converted by `convert(output, weight)`.
+/// Lays elements out in panels; `convert(first output, weights, packed)` converts an input's to a panel's outputs.
 fn panels<T: Element>(
-    Elements { values, inputs, outputs }: Elements,
-    width: usize,
-    convert: impl Fn(usize, f32) -> T,
+    Packing { kernels, pool, .. }: Packing,
+    elements: Elements,
+    convert: impl Fn(usize, &[f32], &mut [T]),
 ) -> Result<Arena<T>, TryReserveError> {
-    let panel_len = inputs.len() * width;
-    let mut packed = Arena::zeroed(outputs.len().div_ceil(width) * panel_len)?;
-    let copy = |to: &mut [T], input: usize, first: usize, outputs: &[usize]| {
-        for (column, (to, output)) in to.iter_mut().zip(outputs).enumerate() {
-            *to = convert(first + column, values[input + output]);
-        }
-    };
-    // In the order in which the elements lie in memory.
-    let by_input = outputs.last() < inputs.last();
-    if by_input {
+    let width = kernels.panel_width();
+    let len = elements.outputs.len().div_ceil(width) * width * elements.inputs.len();
+    let room = pool.room(len)?;
+    match width {
+        8 => panels_of::<T, 8>(room, elements, convert),
+        16 => panels_of::<T, 16>(room, elements, convert),
+        32 => panels_of::<T, 32>(room, elements, convert),
+        _ => unreachable!("no instruction set has panels of {width}"),
+    }
+}
+
+fn panels_of<T: Element, const WIDTH: usize>(
+    mut packed: Room<T>,
+    elements: Elements,
+    convert: impl Fn(usize, &[f32], &mut [T]),
+) -> Result<Arena<T>, TryReserveError> {
+    let Elements { values, inputs, outputs } = elements;
+    let Some(start) = elements.side_by_side() else {
+        // A transposed convolution's: what lies side by side are the weights of an input.
+        let (packed_rows, _) = packed.zeros(packed.len()).as_chunks_mut::<WIDTH>();
         for (row, &input) in inputs.iter().enumerate() {
-            for (panel, outputs) in outputs.chunks(width).enumerate() {
-                copy(&mut packed[panel * panel_len + row * width..][..width], input, panel * width, outputs);
+            for (panel, outputs) in outputs.chunks(WIDTH).enumerate() {
+                let mut weights = [0.0; WIDTH];
+                weights.iter_mut().zip(outputs).for_each(|(weight, output)| *weight = values[input + output]);
+                convert(panel * WIDTH, &weights, &mut packed_rows[panel * inputs.len() + row]);
             }
         }
-        return Ok(packed);
-    }
-    for (panel, outputs) in outputs.chunks(width).enumerate() {
-        let packed = &mut packed[panel * panel_len..][..panel_len];
-        for (to, &input) in packed.chunks_exact_mut(width).zip(inputs) {
-            copy(to, input, panel * width, outputs);
+        return Ok(packed.full());
+    };
+    // Squares of a cache line's length, because the outputs' weights may lie pages apart: read input by input, they
+    // would push each other out of the cache.
+    const SIDE: usize = 16;
+    let mut order = Vec::new();
+    order.try_reserve_exact(inputs.len())?;
+    order.resize(inputs.len(), 0);
+    inputs.iter().enumerate().for_each(|(input, offset)| order[offset - start] = input);
+    for (panel, outputs) in outputs.chunks(WIDTH).enumerate() {
+        let (packed_rows, _) = packed.zeros(inputs.len() * WIDTH).as_chunks_mut::<WIDTH>();
+        for (square, inputs) in order.chunks(SIDE).enumerate() {
+            let mut weights = [[0.0; WIDTH]; SIDE];
+            for (column, output) in outputs.iter().enumerate() {
+                let from = &values[output + start + square * SIDE..][..inputs.len()];
+                weights.iter_mut().zip(from).for_each(|(row, weight)| row[column] = *weight);
+            }
+            for (weights, &input) in weights.iter().zip(inputs) {
+                convert(panel * WIDTH, weights, &mut packed_rows[input]);
+            }
         }
     }
-    Ok(packed)
+    Ok(packed.full())
 }

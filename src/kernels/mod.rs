@@ -20,12 +20,12 @@ mod team;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use arena::Arena;
+pub(crate) use arena::{Arena, Pool};
 pub(crate) use attention::{Heads, KeyWindow};
 pub(crate) use denormals::FlushDenormals;
 pub(crate) use isa::Isa;
 pub(crate) use matmul::{Activation, MAX_BATCH, Product, Rows};
-pub(crate) use matrix::{Elements, Format, Matrix};
+pub(crate) use matrix::{Elements, Format, Matrix, Packing};
 pub(crate) use team::{Team, with_team};
 
 /// The memory of a stream that products work in.

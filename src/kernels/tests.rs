@@ -32,6 +32,10 @@ fn pads(count: usize, len: usize) -> Vec<Pad> {
     (0..count).map(pad).collect()
 }
 
+fn pack(kernels: Kernels, elements: Elements, bias: impl Fn(usize) -> f32) -> Matrix {
+    Matrix::pack(Packing { kernels, format: Format::F32, pool: &Pool::default() }, elements, bias).unwrap()
+}
+
 fn all_kernels() -> impl Iterator<Item = Kernels> {
     Isa::available().filter_map(Kernels::new)
 }
@@ -106,7 +110,7 @@ impl Case {
         let inputs: Vec<_> = (0..self.runs * self.run).map(|i| i * self.outputs).collect();
         let outputs: Vec<_> = (0..self.outputs).collect();
         let elements = Elements { values: &weight, inputs: &inputs, outputs: &outputs };
-        Matrix::pack(kernels, Format::F32, elements, |o| o as f32 * 0.01).unwrap().with_runs(self.run)
+        pack(kernels, elements, |o| o as f32 * 0.01).with_runs(self.run)
     }
 
     fn naive(&self, weight: &[f32], memory: &[f32], row: usize, output: usize) -> f64 {
@@ -230,7 +234,7 @@ fn a_column_is_the_weights_of_an_output() {
 /// Applies an activation to `x` through a product with the identity.
 fn activate(kernels: Kernels, activation: Activation, x: &[f32]) -> Vec<f32> {
     let one = Elements { values: &[1.0], inputs: &[0], outputs: &[0] };
-    let identity = Matrix::pack(kernels, Format::F32, one, |_| 0.0).unwrap();
+    let identity = pack(kernels, one, |_| 0.0);
     let mut memory = Pad(Arena::zeroed(2 * x.len()).unwrap());
     memory.0[..x.len()].copy_from_slice(x);
     let product = Product {

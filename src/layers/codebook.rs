@@ -4,7 +4,7 @@ use super::conv::offsets;
 use super::memory::{Batch, Memory};
 use crate::Error;
 use crate::error::out_of_memory;
-use crate::kernels::{Activation, Elements, Format, Kernels, Matrix, Product, Rows};
+use crate::kernels::{Activation, Elements, Format, Kernels, Matrix, Packing, Product, Rows};
 
 /// Rows up to which a search is bound by reading the code words, and so worth a first look at fewer bytes.
 const FEW_ROWS: usize = 2;
@@ -21,7 +21,7 @@ pub(crate) struct Codebook {
 impl Codebook {
     /// From `[size, dim]` code words.
     pub(crate) fn new(
-        kernels: Kernels,
+        packing: Packing,
         words: &[f32],
         [size, dim]: [usize; 2],
         encodes: bool,
@@ -30,7 +30,7 @@ impl Codebook {
         let inputs = offsets(0..dim)?;
         let rows = offsets((0..size).map(|word| word * dim))?;
         let elements = Elements { values: words, inputs: &inputs, outputs: &rows };
-        let pack = |format| Matrix::pack(kernels, format, elements, bias).map_err(out_of_memory);
+        let pack = |format| Matrix::pack(Packing { format, ..packing }, elements, bias).map_err(out_of_memory);
         Ok(Self { exact: pack(Format::F32)?, coarse: encodes.then(|| pack(Format::Int8)).transpose()? })
     }
 
@@ -88,7 +88,7 @@ impl Codebook {
 mod tests {
     use super::super::memory::Plan;
     use super::*;
-    use crate::kernels::Isa;
+    use crate::kernels::{Isa, Pool};
 
     /// Words with equals and near equals among them; inputs near words, between them, and of any size.
     #[test]
@@ -106,8 +106,9 @@ mod tests {
         words[201 * dim] += 1e-6;
         words[90 * dim..91 * dim].fill(0.0);
         for kernels in Isa::available().filter_map(Kernels::new) {
-            let full = Codebook::new(kernels, &words, [size, dim], false).unwrap();
-            let quick = Codebook::new(kernels, &words, [size, dim], true).unwrap();
+            let packing = Packing { kernels, format: Format::F32, pool: &Pool::default() };
+            let full = Codebook::new(packing, &words, [size, dim], false).unwrap();
+            let quick = Codebook::new(packing, &words, [size, dim], true).unwrap();
             let mut plan = Plan::new(1);
             let (x, y) = (plan.scratch(dim).rows(dim), plan.scratch(size).rows(size));
             let mut memory = plan.build(0).unwrap();

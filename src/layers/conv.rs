@@ -3,7 +3,7 @@
 use super::memory::{Batch, Plan, Slot};
 use crate::Error;
 use crate::error::{out_of_memory, with_capacity};
-use crate::kernels::{Activation, Elements, Format, Kernels, Matrix, Product, Rows};
+use crate::kernels::{Activation, Elements, Matrix, Packing, Product, Rows};
 
 /// What stands before the first input of a stream, and after the last one if it does not fill a stride.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,13 +11,6 @@ pub(crate) enum Padding {
     Zeros,
     /// The first (or last) row again.
     Replicate,
-}
-
-/// For which kernels, and how, weights are packed.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Packing {
-    pub(crate) kernels: Kernels,
-    pub(crate) format: Format,
 }
 
 /// A causal convolution over rows `[time, channels]`: an output row is the product of the window of
@@ -84,7 +77,7 @@ impl Conv {
         let rows = offsets((0..outputs).map(|o| o * channels * kernel))?;
         let elements = Elements { values: weight, inputs: &inputs, outputs: &rows };
         let bias = |o: usize| bias.map_or(0.0, |b| b[o]);
-        let matrix = Matrix::pack(packing.kernels, packing.format, elements, bias).map_err(out_of_memory)?;
+        let matrix = Matrix::pack(packing, elements, bias).map_err(out_of_memory)?;
         let matrix = if dilation > 1 { matrix.with_runs(channels) } else { matrix };
         Ok(Self { matrix, channels, reach: (kernel - 1) * dilation + 1, stride, dilation, padding })
     }
@@ -115,7 +108,7 @@ impl Conv {
         let columns = offsets((0..stride).flat_map(|tap| (0..outputs).map(move |o| o * taps + tap)))?;
         let elements = Elements { values, inputs: &inputs, outputs: &columns };
         let bias = |column: usize| bias.map_or(0.0, |b| b[column % outputs]);
-        let matrix = Matrix::pack(packing.kernels, packing.format, elements, bias).map_err(out_of_memory)?;
+        let matrix = Matrix::pack(packing, elements, bias).map_err(out_of_memory)?;
         Ok(Self { matrix, channels, reach, stride: 1, dilation: 1, padding: Padding::Zeros })
     }
 

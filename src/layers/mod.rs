@@ -15,7 +15,7 @@ mod transformer;
 mod upsample;
 
 pub(crate) use codebook::Codebook;
-pub(crate) use conv::{Conv, ConvState, Packing, Padding};
+pub(crate) use conv::{Conv, ConvState, Padding};
 pub(crate) use memory::{Batch, Memory, Plan, Slot};
 pub(crate) use quantizer::{Branch, QuantizerState, SplitQuantizer};
 pub(crate) use seanet::{

@@ -1,11 +1,11 @@
 //! From the frame rate to the SEANet rate: a transposed convolution, in the published model one per
 //! channel (`upsample_groups` = channels).
 
-use super::conv::{Conv, ConvState, Packing};
+use super::conv::{Conv, ConvState};
 use super::memory::{Batch, Plan, Slot};
 use crate::Error;
 use crate::error::out_of_memory;
-use crate::kernels::{Activation, Arena, Rows};
+use crate::kernels::{Activation, Arena, Packing, Rows};
 
 pub(crate) enum Upsampler {
     /// `[tap][channel]`, with 2·stride taps.
@@ -45,7 +45,7 @@ impl Upsampler {
                 groups,
             )?));
         }
-        let mut taps = Arena::zeroed(kernel * channels).map_err(out_of_memory)?;
+        let mut taps = packing.pool.zeroed(kernel * channels).map_err(out_of_memory)?;
         for (i, tap) in taps.iter_mut().enumerate() {
             *tap = weight[(i % channels) * kernel + i / channels];
         }

@@ -6,10 +6,10 @@
 use super::Weights;
 use super::network::{DecoderNetwork, EncoderNetwork};
 use crate::error::{out_of_memory, with_capacity};
-use crate::kernels::{self, Arena, Format, Heads, Kernels};
+use crate::kernels::{self, Arena, Format, Heads, Kernels, Packing, Pool};
 use crate::layers::{
-    Branch, Codebook, Conv, DecoderStage, EncoderStage, Norm, Packing, Padding, ResidualBlock, SeanetDecoder,
-    SeanetEncoder, SplitQuantizer, Transformer, TransformerLayer, Upsampler,
+    Branch, Codebook, Conv, DecoderStage, EncoderStage, Norm, Padding, ResidualBlock, SeanetDecoder, SeanetEncoder,
+    SplitQuantizer, Transformer, TransformerLayer, Upsampler,
 };
 use crate::{Activation, Checkpoint, Config, Error, ErrorKind, Isa, LoadOptions, PadMode, Parts, Precision};
 use std::cell::Cell;
@@ -17,6 +17,11 @@ use xxhash_rust::xxh64::Xxh64;
 
 /// Cluster counts below this count as this, in training and so here.
 const MIN_CLUSTER_USAGE: f32 = 1e-5;
+
+/// SEANet convolutions of up to so many weights stay in f32 at every precision. They work on tens to thousands of
+/// rows a frame, so that reading fewer bytes would save nothing, and each would add as much noise as a large one: in
+/// the published model, where this keeps 2 MB of 160, leaving them alone is worth 2 dB.
+const EXACT_WEIGHTS: usize = 1 << 17;
 
 pub(super) fn weights(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<Weights, Error> {
     let kernels = kernels_for(options.isa)?;
@@ -36,9 +41,9 @@ pub(super) fn weights(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<
         }
         config.num_quantizers = n;
     }
-    let spare = Cell::default();
-    let builder =
-        Builder { checkpoint, packing: Packing { kernels, format }, config: &config, spare: &spare };
+    let (pool, spare) = (Pool::default(), Cell::default());
+    let packing = Packing { kernels, format, pool: &pool };
+    let builder = Builder { checkpoint, packing, config: &config, spare: &spare };
     let (encodes, decodes) = (options.parts != Parts::Decoder, options.parts != Parts::Encoder);
     let encoder_seanet = encodes.then(|| builder.seanet_encoder()).transpose()?;
     let decoder_seanet = decodes.then(|| builder.seanet_decoder()).transpose()?;
@@ -71,9 +76,9 @@ fn kernels_for(cap: Isa) -> Result<Kernels, Error> {
 
 struct Builder<'a, 'c> {
     checkpoint: &'a Checkpoint<'c>,
-    packing: Packing,
+    packing: Packing<'a>,
     config: &'a Config,
-    /// The memory of a large tensor that is packed, for the next one.
+    /// The memory of a tensor that is packed, for the next one.
     spare: &'a Cell<Vec<f32>>,
 }
 
@@ -82,13 +87,16 @@ impl Builder<'_, '_> {
         self.checkpoint.tensor(name, shape)
     }
 
-    /// A tensor that goes back to `spare` when it is packed.
+    /// A tensor in the memory of one before it; it goes back to `spare` when it is packed.
     fn large(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, Error> {
-        self.checkpoint.tensor_in(self.spare.take(), name, shape)
+        let mut values = self.spare.take();
+        values.clear();
+        self.checkpoint.append(&mut values, name, shape)?;
+        Ok(values)
     }
 
     fn arena(&self, name: &str, len: usize) -> Result<Arena, Error> {
-        let mut arena = Arena::zeroed(len).map_err(out_of_memory)?;
+        let mut arena = self.packing.pool.zeroed(len).map_err(out_of_memory)?;
         arena.copy_from_slice(&self.tensor(name, &[len])?);
         Ok(arena)
     }
@@ -101,9 +109,16 @@ impl Builder<'_, '_> {
             PadMode::Constant => Padding::Zeros,
             PadMode::Replicate => Padding::Replicate,
         };
-        let conv = Conv::new(self.packing, &weight, Some(&bias), shape, stride, dilation, padding);
+        let packing = self.seanet_packing(weight.len());
+        let conv = Conv::new(packing, &weight, Some(&bias), shape, stride, dilation, padding);
         self.spare.set(weight);
         conv
+    }
+
+    /// How a SEANet convolution of so many weights is packed.
+    fn seanet_packing(&self, weights: usize) -> Packing<'_> {
+        let format = if weights <= EXACT_WEIGHTS { Format::F32 } else { self.packing.format };
+        Packing { format, ..self.packing }
     }
 
     fn residual_blocks(
@@ -172,7 +187,8 @@ impl Builder<'_, '_> {
             let shape = [channels, channels / 2, 2 * stride];
             let weight = self.large(&format!("{name}.weight"), &shape)?;
             let bias = self.tensor(&format!("{name}.bias"), &shape[1..2])?;
-            let up = Conv::transposed(self.packing, &weight, Some(&bias), shape, stride, 1)?;
+            let packing = self.seanet_packing(weight.len());
+            let up = Conv::transposed(packing, &weight, Some(&bias), shape, stride, 1)?;
             self.spare.set(weight);
             channels /= 2;
             index += 2;
@@ -183,9 +199,7 @@ impl Builder<'_, '_> {
             });
         }
         let name = format!("decoder.layers.{}.conv", index + 1);
-        // One output of a few hundred weights, whose rounding would be most of what is heard of all rounding.
-        let exact = Self { packing: Packing { format: Format::F32, ..self.packing }, ..*self };
-        let last = exact.conv(&name, [1, channels, config.last_kernel_size], 1, 1)?;
+        let last = self.conv(&name, [1, channels, config.last_kernel_size], 1, 1)?;
         Ok(SeanetDecoder { first, stages, last })
     }
 
@@ -204,8 +218,10 @@ impl Builder<'_, '_> {
     fn downsampler(&self) -> Result<Conv, Error> {
         let (hidden, stride) = (self.config.hidden_size, self.config.latent_stride);
         let shape = [hidden, hidden, 2 * stride];
-        let weight = self.tensor("downsample.conv.weight", &shape)?;
-        Conv::new(self.packing, &weight, None, shape, stride, 1, Padding::Replicate)
+        let weight = self.large("downsample.conv.weight", &shape)?;
+        let conv = Conv::new(self.packing, &weight, None, shape, stride, 1, Padding::Replicate);
+        self.spare.set(weight);
+        conv
     }
 
     fn upsampler(&self) -> Result<Upsampler, Error> {
@@ -236,56 +252,69 @@ impl Builder<'_, '_> {
 
     fn transformer_layer(&self, name: &str, heads: Heads) -> Result<TransformerLayer, Error> {
         let (hidden, expanded) = (self.config.hidden_size, self.config.intermediate_size);
-        let attention_scale = self.tensor(&format!("{name}.self_attn_layer_scale.scale"), &[hidden])?;
+        let attention = format!("{name}.self_attn");
+        let attention_scale = self.tensor(&format!("{attention}_layer_scale.scale"), &[hidden])?;
         let feed_forward_scale = self.tensor(&format!("{name}.mlp_layer_scale.scale"), &[hidden])?;
-        let mut out = self.linear(&format!("{name}.self_attn.o_proj"), hidden, heads.query_width())?;
-        scale_outputs(&mut out, &attention_scale);
-        let mut down =
-            (self.tensor(&format!("{name}.mlp.fc2.weight"), &[hidden, expanded])?, None::<Vec<f32>>);
-        scale_outputs(&mut down, &feed_forward_scale);
-        let up = self.tensor(&format!("{name}.mlp.fc1.weight"), &[expanded, hidden])?;
         Ok(TransformerLayer {
             attention_norm: self.norm(&format!("{name}.input_layernorm"))?,
-            packed: self.packed_projections(&format!("{name}.self_attn"), heads)?,
-            out: Conv::linear(self.packing, &out.0, out.1.as_deref(), [hidden, heads.query_width()])?,
+            packed: self.packed_projections(&attention, heads)?,
+            out: self.linear([hidden, heads.query_width()], |linear| {
+                self.projection(linear, &format!("{attention}.o_proj"), [hidden, heads.query_width()])?;
+                linear.scale(|output| attention_scale[output]);
+                Ok(())
+            })?,
             feed_forward_norm: self.norm(&format!("{name}.post_attention_layernorm"))?,
-            up: Conv::linear(self.packing, &up, None, [expanded, hidden])?,
-            down: Conv::linear(self.packing, &down.0, None, [hidden, expanded])?,
+            up: self.linear([expanded, hidden], |linear| {
+                self.checkpoint.append(&mut linear.weight, &format!("{name}.mlp.fc1.weight"), &[expanded, hidden])
+            })?,
+            down: self.linear([hidden, expanded], |linear| {
+                let weight = format!("{name}.mlp.fc2.weight");
+                self.checkpoint.append(&mut linear.weight, &weight, &[hidden, expanded])?;
+                linear.scale(|output| feed_forward_scale[output]);
+                Ok(())
+            })?,
         })
-    }
-
-    /// An attention projection's weight `[outputs, inputs]` and, if the config has them, bias.
-    fn linear(
-        &self,
-        name: &str,
-        outputs: usize,
-        inputs: usize,
-    ) -> Result<(Vec<f32>, Option<Vec<f32>>), Error> {
-        let weight = self.tensor(&format!("{name}.weight"), &[outputs, inputs])?;
-        let bias = self
-            .config
-            .attention_bias
-            .then(|| self.tensor(&format!("{name}.bias"), &[outputs]))
-            .transpose()?;
-        Ok((weight, bias))
     }
 
     /// Queries, keys and values as one layer, the queries scaled by 1/√dim.
     fn packed_projections(&self, name: &str, heads: Heads) -> Result<Conv, Error> {
         let hidden = self.config.hidden_size;
-        let mut packed = self.linear(&format!("{name}.q_proj"), heads.query_width(), hidden)?;
-        let mut scales = with_capacity(heads.query_width())?;
-        scales.resize(heads.query_width(), 1.0 / (heads.dim as f32).sqrt());
-        scale_outputs(&mut packed, &scales);
-        for projection in ["k_proj", "v_proj"] {
-            let (weight, bias) = self.linear(&format!("{name}.{projection}"), heads.key_width(), hidden)?;
-            append(&mut packed.0, weight)?;
-            if let (Some(packed), Some(bias)) = (&mut packed.1, bias) {
-                append(packed, bias)?;
-            }
-        }
         let outputs = heads.query_width() + 2 * heads.key_width();
-        Conv::linear(self.packing, &packed.0, packed.1.as_deref(), [outputs, hidden])
+        self.linear([outputs, hidden], |linear| {
+            self.projection(linear, &format!("{name}.q_proj"), [heads.query_width(), hidden])?;
+            linear.scale(|_| 1.0 / (heads.dim as f32).sqrt());
+            self.projection(linear, &format!("{name}.k_proj"), [heads.key_width(), hidden])?;
+            self.projection(linear, &format!("{name}.v_proj"), [heads.key_width(), hidden])
+        })
+    }
+
+    /// A linear layer `[outputs, inputs]` that `fill` puts together.
+    fn linear(
+        &self,
+        shape: [usize; 2],
+        fill: impl FnOnce(&mut Linear) -> Result<(), Error>,
+    ) -> Result<Conv, Error> {
+        let mut linear = Linear { inputs: shape[1], weight: self.spare.take(), bias: Vec::new() };
+        linear.weight.clear();
+        fill(&mut linear)?;
+        let bias = (!linear.bias.is_empty()).then_some(linear.bias.as_slice());
+        let conv = Conv::linear(self.packing, &linear.weight, bias, shape);
+        self.spare.set(linear.weight);
+        conv
+    }
+
+    /// Appends an attention projection's weight and, if the config has them, bias.
+    fn projection(
+        &self,
+        linear: &mut Linear,
+        name: &str,
+        [outputs, inputs]: [usize; 2],
+    ) -> Result<(), Error> {
+        self.checkpoint.append(&mut linear.weight, &format!("{name}.weight"), &[outputs, inputs])?;
+        if self.config.attention_bias {
+            self.checkpoint.append(&mut linear.bias, &format!("{name}.bias"), &[outputs])?;
+        }
+        Ok(())
     }
 
     fn norm(&self, name: &str) -> Result<Norm, Error> {
@@ -331,8 +360,9 @@ impl Builder<'_, '_> {
             && (config.vector_quantization_hidden_dimension != hidden
                 || self.checkpoint.contains(&format!("{name}.input_proj.weight")));
         let project = |name: String, outputs: usize, inputs: usize| {
-            let weight = self.tensor(&name, &[outputs, inputs, 1])?;
-            Conv::linear(self.packing, &weight, None, [outputs, inputs])
+            self.linear([outputs, inputs], |linear| {
+                self.checkpoint.append(&mut linear.weight, &name, &[outputs, inputs, 1])
+            })
         };
         let mut words = with_capacity(codebooks)?;
         for index in 0..codebooks {
@@ -345,7 +375,7 @@ impl Builder<'_, '_> {
             if let Some(fingerprint) = fingerprint.take() {
                 sums.iter().for_each(|x| fingerprint.update(&x.to_le_bytes()));
             }
-            words.push(Codebook::new(self.packing.kernels, &sums, [size, dim], encodes)?);
+            words.push(Codebook::new(self.packing, &sums, [size, dim], encodes)?);
             self.spare.set(sums);
         }
         Ok(Branch {
@@ -360,20 +390,21 @@ impl Builder<'_, '_> {
     }
 }
 
-/// `values.extend(more)`, or an error if memory cannot be had.
-fn append(values: &mut Vec<f32>, more: Vec<f32>) -> Result<(), Error> {
-    values.try_reserve_exact(more.len()).map_err(out_of_memory)?;
-    values.extend(more);
-    Ok(())
+/// A linear layer to be.
+struct Linear {
+    inputs: usize,
+    /// `[outputs, inputs]`, as far as it is there.
+    weight: Vec<f32>,
+    /// `[outputs]`, or empty.
+    bias: Vec<f32>,
 }
 
-/// Multiplies each output's weights and bias.
-fn scale_outputs(linear: &mut (Vec<f32>, Option<Vec<f32>>), scales: &[f32]) {
-    let inputs = linear.0.len() / scales.len();
-    for (row, scale) in linear.0.chunks_exact_mut(inputs).zip(scales) {
-        row.iter_mut().for_each(|w| *w *= scale);
-    }
-    if let Some(bias) = &mut linear.1 {
-        bias.iter_mut().zip(scales).for_each(|(b, scale)| *b *= scale);
+impl Linear {
+    /// Multiplies the weights and biases of each output that is there.
+    fn scale(&mut self, scale: impl Fn(usize) -> f32) {
+        for (output, weights) in self.weight.chunks_exact_mut(self.inputs).enumerate() {
+            weights.iter_mut().for_each(|weight| *weight *= scale(output));
+        }
+        self.bias.iter_mut().enumerate().for_each(|(output, bias)| *bias *= scale(output));
     }
 }
