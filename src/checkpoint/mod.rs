@@ -154,9 +154,7 @@ impl<'a> Checkpoint<'a> {
         match self.find(name) {
             Some(Found::Plain(stored)) => self.plain(values, stored, shape),
             Some(Found::Packed(stored, projection)) => self.unpacked(values, stored, projection, shape),
-            Some(Found::WeightNorm { gain, direction }) => {
-                self.weight_normed(values, gain, direction, shape)
-            }
+            Some(Found::WeightNorm { gain, direction }) => self.weight_normed(values, gain, direction, shape),
             None => Err(self.missing(name)),
         }
     }

@@ -32,8 +32,8 @@ fn pads(count: usize, len: usize) -> Vec<Pad> {
     (0..count).map(pad).collect()
 }
 
-fn pack(kernels: Kernels, elements: Elements, bias: impl Fn(usize) -> f32) -> Matrix {
-    Matrix::pack(Packing { kernels, format: Format::F32, pool: &Pool::default() }, elements, bias).unwrap()
+fn pack(kernels: Kernels, format: Format, elements: Elements, bias: impl Fn(usize) -> f32) -> Matrix {
+    Matrix::pack(Packing { kernels, format, pool: &Pool::default() }, elements, bias).unwrap()
 }
 
 fn all_kernels() -> impl Iterator<Item = Kernels> {
@@ -83,6 +83,7 @@ struct Case {
     streams: usize,
     residual: bool,
     activation: Activation,
+    format: Format,
 }
 
 impl Case {
@@ -105,12 +106,34 @@ impl Case {
         (0..self.runs * self.run * self.outputs).map(|_| noise()).collect()
     }
 
+    /// The weights after rounding, by its definition.
+    fn rounded(&self) -> Vec<f32> {
+        let mut weight = self.weight();
+        match self.format {
+            Format::F32 => {}
+            // eight significant bits; ties do not come up among these numbers of 24
+            Format::Bf16 => weight.iter_mut().filter(|weight| **weight != 0.0).for_each(|weight| {
+                let step = weight.abs().log2().floor().exp2() / 128.0;
+                *weight = (*weight / step).round_ties_even() * step;
+            }),
+            Format::Int8 => {
+                for output in 0..self.outputs {
+                    let column = || (output..self.runs * self.run * self.outputs).step_by(self.outputs);
+                    let largest = column().map(|i| weight[i].abs()).fold(0.0, f32::max);
+                    let scale = if largest > 0.0 { largest / 127.0 } else { 1.0 };
+                    column().for_each(|i| weight[i] = (weight[i] / scale).round_ties_even() * scale);
+                }
+            }
+        }
+        weight
+    }
+
     fn matrix(&self, kernels: Kernels) -> Matrix {
         let weight = self.weight();
         let inputs: Vec<_> = (0..self.runs * self.run).map(|i| i * self.outputs).collect();
         let outputs: Vec<_> = (0..self.outputs).collect();
         let elements = Elements { values: &weight, inputs: &inputs, outputs: &outputs };
-        pack(kernels, elements, |o| o as f32 * 0.01).with_runs(self.run)
+        pack(kernels, self.format, elements, |o| o as f32 * 0.01).with_runs(self.run)
     }
 
     fn naive(&self, weight: &[f32], memory: &[f32], row: usize, output: usize) -> f64 {
@@ -138,8 +161,10 @@ impl Case {
 fn case() -> impl Strategy<Value = Case> {
     let small = (1..4usize, 1..60usize, 1..90usize, 1..40usize, 1..6usize);
     let large = (1..3usize, 500..1200usize, 1..40usize, 1..200usize, 1..3usize);
-    (prop_oneof![3 => small, 1 => large], any::<bool>(), prop::sample::select(&ACTIVATIONS[..])).prop_map(
-        |((runs, run, outputs, rows, streams), residual, activation)| Case {
+    let format = prop::sample::select(&[Format::F32, Format::Bf16, Format::Int8][..]);
+    let activation = prop::sample::select(&ACTIVATIONS[..]);
+    (prop_oneof![3 => small, 1 => large], any::<bool>(), activation, format).prop_map(
+        |((runs, run, outputs, rows, streams), residual, activation, format)| Case {
             runs,
             run,
             outputs,
@@ -147,6 +172,7 @@ fn case() -> impl Strategy<Value = Case> {
             streams,
             residual,
             activation,
+            format,
         },
     )
 }
@@ -159,7 +185,7 @@ proptest! {
         for kernels in all_kernels() {
             let mut pads = case.pads();
             let before: Vec<Vec<f32>> = pads.iter().map(|p| p.0.to_vec()).collect();
-            let (weight, matrix) = (case.weight(), case.matrix(kernels));
+            let (weight, matrix) = (case.rounded(), case.matrix(kernels));
             kernels.matmul(&matrix, &mut pads.iter_mut().collect::<Vec<_>>(), case.product(), None);
             for (pad, before) in pads.iter().zip(&before) {
                 let found = case.outputs(pad);
@@ -221,6 +247,7 @@ fn a_column_is_the_weights_of_an_output() {
         streams: 1,
         residual: false,
         activation: Activation::None,
+        format: Format::F32,
     };
     for kernels in all_kernels() {
         let matrix = case.matrix(kernels);
@@ -231,10 +258,57 @@ fn a_column_is_the_weights_of_an_output() {
     }
 }
 
+/// Weights that lie side by side for an output are packed in squares, others one by one: the same comes of both.
+#[test]
+fn packing_does_not_depend_on_how_weights_lie() {
+    let (channels, taps) = (37, 3);
+    let len = channels * taps;
+    for (outputs, format) in [(1, Format::F32), (70, Format::F32), (70, Format::Bf16), (33, Format::Int8)] {
+        let mut noise = noise(5);
+        // [outputs, channels, taps], as convolutions have them, and inputs tap by tap
+        let weight: Vec<f32> = (0..outputs * len).map(|_| noise()).collect();
+        let inputs: Vec<_> =
+            (0..taps).flat_map(|tap| (0..channels).map(move |channel| channel * taps + tap)).collect();
+        let rows: Vec<_> = (0..outputs).map(|output| output * len).collect();
+        let by_output = Elements { values: &weight, inputs: &inputs, outputs: &rows };
+        // [inputs, outputs], with room between the inputs
+        let stride = outputs + 1;
+        let mut transposed = vec![0.0; len * stride];
+        for (row, input) in inputs.iter().enumerate() {
+            (0..outputs).for_each(|output| transposed[row * stride + output] = weight[output * len + input]);
+        }
+        let inputs: Vec<_> = (0..len).map(|row| row * stride).collect();
+        let columns: Vec<_> = (0..outputs).collect();
+        let by_input = Elements { values: &transposed, inputs: &inputs, outputs: &columns };
+        for kernels in all_kernels() {
+            let [a, b] = [by_output, by_input].map(|elements| pack(kernels, format, elements, |_| 0.0));
+            let mut x = pads(1, len + 16 + 2 * (outputs + 16));
+            let mut product = |matrix: &Matrix| {
+                let product = Product {
+                    x: Rows { offset: 0, stride: len },
+                    run_stride: len,
+                    y: Rows { offset: len + 16, stride: outputs },
+                    rows: 1,
+                    residual: None,
+                    activation: Activation::None,
+                };
+                kernels.matmul(matrix, &mut x.iter_mut().collect::<Vec<_>>(), product, None);
+                x[0].0[len + 16..][..outputs].to_vec()
+            };
+            assert_eq!(product(&a), product(&b), "{kernels:?}, {format:?}");
+            assert_eq!(a.scales(), b.scales());
+            if format == Format::F32 {
+                let expected: Vec<f32> = inputs.iter().map(|input| transposed[*input]).collect();
+                assert_eq!(a.column(0).collect::<Vec<_>>(), expected);
+            }
+        }
+    }
+}
+
 /// Applies an activation to `x` through a product with the identity.
 fn activate(kernels: Kernels, activation: Activation, x: &[f32]) -> Vec<f32> {
     let one = Elements { values: &[1.0], inputs: &[0], outputs: &[0] };
-    let identity = pack(kernels, one, |_| 0.0);
+    let identity = pack(kernels, Format::F32, one, |_| 0.0);
     let mut memory = Pad(Arena::zeroed(2 * x.len()).unwrap());
     memory.0[..x.len()].copy_from_slice(x);
     let product = Product {

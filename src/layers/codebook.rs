@@ -30,7 +30,8 @@ impl Codebook {
         let inputs = offsets(0..dim)?;
         let rows = offsets((0..size).map(|word| word * dim))?;
         let elements = Elements { values: words, inputs: &inputs, outputs: &rows };
-        let pack = |format| Matrix::pack(Packing { format, ..packing }, elements, bias).map_err(out_of_memory);
+        let pack =
+            |format| Matrix::pack(Packing { format, ..packing }, elements, bias).map_err(out_of_memory);
         Ok(Self { exact: pack(Format::F32)?, coarse: encodes.then(|| pack(Format::Int8)).transpose()? })
     }
 

@@ -8,8 +8,8 @@ use super::network::{DecoderNetwork, EncoderNetwork};
 use crate::error::{out_of_memory, with_capacity};
 use crate::kernels::{self, Arena, Format, Heads, Kernels, Packing, Pool};
 use crate::layers::{
-    Branch, Codebook, Conv, DecoderStage, EncoderStage, Norm, Padding, ResidualBlock, SeanetDecoder, SeanetEncoder,
-    SplitQuantizer, Transformer, TransformerLayer, Upsampler,
+    Branch, Codebook, Conv, DecoderStage, EncoderStage, Norm, Padding, ResidualBlock, SeanetDecoder,
+    SeanetEncoder, SplitQuantizer, Transformer, TransformerLayer, Upsampler,
 };
 use crate::{Activation, Checkpoint, Config, Error, ErrorKind, Isa, LoadOptions, PadMode, Parts, Precision};
 use std::cell::Cell;
@@ -265,7 +265,11 @@ impl Builder<'_, '_> {
             })?,
             feed_forward_norm: self.norm(&format!("{name}.post_attention_layernorm"))?,
             up: self.linear([expanded, hidden], |linear| {
-                self.checkpoint.append(&mut linear.weight, &format!("{name}.mlp.fc1.weight"), &[expanded, hidden])
+                self.checkpoint.append(
+                    &mut linear.weight,
+                    &format!("{name}.mlp.fc1.weight"),
+                    &[expanded, hidden],
+                )
             })?,
             down: self.linear([hidden, expanded], |linear| {
                 let weight = format!("{name}.mlp.fc2.weight");
