@@ -156,9 +156,15 @@ fn bench_measures_every_precision() {
     let report: serde_json::Value = serde_json::from_slice(&json).unwrap();
     assert!(report["machine"]["multiply_adds_per_second"].as_f64().unwrap() > 0.0);
     let precisions = report["precisions"].as_array().unwrap();
-    let bytes: Vec<_> = precisions.iter().map(|p| p["weight_bytes"].as_u64().unwrap()).collect();
+    let bytes: Vec<_> = precisions.iter().map(|p| p["loads"][0]["weight_bytes"].as_u64().unwrap()).collect();
     assert!(bytes.len() == 3 && bytes[0] > bytes[1] && bytes[1] > bytes[2], "{bytes:?}");
     for precision in precisions {
+        for (load, parts) in ["both", "encoder", "decoder"].iter().enumerate() {
+            let load = &precision["loads"][load];
+            assert_eq!(load["parts"], *parts);
+            assert!(load["seconds"].as_f64().unwrap() > 0.0);
+            assert!(load["weight_bytes"].as_u64() <= precision["loads"][0]["weight_bytes"].as_u64());
+        }
         let streams = precision["streams"].as_array().unwrap();
         assert_eq!((streams.len(), &streams[1]["streams"]), (2, &serde_json::json!(3)));
         let encode = ["min", "p50", "p99", "max"].map(|name| streams[0]["encode"][name].as_f64().unwrap());

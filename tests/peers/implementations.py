@@ -12,15 +12,21 @@ CODEBOOKS, FRAME = 8, 1920
 class Libmimi:
     """Through the C ABI, without copies, as a program in C would use it."""
 
-    OPT_CODEBOOKS, OPT_PRECISION = 1, 4
+    OPT_CODEBOOKS, OPT_PRECISION, OPT_PARTS = 1, 4, 5
     PRECISIONS = {"f32": 0, "bf16": 1, "int8": 2}
+    PARTS = {"both": 0, "encoder": 1, "decoder": 2}
 
-    def __init__(self, folder, library, precision):
+    def __init__(self, folder, library, precision, parts="both"):
         self.c = ctypes.CDLL(library)
         self.c.mimi_options_new.restype = ctypes.c_void_p
         self.c.mimi_last_error.restype = ctypes.c_char_p
         self.options = ctypes.c_void_p(self.c.mimi_options_new())
-        for key, value in ((self.OPT_CODEBOOKS, CODEBOOKS), (self.OPT_PRECISION, self.PRECISIONS[precision])):
+        options = {
+            self.OPT_CODEBOOKS: CODEBOOKS,
+            self.OPT_PRECISION: self.PRECISIONS[precision],
+            self.OPT_PARTS: self.PARTS[parts],
+        }
+        for key, value in options.items():
             self.ok(self.c.mimi_options_set(self.options, key, ctypes.c_int64(value)))
         self.model = ctypes.c_void_p()
         path = str(folder / "transformers.safetensors").encode()

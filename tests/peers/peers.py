@@ -30,7 +30,11 @@ PEERS = {
     "moshi f32": (mimi.Moshi, "moshi"),
     "transformers f32": (mimi.Transformers, "transformers"),
 }
-OURS = {f"libmimi {precision}": precision for precision in mimi.Libmimi.PRECISIONS}
+OURS = {f"libmimi {precision}": (precision, "both") for precision in mimi.Libmimi.PRECISIONS}
+# loaded, and not more
+HALVES = {
+    f"{name}, {half}": (precision, half) for name, (precision, _) in OURS.items() for half in ("encoder", "decoder")
+}
 PYTORCH = ("moshi f32", "transformers f32")
 # What is compared with the fastest of whom, and how much faster in each column libmimi means to be.
 GOALS = [
@@ -45,8 +49,8 @@ MANY_GOAL, LOAD_GOAL, PEAK_GOAL = 2, 1, 1.15
 
 def make(name, arguments):
     """Imports what a codec needs, and returns what loads it."""
-    if name in OURS:
-        return lambda: mimi.Libmimi(arguments.folder, str(arguments.library), OURS[name])
+    if name in OURS or name in HALVES:
+        return lambda: mimi.Libmimi(arguments.folder, str(arguments.library), *(OURS | HALVES)[name])
     codec, _ = PEERS[name]
     codec.imports()
     return lambda: codec(arguments.folder)
@@ -147,8 +151,9 @@ def load_here(name, arguments):
 def measure_loading(names, arguments):
     """Each codec's best load of a fresh process each; rounds take turns."""
     results = {}
+    halves = [half for half in HALVES if half.split(",")[0] in names]
     for _ in range(arguments.rounds):
-        for name in names:
+        for name in names + halves:
             command = [sys.executable, __file__, str(arguments.library), str(arguments.folder), "--load", name]
             result = json.loads(subprocess.run(command, check=True, capture_output=True).stdout.splitlines()[-1])
             old = results.get(name, result)
@@ -211,7 +216,7 @@ def table(report):
         lines.append(f"\n{'loading':34}{'seconds':>16}{'resident MB':>16}{'peak MB':>16}{'peak / resident':>20}")
     for name, load in report["loading"].items():
         resident, peak = load["resident_bytes"] / 1e6, load["peak_bytes"] / 1e6
-        goal = [PEAK_GOAL] if name in OURS else None
+        goal = None if name in PEERS else [PEAK_GOAL]
         lines.append(f"{name:34}{cells([load['seconds'], resident, peak])}    {cells([peak / resident], goal)}")
     if {"libmimi f32", "rustymimi f32"} <= report["loading"].keys():
         factor = report["loading"]["rustymimi f32"]["seconds"] / report["loading"]["libmimi f32"]["seconds"]

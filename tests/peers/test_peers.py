@@ -51,6 +51,9 @@ class OnTheDemoModel(unittest.TestCase):
         # 2.6 million parameters
         self.assertGreater(loading["libmimi f32"]["resident_bytes"], 8e6)
         self.assertLess(loading["libmimi int8"]["resident_bytes"], loading["libmimi f32"]["resident_bytes"])
+        for half in ("encoder", "decoder"):
+            both, part = loading["libmimi f32"], loading[f"libmimi f32, {half}"]
+            self.assertLess(part["resident_bytes"], 0.8 * both["resident_bytes"])
         self.assertIn("together : apart", table)
 
 

@@ -12,7 +12,7 @@ use crate::{
 };
 use machine::Machine;
 use mimi::{Model, Parts, StreamOptions};
-use report::{Clip, Report, Results, Stages, Streams};
+use report::{Clip, Load, Report, Results, Stages, Streams};
 use std::time::Instant;
 use work::{Side, Work};
 
@@ -22,11 +22,18 @@ pub(crate) fn run(args: &BenchArgs) -> Outcome {
     for precision in [PrecisionArg::F32, PrecisionArg::Bf16, PrecisionArg::Int8] {
         // The note about the built-in model is read once.
         let quiet = args.quiet || !results.is_empty();
-        let start = Instant::now();
-        let model = model::load(&ModelArgs { model: args.model.clone(), quiet, precision }, Parts::Both)?;
-        let load_seconds = start.elapsed().as_secs_f64();
+        let load = |parts, quiet| -> Outcome<_> {
+            let start = Instant::now();
+            let model = model::load(&ModelArgs { model: args.model.clone(), quiet, precision }, parts)?;
+            let seconds = start.elapsed().as_secs_f64();
+            let weights = model.memory_bytes();
+            Ok((model, Load { parts, seconds, weights }))
+        };
+        let (_, encoder) = load(Parts::Encoder, quiet)?;
+        let (_, decoder) = load(Parts::Decoder, true)?;
+        let (model, both) = load(Parts::Both, true)?;
         let machine = machine.get_or_insert_with(|| Machine::measure(&model));
-        results.push(Results { load_seconds, ..measure(&model, precision, machine, args)? });
+        results.push(measure(&model, precision, machine, args, [both, encoder, decoder])?);
     }
     let Some(machine) = machine else { unreachable!("measured with the first precision") };
     let report = Report { machine, results };
@@ -37,8 +44,13 @@ pub(crate) fn run(args: &BenchArgs) -> Outcome {
     standard::print(text.as_bytes())
 }
 
-/// All but the seconds to load.
-fn measure(model: &Model, precision: PrecisionArg, machine: &Machine, args: &BenchArgs) -> Outcome<Results> {
+fn measure(
+    model: &Model,
+    precision: PrecisionArg,
+    machine: &Machine,
+    args: &BenchArgs,
+    loads: [Load; 3],
+) -> Outcome<Results> {
     let config = model.config();
     let options = StreamOptions { codebooks: args.codebooks, ..StreamOptions::default() };
     let codebooks = args.codebooks.unwrap_or(model.codebooks().min(8));
@@ -78,15 +90,5 @@ fn measure(model: &Model, precision: PrecisionArg, machine: &Machine, args: &Ben
     }
     let frame_milliseconds = 1e3 * config.frame_size() as f64 / f64::from(config.sampling_rate);
     let stream_bytes = times::stream_bytes(model, &options)?;
-    let weights = model.memory_bytes();
-    Ok(Results {
-        precision,
-        load_seconds: 0.0,
-        weights,
-        stream_bytes,
-        frame_milliseconds,
-        streams,
-        clips,
-        stages,
-    })
+    Ok(Results { precision, loads, stream_bytes, frame_milliseconds, streams, clips, stages })
 }

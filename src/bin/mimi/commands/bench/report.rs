@@ -4,6 +4,7 @@ use super::machine::Machine;
 use super::times::{STAGES, Times};
 use super::work::Side;
 use crate::args::PrecisionArg;
+use mimi::Parts;
 use serde_json::{Value, json};
 
 /// Everything.
@@ -16,15 +17,21 @@ pub(super) struct Report {
 /// frame, and limits what the machine's own would be.
 pub(super) struct Results {
     pub(super) precision: PrecisionArg,
-    pub(super) load_seconds: f64,
-    /// Bytes.
-    pub(super) weights: usize,
+    pub(super) loads: [Load; 3],
     pub(super) stream_bytes: [usize; 2],
     /// Of audio in a frame.
     pub(super) frame_milliseconds: f64,
     pub(super) streams: Vec<Streams>,
     pub(super) clips: Vec<Clip>,
     pub(super) stages: Vec<Stages>,
+}
+
+/// A whole model, or half of one.
+pub(super) struct Load {
+    pub(super) parts: Parts,
+    pub(super) seconds: f64,
+    /// Bytes.
+    pub(super) weights: usize,
 }
 
 /// `count` streams in each call; times are of each stream.
@@ -91,10 +98,12 @@ impl Report {
         for results in &self.results {
             results.stage_rows(&mut text);
         }
-        text += "\nLoading         seconds   MB of weights\n";
+        text += "\nLoading                 seconds   MB of weights\n";
         for results in &self.results {
-            let megabytes = results.weights as f64 / 1e6;
-            text += &format!("{:16}{:7.2}{megabytes:16.1}\n", results.name(), results.load_seconds);
+            for load in &results.loads {
+                let (name, megabytes) = (results.name(), load.weights as f64 / 1e6);
+                text += &format!("{name:6}{:10}{:15.2}{megabytes:16.1}\n", load.parts(), load.seconds);
+            }
         }
         if let Some(results) = self.results.first() {
             let [encoder, decoder] = results.stream_bytes.map(|bytes| bytes as f64 / 1e6);
@@ -165,13 +174,26 @@ impl Results {
     fn json(&self) -> Value {
         json!({
             "precision": self.name(),
-            "load_seconds": self.load_seconds,
-            "weight_bytes": self.weights,
+            "loads": self.loads.iter().map(Load::json).collect::<Vec<_>>(),
             "stream_bytes": { "encode": self.stream_bytes[0], "decode": self.stream_bytes[1] },
             "streams": self.streams.iter().map(Streams::json).collect::<Vec<_>>(),
             "clips": self.clips.iter().map(|clip| clip.json(self.frame_milliseconds)).collect::<Vec<_>>(),
             "stages": self.stages.iter().map(Stages::json).collect::<Vec<_>>(),
         })
+    }
+}
+
+impl Load {
+    fn parts(&self) -> &'static str {
+        match self.parts {
+            Parts::Both => "both",
+            Parts::Encoder => "encoder",
+            Parts::Decoder => "decoder",
+        }
+    }
+
+    fn json(&self) -> Value {
+        json!({ "parts": self.parts(), "seconds": self.seconds, "weight_bytes": self.weights })
     }
 }
 
