@@ -18,8 +18,8 @@ pub enum Precision {
     /// As loaded: exact.
     #[default]
     F32,
-    /// Rounded to bfloat16: half the memory. Code words, norms, biases and the last convolution stay f32,
-    /// and so does all arithmetic.
+    /// Rounded to bfloat16: half the memory. Code words, norms, biases and the convolutions of SEANet with up to
+    /// 2¹⁷ weights stay f32, and so does all arithmetic.
     Bf16,
     /// Rounded to eight bits with a scale per output: a quarter of the memory. The rest as for bf16.
     Int8,

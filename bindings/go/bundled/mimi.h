@@ -310,8 +310,8 @@ typedef int32_t mimi_option;
 #define MIMI_PRECISION_F32 0
 
 /**
- * Weights are rounded to bfloat16: half the memory, and faster streams. Codebooks, norms, biases, the
- * last convolution and all arithmetic stay in 32-bit floats.
+ * Weights are rounded to bfloat16: half the memory, and faster streams. Codebooks, norms, biases,
+ * convolutions of up to 131,072 weights and all arithmetic stay in 32-bit floats.
  */
 #define MIMI_PRECISION_BF16 1
 
