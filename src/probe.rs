@@ -1,7 +1,7 @@
 //! What `mimi bench` measures with: the machine's limits, and a network's step stage by stage. No part
 //! of the API: it may change with every release.
 
-pub use crate::model::Stage;
+pub use crate::model::{EXACT_WEIGHTS, Stage};
 
 use crate::kernels::{FlushDenormals, Kernels};
 use crate::layers::{Batch, Memory};

@@ -21,7 +21,7 @@ const MIN_CLUSTER_USAGE: f32 = 1e-5;
 /// SEANet convolutions of up to so many weights stay in f32 at every precision. They work on tens to thousands of
 /// rows a frame, so that reading fewer bytes would save nothing, and each would add as much noise as a large one: in
 /// the published model, where this keeps 2 MB of 160, leaving them alone is worth 2 dB.
-const EXACT_WEIGHTS: usize = 1 << 17;
+pub const EXACT_WEIGHTS: usize = 1 << 17;
 
 pub(super) fn weights(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<Weights, Error> {
     let kernels = kernels_for(options.isa)?;

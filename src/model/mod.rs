@@ -9,6 +9,7 @@ use crate::error::{headroom, with_capacity};
 use crate::kernels::{FlushDenormals, Kernels, with_team};
 use crate::resample::Rates;
 use crate::{Checkpoint, Config, Error, ErrorKind, LoadOptions, Parts, ReadAt, StreamError, StreamOptions};
+pub use build::EXACT_WEIGHTS;
 pub use network::Stage;
 pub(crate) use network::{DecoderNetwork, DecoderPlan, EncoderNetwork, EncoderPlan, Shape};
 use std::fmt;

@@ -2,7 +2,8 @@
 //! the least time that a machine can do it in.
 
 use super::machine::Machine;
-use mimi::{Config, Precision, probe::Stage};
+use mimi::probe::{EXACT_WEIGHTS, Stage};
+use mimi::{Config, Precision};
 
 /// Which way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +37,7 @@ struct Layer {
 /// All layers of one half.
 pub(super) struct Work {
     layers: Vec<Layer>,
-    /// Bytes of a weight.
+    /// Bytes of a weight that may be rounded.
     width: f64,
 }
 
@@ -58,11 +59,12 @@ impl Work {
     /// A convolution or linear layer that gives `rows` rows a frame. A transposed one is counted as the
     /// product of its inputs, `kernel / stride` at a time, and gives `stride · outputs`.
     fn product(&mut self, stage: Stage, rows: usize, inputs: usize, outputs: usize) {
+        let exact = stage == Stage::Seanet && inputs * outputs <= EXACT_WEIGHTS;
         let weights = (inputs * outputs) as f64;
         self.layers.push(Layer {
             stage,
             multiply_adds: rows as f64 * weights,
-            weight_bytes: weights * self.width,
+            weight_bytes: weights * if exact { 4.0 } else { self.width },
             state_bytes: 0.0,
         });
     }
