@@ -311,7 +311,7 @@ typedef int32_t mimi_option;
 
 /**
  * Weights are rounded to bfloat16: half the memory, and faster streams. Codebooks, norms, biases,
- * convolutions of up to 131,072 weights and all arithmetic stay in 32-bit floats.
+ * SEANet's convolutions of up to 131,072 weights and all arithmetic stay in 32-bit floats.
  */
 #define MIMI_PRECISION_BF16 1
 

@@ -39,7 +39,7 @@ pub const MIMI_OPT_PRECISION: i32 = 4;
 /// Weights are kept as 32-bit floats: exact. The default.
 pub const MIMI_PRECISION_F32: i32 = 0;
 /// Weights are rounded to bfloat16: half the memory, and faster streams. Codebooks, norms, biases,
-/// convolutions of up to 131,072 weights and all arithmetic stay in 32-bit floats.
+/// SEANet's convolutions of up to 131,072 weights and all arithmetic stay in 32-bit floats.
 pub const MIMI_PRECISION_BF16: i32 = 1;
 /// Weights are rounded to 8 bits with a scale for each output: a quarter of the memory, faster yet. The
 /// rest as for MIMI_PRECISION_BF16.

@@ -127,6 +127,11 @@ impl<'a> Checkpoint<'a> {
         self.layout
     }
 
+    /// Bytes of all its files of tensors.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.sources.iter().map(Source::size).fold(0, u64::saturating_add)
+    }
+
     /// Whether there is a tensor whose name in the transformers layout is `name`, in any spelling
     /// that [`tensor`](Self::tensor) reads.
     pub fn contains(&self, name: &str) -> bool {

@@ -74,16 +74,14 @@ unsafe impl<T: Element + Sync> Sync for Arena<T> {}
 impl<T: Element> Arena<T> {
     /// `len` zeros, in memory of their own.
     pub(crate) fn zeroed(len: usize) -> Result<Self, TryReserveError> {
-        let block = Block::new(lines::<T>(len))?;
-        let start = block.start.cast();
-        let mut room = Room { arena: Self { start, len: 0, _owner: Owner::Arena(block) }, len };
+        let mut room = Room::new(len)?;
         room.zeros(len);
         Ok(room.full())
     }
 
     /// Bytes taken.
     pub(crate) fn bytes(&self) -> usize {
-        lines::<T>(self.len) * size_of::<CacheLine>()
+        arena_bytes::<T>(self.len)
     }
 }
 
@@ -95,6 +93,13 @@ pub(super) struct Room<T: Element> {
 }
 
 impl<T: Element> Room<T> {
+    /// Room in memory of its own.
+    fn new(len: usize) -> Result<Self, TryReserveError> {
+        let block = Block::new(lines::<T>(len))?;
+        let start = block.start.cast();
+        Ok(Self { arena: Arena { start, len: 0, _owner: Owner::Arena(block) }, len })
+    }
+
     /// Elements that the arena will have.
     pub(super) fn len(&self) -> usize {
         self.len
@@ -122,13 +127,17 @@ fn lines<T>(len: usize) -> usize {
     len.saturating_mul(size_of::<T>()).div_ceil(size_of::<CacheLine>())
 }
 
-/// Where the arenas of a model come from: side by side in a few large blocks, because only large blocks have
-/// huge pages. So loading faults less, and a product's way through the weights misses fewer translations.
+/// Bytes that an arena of `len` elements takes.
+pub(crate) fn arena_bytes<T: Element>(len: usize) -> usize {
+    lines::<T>(len).saturating_mul(size_of::<CacheLine>())
+}
+
+/// Where the arenas of a model come from: side by side in a few large blocks, as far as these were asked for,
+/// because only large blocks have huge pages. So loading faults less, and a product's way through the weights misses
+/// fewer translations. Arenas that find no room there have memory of their own.
 #[derive(Default)]
 pub(crate) struct Pool {
     current: Cell<Option<Cut>>,
-    /// Lines in all blocks so far.
-    lines: Cell<usize>,
 }
 
 /// A block of which some lines are in use.
@@ -138,8 +147,12 @@ struct Cut {
 }
 
 impl Pool {
-    /// Lines in the largest block that is not for one arena alone: 32 MB.
-    const LARGEST: usize = (32 << 20) / size_of::<CacheLine>();
+    /// Takes a block for arenas of `bytes` bytes in all, as [`arena_bytes`] counts them, if there is one to be had.
+    /// What the last one has left is given up.
+    pub(crate) fn reserve(&self, bytes: usize) {
+        let block = Block::new(bytes / size_of::<CacheLine>()).ok();
+        self.current.set(block.map(|block| Cut { block: Arc::new(block), used: 0 }));
+    }
 
     /// `len` zeros.
     pub(crate) fn zeroed<T: Element>(&self, len: usize) -> Result<Arena<T>, TryReserveError> {
@@ -151,16 +164,11 @@ impl Pool {
     /// Room for `len` elements.
     pub(super) fn room<T: Element>(&self, len: usize) -> Result<Room<T>, TryReserveError> {
         let count = lines::<T>(len);
-        let current = self.current.take().filter(|cut| cut.block.lines.capacity() - cut.used >= count);
-        let mut cut = match current {
-            Some(cut) => cut,
-            None => {
-                // as large as all before it, so that a small model takes little that it does not need
-                let lines = count.max(self.lines.get().min(Self::LARGEST));
-                self.lines.set(self.lines.get().saturating_add(lines));
-                Cut { block: Arc::new(Block::new(lines)?), used: 0 }
-            }
-        };
+        let Some(mut cut) = self.current.take() else { return Room::new(len) };
+        if cut.block.lines.capacity() - cut.used < count {
+            self.current.set(Some(cut));
+            return Room::new(len);
+        }
         // SAFETY: `used + count` is at most the block's lines.
         let start = unsafe { cut.block.start.add(cut.used) }.cast();
         let arena = Arena { start, len: 0, _owner: Owner::Pool(Arc::clone(&cut.block)) };

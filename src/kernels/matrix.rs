@@ -4,7 +4,7 @@
 //! inputs in order, so that a product reads it front to back.
 
 use super::Kernels;
-use super::arena::{Arena, Element, Pool, Room};
+use super::arena::{Arena, Element, Pool, Room, arena_bytes};
 use super::simd::Simd;
 use std::collections::TryReserveError;
 
@@ -130,6 +130,21 @@ pub(crate) struct Packing<'a> {
     pub(crate) kernels: Kernels,
     pub(crate) format: Format,
     pub(crate) pool: &'a Pool,
+}
+
+impl Packing<'_> {
+    /// Bytes that a packed matrix takes; for any numbers, also those of a config that lies.
+    pub(crate) fn bytes(&self, [inputs, outputs]: [usize; 2]) -> usize {
+        let width = self.kernels.panel_width();
+        let padded = outputs.div_ceil(width).saturating_mul(width);
+        let weights = inputs.saturating_mul(padded);
+        let (weights, scales) = match self.format {
+            Format::F32 => (arena_bytes::<f32>(weights), 0),
+            Format::Bf16 => (arena_bytes::<Bf16>(weights), 0),
+            Format::Int8 => (arena_bytes::<i8>(weights), padded),
+        };
+        weights.saturating_add(arena_bytes::<f32>(scales)).saturating_add(arena_bytes::<f32>(padded))
+    }
 }
 
 impl Matrix {

@@ -20,7 +20,7 @@ mod team;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use arena::{Arena, Pool};
+pub(crate) use arena::{Arena, Pool, arena_bytes};
 pub(crate) use attention::{Heads, KeyWindow};
 pub(crate) use denormals::FlushDenormals;
 pub(crate) use isa::Isa;

@@ -111,7 +111,7 @@ impl Case {
         let mut weight = self.weight();
         match self.format {
             Format::F32 => {}
-            // eight significant bits; ties do not come up among these numbers of 24
+            // eight significant bits
             Format::Bf16 => weight.iter_mut().filter(|weight| **weight != 0.0).for_each(|weight| {
                 let step = weight.abs().log2().floor().exp2() / 128.0;
                 *weight = (*weight / step).round_ties_even() * step;
@@ -302,6 +302,32 @@ fn packing_does_not_depend_on_how_weights_lie() {
                 assert_eq!(a.column(0).collect::<Vec<_>>(), expected);
             }
         }
+    }
+}
+
+#[test]
+fn arenas_of_a_pool_do_not_meet_and_outlive_it() {
+    let pool = Pool::default();
+    // a block for the second to the fourth; the others do not find room in it
+    let lens = [5, 0, 17, 16, 100, 0];
+    let mut arenas: Vec<Arena> = Vec::new();
+    for (index, &len) in lens.iter().enumerate() {
+        if index == 1 {
+            pool.reserve(arena_bytes::<f32>(17) + arena_bytes::<f32>(16));
+        }
+        let mut arena = pool.zeroed::<f32>(len).unwrap();
+        assert_eq!(arena.to_vec(), vec![0.0; len]);
+        assert!(arena.as_ptr().cast::<u8>().addr().is_multiple_of(64));
+        arena.fill(index as f32 + 1.0);
+        arenas.push(arena);
+    }
+    // 17 values take two cache lines
+    assert_eq!(arenas[3].as_ptr().addr() - arenas[2].as_ptr().addr(), 128);
+    drop(pool);
+    let arenas = std::thread::spawn(move || arenas).join().unwrap();
+    for (index, &len) in lens.iter().enumerate() {
+        assert_eq!(arenas[index].to_vec(), vec![index as f32 + 1.0; len]);
+        assert_eq!(arenas[index].bytes(), len.div_ceil(16) * 64);
     }
 }
 

@@ -6,7 +6,7 @@
 use super::Weights;
 use super::network::{DecoderNetwork, EncoderNetwork};
 use crate::error::{out_of_memory, with_capacity};
-use crate::kernels::{self, Arena, Format, Heads, Kernels, Packing, Pool};
+use crate::kernels::{self, Arena, Format, Heads, Kernels, Packing, Pool, arena_bytes};
 use crate::layers::{
     Branch, Codebook, Conv, DecoderStage, EncoderStage, Norm, Padding, ResidualBlock, SeanetDecoder,
     SeanetEncoder, SplitQuantizer, Transformer, TransformerLayer, Upsampler,
@@ -93,6 +93,15 @@ impl Builder<'_, '_> {
         values.clear();
         self.checkpoint.append(&mut values, name, shape)?;
         Ok(values)
+    }
+
+    /// Takes memory for what comes next, if it can be had in one piece, and unless the file is too small to have it:
+    /// then the config lies, and what is missing will be named.
+    fn reserve(&self, bytes: usize) {
+        // 16-bit weights may become 32-bit ones
+        if bytes as u64 <= self.checkpoint.bytes().saturating_mul(2) {
+            self.packing.pool.reserve(bytes);
+        }
     }
 
     fn arena(&self, name: &str, len: usize) -> Result<Arena, Error> {
@@ -238,6 +247,18 @@ impl Builder<'_, '_> {
             keys: config.num_key_value_heads,
             dim: config.head_dim,
         };
+        let (hidden, queries) = (config.hidden_size, heads.query_width());
+        let feed_forward = config.intermediate_size;
+        let matrices = [
+            [hidden, queries + 2 * heads.key_width()],
+            [queries, hidden],
+            [hidden, feed_forward],
+            [feed_forward, hidden],
+        ];
+        let norms = arena_bytes::<f32>(hidden).saturating_mul(4);
+        let layer =
+            matrices.map(|shape| self.packing.bytes(shape)).into_iter().fold(norms, usize::saturating_add);
+        self.reserve(layer.saturating_mul(config.num_hidden_layers));
         let mut layers = with_capacity(config.num_hidden_layers)?;
         for i in 0..config.num_hidden_layers {
             layers.push(self.transformer_layer(&format!("{half}.layers.{i}"), heads)?);
@@ -368,6 +389,10 @@ impl Builder<'_, '_> {
                 self.checkpoint.append(&mut linear.weight, &name, &[outputs, inputs, 1])
             })
         };
+        let formats = [Format::F32, Format::Int8];
+        let [exact, coarse] = formats.map(|format| Packing { format, ..self.packing }.bytes([dim, size]));
+        let word_bytes = exact.saturating_add(if encodes { coarse } else { 0 });
+        self.reserve(word_bytes.saturating_mul(codebooks));
         let mut words = with_capacity(codebooks)?;
         for index in 0..codebooks {
             let name = format!("{name}.layers.{index}.codebook");
