@@ -147,11 +147,12 @@ struct Cut {
 }
 
 impl Pool {
-    /// Takes a block for arenas of `bytes` bytes in all, as [`arena_bytes`] counts them, if there is one to be had.
-    /// What the last one has left is given up.
-    pub(crate) fn reserve(&self, bytes: usize) {
-        let block = Block::new(bytes / size_of::<CacheLine>()).ok();
-        self.current.set(block.map(|block| Cut { block: Arc::new(block), used: 0 }));
+    /// Takes a block for arenas of `bytes` bytes in all, as [`arena_bytes`] counts them. What the last one has left is
+    /// given up.
+    pub(crate) fn reserve(&self, bytes: usize) -> Result<(), TryReserveError> {
+        let block = Arc::new(Block::new(bytes / size_of::<CacheLine>())?);
+        self.current.set(Some(Cut { block, used: 0 }));
+        Ok(())
     }
 
     /// `len` zeros.

@@ -313,7 +313,7 @@ fn arenas_of_a_pool_do_not_meet_and_outlive_it() {
     let mut arenas: Vec<Arena> = Vec::new();
     for (index, &len) in lens.iter().enumerate() {
         if index == 1 {
-            pool.reserve(arena_bytes::<f32>(17) + arena_bytes::<f32>(16));
+            pool.reserve(arena_bytes::<f32>(17) + arena_bytes::<f32>(16)).unwrap();
         }
         let mut arena = pool.zeroed::<f32>(len).unwrap();
         assert_eq!(arena.to_vec(), vec![0.0; len]);

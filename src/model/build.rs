@@ -95,13 +95,14 @@ impl Builder<'_, '_> {
         Ok(values)
     }
 
-    /// Takes memory for what comes next, if it can be had in one piece, and unless the file is too small to have it:
-    /// then the config lies, and what is missing will be named.
-    fn reserve(&self, bytes: usize) {
+    /// Takes memory for what comes next, unless the file is too small to have it: then the config lies, and what is
+    /// missing will be named.
+    fn reserve(&self, bytes: usize) -> Result<(), Error> {
         // 16-bit weights may become 32-bit ones
-        if bytes as u64 <= self.checkpoint.bytes().saturating_mul(2) {
-            self.packing.pool.reserve(bytes);
+        if bytes as u64 > self.checkpoint.bytes().saturating_mul(2) {
+            return Ok(());
         }
+        self.packing.pool.reserve(bytes).map_err(out_of_memory)
     }
 
     fn arena(&self, name: &str, len: usize) -> Result<Arena, Error> {
@@ -258,7 +259,7 @@ impl Builder<'_, '_> {
         let norms = arena_bytes::<f32>(hidden).saturating_mul(4);
         let layer =
             matrices.map(|shape| self.packing.bytes(shape)).into_iter().fold(norms, usize::saturating_add);
-        self.reserve(layer.saturating_mul(config.num_hidden_layers));
+        self.reserve(layer.saturating_mul(config.num_hidden_layers))?;
         let mut layers = with_capacity(config.num_hidden_layers)?;
         for i in 0..config.num_hidden_layers {
             layers.push(self.transformer_layer(&format!("{half}.layers.{i}"), heads)?);
@@ -392,7 +393,7 @@ impl Builder<'_, '_> {
         let formats = [Format::F32, Format::Int8];
         let [exact, coarse] = formats.map(|format| Packing { format, ..self.packing }.bytes([dim, size]));
         let word_bytes = exact.saturating_add(if encodes { coarse } else { 0 });
-        self.reserve(word_bytes.saturating_mul(codebooks));
+        self.reserve(word_bytes.saturating_mul(codebooks))?;
         let mut words = with_capacity(codebooks)?;
         for index in 0..codebooks {
             let name = format!("{name}.layers.{index}.codebook");
