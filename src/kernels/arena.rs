@@ -165,11 +165,13 @@ impl Pool {
     /// Room for `len` elements.
     pub(super) fn room<T: Element>(&self, len: usize) -> Result<Room<T>, TryReserveError> {
         let count = lines::<T>(len);
-        let Some(mut cut) = self.current.take() else { return Room::new(len) };
-        if cut.block.lines.capacity() - cut.used < count {
-            self.current.set(Some(cut));
-            return Room::new(len);
-        }
+        let mut cut = match self.current.take() {
+            Some(cut) if cut.block.lines.capacity() - cut.used >= count => cut,
+            full => {
+                self.current.set(full);
+                return Room::new(len);
+            }
+        };
         // SAFETY: `used + count` is at most the block's lines.
         let start = unsafe { cut.block.start.add(cut.used) }.cast();
         let arena = Arena { start, len: 0, _owner: Owner::Pool(Arc::clone(&cut.block)) };

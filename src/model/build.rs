@@ -87,12 +87,19 @@ impl Builder<'_, '_> {
         self.checkpoint.tensor(name, shape)
     }
 
-    /// A tensor in the memory of one before it; it goes back to `spare` when it is packed.
-    fn large(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, Error> {
+    /// What `pack` makes of a tensor, which is in the memory of the one before it.
+    fn packed<T>(
+        &self,
+        name: &str,
+        shape: &[usize],
+        pack: impl FnOnce(&mut [f32]) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         let mut values = self.spare.take();
         values.clear();
         self.checkpoint.append(&mut values, name, shape)?;
-        Ok(values)
+        let packed = pack(&mut values);
+        self.spare.set(values);
+        packed
     }
 
     /// Takes memory for what comes next, unless the file is too small to have it: then the config lies, and what is
@@ -113,16 +120,15 @@ impl Builder<'_, '_> {
 
     /// A SEANet convolution; `name` without `.weight`.
     fn conv(&self, name: &str, shape: [usize; 3], stride: usize, dilation: usize) -> Result<Conv, Error> {
-        let weight = self.large(&format!("{name}.weight"), &shape)?;
-        let bias = self.tensor(&format!("{name}.bias"), &shape[..1])?;
         let padding = match self.config.pad_mode {
             PadMode::Constant => Padding::Zeros,
             PadMode::Replicate => Padding::Replicate,
         };
-        let packing = self.seanet_packing(weight.len());
-        let conv = Conv::new(packing, &weight, Some(&bias), shape, stride, dilation, padding);
-        self.spare.set(weight);
-        conv
+        self.packed(&format!("{name}.weight"), &shape, |weight| {
+            let bias = self.tensor(&format!("{name}.bias"), &shape[..1])?;
+            let packing = self.seanet_packing(weight.len());
+            Conv::new(packing, weight, Some(&bias), shape, stride, dilation, padding)
+        })
     }
 
     /// How a SEANet convolution of so many weights is packed.
@@ -195,11 +201,11 @@ impl Builder<'_, '_> {
         for &stride in &config.upsampling_ratios {
             let name = format!("decoder.layers.{}.conv", index + 1);
             let shape = [channels, channels / 2, 2 * stride];
-            let weight = self.large(&format!("{name}.weight"), &shape)?;
-            let bias = self.tensor(&format!("{name}.bias"), &shape[1..2])?;
-            let packing = self.seanet_packing(weight.len());
-            let up = Conv::transposed(packing, &weight, Some(&bias), shape, stride, 1)?;
-            self.spare.set(weight);
+            let up = self.packed(&format!("{name}.weight"), &shape, |weight| {
+                let bias = self.tensor(&format!("{name}.bias"), &shape[1..2])?;
+                let packing = self.seanet_packing(weight.len());
+                Conv::transposed(packing, weight, Some(&bias), shape, stride, 1)
+            })?;
             channels /= 2;
             index += 2;
             stages.push(DecoderStage {
@@ -228,10 +234,9 @@ impl Builder<'_, '_> {
     fn downsampler(&self) -> Result<Conv, Error> {
         let (hidden, stride) = (self.config.hidden_size, self.config.latent_stride);
         let shape = [hidden, hidden, 2 * stride];
-        let weight = self.large("downsample.conv.weight", &shape)?;
-        let conv = Conv::new(self.packing, &weight, None, shape, stride, 1, Padding::Replicate);
-        self.spare.set(weight);
-        conv
+        self.packed("downsample.conv.weight", &shape, |weight| {
+            Conv::new(self.packing, weight, None, shape, stride, 1, Padding::Replicate)
+        })
     }
 
     fn upsampler(&self) -> Result<Upsampler, Error> {
@@ -397,16 +402,16 @@ impl Builder<'_, '_> {
         let mut words = with_capacity(codebooks)?;
         for index in 0..codebooks {
             let name = format!("{name}.layers.{index}.codebook");
-            let mut sums = self.large(&format!("{name}.embed_sum"), &[size, dim])?;
-            let usage = self.tensor(&format!("{name}.cluster_usage"), &[size])?;
-            for (word, usage) in sums.chunks_exact_mut(dim).zip(usage) {
-                word.iter_mut().for_each(|x| *x /= usage.max(MIN_CLUSTER_USAGE));
-            }
-            if let Some(fingerprint) = fingerprint.take() {
-                sums.iter().for_each(|x| fingerprint.update(&x.to_le_bytes()));
-            }
-            words.push(Codebook::new(self.packing, &sums, [size, dim], encodes)?);
-            self.spare.set(sums);
+            words.push(self.packed(&format!("{name}.embed_sum"), &[size, dim], |sums| {
+                let usage = self.tensor(&format!("{name}.cluster_usage"), &[size])?;
+                for (word, usage) in sums.chunks_exact_mut(dim).zip(usage) {
+                    word.iter_mut().for_each(|x| *x /= usage.max(MIN_CLUSTER_USAGE));
+                }
+                if let Some(fingerprint) = fingerprint.take() {
+                    sums.iter().for_each(|x| fingerprint.update(&x.to_le_bytes()));
+                }
+                Codebook::new(self.packing, sums, [size, dim], encodes)
+            })?);
         }
         Ok(Branch {
             input: (encodes && projected)
