@@ -263,19 +263,24 @@ unsafe fn row_block<S: Finish, W: Weight<S>, const P: usize, const TILE: usize>(
         for (row, input) in inputs[..rows].iter_mut().enumerate() {
             *input = job.row(job.product.x, first + row);
         }
-        let ahead = Prefetch { offset: PREFETCH_BYTES, step: width * size_of::<W>() };
         let mut panel = panels.start;
-        // With few rows two panels at a time keep the adders busy.
         while rows <= 2 && panel + 2 <= panels.end {
             let weights = weights.add(panel * job.inputs * width);
+            let together = match panels.end - panel {
+                2 | 4 => 2,
+                _ => 3,
+            };
             for segment in job.segments(job.run) {
-                match rows {
-                    1 => tile::<S, W, P, 2, 1>(job, weights, segment, inputs.as_ptr(), sums, ahead),
-                    _ => tile::<S, W, P, 2, 2>(job, weights, segment, inputs.as_ptr(), sums, ahead),
+                let next = Prefetch::of_panels(job, segment, together, width * size_of::<W>());
+                match (together, rows) {
+                    (2, 1) => tile::<S, W, P, 2, 1>(job, weights, segment, inputs.as_ptr(), sums, next),
+                    (2, _) => tile::<S, W, P, 2, 2>(job, weights, segment, inputs.as_ptr(), sums, next),
+                    (_, 1) => tile::<S, W, P, 3, 1>(job, weights, segment, inputs.as_ptr(), sums, next),
+                    _ => tile::<S, W, P, 3, 2>(job, weights, segment, inputs.as_ptr(), sums, next),
                 }
             }
-            S::finish(job, sums, [first, rows], [panel, 2]);
-            panel += 2;
+            S::finish(job, sums, [first, rows], [panel, together]);
+            panel += together;
         }
         while panel < panels.end {
             let weights = weights.add(panel * job.inputs * width);
@@ -304,9 +309,7 @@ unsafe fn tiles<S: Simd, W: Weight<S>, const P: usize, const TILE: usize>(
     let mut row = 0;
     for index in 0..tiles {
         let count = base + usize::from(index < longer);
-        // Each tile asks for its share of the segment to come.
-        let next =
-            Prefetch { offset: bytes + index * bytes / tiles, step: P * S::LANES * size_of::<W>() / tiles };
+        let next = Prefetch::of_segment(bytes, index, tiles, segment.len);
         // SAFETY: rows row..row + count are among the inputs; count ≤ TILE.
         unsafe {
             let (x, sums) = (inputs.as_ptr().add(row), sums.add(row * P * S::LANES));
@@ -330,16 +333,39 @@ unsafe fn tiles<S: Simd, W: Weight<S>, const P: usize, const TILE: usize>(
     }
 }
 
-/// Which weights a tile asks for: from how many bytes after its first ones, and how many bytes farther for
-/// each input.
+/// Which weights a tile asks for: those `offset` bytes after its first ones, `step` bytes farther for each input, and
+/// from input `turn` on, another `jump` bytes farther.
 #[derive(Clone, Copy)]
 struct Prefetch {
     offset: usize,
     step: usize,
+    turn: usize,
+    jump: usize,
 }
 
-/// How far ahead of use weights are asked for that are used once.
-const PREFETCH_BYTES: usize = 2048;
+/// How far ahead of use weights are asked for that are used once. Of 128 to 8192 the best on Zen 3, where it takes the
+/// time of a read from memory to get there; farther, and the CPU's own prefetchers fall behind.
+const PREFETCH_BYTES: usize = 384;
+
+impl Prefetch {
+    /// The inputs to come of `together` panels and, at their end, the begin of as many panels after them; of each input
+    /// there are `step` bytes in a panel.
+    #[inline(always)]
+    fn of_panels(job: &Job, segment: Segment, together: usize, step: usize) -> Self {
+        Self {
+            offset: PREFETCH_BYTES,
+            step,
+            turn: (job.inputs - segment.input).saturating_sub(PREFETCH_BYTES / step),
+            jump: (together - 1) * job.inputs * step,
+        }
+    }
+
+    /// Share `index` of `tiles` of the next segment's `bytes`.
+    #[inline(always)]
+    fn of_segment(bytes: usize, index: usize, tiles: usize, inputs: usize) -> Self {
+        Self { offset: bytes + index * bytes / tiles, step: bytes / inputs / tiles, turn: inputs, jump: 0 }
+    }
+}
 
 /// `R` rows times `G` panels of `P` registers, over a segment: begins the sums or adds to them.
 #[inline(always)]
@@ -373,20 +399,41 @@ unsafe fn tile<S: Simd, W: Weight<S>, const P: usize, const G: usize, const R: u
         let mut ahead = weights.cast::<u8>().wrapping_add(prefetch.offset);
         let panel = job.inputs * width;
         for k in 0..segment.len {
-            let mut w = [[S::splat(0.0); P]; G];
-            for (g, w) in w.iter_mut().enumerate() {
-                let w0 = weights.add(g * panel);
-                for (p, w) in w.iter_mut().enumerate() {
-                    *w = W::load(w0.add(p * S::LANES));
-                }
+            if G > 1 && k == prefetch.turn {
+                ahead = ahead.wrapping_add(prefetch.jump);
+            }
+            for g in 0..G {
                 S::prefetch(ahead.wrapping_add(g * panel * size_of::<W>()));
             }
             ahead = ahead.wrapping_add(prefetch.step);
-            for r in 0..R {
-                let input = S::splat(*x[r].add(k));
+            // In an order that leaves registers for all totals: whichever there is less of, weights or inputs, is
+            // loaded first and kept.
+            if R < G * P {
+                let mut input = [S::splat(0.0); R];
+                for (input, x) in input.iter_mut().zip(x) {
+                    *input = S::splat(*x.add(k));
+                }
                 for g in 0..G {
                     for p in 0..P {
-                        totals[r][g][p] = S::mul_add(w[g][p], input, totals[r][g][p]);
+                        let w = W::load(weights.add(g * panel + p * S::LANES));
+                        for (totals, input) in totals.iter_mut().zip(input) {
+                            totals[g][p] = S::mul_add(w, input, totals[g][p]);
+                        }
+                    }
+                }
+            } else {
+                let mut w = [[S::splat(0.0); P]; G];
+                for (g, w) in w.iter_mut().enumerate() {
+                    for (p, w) in w.iter_mut().enumerate() {
+                        *w = W::load(weights.add(g * panel + p * S::LANES));
+                    }
+                }
+                for r in 0..R {
+                    let input = S::splat(*x[r].add(k));
+                    for g in 0..G {
+                        for p in 0..P {
+                            totals[r][g][p] = S::mul_add(w[g][p], input, totals[r][g][p]);
+                        }
                     }
                 }
             }
