@@ -23,7 +23,7 @@ impl Limits {
         self.0.multiply_adds(rounds)
     }
 
-    /// Reads `values` front to back.
+    /// Reads `values`, at several places in turn.
     pub fn read(self, values: &[f32]) {
         std::hint::black_box(self.0.read(values));
     }

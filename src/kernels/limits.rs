@@ -30,10 +30,14 @@ pub(super) unsafe fn multiply_adds<S: Simd>(rounds: usize) -> usize {
     rounds * CHAINS * S::LANES
 }
 
-/// Vectors that a step of [`read`] adds.
-const VECTORS: usize = 8;
+/// Places that [`read`] reads at in turn: memory answers a core that asks for several the fastest, and on Zen 3
+/// four are as fast as more.
+const PLACES: usize = 4;
 
-/// The sum of `len` values, a multiple of [`VECTORS`] · lanes; others at the end are not read.
+/// Vectors that a step of [`read`] adds, at each place.
+const VECTORS: usize = 2;
+
+/// The sum of `len` values, a multiple of [`PLACES`] · [`VECTORS`] · lanes; others at the end are not read.
 ///
 /// # Safety
 ///
@@ -42,13 +46,18 @@ const VECTORS: usize = 8;
 pub(super) unsafe fn read<S: Simd>(x: *const f32, len: usize) -> f32 {
     // SAFETY: the caller's.
     unsafe {
-        let mut sums = [S::splat(0.0); VECTORS];
-        for step in 0..len / (VECTORS * S::LANES) {
-            for (i, sum) in sums.iter_mut().enumerate() {
-                *sum = S::add(*sum, S::load(x.add((step * VECTORS + i) * S::LANES)));
+        let mut sums = [[S::splat(0.0); VECTORS]; PLACES];
+        let steps = len / (PLACES * VECTORS * S::LANES);
+        for step in 0..steps {
+            for (place, sums) in sums.iter_mut().enumerate() {
+                for (i, sum) in sums.iter_mut().enumerate() {
+                    let vector = (place * steps + step) * VECTORS + i;
+                    *sum = S::add(*sum, S::load(x.add(vector * S::LANES)));
+                }
             }
         }
-        S::sum(sums[1..].iter().fold(sums[0], |x, y| S::add(x, *y)))
+        let sum = sums.into_iter().flatten().reduce(|x, y| S::add(x, y));
+        S::sum(sum.unwrap_or(S::splat(0.0)))
     }
 }
 

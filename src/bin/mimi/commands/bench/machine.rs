@@ -17,7 +17,7 @@ const PASSES: usize = 3;
 pub(super) struct Machine {
     /// In single precision, one after the other in registers.
     pub(super) multiply_adds_per_second: f64,
-    /// Of memory, read front to back.
+    /// Of memory, read at several places in turn.
     pub(super) bytes_per_second: f64,
 }
 
