@@ -1,4 +1,4 @@
-//! One query against a window of keys and values that lie in a ring.
+//! Queries, each against a window of keys and values that lie in a ring.
 //!
 //! A head's keys lie in blocks of a register's lanes, `[block][dim][lane]`: the scores of a block are
 //! sums over its dimensions, with no sum across lanes. Its values lie `[row][dim]`.
@@ -6,15 +6,31 @@
 use super::norm::softmax_numerators;
 use super::simd::Simd;
 
-/// The window of keys and values that a query sees.
+/// Rows of queries at positions one after the other, and the rings that they look into.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct KeyWindow {
-    /// Rows in the ring, whole blocks.
-    pub(crate) capacity: usize,
-    /// Ring row of the oldest key.
-    pub(crate) oldest: usize,
-    /// Keys, oldest to newest; at most `capacity`.
+pub(crate) struct Queries {
+    /// Of the first one. The key at position p is in row p mod `capacity`.
+    pub(crate) position: u64,
     pub(crate) count: usize,
+    /// Rows in a ring: whole blocks, and enough for the keys that any of these queries sees.
+    pub(crate) capacity: usize,
+    /// Keys that a query sees, if there are as many: its own, and those before it.
+    pub(crate) context: usize,
+    /// From one row of queries to the next.
+    pub(crate) stride: usize,
+    /// From one row of outputs to the next.
+    pub(crate) out_stride: usize,
+}
+
+impl Queries {
+    /// The rows of the ring that query `index` sees, as two runs of first row and length, older first.
+    fn runs(self, index: usize) -> [(usize, usize); 2] {
+        let end = self.position + index as u64 + 1;
+        let count = end.min(self.context as u64);
+        let oldest = ((end - count) % self.capacity as u64) as usize;
+        let until_end = (count as usize).min(self.capacity - oldest);
+        [(oldest, until_end), (0, count as usize - until_end)]
+    }
 }
 
 /// Heads and their size.
@@ -195,16 +211,16 @@ unsafe fn weighted_sums<S: Simd>(
     }
 }
 
-/// `out[head] = softmax(q[head]·keys)·values`, oldest key first. The scale is in the queries already.
+/// `out[head] = softmax(q[head]·keys)·values` for each query, oldest key first. The scale is in the queries already.
 ///
 /// # Safety
 ///
-/// `q` and `out` hold a row of queries; `keys` and `values` hold `capacity` rows, whole blocks; `scores` holds
-/// `capacity + count` values; the CPU has `S`.
+/// `q` and `out` hold the rows of queries and outputs; `keys` and `values` hold `capacity` rows, which are no fewer
+/// than `context`; `scores` holds `capacity + context` values; the CPU has `S`.
 #[inline(always)]
 pub(super) unsafe fn attend<S: Simd>(
     heads: Heads,
-    window: KeyWindow,
+    queries: Queries,
     q: *const f32,
     keys: *const f32,
     values: *const f32,
@@ -212,25 +228,30 @@ pub(super) unsafe fn attend<S: Simd>(
     out: *mut f32,
 ) {
     let dim = heads.dim;
-    // The window as two runs of the ring's rows, older first, and the blocks that they touch.
-    let until_end = window.count.min(window.capacity - window.oldest);
-    let runs = [(window.oldest, until_end), (0, window.count - until_end)];
-    let blocks = match runs[1].1 {
-        0 => [window.oldest / S::LANES, (window.oldest + window.count).div_ceil(S::LANES)],
-        _ => [0, window.capacity / S::LANES],
-    };
-    // SAFETY: blocks and rows are below `capacity`, heads within the rows.
-    unsafe {
-        let by_row = scores.add(window.count);
-        for head in 0..heads.queries {
-            let (q, out) = (q.add(head * dim), out.add(head * dim));
-            let ring = head / (heads.queries / heads.keys) * window.capacity * dim;
-            all_scores::<S>(dim, blocks, q, keys.add(ring), by_row);
-            // By age: a sum over them must not depend on where the ring begins.
-            std::ptr::copy_nonoverlapping(by_row.add(runs[0].0), scores, runs[0].1);
-            std::ptr::copy_nonoverlapping(by_row, scores.add(runs[0].1), runs[1].1);
-            let scale = softmax_numerators::<S>(scores, window.count);
-            weighted_sums::<S>(dim, runs, scores, values.add(ring), scale, out);
+    // Head by head, whose keys and values stay in a second-level cache for all queries.
+    for head in 0..heads.queries {
+        let ring = head / (heads.queries / heads.keys) * queries.capacity * dim;
+        for index in 0..queries.count {
+            let runs = queries.runs(index);
+            let seen = runs[0].1 + runs[1].1;
+            let blocks = match runs[1].1 {
+                0 => [runs[0].0 / S::LANES, (runs[0].0 + seen).div_ceil(S::LANES)],
+                _ => [0, queries.capacity / S::LANES],
+            };
+            // SAFETY: blocks and rows are below `capacity`, heads within the rows; `seen` is at most the context.
+            unsafe {
+                let (q, out) = (
+                    q.add(index * queries.stride + head * dim),
+                    out.add(index * queries.out_stride + head * dim),
+                );
+                let by_row = scores.add(seen);
+                all_scores::<S>(dim, blocks, q, keys.add(ring), by_row);
+                // By age: a sum over them must not depend on where the ring begins.
+                std::ptr::copy_nonoverlapping(by_row.add(runs[0].0), scores, runs[0].1);
+                std::ptr::copy_nonoverlapping(by_row, scores.add(runs[0].1), runs[1].1);
+                let scale = softmax_numerators::<S>(scores, seen);
+                weighted_sums::<S>(dim, runs, scores, values.add(ring), scale, out);
+            }
         }
     }
 }

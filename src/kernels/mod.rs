@@ -21,7 +21,7 @@ mod team;
 mod tests;
 
 pub(crate) use arena::{Arena, Pool, arena_bytes};
-pub(crate) use attention::{Heads, KeyWindow};
+pub(crate) use attention::{Heads, Queries};
 pub(crate) use denormals::FlushDenormals;
 pub(crate) use isa::Isa;
 pub(crate) use matmul::{Activation, MAX_BATCH, Product, Rows};
@@ -44,7 +44,7 @@ macro_rules! instantiate {
     ($(#[$target:meta])* $module:ident, $simd:ty, panel: $panel:literal, tile: $tile:literal, $(#[$feature:meta])*) => {
         $(#[$target])*
         mod $module {
-            use super::attention::{self, Heads, KeyWindow};
+            use super::attention::{self, Heads, Queries};
             use super::simd::Simd;
             use super::{elementwise, limits, matmul, norm};
 
@@ -115,11 +115,11 @@ macro_rules! instantiate {
 
             $(#[$feature])*
             pub(super) unsafe fn attend(
-                heads: Heads, window: KeyWindow, q: *const f32, keys: *const f32, values: *const f32,
+                heads: Heads, queries: Queries, q: *const f32, keys: *const f32, values: *const f32,
                 scores: *mut f32, out: *mut f32,
             ) {
                 // SAFETY: the caller's.
-                unsafe { attention::attend::<$simd>(heads, window, q, keys, values, scores, out) }
+                unsafe { attention::attend::<$simd>(heads, queries, q, keys, values, scores, out) }
             }
         }
     };
@@ -272,32 +272,34 @@ impl Kernels {
         unsafe { dispatch!(self, read(x.as_ptr(), x.len())) }
     }
 
-    /// `out[head] = softmax(q[head]·keys)·values`; the 1/√dim is in `q` already. `scores` has room for
-    /// the ring's rows and the window's keys.
+    /// `out[head] = softmax(q[head]·keys)·values` for each query; the 1/√dim is in `q` already. `scores` has room
+    /// for the ring's rows and the keys that a query sees.
     #[allow(clippy::too_many_arguments)]
     pub(crate) fn attend(
         self,
         heads: Heads,
-        window: KeyWindow,
+        queries: Queries,
         q: &[f32],
         keys: &[f32],
         values: &[f32],
         scores: &mut [f32],
         out: &mut [f32],
     ) {
-        let KeyWindow { capacity, oldest, count } = window;
-        assert!(count >= 1 && count <= capacity && oldest < capacity && capacity == self.ring_rows(capacity));
-        assert!(q.len() == heads.query_width() && out.len() == q.len());
+        let Queries { count, capacity, context, stride, out_stride, .. } = queries;
+        let (width, key_width) = (heads.query_width(), heads.key_width());
         assert!(heads.keys >= 1 && heads.queries.is_multiple_of(heads.keys));
-        assert!(keys.len() >= capacity * heads.key_width() && values.len() >= capacity * heads.key_width());
-        assert!(scores.len() >= capacity + count);
+        assert!(count >= 1 && context >= 1 && capacity == self.ring_rows(capacity));
+        assert!(capacity >= context + count - 1, "a query's oldest key was overwritten");
+        assert!(q.len() >= (count - 1) * stride + width && out.len() >= (count - 1) * out_stride + width);
+        assert!(keys.len() >= capacity * key_width && values.len() >= capacity * key_width);
+        assert!(scores.len() >= capacity + context);
         // SAFETY: lengths just checked; `self` proves the instruction set.
         unsafe {
             dispatch!(
                 self,
                 attend(
                     heads,
-                    window,
+                    queries,
                     q.as_ptr(),
                     keys.as_ptr(),
                     values.as_ptr(),

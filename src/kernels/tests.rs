@@ -475,9 +475,12 @@ fn attention_is_its_formula_wherever_the_ring_begins() {
                         let at = (oldest + age) % capacity;
                         kernels.remember(heads, capacity, at, key, value, &mut ring.0, &mut ring.1);
                     }
-                    let window = KeyWindow { capacity, oldest, count };
+                    let position = (oldest + count - 1) as u64;
+                    let (stride, out_stride) = (q.len(), q.len());
+                    let queries =
+                        Queries { position, count: 1, capacity, context: count, stride, out_stride };
                     let (mut scores, mut out) = (vec![0.0; capacity + count], vec![0.0; q.len()]);
-                    kernels.attend(heads, window, &q, &ring.0, &ring.1, &mut scores, &mut out);
+                    kernels.attend(heads, queries, &q, &ring.0, &ring.1, &mut scores, &mut out);
                     for (found, expected) in out.iter().zip(&expected) {
                         assert!(
                             (f64::from(*found) - expected).abs() < 1e-5,

@@ -3,7 +3,7 @@
 use super::memory::{Batch, Plan, Slot};
 use crate::Error;
 use crate::error::out_of_memory;
-use crate::kernels::{Arena, Heads, Kernels, KeyWindow, Rows};
+use crate::kernels::{Arena, Heads, Kernels, Queries, Rows};
 
 /// Causal self-attention with a window: a query at position p sees keys p − context + 1 … p.
 pub(super) struct Attention {
@@ -93,7 +93,6 @@ impl Attention {
         let width = self.packed_width();
         let kernels = self.kernels;
         for stream in batch.streams() {
-            let row_of = |position: u64| (position % slots.capacity as u64) as usize;
             for row in 0..rows {
                 let at = packed.offset + row * width;
                 self.rotate(&mut stream.scratch, slots.angles.offset + row * self.heads.dim, at);
@@ -103,29 +102,28 @@ impl Attention {
                 else {
                     unreachable!("slots of a plan are disjoint")
                 };
-                let slot = row_of(stream.position + row as u64);
+                let position = stream.position + row as u64;
+                let slot = (position % slots.capacity as u64) as usize;
                 kernels.remember(self.heads, slots.capacity, slot, key, value, keys, values);
             }
-            for row in 0..rows {
-                let position = stream.position + row as u64;
-                let oldest = (position + 1).saturating_sub(slots.context as u64);
-                let window = KeyWindow {
-                    capacity: slots.capacity,
-                    oldest: row_of(oldest),
-                    count: (position - oldest) as usize + 1,
-                };
-                // Packed rows, scores and outputs are different slots.
-                let query = packed.offset + row * width..packed.offset + row * width + query_width;
-                let out = y.offset + row * y.stride..y.offset + row * y.stride + query_width;
-                let Ok([query, scores, out]) =
-                    stream.scratch.get_disjoint_mut([query, slots.scores.range(), out])
-                else {
-                    unreachable!("slots of a plan are disjoint")
-                };
-                let keys = &stream.state[ring.keys.range()];
-                let values = &stream.state[ring.values.range()];
-                kernels.attend(self.heads, window, query, keys, values, scores, out);
-            }
+            let queries = Queries {
+                position: stream.position,
+                count: rows,
+                capacity: slots.capacity,
+                context: slots.context,
+                stride: width,
+                out_stride: y.stride,
+            };
+            // Packed rows, scores and outputs are different slots.
+            let out = y.offset..y.offset + (rows - 1) * y.stride + query_width;
+            let Ok([q, scores, out]) =
+                stream.scratch.get_disjoint_mut([packed.range(), slots.scores.range(), out])
+            else {
+                unreachable!("slots of a plan are disjoint")
+            };
+            let keys = &stream.state[ring.keys.range()];
+            let values = &stream.state[ring.values.range()];
+            kernels.attend(self.heads, queries, q, keys, values, scores, out);
         }
     }
 
