@@ -15,6 +15,7 @@ use finish::Finish;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
+mod column;
 pub(super) mod finish;
 
 /// Streams that one product can serve.
@@ -69,6 +70,8 @@ pub(super) struct Job {
     inputs: usize,
     outputs: usize,
     panels: usize,
+    /// One output, whose weights lie side by side.
+    column: bool,
     run: usize,
     /// Scratch memory of each stream.
     bases: [*mut f32; MAX_BATCH],
@@ -89,7 +92,8 @@ impl Job {
         product: Product,
     ) -> Self {
         assert!(streams.len() <= MAX_BATCH);
-        assert_eq!(matrix.width, kernels.panel_width());
+        let width = kernels.panel_width();
+        assert!(matrix.width == width || matrix.is_column() && matrix.bias.len() == width);
         let mut bases = [std::ptr::null_mut(); MAX_BATCH];
         let last = product.rows.saturating_sub(1);
         let runs = matrix.inputs / matrix.run;
@@ -114,6 +118,7 @@ impl Job {
             inputs: matrix.inputs,
             outputs: matrix.outputs,
             panels: matrix.outputs.div_ceil(matrix.width),
+            column: matrix.is_column(),
             run: matrix.run,
             bases,
             total: product.rows * streams.len(),
@@ -217,6 +222,11 @@ pub(super) unsafe fn dispatch<S: Finish, const P: usize, const TILE: usize>(job:
     // SAFETY: the caller's.
     unsafe {
         match job.weights {
+            Weights::F32(weights) if job.column => {
+                if !part.panels.is_empty() {
+                    column::column::<S, P>(job, weights, part.rows);
+                }
+            }
             Weights::F32(weights) => matmul::<S, f32, P, TILE>(job, weights, part),
             Weights::Bf16(weights) => matmul::<S, Bf16, P, TILE>(job, weights, part),
             Weights::Int8(weights) => matmul::<S, i8, P, TILE>(job, weights, part),

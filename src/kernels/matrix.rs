@@ -83,13 +83,13 @@ pub(crate) struct Matrix {
     pub(super) outputs: usize,
     /// Inputs that lie side by side in a row; `inputs` is a multiple.
     pub(super) run: usize,
-    /// Outputs in a panel.
+    /// Outputs in a panel: as many as the kernels work on, but of a single one in f32 just that.
     pub(super) width: usize,
     /// `[panel][input][width]`, the last panel filled up with zeros.
     pub(super) weights: Weights<Arena<f32>, Arena<Bf16>, Arena<i8>>,
     /// `[panel][width]` for eight-bit weights, else empty.
     pub(super) scales: Arena<f32>,
-    /// `[panel][width]`.
+    /// By output, filled up with zeros to whole panels of the kernels.
     pub(super) bias: Arena<f32>,
 }
 
@@ -133,11 +133,19 @@ pub(crate) struct Packing<'a> {
 }
 
 impl Packing<'_> {
+    /// Outputs in a panel of a matrix with `outputs` outputs.
+    fn width(&self, outputs: usize) -> usize {
+        match (outputs, self.format) {
+            (1, Format::F32) => 1,
+            _ => self.kernels.panel_width(),
+        }
+    }
+
     /// Bytes that a packed matrix takes; for any numbers, also those of a config that lies.
     pub(crate) fn bytes(&self, [inputs, outputs]: [usize; 2]) -> usize {
-        let width = self.kernels.panel_width();
-        let padded = outputs.div_ceil(width).saturating_mul(width);
-        let weights = inputs.saturating_mul(padded);
+        let padded = |width: usize| outputs.div_ceil(width).saturating_mul(width);
+        let weights = inputs.saturating_mul(padded(self.width(outputs)));
+        let padded = padded(self.kernels.panel_width());
         let (weights, scales) = match self.format {
             Format::F32 => (arena_bytes::<f32>(weights), 0),
             Format::Bf16 => (arena_bytes::<Bf16>(weights), 0),
@@ -155,8 +163,9 @@ impl Matrix {
         bias: impl Fn(usize) -> f32,
     ) -> Result<Self, TryReserveError> {
         let Packing { kernels, format, pool } = packing;
-        let (inputs, outputs, width) = (elements.inputs.len(), elements.outputs.len(), kernels.panel_width());
-        let padded = outputs.div_ceil(width) * width;
+        let (inputs, outputs) = (elements.inputs.len(), elements.outputs.len());
+        let width = packing.width(outputs);
+        let padded = outputs.next_multiple_of(kernels.panel_width());
         let mut scales = pool.zeroed(if format == Format::Int8 { padded } else { 0 })?;
         let weights = match format {
             Format::F32 => Weights::F32(panels(packing, elements, |_, from, to| to.copy_from_slice(from))?),
@@ -200,6 +209,11 @@ impl Matrix {
         self.outputs
     }
 
+    /// Whether there is one output, whose weights lie side by side.
+    pub(super) fn is_column(&self) -> bool {
+        self.width == 1
+    }
+
     /// Scales of eight-bit weights, by output; empty for others.
     pub(crate) fn scales(&self) -> &[f32] {
         &self.scales
@@ -235,14 +249,15 @@ impl Matrix {
 
 /// Lays elements out in panels; `convert(first output, weights, packed)` converts an input's to a panel's outputs.
 fn panels<T: Element>(
-    Packing { kernels, pool, .. }: Packing,
+    packing: Packing,
     elements: Elements,
     convert: impl Fn(usize, &[f32], &mut [T]),
 ) -> Result<Arena<T>, TryReserveError> {
-    let width = kernels.panel_width();
-    let len = elements.outputs.len().div_ceil(width) * width * elements.inputs.len();
-    let room = pool.room(len)?;
+    let width = packing.width(elements.outputs.len());
+    let len = elements.outputs.len().next_multiple_of(width) * elements.inputs.len();
+    let room = packing.pool.room(len)?;
     match width {
+        1 => panels_of::<T, 1>(room, elements, convert),
         8 => panels_of::<T, 8>(room, elements, convert),
         16 => panels_of::<T, 16>(room, elements, convert),
         32 => panels_of::<T, 32>(room, elements, convert),

@@ -157,13 +157,14 @@ impl Case {
     }
 }
 
-/// Small shapes, and some that are worked on in several segments and blocks of rows.
+/// Small shapes, some with a single output, and some that are worked on in several segments and blocks of rows.
 fn case() -> impl Strategy<Value = Case> {
     let small = (1..4usize, 1..60usize, 1..90usize, 1..40usize, 1..6usize);
+    let column = (1..4usize, 1..200usize, Just(1), 1..40usize, 1..6usize);
     let large = (1..3usize, 500..1200usize, 1..40usize, 1..200usize, 1..3usize);
     let format = prop::sample::select(&[Format::F32, Format::Bf16, Format::Int8][..]);
     let activation = prop::sample::select(&ACTIVATIONS[..]);
-    (prop_oneof![3 => small, 1 => large], any::<bool>(), activation, format).prop_map(
+    (prop_oneof![3 => small, 1 => column, 1 => large], any::<bool>(), activation, format).prop_map(
         |((runs, run, outputs, rows, streams), residual, activation, format)| Case {
             runs,
             run,
