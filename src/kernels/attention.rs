@@ -12,9 +12,10 @@ pub(crate) struct Queries {
     /// Of the first one. The key at position p is in row p mod `capacity`.
     pub(crate) position: u64,
     pub(crate) count: usize,
-    /// Rows in a ring: whole blocks, and enough for the keys that any of these queries sees.
+    /// Rows in a ring: whole blocks, and at least context + count − 1, or the last query's key would lie where the
+    /// first one's oldest was.
     pub(crate) capacity: usize,
-    /// Keys that a query sees, if there are as many: its own, and those before it.
+    /// How many keys a query sees at most: its own and those before it.
     pub(crate) context: usize,
     /// From one row of queries to the next.
     pub(crate) stride: usize,
@@ -215,8 +216,8 @@ unsafe fn weighted_sums<S: Simd>(
 ///
 /// # Safety
 ///
-/// `q` and `out` hold the rows of queries and outputs; `keys` and `values` hold `capacity` rows, which are no fewer
-/// than `context`; `scores` holds `capacity + context` values; the CPU has `S`.
+/// `q` and `out` hold the rows of queries and outputs; `keys` and `values` hold `capacity` rows, whole blocks and
+/// no fewer than `context`; `scores` holds `capacity + context` values; the CPU has `S`.
 #[inline(always)]
 pub(super) unsafe fn attend<S: Simd>(
     heads: Heads,

@@ -30,7 +30,7 @@ pub(super) unsafe fn multiply_adds<S: Simd>(rounds: usize) -> usize {
     rounds * CHAINS * S::LANES
 }
 
-/// Places that [`read`] reads at in turn: memory answers a core that asks for several the fastest, and on Zen 3
+/// Places that [`read`] reads at in turn: memory is fastest for a core that reads at several at once, and on Zen 3
 /// four are as fast as more.
 const PLACES: usize = 4;
 
@@ -56,8 +56,11 @@ pub(super) unsafe fn read<S: Simd>(x: *const f32, len: usize) -> f32 {
                 }
             }
         }
-        let sum = sums.into_iter().flatten().reduce(|x, y| S::add(x, y));
-        S::sum(sum.unwrap_or(S::splat(0.0)))
+        let mut total = S::splat(0.0);
+        for sum in sums.as_flattened() {
+            total = S::add(total, *sum);
+        }
+        S::sum(total)
     }
 }
 

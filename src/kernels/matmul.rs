@@ -3,10 +3,12 @@
 //! A convolution over time-major data is such a product whose rows overlap, a transposed convolution
 //! one whose rows are the last few inputs, a linear layer the plain case; see [`Rows`].
 //!
-//! A tile of rows is multiplied with a segment of a panel of the [`Matrix`] at a time, its sums in registers.
+//! A tile of rows is multiplied with a segment of a panel of the [`Matrix`] at a time, its sums in registers; a
+//! matrix with a single output is a [`column`].
 //!
-//! **Every output is accumulated over its inputs one by one, in order, starting from 0,** whatever the
-//! number of rows and wherever they come from. That is why any chunking gives the same bits.
+//! **Every output is accumulated over its inputs in an order that its matrix alone decides,** whatever the number of
+//! rows and wherever they come from: one by one, starting from 0, or as [`column`] says. That is why any chunking gives
+//! the same bits.
 
 use super::matrix::{Bf16, Matrix, Weight, Weights};
 use super::simd::Simd;
@@ -198,7 +200,7 @@ impl Job {
     /// Part `part` of `parts`, for tiles of `tile` rows: some of the rows or, where there are few, some of the
     /// panels.
     pub(super) fn part(&self, part: usize, parts: usize, tile: usize) -> Part {
-        match self.total >= parts * 8 * tile {
+        match self.panels == 1 || self.total >= parts * 8 * tile {
             true => Part { rows: share(self.total, tile, part, parts), panels: 0..self.panels },
             false => Part { rows: 0..self.total, panels: share(self.panels, 1, part, parts) },
         }
@@ -222,11 +224,7 @@ pub(super) unsafe fn dispatch<S: Finish, const P: usize, const TILE: usize>(job:
     // SAFETY: the caller's.
     unsafe {
         match job.weights {
-            Weights::F32(weights) if job.column => {
-                if !part.panels.is_empty() {
-                    column::column::<S, P>(job, weights, part.rows);
-                }
-            }
+            Weights::F32(weights) if job.column => column::column::<S, P>(job, weights, part.rows),
             Weights::F32(weights) => matmul::<S, f32, P, TILE>(job, weights, part),
             Weights::Bf16(weights) => matmul::<S, Bf16, P, TILE>(job, weights, part),
             Weights::Int8(weights) => matmul::<S, i8, P, TILE>(job, weights, part),
@@ -274,6 +272,8 @@ unsafe fn row_block<S: Finish, W: Weight<S>, const P: usize, const TILE: usize>(
             *input = job.row(job.product.x, first + row);
         }
         let mut panel = panels.start;
+        // With few rows three panels at a time, or two so that none is left alone: memory is faster for a core that
+        // reads at several places, and the adders do not wait for one another.
         while rows <= 2 && panel + 2 <= panels.end {
             let weights = weights.add(panel * job.inputs * width);
             let together = match panels.end - panel {
@@ -353,13 +353,13 @@ struct Prefetch {
     jump: usize,
 }
 
-/// How far ahead of use weights are asked for that are used once. Of 128 to 8192 the best on Zen 3, where it takes the
-/// time of a read from memory to get there; farther, and the CPU's own prefetchers fall behind.
+/// How far ahead of use, in each panel, weights are asked for that are used once or twice. Of 128 to 8192 the best on
+/// Zen 3: about as far as a core gets during one read from memory. Farther is as slow as not asking.
 const PREFETCH_BYTES: usize = 384;
 
 impl Prefetch {
-    /// The inputs to come of `together` panels and, at their end, the begin of as many panels after them; of each input
-    /// there are `step` bytes in a panel.
+    /// The inputs to come of `together` panels and, at their end, the beginning of as many panels after them; of each
+    /// input there are `step` bytes in a panel.
     #[inline(always)]
     fn of_panels(job: &Job, segment: Segment, together: usize, step: usize) -> Self {
         Self {

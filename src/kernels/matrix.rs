@@ -1,7 +1,7 @@
 //! Weights, packed once at load for the products to come.
 //!
 //! They lie in panels: a panel holds the columns (outputs) of a few registers side by side, for all
-//! inputs in order, so that a product reads it front to back.
+//! inputs in order, so that a product reads it front to back. A single output in f32 is a column of its own.
 
 use super::Kernels;
 use super::arena::{Arena, Element, Pool, Room, arena_bytes};
@@ -83,7 +83,7 @@ pub(crate) struct Matrix {
     pub(super) outputs: usize,
     /// Inputs that lie side by side in a row; `inputs` is a multiple.
     pub(super) run: usize,
-    /// Outputs in a panel: as many as the kernels work on, but of a single one in f32 just that.
+    /// Outputs in a panel: the kernels' panel width, or 1 for a single output in f32.
     pub(super) width: usize,
     /// `[panel][input][width]`, the last panel filled up with zeros.
     pub(super) weights: Weights<Arena<f32>, Arena<Bf16>, Arena<i8>>,
@@ -143,9 +143,9 @@ impl Packing<'_> {
 
     /// Bytes that a packed matrix takes; for any numbers, also those of a config that lies.
     pub(crate) fn bytes(&self, [inputs, outputs]: [usize; 2]) -> usize {
-        let padded = |width: usize| outputs.div_ceil(width).saturating_mul(width);
-        let weights = inputs.saturating_mul(padded(self.width(outputs)));
-        let padded = padded(self.kernels.panel_width());
+        let whole = |width: usize| outputs.div_ceil(width).saturating_mul(width);
+        let weights = inputs.saturating_mul(whole(self.width(outputs)));
+        let padded = whole(self.kernels.panel_width());
         let (weights, scales) = match self.format {
             Format::F32 => (arena_bytes::<f32>(weights), 0),
             Format::Bf16 => (arena_bytes::<Bf16>(weights), 0),

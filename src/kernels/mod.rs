@@ -165,7 +165,7 @@ impl Kernels {
         isa.is_available().then_some(Self { isa })
     }
 
-    /// Outputs side by side in a packed matrix.
+    /// Outputs side by side in a packed matrix, unless it has but one.
     pub(crate) fn panel_width(self) -> usize {
         dispatch!(self, PANEL_WIDTH)
     }
@@ -289,8 +289,11 @@ impl Kernels {
         let (width, key_width) = (heads.query_width(), heads.key_width());
         assert!(heads.keys >= 1 && heads.queries.is_multiple_of(heads.keys));
         assert!(count >= 1 && context >= 1 && capacity == self.ring_rows(capacity));
-        assert!(capacity >= context + count - 1, "a query's oldest key was overwritten");
-        assert!(q.len() >= (count - 1) * stride + width && out.len() >= (count - 1) * out_stride + width);
+        let fits = context <= capacity && count - 1 <= capacity - context;
+        assert!(fits, "the first query's oldest key was overwritten");
+        let end = |stride: usize| (count - 1).checked_mul(stride)?.checked_add(width);
+        assert!(end(stride).is_some_and(|end| q.len() >= end));
+        assert!(end(out_stride).is_some_and(|end| out.len() >= end));
         assert!(keys.len() >= capacity * key_width && values.len() >= capacity * key_width);
         assert!(scores.len() >= capacity + context);
         // SAFETY: lengths just checked; `self` proves the instruction set.

@@ -161,11 +161,12 @@ impl Case {
 fn case() -> impl Strategy<Value = Case> {
     let small = (1..4usize, 1..60usize, 1..90usize, 1..40usize, 1..6usize);
     let column = (1..4usize, 1..200usize, Just(1), 1..40usize, 1..6usize);
+    let shared_column = (1..3usize, 500..1200usize, Just(1), 300..600usize, 1..3usize);
     let large = (1..3usize, 500..1200usize, 1..40usize, 1..200usize, 1..3usize);
     let format = prop::sample::select(&[Format::F32, Format::Bf16, Format::Int8][..]);
     let activation = prop::sample::select(&ACTIVATIONS[..]);
-    (prop_oneof![3 => small, 1 => column, 1 => large], any::<bool>(), activation, format).prop_map(
-        |((runs, run, outputs, rows, streams), residual, activation, format)| Case {
+    (prop_oneof![3 => small, 1 => column, 1 => shared_column, 1 => large], any::<bool>(), activation, format)
+        .prop_map(|((runs, run, outputs, rows, streams), residual, activation, format)| Case {
             runs,
             run,
             outputs,
@@ -174,8 +175,7 @@ fn case() -> impl Strategy<Value = Case> {
             residual,
             activation,
             format,
-        },
-    )
+        })
 }
 
 proptest! {
@@ -450,6 +450,33 @@ fn naive_attention(heads: Heads, q: &[f32], keys: &[f32], values: &[f32]) -> Vec
         }
     }
     out
+}
+
+/// Windows that grow and windows that move, in rings with no row to spare.
+#[test]
+fn queries_of_one_call_have_the_same_bits_as_one_by_one() {
+    let heads = Heads { queries: 4, keys: 2, dim: 10 };
+    let width = heads.query_width();
+    let (stride, out_stride) = (width + 3, width + 5);
+    for kernels in all_kernels() {
+        for (position, count, context) in [(0, 1, 9), (0, 5, 3), (2, 4, 100), (20, 3, 14), (95, 2, 7)] {
+            let capacity = kernels.ring_rows(context + count - 1);
+            let mut noise = noise((context + count) as u64);
+            let mut row = |len: usize| (0..len).map(|_| 2.0 * noise()).collect::<Vec<f32>>();
+            let (keys, values) = (row(capacity * heads.key_width()), row(capacity * heads.key_width()));
+            let (q, mut out) = (row(count * stride), row(count * out_stride));
+            let mut scores = vec![0.0; capacity + context];
+            let mut expected = out.clone();
+            let queries = Queries { position, count, capacity, context, stride, out_stride };
+            for index in 0..count {
+                let one = Queries { position: position + index as u64, count: 1, ..queries };
+                let (q, out) = (&q[index * stride..][..width], &mut expected[index * out_stride..][..width]);
+                kernels.attend(heads, one, q, &keys, &values, &mut scores, out);
+            }
+            kernels.attend(heads, queries, &q, &keys, &values, &mut scores, &mut out);
+            assert_eq!(out, expected, "{kernels:?}");
+        }
+    }
 }
 
 #[test]

@@ -79,7 +79,7 @@ impl Attention {
         }
     }
 
-    /// From packed rows of queries, keys and values at `packed` to rows of heads at `y`.
+    /// From packed rows of queries, keys and values at `packed`, at least one, to rows of heads at `y`.
     pub(super) fn step(
         &self,
         batch: &mut Batch,

@@ -1,6 +1,8 @@
 //! Products with a single output, as the last convolution of a decoder has: a panel would be zeros but for one
-//! column. Its weights lie side by side, and sums run over registers of inputs: input i is added in lane i mod
-//! lanes, in order, then the lanes, then inputs that do not fill a register.
+//! column.
+//!
+//! Its weights lie side by side. Within each run of inputs, input i is added in lane i mod lanes, in order, and inputs
+//! that do not fill a register to a sum of their own, which is added to the sum of the lanes at the end.
 
 use super::finish::Finish;
 use super::{Job, MAX_WIDTH};
@@ -16,10 +18,12 @@ const ROWS: usize = 8;
 /// As for [`dispatch`](super::dispatch), of a job with one output whose weights are `weights`.
 #[inline(always)]
 pub(super) unsafe fn column<S: Finish, const P: usize>(job: &Job, weights: *const f32, rows: Range<usize>) {
+    const { assert!(P * S::LANES <= MAX_WIDTH) };
+    // what a panel's sums would be: of each row, the first is used
+    let mut outputs = [0.0; ROWS * MAX_WIDTH];
     for first in rows.clone().step_by(ROWS) {
         let count = ROWS.min(rows.end - first);
         let mut rest = [0.0; ROWS];
-        let mut outputs = [0.0; ROWS * MAX_WIDTH];
         // SAFETY: the rows are the job's, with `count` at least 1; the caller vouches for a weight for each input.
         unsafe {
             let mut sums = [S::splat(0.0); ROWS];
