@@ -21,7 +21,8 @@ pub enum Precision {
     /// Rounded to bfloat16: half the memory. Code words, norms, biases and the convolutions of SEANet with up to
     /// 2¹⁷ weights stay f32, and so does all arithmetic.
     Bf16,
-    /// Rounded to eight bits with a scale per output: a quarter of the memory. The rest as for bf16.
+    /// Rounded to eight bits with a scale per output: a quarter of the memory. What they are multiplied with is rounded
+    /// to 16 bits with a scale per row, and summed in integers. The rest as for bf16.
     Int8,
 }
 
@@ -35,7 +36,7 @@ pub enum Isa {
     Baseline,
     /// AVX2 and FMA.
     Avx2,
-    /// AVX-512 F.
+    /// AVX-512 F and BW.
     Avx512,
     /// NEON.
     Neon,

@@ -23,6 +23,11 @@ impl Limits {
         self.0.multiply_adds(rounds)
     }
 
+    /// The same with weights of eight bits.
+    pub fn integer_multiply_adds(self, rounds: usize) -> usize {
+        self.0.integer_multiply_adds(rounds)
+    }
+
     /// Reads `values`, at several places in turn.
     pub fn read(self, values: &[f32]) {
         std::hint::black_box(self.0.read(values));

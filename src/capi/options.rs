@@ -41,7 +41,8 @@ pub const MIMI_PRECISION_F32: i32 = 0;
 /// Weights are rounded to bfloat16: half the memory, and faster streams. Codebooks, norms, biases,
 /// SEANet's convolutions of up to 131,072 weights and all arithmetic stay in 32-bit floats.
 pub const MIMI_PRECISION_BF16: i32 = 1;
-/// Weights are rounded to 8 bits with a scale for each output: a quarter of the memory, faster yet. The
+/// Weights are rounded to 8 bits with a scale for each output: a quarter of the memory, faster yet. What
+/// they are multiplied with is rounded to 16 bits with a scale for each row, and summed in integers. The
 /// rest as for MIMI_PRECISION_BF16.
 pub const MIMI_PRECISION_INT8: i32 = 2;
 /// Loading: which half of the model to load, a MIMI_PARTS_ value. Half a model takes half the
@@ -77,7 +78,7 @@ pub const MIMI_ISA_AUTO: i32 = 0;
 pub const MIMI_ISA_BASELINE: i32 = 1;
 /// x86: at most AVX2 and FMA.
 pub const MIMI_ISA_AVX2: i32 = 2;
-/// x86: AVX-512 F.
+/// x86: AVX-512 F and BW.
 pub const MIMI_ISA_AVX512: i32 = 3;
 /// Arm: NEON.
 pub const MIMI_ISA_NEON: i32 = 4;

@@ -20,6 +20,8 @@ pub(crate) unsafe trait Element: Copy {}
 unsafe impl Element for f32 {}
 // SAFETY: a plain number.
 unsafe impl Element for i8 {}
+// SAFETY: a plain number.
+unsafe impl Element for i16 {}
 
 /// Bytes that must be left when an arena has been taken. Loading makes lists and names between one
 /// arena and the next, whose small allocations end the process when they fail: with this much left

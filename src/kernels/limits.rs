@@ -30,6 +30,42 @@ pub(super) unsafe fn multiply_adds<S: Simd>(rounds: usize) -> usize {
     rounds * CHAINS * S::LANES
 }
 
+/// Rows and registers of weights whose products [`integer_multiply_adds`] adds up, in as many sums: as a product of
+/// many rows does.
+const ROWS: usize = 5;
+const WEIGHTS: usize = 2;
+
+/// The same for [`add_products`](Simd::add_products), on inputs and weights from a first-level cache.
+///
+/// # Safety
+///
+/// The CPU has `S`.
+#[inline(always)]
+pub(super) unsafe fn integer_multiply_adds<S: Simd>(rounds: usize) -> usize {
+    // of which the sums stay zeros, and enough for 16 lanes
+    let (weights, inputs) = ([1i8; WEIGHTS * 2 * 16], [[1i16, -1]; ROWS]);
+    // SAFETY: the caller's; the arrays are as long as what is loaded.
+    unsafe {
+        let mut sums = [[S::no_sums(); WEIGHTS]; ROWS];
+        for _ in 0..rounds {
+            // Opaque, or the products would be computed once.
+            let (weights, inputs) = (std::hint::black_box(&weights), std::hint::black_box(&inputs));
+            let pairs = |i: usize| S::load_pairs(weights.as_ptr().add(i * 2 * S::LANES));
+            let pairs: [_; WEIGHTS] = std::array::from_fn(pairs);
+            for (sums, input) in sums.iter_mut().zip(inputs) {
+                let input = S::splat_pair(input.as_ptr());
+                for (sum, pairs) in sums.iter_mut().zip(pairs) {
+                    *sum = S::add_products(*sum, pairs, input);
+                }
+            }
+        }
+        for sums in sums.as_flattened() {
+            std::hint::black_box(S::sum(S::to_f32(*sums)));
+        }
+    }
+    rounds * ROWS * WEIGHTS * 2 * S::LANES
+}
+
 /// Places that [`read`] reads at in turn: memory is fastest for a core that reads at several at once, and on Zen 3
 /// four are as fast as more.
 const PLACES: usize = 4;
@@ -75,6 +111,7 @@ mod tests {
         for kernels in Isa::available().filter_map(Kernels::new) {
             assert_eq!(kernels.read(&values), 1023.0 * 512.0);
             assert_eq!(kernels.multiply_adds(20), 2 * kernels.multiply_adds(10));
+            assert_eq!(kernels.integer_multiply_adds(20), 2 * kernels.integer_multiply_adds(10));
         }
     }
 }

@@ -10,15 +10,17 @@
 //! rows and wherever they come from: one by one, starting from 0, or as [`column`] says. That is why any chunking gives
 //! the same bits.
 
-use super::matrix::{Bf16, Matrix, Weight, Weights};
+use super::matrix::{Bf16, Matrix, Weights};
 use super::simd::Simd;
 use super::{Kernels, Scratch};
 use finish::Finish;
 use std::mem::MaybeUninit;
 use std::ops::Range;
+use weight::Weight;
 
 mod column;
 pub(super) mod finish;
+mod weight;
 
 /// Streams that one product can serve.
 pub(crate) const MAX_BATCH: usize = 16;
@@ -75,8 +77,13 @@ pub(super) struct Job {
     /// One output, whose weights lie side by side.
     column: bool,
     run: usize,
+    /// From one run to the next within a row.
+    run_stride: usize,
     /// Scratch memory of each stream.
     bases: [*mut f32; MAX_BATCH],
+    /// For weights of eight bits, rounded inputs of each stream, and the rows' scales.
+    rounded: [*const i16; MAX_BATCH],
+    rounded_scales: [*const f32; MAX_BATCH],
     /// Rows in all streams.
     total: usize,
     product: Product,
@@ -97,6 +104,9 @@ impl Job {
         let width = kernels.panel_width();
         assert!(matrix.width == width || matrix.is_column() && matrix.bias.len() == width);
         let mut bases = [std::ptr::null_mut(); MAX_BATCH];
+        let mut rounded = [std::ptr::null(); MAX_BATCH];
+        let mut rounded_scales = [std::ptr::null(); MAX_BATCH];
+        let rounded_inputs = matrix.rounded_inputs();
         let last = product.rows.saturating_sub(1);
         let runs = matrix.inputs / matrix.run;
         let reach = (runs - 1) * product.run_stride + matrix.run;
@@ -104,11 +114,23 @@ impl Job {
         let y_end = product.y.offset + last * product.y.stride + matrix.outputs;
         let residual_end = product.residual.map_or(0, |r| r.offset + last * r.stride + matrix.outputs);
         assert!(product.x.offset >= y_end || product.y.offset >= x_end, "input and output overlap");
-        for (base, stream) in bases.iter_mut().zip(&mut *streams) {
-            let memory = stream.scratch();
+        for (index, stream) in streams.iter_mut().enumerate() {
+            let (memory, integers) = stream.scratch();
             assert!(x_end.max(y_end).max(residual_end) <= memory.len());
-            *base = memory.as_mut_ptr();
+            bases[index] = memory.as_mut_ptr();
+            if rounded_inputs > 0 {
+                assert!(
+                    product.rows * rounded_inputs <= integers.values.len()
+                        && product.rows <= integers.scales.len()
+                );
+                rounded[index] = integers.values.as_ptr();
+                rounded_scales[index] = integers.scales.as_ptr();
+            }
         }
+        let (inputs, run, run_stride) = match rounded_inputs {
+            0 => (matrix.inputs, matrix.run, product.run_stride),
+            inputs => (inputs, inputs, 0),
+        };
         Self {
             weights: match &matrix.weights {
                 Weights::F32(w) => Weights::F32(w.as_ptr()),
@@ -117,12 +139,15 @@ impl Job {
             },
             scales: matrix.scales.as_ptr(),
             bias: matrix.bias.as_ptr(),
-            inputs: matrix.inputs,
+            inputs,
             outputs: matrix.outputs,
             panels: matrix.outputs.div_ceil(matrix.width),
             column: matrix.is_column(),
-            run: matrix.run,
+            run,
+            run_stride,
             bases,
+            rounded,
+            rounded_scales,
             total: product.rows * streams.len(),
             product,
         }
@@ -133,15 +158,37 @@ impl Job {
         self.inputs * self.outputs * self.total >= 1 << 18
     }
 
-    /// Where row `row` of all rows of all streams begins in `rows`.
+    /// Which stream row `row` of all rows of all streams belongs to, and which of its rows it is.
     #[inline(always)]
-    unsafe fn row(&self, rows: Rows, row: usize) -> *mut f32 {
-        let (stream, row) = match row < self.product.rows {
+    fn stream(&self, row: usize) -> (usize, usize) {
+        match row < self.product.rows {
             true => (0, row),
             false => (row / self.product.rows, row % self.product.rows),
-        };
+        }
+    }
+
+    /// Where row `row` begins in `rows`.
+    #[inline(always)]
+    unsafe fn row(&self, rows: Rows, row: usize) -> *mut f32 {
+        let (stream, row) = self.stream(row);
         // SAFETY: `new` checked that all rows lie within each stream's memory.
         unsafe { self.bases[stream].add(rows.offset + row * rows.stride) }
+    }
+
+    /// Where row `row` of the rounded inputs begins.
+    #[inline(always)]
+    unsafe fn rounded_row(&self, row: usize) -> *const i16 {
+        let (stream, row) = self.stream(row);
+        // SAFETY: `new` checked that there are as many rows, if weights are of eight bits, as the caller vouches for.
+        unsafe { self.rounded[stream].add(row * self.inputs) }
+    }
+
+    /// What row `row` of the rounded inputs is in multiples of.
+    #[inline(always)]
+    unsafe fn rounded_scale(&self, row: usize) -> f32 {
+        let (stream, row) = self.stream(row);
+        // SAFETY: as above.
+        unsafe { *self.rounded_scales[stream].add(row) }
     }
 }
 
@@ -158,7 +205,7 @@ struct Segment {
 impl Job {
     /// The segments of a row, of at most `most` inputs each.
     fn segments(&self, most: usize) -> impl Iterator<Item = Segment> {
-        let (run, run_stride) = (self.run, self.product.run_stride);
+        let (run, run_stride) = (self.run, self.run_stride);
         (0..self.inputs / run).flat_map(move |index| {
             (0..run).step_by(most).map(move |start| Segment {
                 input: index * run + start,
@@ -213,21 +260,25 @@ fn share(count: usize, unit: usize, part: usize, parts: usize) -> Range<usize> {
     cut(part)..cut(part + 1)
 }
 
-/// A part of the product, for panels of `P` registers and tiles of up to `TILE` rows.
+/// A part of the product, for panels of `P` registers and tiles of up to `TILE` rows, or `INTEGER_TILE` for weights of
+/// eight bits.
 ///
 /// # Safety
 ///
 /// `job` came from [`Job::new`] for memory that is still borrowed, for kernels whose panels are `P`
 /// registers of `S` wide; `part` is of this job, and nobody else works on it; the CPU has `S`.
 #[inline(always)]
-pub(super) unsafe fn dispatch<S: Finish, const P: usize, const TILE: usize>(job: &Job, part: Part) {
+pub(super) unsafe fn dispatch<S: Finish, const P: usize, const TILE: usize, const INTEGER_TILE: usize>(
+    job: &Job,
+    part: Part,
+) {
     // SAFETY: the caller's.
     unsafe {
         match job.weights {
             Weights::F32(weights) if job.column => column::column::<S, P>(job, weights, part.rows),
             Weights::F32(weights) => matmul::<S, f32, P, TILE>(job, weights, part),
             Weights::Bf16(weights) => matmul::<S, Bf16, P, TILE>(job, weights, part),
-            Weights::Int8(weights) => matmul::<S, i8, P, TILE>(job, weights, part),
+            Weights::Int8(weights) => matmul::<S, i8, P, INTEGER_TILE>(job, weights, part),
         }
     }
 }
@@ -265,11 +316,11 @@ unsafe fn row_block<S: Finish, W: Weight<S>, const P: usize, const TILE: usize>(
     let width = P * S::LANES;
     let mut sums = Sums([MaybeUninit::uninit(); MAX_ROWS * MAX_WIDTH]);
     let sums = sums.0.as_mut_ptr().cast::<f32>();
-    let mut inputs = [std::ptr::null::<f32>(); MAX_ROWS];
+    let mut inputs = [std::ptr::null::<W::Input>(); MAX_ROWS];
     // SAFETY: rows are within the total and at most MAX_ROWS; a panel has inputs·width weights.
     unsafe {
         for (row, input) in inputs[..rows].iter_mut().enumerate() {
-            *input = job.row(job.product.x, first + row);
+            *input = W::row(job, first + row);
         }
         let mut panel = panels.start;
         // With few rows three panels at a time, or two so that none is left alone: memory is faster for a core that
@@ -280,7 +331,7 @@ unsafe fn row_block<S: Finish, W: Weight<S>, const P: usize, const TILE: usize>(
                 2 | 4 => 2,
                 _ => 3,
             };
-            for segment in job.segments(job.run) {
+            for segment in job.segments(W::SEGMENT.unwrap_or(job.run)) {
                 let next = Prefetch::of_panels(job, segment, together, width * size_of::<W>());
                 match (together, rows) {
                     (2, 1) => tile::<S, W, P, 2, 1>(job, weights, segment, inputs.as_ptr(), sums, next),
@@ -294,7 +345,7 @@ unsafe fn row_block<S: Finish, W: Weight<S>, const P: usize, const TILE: usize>(
         }
         while panel < panels.end {
             let weights = weights.add(panel * job.inputs * width);
-            for segment in job.segments(SEGMENT_WEIGHTS / width) {
+            for segment in job.segments(W::SEGMENT.unwrap_or(SEGMENT_WEIGHTS / width)) {
                 tiles::<S, W, P, TILE>(job, weights, segment, &inputs[..rows], sums);
             }
             S::finish(job, sums, [first, rows], [panel, 1]);
@@ -309,7 +360,7 @@ unsafe fn tiles<S: Simd, W: Weight<S>, const P: usize, const TILE: usize>(
     job: &Job,
     weights: *const W,
     segment: Segment,
-    inputs: &[*const f32],
+    inputs: &[*const W::Input],
     sums: *mut f32,
 ) {
     // Tiles as even as can be: a last tile of one row costs nearly as much as a whole one.
@@ -383,24 +434,28 @@ unsafe fn tile<S: Simd, W: Weight<S>, const P: usize, const G: usize, const R: u
     job: &Job,
     weights: *const W,
     segment: Segment,
-    inputs: *const *const f32,
+    inputs: *const *const W::Input,
     sums: *mut f32,
     prefetch: Prefetch,
 ) {
     let width = P * S::LANES;
     // SAFETY: the caller vouches for `R` rows of inputs and sums, and for `G` panels of weights.
     unsafe {
-        let mut x = [std::ptr::null::<f32>(); R];
+        let mut x = [std::ptr::null::<W::Input>(); R];
         for (r, x) in x.iter_mut().enumerate() {
             *x = (*inputs.add(r)).add(segment.offset);
         }
         let at = |r: usize, g: usize, p: usize| sums.add((r * G + g) * width + p * S::LANES);
-        let mut totals = [[[S::splat(0.0); P]; G]; R];
+        let before = |r: usize, g: usize, p: usize| match segment.input {
+            0 => S::splat(0.0),
+            _ => S::load(at(r, g, p)),
+        };
+        let mut totals = [[[W::begin(S::splat(0.0)); P]; G]; R];
         if segment.input > 0 {
             for (r, totals) in totals.iter_mut().enumerate() {
                 for (g, totals) in totals.iter_mut().enumerate() {
                     for (p, total) in totals.iter_mut().enumerate() {
-                        *total = S::load(at(r, g, p));
+                        *total = W::begin(before(r, g, p));
                     }
                 }
             }
@@ -408,51 +463,51 @@ unsafe fn tile<S: Simd, W: Weight<S>, const P: usize, const G: usize, const R: u
         let mut weights = weights.add(segment.input * width);
         let mut ahead = weights.cast::<u8>().wrapping_add(prefetch.offset);
         let panel = job.inputs * width;
-        for k in 0..segment.len {
-            if G > 1 && k == prefetch.turn {
+        for k in 0..segment.len / W::STEP {
+            if G > 1 && k * W::STEP == prefetch.turn {
                 ahead = ahead.wrapping_add(prefetch.jump);
             }
             for g in 0..G {
                 S::prefetch(ahead.wrapping_add(g * panel * size_of::<W>()));
             }
-            ahead = ahead.wrapping_add(prefetch.step);
+            ahead = ahead.wrapping_add(prefetch.step * W::STEP);
             // In an order that leaves registers for all totals: whichever there is less of, weights or inputs, is
             // loaded first and kept.
             if R < G * P {
-                let mut input = [S::splat(0.0); R];
+                let mut input = [MaybeUninit::uninit(); R];
                 for (input, x) in input.iter_mut().zip(x) {
-                    *input = S::splat(*x.add(k));
+                    input.write(W::splat(x.add(k * W::STEP)));
                 }
                 for g in 0..G {
                     for p in 0..P {
-                        let w = W::load(weights.add(g * panel + p * S::LANES));
+                        let w = W::load(weights.add(g * panel + p * S::LANES * W::STEP));
                         for (totals, input) in totals.iter_mut().zip(input) {
-                            totals[g][p] = S::mul_add(w, input, totals[g][p]);
+                            totals[g][p] = W::multiply_add(w, input.assume_init(), totals[g][p]);
                         }
                     }
                 }
             } else {
-                let mut w = [[S::splat(0.0); P]; G];
+                let mut w = [[MaybeUninit::uninit(); P]; G];
                 for (g, w) in w.iter_mut().enumerate() {
                     for (p, w) in w.iter_mut().enumerate() {
-                        *w = W::load(weights.add(g * panel + p * S::LANES));
+                        w.write(W::load(weights.add(g * panel + p * S::LANES * W::STEP)));
                     }
                 }
                 for r in 0..R {
-                    let input = S::splat(*x[r].add(k));
+                    let input = W::splat(x[r].add(k * W::STEP));
                     for g in 0..G {
                         for p in 0..P {
-                            totals[r][g][p] = S::mul_add(w[g][p], input, totals[r][g][p]);
+                            totals[r][g][p] = W::multiply_add(w[g][p].assume_init(), input, totals[r][g][p]);
                         }
                     }
                 }
             }
-            weights = weights.add(width);
+            weights = weights.add(width * W::STEP);
         }
         for (r, totals) in totals.iter().enumerate() {
             for (g, totals) in totals.iter().enumerate() {
                 for (p, total) in totals.iter().enumerate() {
-                    S::store(at(r, g, p), *total);
+                    S::store(at(r, g, p), W::end(before(r, g, p), *total));
                 }
             }
         }

@@ -5,17 +5,16 @@
 
 use super::Kernels;
 use super::arena::{Arena, Element, Pool, Room, arena_bytes};
-use super::simd::Simd;
 use std::collections::TryReserveError;
 
-/// How the weights of a matrix are kept. Products are computed in f32 whatever the format.
+/// How the weights of a matrix are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
     /// As they are.
     F32,
     /// Rounded to bfloat16.
     Bf16,
-    /// Rounded to whole multiples, −127 to 127, of a scale per output.
+    /// Rounded to whole multiples, −127 to 127, of a scale per output; inputs are rounded, too, to 16 bits.
     Int8,
 }
 
@@ -35,40 +34,6 @@ impl Bf16 {
     }
 }
 
-/// A weight as it is stored.
-pub(super) trait Weight<S: Simd>: Element {
-    /// Loads and widens `LANES` weights.
-    ///
-    /// # Safety
-    ///
-    /// As for [`Simd`].
-    unsafe fn load(p: *const Self) -> S::Vector;
-}
-
-impl<S: Simd> Weight<S> for f32 {
-    #[inline(always)]
-    unsafe fn load(p: *const f32) -> S::Vector {
-        // SAFETY: the caller's.
-        unsafe { S::load(p) }
-    }
-}
-
-impl<S: Simd> Weight<S> for Bf16 {
-    #[inline(always)]
-    unsafe fn load(p: *const Bf16) -> S::Vector {
-        // SAFETY: the caller's; `Bf16` is a u16.
-        unsafe { S::load_bf16(p.cast()) }
-    }
-}
-
-impl<S: Simd> Weight<S> for i8 {
-    #[inline(always)]
-    unsafe fn load(p: *const i8) -> S::Vector {
-        // SAFETY: the caller's.
-        unsafe { S::load_i8(p) }
-    }
-}
-
 /// One of the storage formats.
 #[derive(Clone, Copy)]
 pub(super) enum Weights<F, B, I> {
@@ -85,7 +50,7 @@ pub(crate) struct Matrix {
     pub(super) run: usize,
     /// Outputs in a panel: the kernels' panel width, or 1 for a single output in f32.
     pub(super) width: usize,
-    /// `[panel][input][width]`, the last panel filled up with zeros.
+    /// `[panel][input][width]`, or `[panel][pair of inputs][width][2]` for eight-bit weights; filled up with zeros.
     pub(super) weights: Weights<Arena<f32>, Arena<Bf16>, Arena<i8>>,
     /// `[panel][width]` for eight-bit weights, else empty.
     pub(super) scales: Arena<f32>,
@@ -141,10 +106,20 @@ impl Packing<'_> {
         }
     }
 
+    /// Inputs that lie side by side for each output.
+    fn step(&self) -> usize {
+        if self.format == Format::Int8 { 2 } else { 1 }
+    }
+
+    /// Rows of weights in a panel for `inputs` inputs.
+    fn rows(&self, inputs: usize) -> usize {
+        inputs.checked_next_multiple_of(self.step()).unwrap_or(usize::MAX)
+    }
+
     /// Bytes that a packed matrix takes; for any numbers, also those of a config that lies.
     pub(crate) fn bytes(&self, [inputs, outputs]: [usize; 2]) -> usize {
         let whole = |width: usize| outputs.div_ceil(width).saturating_mul(width);
-        let weights = inputs.saturating_mul(whole(self.width(outputs)));
+        let weights = self.rows(inputs).saturating_mul(whole(self.width(outputs)));
         let padded = whole(self.kernels.panel_width());
         let (weights, scales) = match self.format {
             Format::F32 => (arena_bytes::<f32>(weights), 0),
@@ -209,6 +184,14 @@ impl Matrix {
         self.outputs
     }
 
+    /// Inputs of a row that a product rounds to 16 bits, for eight-bit weights; else 0.
+    pub(crate) fn rounded_inputs(&self) -> usize {
+        match self.weights {
+            Weights::Int8(_) => self.inputs.next_multiple_of(2),
+            _ => 0,
+        }
+    }
+
     /// Whether there is one output, whose weights lie side by side.
     pub(super) fn is_column(&self) -> bool {
         self.width == 1
@@ -254,23 +237,42 @@ fn panels<T: Element>(
     convert: impl Fn(usize, &[f32], &mut [T]),
 ) -> Result<Arena<T>, TryReserveError> {
     let width = packing.width(elements.outputs.len());
-    let len = elements.outputs.len().next_multiple_of(width) * elements.inputs.len();
-    let room = packing.pool.room(len)?;
-    match width {
-        1 => panels_of::<T, 1>(room, elements, convert),
-        8 => panels_of::<T, 8>(room, elements, convert),
-        16 => panels_of::<T, 16>(room, elements, convert),
-        32 => panels_of::<T, 32>(room, elements, convert),
+    let rows = packing.rows(elements.inputs.len());
+    let room = packing.pool.room(elements.outputs.len().next_multiple_of(width) * rows)?;
+    match (width, packing.step()) {
+        (1, 1) => panels_of::<T, 1, 1>(room, rows, elements, convert),
+        (8, 1) => panels_of::<T, 8, 1>(room, rows, elements, convert),
+        (8, 2) => panels_of::<T, 8, 2>(room, rows, elements, convert),
+        (16, 1) => panels_of::<T, 16, 1>(room, rows, elements, convert),
+        (16, 2) => panels_of::<T, 16, 2>(room, rows, elements, convert),
+        (32, 1) => panels_of::<T, 32, 1>(room, rows, elements, convert),
+        (32, 2) => panels_of::<T, 32, 2>(room, rows, elements, convert),
         _ => unreachable!("no instruction set has panels of {width}"),
     }
 }
 
-fn panels_of<T: Element, const WIDTH: usize>(
+/// Panels of `rows` rows, `STEP` of which lie side by side for each output.
+fn panels_of<T: Element, const WIDTH: usize, const STEP: usize>(
     mut packed: Room<T>,
+    rows: usize,
     elements: Elements,
     convert: impl Fn(usize, &[f32], &mut [T]),
 ) -> Result<Arena<T>, TryReserveError> {
     let Elements { values, inputs, outputs } = elements;
+    let place = |panel: usize, weights: &[f32; WIDTH], packed: &mut [[T; WIDTH]], row: usize| {
+        if STEP == 1 {
+            return convert(panel * WIDTH, weights, &mut packed[row]);
+        }
+        let mut converted = packed[row];
+        convert(panel * WIDTH, weights, &mut converted);
+        let side_by_side = packed[row / STEP * STEP..][..STEP].as_flattened_mut();
+        side_by_side
+            .iter_mut()
+            .skip(row % STEP)
+            .step_by(STEP)
+            .zip(converted)
+            .for_each(|(to, weight)| *to = weight);
+    };
     let Some(start) = elements.side_by_side() else {
         // A transposed convolution's: what lies side by side are the weights of an input.
         let (packed_rows, _) = packed.zeros(packed.len()).as_chunks_mut::<WIDTH>();
@@ -278,7 +280,7 @@ fn panels_of<T: Element, const WIDTH: usize>(
             for (panel, outputs) in outputs.chunks(WIDTH).enumerate() {
                 let mut weights = [0.0; WIDTH];
                 weights.iter_mut().zip(outputs).for_each(|(weight, output)| *weight = values[input + output]);
-                convert(panel * WIDTH, &weights, &mut packed_rows[panel * inputs.len() + row]);
+                place(panel, &weights, &mut packed_rows[panel * rows..][..rows], row);
             }
         }
         return Ok(packed.full());
@@ -291,7 +293,7 @@ fn panels_of<T: Element, const WIDTH: usize>(
     order.resize(inputs.len(), 0);
     inputs.iter().enumerate().for_each(|(input, offset)| order[offset - start] = input);
     for (panel, outputs) in outputs.chunks(WIDTH).enumerate() {
-        let (packed_rows, _) = packed.zeros(inputs.len() * WIDTH).as_chunks_mut::<WIDTH>();
+        let (packed_rows, _) = packed.zeros(rows * WIDTH).as_chunks_mut::<WIDTH>();
         for (square, inputs) in order.chunks(SIDE).enumerate() {
             let mut weights = [[0.0; WIDTH]; SIDE];
             for (column, output) in outputs.iter().enumerate() {
@@ -299,7 +301,7 @@ fn panels_of<T: Element, const WIDTH: usize>(
                 weights.iter_mut().zip(from).for_each(|(row, weight)| row[column] = *weight);
             }
             for (weights, &input) in weights.iter().zip(inputs) {
-                convert(panel * WIDTH, weights, &mut packed_rows[input]);
+                place(panel, weights, packed_rows, input);
             }
         }
     }

@@ -15,6 +15,7 @@ mod limits;
 mod matmul;
 mod matrix;
 mod norm;
+mod rounded;
 mod simd;
 mod team;
 #[cfg(test)]
@@ -26,11 +27,12 @@ pub(crate) use denormals::FlushDenormals;
 pub(crate) use isa::Isa;
 pub(crate) use matmul::{Activation, MAX_BATCH, Product, Rows};
 pub(crate) use matrix::{Elements, Format, Matrix, Packing};
+pub(crate) use rounded::Rounded;
 pub(crate) use team::{Team, with_team};
 
 /// The memory of a stream that products work in.
 pub(crate) trait Scratch {
-    fn scratch(&mut self) -> &mut [f32];
+    fn scratch(&mut self) -> (&mut [f32], &mut Rounded);
 }
 
 /// The kernels of an instruction set that this CPU has.
@@ -41,12 +43,13 @@ pub(crate) struct Kernels {
 
 /// Builds the bodies for an instruction set: the functions of a module named after it.
 macro_rules! instantiate {
-    ($(#[$target:meta])* $module:ident, $simd:ty, panel: $panel:literal, tile: $tile:literal, $(#[$feature:meta])*) => {
+    ($(#[$target:meta])* $module:ident, $simd:ty, panel: $panel:literal, tile: $tile:literal, integer_tile: $integer_tile:literal,
+     $(#[$feature:meta])*) => {
         $(#[$target])*
         mod $module {
             use super::attention::{self, Heads, Queries};
             use super::simd::Simd;
-            use super::{elementwise, limits, matmul, norm};
+            use super::{elementwise, limits, matmul, norm, rounded};
 
             pub(super) const PANEL_WIDTH: usize = $panel * LANES;
             pub(super) const LANES: usize = <$simd as Simd>::LANES;
@@ -55,7 +58,7 @@ macro_rules! instantiate {
             $(#[$feature])*
             pub(super) unsafe fn matmul(job: &matmul::Job, part: matmul::Part) {
                 // SAFETY: the caller's.
-                unsafe { matmul::dispatch::<$simd, $panel, TILE>(job, part) }
+                unsafe { matmul::dispatch::<$simd, $panel, TILE, $integer_tile>(job, part) }
             }
 
             $(#[$feature])*
@@ -94,6 +97,18 @@ macro_rules! instantiate {
             }
 
             $(#[$feature])*
+            pub(super) unsafe fn largest_magnitude(x: *const f32, len: usize) -> f32 {
+                // SAFETY: the caller's.
+                unsafe { rounded::largest_magnitude::<$simd>(x, len) }
+            }
+
+            $(#[$feature])*
+            pub(super) unsafe fn round(x: *const f32, factor: f32, y: *mut i16, len: usize) {
+                // SAFETY: the caller's.
+                unsafe { rounded::round::<$simd>(x, factor, y, len) }
+            }
+
+            $(#[$feature])*
             pub(super) unsafe fn remember(
                 heads: Heads, place: [usize; 2], key: *const f32, value: *const f32, keys: *mut f32, values: *mut f32,
             ) {
@@ -105,6 +120,12 @@ macro_rules! instantiate {
             pub(super) unsafe fn multiply_adds(rounds: usize) -> usize {
                 // SAFETY: the caller's.
                 unsafe { limits::multiply_adds::<$simd>(rounds) }
+            }
+
+            $(#[$feature])*
+            pub(super) unsafe fn integer_multiply_adds(rounds: usize) -> usize {
+                // SAFETY: the caller's.
+                unsafe { limits::integer_multiply_adds::<$simd>(rounds) }
             }
 
             $(#[$feature])*
@@ -128,18 +149,18 @@ macro_rules! instantiate {
 // Where every CPU has kernels of its own, the portable ones are there for the tests alone.
 instantiate!(
     #[cfg(any(test, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
-    portable, super::arch::portable::Portable, panel: 2, tile: 4,
+    portable, super::arch::portable::Portable, panel: 2, tile: 4, integer_tile: 4,
 );
-instantiate!(#[cfg(target_arch = "x86_64")] sse2, super::arch::sse2::Sse2, panel: 2, tile: 4,);
+instantiate!(#[cfg(target_arch = "x86_64")] sse2, super::arch::sse2::Sse2, panel: 2, tile: 4, integer_tile: 4,);
 instantiate!(
-    #[cfg(target_arch = "x86_64")] avx2, super::arch::avx2::Avx2, panel: 2, tile: 6,
+    #[cfg(target_arch = "x86_64")] avx2, super::arch::avx2::Avx2, panel: 2, tile: 6, integer_tile: 5,
     #[target_feature(enable = "avx2,fma")]
 );
 instantiate!(
-    #[cfg(target_arch = "x86_64")] avx512, super::arch::avx512::Avx512, panel: 2, tile: 12,
-    #[target_feature(enable = "avx512f,avx2,fma")]
+    #[cfg(target_arch = "x86_64")] avx512, super::arch::avx512::Avx512, panel: 2, tile: 12, integer_tile: 12,
+    #[target_feature(enable = "avx512f,avx512bw,avx2,fma")]
 );
-instantiate!(#[cfg(target_arch = "aarch64")] neon, super::arch::neon::Neon, panel: 4, tile: 5,);
+instantiate!(#[cfg(target_arch = "aarch64")] neon, super::arch::neon::Neon, panel: 4, tile: 5, integer_tile: 5,);
 
 /// Calls a function of the module that belongs to the instruction set.
 macro_rules! dispatch {
@@ -181,7 +202,7 @@ impl Kernels {
         if product.rows == 0 || streams.is_empty() {
             return;
         }
-        let job = matmul::Job::new(matrix, self, streams, product);
+        let job = self.job(matrix, streams, product);
         let work = |part, parts| {
             let part = job.part(part, parts, dispatch!(self, TILE));
             // SAFETY: the job's memory is borrowed by `streams`; parts write apart from each other; `self` proves
@@ -202,9 +223,33 @@ impl Kernels {
         product: Product,
         panel: usize,
     ) {
-        let job = matmul::Job::new(matrix, self, std::slice::from_mut(stream), product);
+        let job = self.job(matrix, std::slice::from_mut(stream), product);
         // SAFETY: the job's memory is borrowed by `stream`; `self` proves the instruction set.
         unsafe { dispatch!(self, matmul(&job, job.panel(panel))) }
+    }
+
+    /// A product, whose inputs are now as its weights ask for.
+    fn job<M: Scratch>(self, matrix: &Matrix, streams: &mut [M], product: Product) -> matmul::Job {
+        if matrix.rounded_inputs() > 0 {
+            for stream in &mut *streams {
+                let (scratch, rounded) = stream.scratch();
+                rounded.fill(self, matrix, scratch, product);
+            }
+        }
+        matmul::Job::new(matrix, self, streams, product)
+    }
+
+    /// The largest magnitude; 0 for none.
+    fn largest_magnitude(self, x: &[f32]) -> f32 {
+        // SAFETY: pointer and length of a slice; `self` proves the instruction set.
+        unsafe { dispatch!(self, largest_magnitude(x.as_ptr(), x.len())) }
+    }
+
+    /// y = x·factor, to the nearest integer.
+    fn round(self, x: &[f32], factor: f32, y: &mut [i16]) {
+        assert_eq!(x.len(), y.len());
+        // SAFETY: lengths just checked; `self` proves the instruction set.
+        unsafe { dispatch!(self, round(x.as_ptr(), factor, y.as_mut_ptr(), x.len())) }
     }
 
     /// y = ELU(x).
@@ -264,6 +309,12 @@ impl Kernels {
     pub(crate) fn multiply_adds(self, rounds: usize) -> usize {
         // SAFETY: `self` proves the instruction set.
         unsafe { dispatch!(self, multiply_adds(rounds)) }
+    }
+
+    /// The same of 16-bit inputs and 8-bit weights.
+    pub(crate) fn integer_multiply_adds(self, rounds: usize) -> usize {
+        // SAFETY: `self` proves the instruction set.
+        unsafe { dispatch!(self, integer_multiply_adds(rounds)) }
     }
 
     /// Reads `x` as fast as can be: the sum of its values, but for up to 127 at the end.

@@ -12,6 +12,10 @@
 pub(crate) trait Simd: Copy {
     /// The register.
     type Vector: Copy;
+    /// 2·`LANES` 16-bit integers.
+    type Pairs: Copy;
+    /// `LANES` 32-bit integers.
+    type Sums: Copy;
     /// f32 values in a register.
     const LANES: usize;
 
@@ -38,8 +42,21 @@ pub(crate) trait Simd: Copy {
     unsafe fn largest(v: Self::Vector) -> f32;
     /// Widens `LANES` bfloat16 values.
     unsafe fn load_bf16(p: *const u16) -> Self::Vector;
-    /// Widens `LANES` signed bytes.
-    unsafe fn load_i8(p: *const i8) -> Self::Vector;
+
+    /// Widens 2·`LANES` bytes: the weights of two inputs, side by side, for each of `LANES` outputs.
+    unsafe fn load_pairs(p: *const i8) -> Self::Pairs;
+    /// Two inputs, for each of `LANES` outputs.
+    unsafe fn splat_pair(p: *const i16) -> Self::Pairs;
+    /// Zeros.
+    unsafe fn no_sums() -> Self::Sums;
+    /// To the sum of each output, the products of its two weights and its two inputs. Nothing is rounded, and sums
+    /// must fit 32 bits.
+    unsafe fn add_products(sums: Self::Sums, weights: Self::Pairs, inputs: Self::Pairs) -> Self::Sums;
+    /// To the nearest f32.
+    unsafe fn to_f32(sums: Self::Sums) -> Self::Vector;
+    /// Stores `LANES` values, rounded to the nearest integers, ties to even; for |v| < 32767.5.
+    unsafe fn store_rounded(p: *mut i16, v: Self::Vector);
+
     /// Asks for the cache line at `p`, which need not be valid.
     unsafe fn prefetch(p: *const u8);
 }

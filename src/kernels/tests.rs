@@ -5,11 +5,18 @@ mod attention;
 use super::*;
 use proptest::prelude::*;
 
-struct Pad(Arena);
+struct Pad(Arena, Rounded);
+
+impl Pad {
+    fn new(len: usize) -> Self {
+        // no product rounds more rows, or more values in them, than there are in twice the pad
+        Self(Arena::zeroed(len).unwrap(), Rounded::new(len, 64 * len).unwrap())
+    }
+}
 
 impl Scratch for &mut Pad {
-    fn scratch(&mut self) -> &mut [f32] {
-        &mut self.0
+    fn scratch(&mut self) -> (&mut [f32], &mut Rounded) {
+        (&mut self.0, &mut self.1)
     }
 }
 
@@ -27,18 +34,23 @@ fn noise(seed: u64) -> impl FnMut() -> f32 {
 fn pads(count: usize, len: usize) -> Vec<Pad> {
     let mut noise = noise(count as u64 + 17);
     let pad = |_| {
-        let mut arena = Arena::zeroed(len).unwrap();
-        arena.iter_mut().for_each(|x| *x = noise());
-        Pad(arena)
+        let mut pad = Pad::new(len);
+        pad.0.iter_mut().for_each(|x| *x = noise());
+        pad
     };
     (0..count).map(pad).collect()
 }
 
-fn pack(kernels: Kernels, format: Format, elements: Elements, bias: impl Fn(usize) -> f32) -> Matrix {
+pub(super) fn pack(
+    kernels: Kernels,
+    format: Format,
+    elements: Elements,
+    bias: impl Fn(usize) -> f32,
+) -> Matrix {
     Matrix::pack(Packing { kernels, format, pool: &Pool::default() }, elements, bias).unwrap()
 }
 
-fn all_kernels() -> impl Iterator<Item = Kernels> {
+pub(super) fn all_kernels() -> impl Iterator<Item = Kernels> {
     Isa::available().filter_map(Kernels::new)
 }
 
@@ -141,11 +153,16 @@ impl Case {
     fn naive(&self, weight: &[f32], memory: &[f32], row: usize, output: usize) -> f64 {
         let product = self.product();
         let mut sum = f64::from(output as f32 * 0.01);
-        for run in 0..self.runs {
-            for i in 0..self.run {
-                let x = memory[product.x.offset + row * product.x.stride + run * product.run_stride + i];
-                sum += f64::from(x) * f64::from(weight[(run * self.run + i) * self.outputs + output]);
-            }
+        let start = product.x.offset + row * product.x.stride;
+        let runs = (0..self.runs).map(|run| &memory[start + run * product.run_stride..][..self.run]);
+        let mut x: Vec<f32> = runs.flatten().copied().collect();
+        if self.format == Format::Int8 {
+            let largest = x.iter().fold(0.0f32, |max, x| max.max(x.abs()));
+            let scale = largest / 32767.0;
+            x.iter_mut().for_each(|x| *x = (*x * (1.0 / scale)).round_ties_even() * scale);
+        }
+        for (i, x) in x.iter().enumerate() {
+            sum += f64::from(*x) * f64::from(weight[i * self.outputs + output]);
         }
         if let Some(residual) = product.residual {
             sum += f64::from(memory[residual.offset + row * residual.stride + output]);
@@ -213,9 +230,9 @@ proptest! {
         for kernels in all_kernels() {
             let mut pads = case.pads();
             let copy = |pad: &Pad| {
-                let mut copy = Arena::zeroed(pad.0.len()).unwrap();
-                copy.copy_from_slice(&pad.0);
-                Pad(copy)
+                let mut copy = Pad::new(pad.0.len());
+                copy.0.copy_from_slice(&pad.0);
+                copy
             };
             let mut alone = pads.iter().map(copy).collect::<Vec<_>>();
             let matrix = case.matrix(kernels);
@@ -338,7 +355,7 @@ fn arenas_of_a_pool_do_not_meet_and_outlive_it() {
 fn activate(kernels: Kernels, activation: Activation, x: &[f32]) -> Vec<f32> {
     let one = Elements { values: &[1.0], inputs: &[0], outputs: &[0] };
     let identity = pack(kernels, Format::F32, one, |_| 0.0);
-    let mut memory = Pad(Arena::zeroed(2 * x.len()).unwrap());
+    let mut memory = Pad::new(2 * x.len());
     memory.0[..x.len()].copy_from_slice(x);
     let product = Product {
         x: Rows { offset: 0, stride: 1 },

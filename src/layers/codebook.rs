@@ -1,7 +1,7 @@
 //! A codebook: code words and the search for the nearest.
 
 use super::conv::offsets;
-use super::memory::{Batch, Memory};
+use super::memory::{Batch, Memory, Plan};
 use crate::Error;
 use crate::error::out_of_memory;
 use crate::kernels::{Activation, Elements, Format, Kernels, Matrix, Packing, Product, Rows};
@@ -35,6 +35,13 @@ impl Codebook {
         Ok(Self { exact: pack(Format::F32)?, coarse: encodes.then(|| pack(Format::Int8)).transpose()? })
     }
 
+    /// Room for steps of up to `rows` rows.
+    pub(super) fn plan(&self, plan: &mut Plan, rows: usize) {
+        if let Some(coarse) = &self.coarse {
+            plan.product(coarse, rows.min(FEW_ROWS));
+        }
+    }
+
     /// The code word `code`, value by value.
     pub(super) fn word(&self, code: u32) -> impl Iterator<Item = f32> + '_ {
         self.exact.column(code as usize)
@@ -60,10 +67,12 @@ impl Codebook {
     /// From a row of coarse scores to exact ones of the panels that may hold the largest, −∞ in the others.
     fn refine(&self, kernels: Kernels, coarse: &Matrix, stream: &mut Memory, row: Product) {
         let (dim, size) = (coarse.inputs(), coarse.outputs());
-        // How far a coarse score can be off: half a scale for each input, and what rounding adds in both sums of
-        // `dim` products of up to 127 scales each, 2·2·dim·128·2⁻²⁴, and in adding the bias.
-        let sum: f32 = stream.scratch[row.x.offset..][..dim].iter().map(|x| x.abs()).sum();
-        let inputs = sum * (0.501 + dim as f32 * 4e-5);
+        // How far a coarse score can be off: half a scale for each input; half a 32767th of the largest input for each
+        // of the weights, of up to 127 scales; and what rounding adds in both sums of `dim` products of up to 127
+        // scales each, 2·2·dim·128·2⁻²⁴, and in adding the bias.
+        let x = &stream.scratch[row.x.offset..][..dim];
+        let (sum, largest) = x.iter().fold((0.0, 0.0f32), |(sum, max), x| (sum + x.abs(), max.max(x.abs())));
+        let inputs = sum * (0.501 + dim as f32 * 4e-5) + largest * (dim as f32 * 2e-3);
         let bound = |word: usize| inputs * coarse.scales()[word] + coarse.bias()[word].abs() * 2.5e-7;
         let scores = row.y.offset..row.y.offset + size;
         let lowest = |(word, score): (usize, &f32)| score - bound(word);
@@ -111,6 +120,7 @@ mod tests {
             let full = Codebook::new(packing, &words, [size, dim], false).unwrap();
             let quick = Codebook::new(packing, &words, [size, dim], true).unwrap();
             let mut plan = Plan::new(1);
+            quick.plan(&mut plan, 1);
             let (x, y) = (plan.scratch(dim).rows(dim), plan.scratch(size).rows(size));
             let mut memory = plan.build(0).unwrap();
             let mut ruled_out = 0;

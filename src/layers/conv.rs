@@ -158,10 +158,16 @@ impl Conv {
     /// Slots for steps of up to `rows` rows.
     pub(crate) fn plan(&self, plan: &mut Plan, rows: usize) -> ConvState {
         let window = self.kept() + rows.next_multiple_of(self.stride);
+        self.plan_product(plan, rows);
         ConvState {
             history: plan.state(self.kept() * self.channels + 1),
             window: plan.scratch(window * self.channels),
         }
+    }
+
+    /// For a layer without history, whose slots are others': room for steps of up to `rows` rows.
+    pub(crate) fn plan_product(&self, plan: &mut Plan, rows: usize) {
+        plan.product(&self.matrix, self.output_rows(rows));
     }
 
     /// Where the step's input rows go.

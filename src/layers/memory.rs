@@ -1,6 +1,6 @@
 //! What a stream remembers, and where it works.
 
-use crate::kernels::{Arena, Kernels, MAX_BATCH, Matrix, Product, Rows, Scratch, Team};
+use crate::kernels::{Arena, Kernels, MAX_BATCH, Matrix, Product, Rounded, Rows, Scratch, Team};
 use std::collections::TryReserveError;
 use std::ops::Range;
 
@@ -36,11 +36,13 @@ pub(crate) struct Plan {
     pub(crate) threads: usize,
     state: usize,
     scratch: usize,
+    /// The most rows of a product that are rounded, and the most values in them.
+    rounded: [usize; 2],
 }
 
 impl Plan {
     pub(crate) fn new(threads: usize) -> Self {
-        Self { threads, state: 0, scratch: 0 }
+        Self { threads, state: 0, scratch: 0, rounded: [0; 2] }
     }
 
     /// A slot that lasts from step to step; zeros in a new stream.
@@ -51,6 +53,15 @@ impl Plan {
     /// A slot that lasts for a step.
     pub(crate) fn scratch(&mut self, len: usize) -> Slot {
         Self::take(&mut self.scratch, len)
+    }
+
+    /// Room for products of up to `rows` rows with `matrix`.
+    pub(crate) fn product(&mut self, matrix: &Matrix, rows: usize) {
+        let inputs = matrix.rounded_inputs();
+        if inputs > 0 {
+            let [most_rows, most_values] = self.rounded;
+            self.rounded = [most_rows.max(rows), most_values.max(rows.saturating_mul(inputs))];
+        }
     }
 
     fn take(end: &mut usize, len: usize) -> Slot {
@@ -65,9 +76,11 @@ impl Plan {
         let mut code_slots = Vec::new();
         code_slots.try_reserve_exact(codes)?;
         code_slots.resize(codes, 0);
+        let [rounded_rows, rounded_values] = self.rounded;
         Ok(Memory {
             state: Arena::zeroed(self.state)?,
             scratch: Arena::zeroed(self.scratch)?,
+            rounded: Rounded::new(rounded_rows, rounded_values)?,
             codes: code_slots,
             position: 0,
         })
@@ -88,6 +101,8 @@ pub(crate) struct Memory {
     pub(crate) state: Arena,
     /// Where they work; its content means nothing between steps.
     pub(crate) scratch: Arena,
+    /// Where products round their inputs; likewise.
+    rounded: Rounded,
     /// Codes of the current step, frame-major.
     pub(crate) codes: Vec<u32>,
     /// Transformer steps since the stream began.
@@ -96,20 +111,20 @@ pub(crate) struct Memory {
 
 impl Memory {
     pub(crate) fn reset(&mut self) {
-        let Self { state, scratch: _, codes: _, position } = self;
+        let Self { state, scratch: _, rounded: _, codes: _, position } = self;
         state.fill(0.0);
         *position = 0;
     }
 
     /// Remembers what `other`, of an equal plan, does.
     pub(crate) fn copy_from(&mut self, other: &Self) {
-        let Self { state, scratch: _, codes: _, position } = self;
+        let Self { state, scratch: _, rounded: _, codes: _, position } = self;
         state.copy_from_slice(&other.state);
         *position = other.position;
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.state.bytes() + self.scratch.bytes() + size_of_val(self.codes.as_slice())
+        self.state.bytes() + self.scratch.bytes() + self.rounded.bytes() + size_of_val(self.codes.as_slice())
     }
 }
 
@@ -153,13 +168,14 @@ impl<'m> Batch<'m> {
 }
 
 impl Scratch for Memory {
-    fn scratch(&mut self) -> &mut [f32] {
-        &mut self.scratch
+    fn scratch(&mut self) -> (&mut [f32], &mut Rounded) {
+        (&mut self.scratch, &mut self.rounded)
     }
 }
 
 impl Scratch for Option<&mut Memory> {
-    fn scratch(&mut self) -> &mut [f32] {
-        self.as_mut().map_or(&mut [], |memory| memory.scratch())
+    fn scratch(&mut self) -> (&mut [f32], &mut Rounded) {
+        let Some(memory) = self else { unreachable!("members up to the count are there") };
+        memory.scratch()
     }
 }

@@ -41,6 +41,10 @@ impl SplitQuantizer {
     }
 
     pub(crate) fn plan_encode(&self, plan: &mut Plan, frames: usize, codebooks: usize) -> QuantizerState {
+        for (branch, _) in self.branches(codebooks) {
+            branch.input.iter().for_each(|input| input.plan_product(plan, frames));
+            branch.codebooks.iter().for_each(|codebook| codebook.plan(plan, frames));
+        }
         QuantizerState {
             codebooks,
             residual: plan.scratch(frames * self.dim),
@@ -49,6 +53,9 @@ impl SplitQuantizer {
     }
 
     pub(crate) fn plan_decode(&self, plan: &mut Plan, frames: usize, codebooks: usize) -> QuantizerState {
+        for (branch, _) in self.branches(codebooks) {
+            branch.output.iter().for_each(|output| output.plan_product(plan, frames));
+        }
         QuantizerState { codebooks, residual: plan.scratch(frames * self.dim), scores: plan.scratch(0) }
     }
 

@@ -99,6 +99,11 @@ impl Transformer {
         let attention = self.attention.plan(plan, rows, context);
         let (hidden, expanded) =
             self.layers.first().map_or((0, 0), |l| (l.packed.channels(), l.up.outputs()));
+        for layer in &self.layers {
+            for conv in [&layer.packed, &layer.out, &layer.up, &layer.down] {
+                conv.plan_product(plan, rows);
+            }
+        }
         Ok(TransformerState {
             attention,
             rings: try_collect(self.layers.iter().map(|_| self.attention.plan_ring(plan, &attention)))?,

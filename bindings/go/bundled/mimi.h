@@ -316,7 +316,8 @@ typedef int32_t mimi_option;
 #define MIMI_PRECISION_BF16 1
 
 /**
- * Weights are rounded to 8 bits with a scale for each output: a quarter of the memory, faster yet. The
+ * Weights are rounded to 8 bits with a scale for each output: a quarter of the memory, faster yet. What
+ * they are multiplied with is rounded to 16 bits with a scale for each row, and summed in integers. The
  * rest as for MIMI_PRECISION_BF16.
  */
 #define MIMI_PRECISION_INT8 2
@@ -394,7 +395,7 @@ typedef int32_t mimi_option;
 #define MIMI_ISA_AVX2 2
 
 /**
- * x86: AVX-512 F.
+ * x86: AVX-512 F and BW.
  */
 #define MIMI_ISA_AVX512 3
 

@@ -10,6 +10,8 @@ pub(crate) struct Avx2;
 // caller vouches for pointers.
 impl Simd for Avx2 {
     type Vector = __m256;
+    type Pairs = __m256i;
+    type Sums = __m256i;
     const LANES: usize = 8;
     #[inline(always)]
     unsafe fn splat(x: f32) -> __m256 {
@@ -105,9 +107,38 @@ impl Simd for Avx2 {
         }
     }
     #[inline(always)]
-    unsafe fn load_i8(p: *const i8) -> __m256 {
+    unsafe fn load_pairs(p: *const i8) -> __m256i {
         // SAFETY: see above.
-        unsafe { _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(p.cast()))) }
+        unsafe { _mm256_cvtepi8_epi16(_mm_loadu_si128(p.cast())) }
+    }
+    #[inline(always)]
+    unsafe fn splat_pair(p: *const i16) -> __m256i {
+        // SAFETY: see above.
+        unsafe { _mm256_set1_epi32(p.cast::<i32>().read_unaligned()) }
+    }
+    #[inline(always)]
+    unsafe fn no_sums() -> __m256i {
+        // SAFETY: see above.
+        unsafe { _mm256_setzero_si256() }
+    }
+    #[inline(always)]
+    unsafe fn add_products(sums: __m256i, weights: __m256i, inputs: __m256i) -> __m256i {
+        // SAFETY: see above.
+        unsafe { _mm256_add_epi32(sums, _mm256_madd_epi16(weights, inputs)) }
+    }
+    #[inline(always)]
+    unsafe fn to_f32(sums: __m256i) -> __m256 {
+        // SAFETY: see above.
+        unsafe { _mm256_cvtepi32_ps(sums) }
+    }
+    #[inline(always)]
+    unsafe fn store_rounded(p: *mut i16, v: __m256) {
+        // SAFETY: see above.
+        unsafe {
+            let v = _mm256_cvtps_epi32(v);
+            let packed = _mm_packs_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256::<1>(v));
+            _mm_storeu_si128(p.cast(), packed);
+        }
     }
     #[inline(always)]
     unsafe fn prefetch(p: *const u8) {

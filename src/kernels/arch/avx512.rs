@@ -1,4 +1,4 @@
-//! AVX-512 F: sixteen lanes.
+//! AVX-512 F and BW: sixteen lanes.
 
 use crate::kernels::simd::Simd;
 use std::arch::x86_64::*;
@@ -6,10 +6,12 @@ use std::arch::x86_64::*;
 #[derive(Clone, Copy)]
 pub(crate) struct Avx512;
 
-// SAFETY of every block below: the trait's contract says that the CPU has AVX-512 F, and the caller
-// vouches for pointers.
+// SAFETY of every block below: the trait's contract says that the CPU has AVX-512 F and BW,
+// and the caller vouches for pointers.
 impl Simd for Avx512 {
     type Vector = __m512;
+    type Pairs = __m512i;
+    type Sums = __m512i;
     const LANES: usize = 16;
     #[inline(always)]
     unsafe fn splat(x: f32) -> __m512 {
@@ -103,9 +105,34 @@ impl Simd for Avx512 {
         }
     }
     #[inline(always)]
-    unsafe fn load_i8(p: *const i8) -> __m512 {
+    unsafe fn load_pairs(p: *const i8) -> __m512i {
         // SAFETY: see above.
-        unsafe { _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(p.cast()))) }
+        unsafe { _mm512_cvtepi8_epi16(_mm256_loadu_si256(p.cast())) }
+    }
+    #[inline(always)]
+    unsafe fn splat_pair(p: *const i16) -> __m512i {
+        // SAFETY: see above.
+        unsafe { _mm512_set1_epi32(p.cast::<i32>().read_unaligned()) }
+    }
+    #[inline(always)]
+    unsafe fn no_sums() -> __m512i {
+        // SAFETY: see above.
+        unsafe { _mm512_setzero_si512() }
+    }
+    #[inline(always)]
+    unsafe fn add_products(sums: __m512i, weights: __m512i, inputs: __m512i) -> __m512i {
+        // SAFETY: see above.
+        unsafe { _mm512_add_epi32(sums, _mm512_madd_epi16(weights, inputs)) }
+    }
+    #[inline(always)]
+    unsafe fn to_f32(sums: __m512i) -> __m512 {
+        // SAFETY: see above.
+        unsafe { _mm512_cvtepi32_ps(sums) }
+    }
+    #[inline(always)]
+    unsafe fn store_rounded(p: *mut i16, v: __m512) {
+        // SAFETY: see above.
+        unsafe { _mm256_storeu_si256(p.cast(), _mm512_cvtsepi32_epi16(_mm512_cvtps_epi32(v))) }
     }
     #[inline(always)]
     unsafe fn prefetch(p: *const u8) {

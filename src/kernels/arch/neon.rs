@@ -9,6 +9,10 @@ pub(crate) struct Neon;
 // SAFETY of every block below: NEON is part of 64-bit Arm, and the caller vouches for pointers.
 impl Simd for Neon {
     type Vector = float32x4_t;
+    /// Of four outputs, what belongs to the first input, then what belongs to the second: there are instructions that
+    /// multiply halves of a register, and none that multiplies neighbours.
+    type Pairs = int16x8_t;
+    type Sums = int32x4_t;
     const LANES: usize = 4;
     #[inline(always)]
     unsafe fn splat(x: f32) -> float32x4_t {
@@ -94,12 +98,40 @@ impl Simd for Neon {
         unsafe { vreinterpretq_f32_u32(vshll_n_u16::<16>(vld1_u16(p))) }
     }
     #[inline(always)]
-    unsafe fn load_i8(p: *const i8) -> float32x4_t {
+    unsafe fn load_pairs(p: *const i8) -> int16x8_t {
         // SAFETY: see above.
         unsafe {
-            let bytes = vreinterpret_s8_s32(vdup_n_s32(p.cast::<i32>().read_unaligned()));
-            vcvtq_f32_s32(vmovl_s16(vget_low_s16(vmovl_s8(bytes))))
+            let pairs = vmovl_s8(vld1_s8(p));
+            vuzp1q_s16(pairs, vextq_s16::<1>(pairs, pairs))
         }
+    }
+    #[inline(always)]
+    unsafe fn splat_pair(p: *const i16) -> int16x8_t {
+        // SAFETY: see above.
+        unsafe { vcombine_s16(vld1_dup_s16(p), vld1_dup_s16(p.add(1))) }
+    }
+    #[inline(always)]
+    unsafe fn no_sums() -> int32x4_t {
+        // SAFETY: see above.
+        unsafe { vdupq_n_s32(0) }
+    }
+    #[inline(always)]
+    unsafe fn add_products(sums: int32x4_t, weights: int16x8_t, inputs: int16x8_t) -> int32x4_t {
+        // SAFETY: see above.
+        unsafe {
+            let sums = vmlal_s16(sums, vget_low_s16(weights), vget_low_s16(inputs));
+            vmlal_high_s16(sums, weights, inputs)
+        }
+    }
+    #[inline(always)]
+    unsafe fn to_f32(sums: int32x4_t) -> float32x4_t {
+        // SAFETY: see above.
+        unsafe { vcvtq_f32_s32(sums) }
+    }
+    #[inline(always)]
+    unsafe fn store_rounded(p: *mut i16, v: float32x4_t) {
+        // SAFETY: see above.
+        unsafe { vst1_s16(p, vqmovn_s32(vcvtnq_s32_f32(v))) }
     }
     #[inline(always)]
     unsafe fn prefetch(p: *const u8) {

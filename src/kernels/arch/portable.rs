@@ -18,6 +18,8 @@ fn zip(a: [f32; 4], b: [f32; 4], f: impl Fn(f32, f32) -> f32) -> [f32; 4] {
 
 impl Simd for Portable {
     type Vector = [f32; 4];
+    type Pairs = [i16; 8];
+    type Sums = [i32; 4];
     const LANES: usize = 4;
 
     #[inline(always)]
@@ -92,10 +94,35 @@ impl Simd for Portable {
         v.map(|x| f32::from_bits(u32::from(x) << 16))
     }
     #[inline(always)]
-    unsafe fn load_i8(p: *const i8) -> [f32; 4] {
+    unsafe fn load_pairs(p: *const i8) -> [i16; 8] {
+        // SAFETY: the caller vouches for eight elements.
+        let v = unsafe { p.cast::<[i8; 8]>().read_unaligned() };
+        v.map(i16::from)
+    }
+    #[inline(always)]
+    unsafe fn splat_pair(p: *const i16) -> [i16; 8] {
+        // SAFETY: the caller vouches for two elements.
+        let [a, b] = unsafe { p.cast::<[i16; 2]>().read_unaligned() };
+        [a, b, a, b, a, b, a, b]
+    }
+    #[inline(always)]
+    unsafe fn no_sums() -> [i32; 4] {
+        [0; 4]
+    }
+    #[inline(always)]
+    unsafe fn add_products(sums: [i32; 4], weights: [i16; 8], inputs: [i16; 8]) -> [i32; 4] {
+        let product = |i: usize| i32::from(weights[i]) * i32::from(inputs[i]);
+        let add = |i: usize| sums[i] + product(2 * i) + product(2 * i + 1);
+        [add(0), add(1), add(2), add(3)]
+    }
+    #[inline(always)]
+    unsafe fn to_f32(sums: [i32; 4]) -> [f32; 4] {
+        sums.map(|x| x as f32)
+    }
+    #[inline(always)]
+    unsafe fn store_rounded(p: *mut i16, v: [f32; 4]) {
         // SAFETY: the caller vouches for four elements.
-        let v = unsafe { p.cast::<[i8; 4]>().read_unaligned() };
-        v.map(f32::from)
+        unsafe { p.cast::<[i16; 4]>().write_unaligned(Self::round(v).map(|x| x as i16)) }
     }
     #[inline(always)]
     unsafe fn prefetch(_: *const u8) {}

@@ -9,6 +9,8 @@ pub(crate) struct Sse2;
 // SAFETY of every block below: SSE2 is part of x86-64, and the caller vouches for pointers.
 impl Simd for Sse2 {
     type Vector = __m128;
+    type Pairs = __m128i;
+    type Sums = __m128i;
     const LANES: usize = 4;
 
     #[inline(always)]
@@ -104,12 +106,36 @@ impl Simd for Sse2 {
         unsafe { _mm_castsi128_ps(_mm_unpacklo_epi16(_mm_setzero_si128(), _mm_loadl_epi64(p.cast()))) }
     }
     #[inline(always)]
-    unsafe fn load_i8(p: *const i8) -> __m128 {
+    unsafe fn load_pairs(p: *const i8) -> __m128i {
+        // SAFETY: see above.
+        unsafe { _mm_srai_epi16(_mm_unpacklo_epi8(_mm_setzero_si128(), _mm_loadl_epi64(p.cast())), 8) }
+    }
+    #[inline(always)]
+    unsafe fn splat_pair(p: *const i16) -> __m128i {
+        // SAFETY: see above.
+        unsafe { _mm_set1_epi32(p.cast::<i32>().read_unaligned()) }
+    }
+    #[inline(always)]
+    unsafe fn no_sums() -> __m128i {
+        // SAFETY: see above.
+        unsafe { _mm_setzero_si128() }
+    }
+    #[inline(always)]
+    unsafe fn add_products(sums: __m128i, weights: __m128i, inputs: __m128i) -> __m128i {
+        // SAFETY: see above.
+        unsafe { _mm_add_epi32(sums, _mm_madd_epi16(weights, inputs)) }
+    }
+    #[inline(always)]
+    unsafe fn to_f32(sums: __m128i) -> __m128 {
+        // SAFETY: see above.
+        unsafe { _mm_cvtepi32_ps(sums) }
+    }
+    #[inline(always)]
+    unsafe fn store_rounded(p: *mut i16, v: __m128) {
         // SAFETY: see above.
         unsafe {
-            let bytes = _mm_cvtsi32_si128(p.cast::<i32>().read_unaligned());
-            let words = _mm_unpacklo_epi8(_mm_setzero_si128(), bytes);
-            _mm_cvtepi32_ps(_mm_srai_epi32(_mm_unpacklo_epi16(_mm_setzero_si128(), words), 24))
+            let v = _mm_cvtps_epi32(v);
+            _mm_storel_epi64(p.cast(), _mm_packs_epi32(v, v));
         }
     }
     #[inline(always)]

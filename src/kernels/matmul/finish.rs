@@ -65,6 +65,11 @@ unsafe fn finish_with<S: Simd, const P: usize>(
                 }
             }
             for row in 0..rows {
+                let mut scale = scale;
+                if matches!(job.weights, Weights::Int8(_)) {
+                    let of_row = S::splat(job.rounded_scale(first + row));
+                    scale = scale.map(|of_output| S::mul(of_output, of_row));
+                }
                 let sums = sums.add((row * panels + index) * width);
                 let y = job.row(job.product.y, first + row).add(column);
                 let residual =

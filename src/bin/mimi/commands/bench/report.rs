@@ -67,6 +67,7 @@ impl Report {
         json!({
             "machine": {
                 "multiply_adds_per_second": self.machine.multiply_adds_per_second,
+                "integer_multiply_adds_per_second": self.machine.integer_multiply_adds_per_second,
                 "bytes_per_second": self.machine.bytes_per_second,
             },
             "precisions": self.results.iter().map(Results::json).collect::<Vec<_>>(),
@@ -75,8 +76,9 @@ impl Report {
 
     pub(super) fn tables(&self) -> String {
         let mut text = format!(
-            "One core: {:.1} billion multiply-adds a second, {:.1} GB a second from memory.\n",
+            "One core: {:.1} billion multiply-adds a second, {:.1} in integers, {:.1} GB a second from memory.\n",
             self.machine.multiply_adds_per_second / 1e9,
+            self.machine.integer_multiply_adds_per_second / 1e9,
             self.machine.bytes_per_second / 1e9,
         );
         text += "\nStreams, milliseconds for a frame of each\n";

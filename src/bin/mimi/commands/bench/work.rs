@@ -28,10 +28,23 @@ struct Layer {
     stage: Stage,
     /// Of a stream.
     multiply_adds: f64,
+    /// Whether they are of integers.
+    in_integers: bool,
     /// Of weights, read once for all streams.
     weight_bytes: f64,
     /// Of what a stream remembers and reads again.
     state_bytes: f64,
+}
+
+impl Layer {
+    /// Seconds for a stream's multiply-adds.
+    fn arithmetic(&self, machine: &Machine) -> f64 {
+        let rate = match self.in_integers {
+            true => machine.integer_multiply_adds_per_second,
+            false => machine.multiply_adds_per_second,
+        };
+        self.multiply_adds / rate
+    }
 }
 
 /// All layers of one half.
@@ -60,11 +73,14 @@ impl Work {
     /// product of its inputs, `kernel / stride` at a time, and gives `stride · outputs`.
     fn product(&mut self, stage: Stage, rows: usize, inputs: usize, outputs: usize) {
         let exact = stage == Stage::Seanet && inputs * outputs <= EXACT_WEIGHTS;
+        let width = if exact { 4.0 } else { self.width };
         let weights = (inputs * outputs) as f64;
         self.layers.push(Layer {
             stage,
             multiply_adds: rows as f64 * weights,
-            weight_bytes: weights * if exact { 4.0 } else { self.width },
+            // a search for more rows than a stream's is for words as they are
+            in_integers: width == 1.0 && stage != Stage::Quantizer,
+            weight_bytes: weights * width,
             state_bytes: 0.0,
         });
     }
@@ -136,6 +152,7 @@ impl Work {
             self.layers.push(Layer {
                 stage: Stage::Transformer,
                 multiply_adds: (rows * 2 * window * queries) as f64,
+                in_integers: false,
                 weight_bytes: 0.0,
                 state_bytes: (4 * 2 * (window + rows - 1) * keys) as f64,
             });
@@ -150,16 +167,14 @@ impl Work {
     pub(super) fn stream_limit(&self, machine: &Machine, streams: usize, stage: Option<Stage>) -> f64 {
         let seconds = self.of(stage).map(|layer| {
             let bytes = layer.weight_bytes + layer.state_bytes * streams as f64;
-            let multiply_adds = layer.multiply_adds * streams as f64;
-            (bytes / machine.bytes_per_second).max(multiply_adds / machine.multiply_adds_per_second)
+            (bytes / machine.bytes_per_second).max(layer.arithmetic(machine) * streams as f64)
         });
         seconds.sum::<f64>() * 1e3
     }
 
     /// Milliseconds of a frame's multiply-adds alone: what many frames at once come near to.
     pub(super) fn clip_limit(&self, machine: &Machine, stage: Option<Stage>) -> f64 {
-        let multiply_adds: f64 = self.of(stage).map(|layer| layer.multiply_adds).sum();
-        multiply_adds / machine.multiply_adds_per_second * 1e3
+        self.of(stage).map(|layer| layer.arithmetic(machine)).sum::<f64>() * 1e3
     }
 
     /// The layers of a stage, or all.
@@ -202,7 +217,11 @@ mod tests {
     #[test]
     fn a_frame_of_the_published_network_is_as_much_work_as_by_hand() {
         let work = |side| Work::new(&Config::published(), Precision::F32, side, 8);
-        let machine = Machine { multiply_adds_per_second: 1e3, bytes_per_second: f64::INFINITY };
+        let machine = Machine {
+            multiply_adds_per_second: 1e3,
+            integer_multiply_adds_per_second: 1e3,
+            bytes_per_second: f64::INFINITY,
+        };
         let of = |side, stage| work(side).clip_limit(&machine, Some(stage));
         // 8 layers of 2 rows times 512·1536 + 512·512 + 2·512·2048 weights, and 250 keys and values of 512
         let transformer = 8.0 * 2.0 * (3_145_728.0 + 2.0 * 250.0 * 512.0);
@@ -218,7 +237,11 @@ mod tests {
     #[test]
     fn a_stream_waits_for_memory_and_many_streams_for_arithmetic() {
         let work = Work::new(&Config::published(), Precision::F32, Side::Decode, 8);
-        let machine = Machine { multiply_adds_per_second: 50e9, bytes_per_second: 10e9 };
+        let machine = Machine {
+            multiply_adds_per_second: 50e9,
+            integer_multiply_adds_per_second: 100e9,
+            bytes_per_second: 10e9,
+        };
         let stage = Some(Stage::Transformer);
         let bytes = 8.0 * (4.0 * 3_145_728.0 + 4.0 * 2.0 * 251.0 * 512.0);
         assert!((work.stream_limit(&machine, 1, stage) - bytes / 10e9 * 1e3).abs() < 1e-9);

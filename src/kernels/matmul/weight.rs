@@ -1,0 +1,131 @@
+//! What a tile does with weights of each format: how weights and inputs come into registers, and sums out of them.
+
+use super::Job;
+use crate::kernels::arena::Element;
+use crate::kernels::matrix::Bf16;
+use crate::kernels::simd::Simd;
+
+/// A weight as it is stored.
+pub(super) trait Weight<S: Simd>: Element {
+    /// An input as it is read.
+    type Input: Copy;
+    /// Weights of `LANES` outputs, or inputs for them.
+    type Factors: Copy;
+    /// Sums of `LANES` outputs.
+    type Totals: Copy;
+    /// Inputs that are multiplied at a time.
+    const STEP: usize;
+    /// Inputs in a segment, if sums depend on it.
+    const SEGMENT: Option<usize>;
+
+    /// Where the inputs of a row of all rows of all streams begin.
+    ///
+    /// # Safety
+    ///
+    /// `row` is below `job.total`, and `job` is for weights of this format.
+    unsafe fn row(job: &Job, row: usize) -> *const Self::Input;
+    /// Loads `STEP` weights of each of `LANES` outputs.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Simd`]; likewise below.
+    unsafe fn load(p: *const Self) -> Self::Factors;
+    /// `STEP` inputs, for each of `LANES` outputs.
+    unsafe fn splat(p: *const Self::Input) -> Self::Factors;
+    /// What a segment starts from, after sums of the segments `before`.
+    unsafe fn begin(before: S::Vector) -> Self::Totals;
+    unsafe fn multiply_add(
+        weights: Self::Factors,
+        inputs: Self::Factors,
+        totals: Self::Totals,
+    ) -> Self::Totals;
+    /// The sums at the end of a segment.
+    unsafe fn end(before: S::Vector, totals: Self::Totals) -> S::Vector;
+}
+
+/// Weights that are multiplied as f32, one by one; the sums of a segment begin with those before it.
+macro_rules! float {
+    ($weight:ty, $load:expr) => {
+        impl<S: Simd> Weight<S> for $weight {
+            type Input = f32;
+            type Factors = S::Vector;
+            type Totals = S::Vector;
+            const STEP: usize = 1;
+            const SEGMENT: Option<usize> = None;
+
+            #[inline(always)]
+            unsafe fn row(job: &Job, row: usize) -> *const f32 {
+                // SAFETY: the caller's.
+                unsafe { job.row(job.product.x, row) }
+            }
+            #[inline(always)]
+            unsafe fn load(p: *const $weight) -> S::Vector {
+                // SAFETY: the caller's.
+                unsafe { $load(p.cast()) }
+            }
+            #[inline(always)]
+            unsafe fn splat(p: *const f32) -> S::Vector {
+                // SAFETY: the caller's.
+                unsafe { S::splat(*p) }
+            }
+            #[inline(always)]
+            unsafe fn begin(before: S::Vector) -> S::Vector {
+                before
+            }
+            #[inline(always)]
+            unsafe fn multiply_add(weights: S::Vector, inputs: S::Vector, totals: S::Vector) -> S::Vector {
+                // SAFETY: the caller's.
+                unsafe { S::mul_add(weights, inputs, totals) }
+            }
+            #[inline(always)]
+            unsafe fn end(_: S::Vector, totals: S::Vector) -> S::Vector {
+                totals
+            }
+        }
+    };
+}
+
+float!(f32, S::load);
+float!(Bf16, S::load_bf16);
+
+/// Weights that are multiplied as integers, two by two, with inputs that were rounded to integers. A segment's sums are
+/// exact, and are then added to those before it.
+impl<S: Simd> Weight<S> for i8 {
+    type Input = i16;
+    type Factors = S::Pairs;
+    type Totals = S::Sums;
+    const STEP: usize = 2;
+    /// The most that sums of 32 bits hold the products of: 512 · 127 · 2¹⁵ < 2³¹.
+    const SEGMENT: Option<usize> = Some(512);
+
+    #[inline(always)]
+    unsafe fn row(job: &Job, row: usize) -> *const i16 {
+        // SAFETY: the caller's.
+        unsafe { job.rounded_row(row) }
+    }
+    #[inline(always)]
+    unsafe fn load(p: *const i8) -> S::Pairs {
+        // SAFETY: the caller's.
+        unsafe { S::load_pairs(p) }
+    }
+    #[inline(always)]
+    unsafe fn splat(p: *const i16) -> S::Pairs {
+        // SAFETY: the caller's.
+        unsafe { S::splat_pair(p) }
+    }
+    #[inline(always)]
+    unsafe fn begin(_: S::Vector) -> S::Sums {
+        // SAFETY: the caller's.
+        unsafe { S::no_sums() }
+    }
+    #[inline(always)]
+    unsafe fn multiply_add(weights: S::Pairs, inputs: S::Pairs, totals: S::Sums) -> S::Sums {
+        // SAFETY: the caller's.
+        unsafe { S::add_products(totals, weights, inputs) }
+    }
+    #[inline(always)]
+    unsafe fn end(before: S::Vector, totals: S::Sums) -> S::Vector {
+        // SAFETY: the caller's.
+        unsafe { S::add(before, S::to_f32(totals)) }
+    }
+}
