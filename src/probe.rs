@@ -1,6 +1,7 @@
 //! What `mimi bench` measures with: the machine's limits, and a network's step stage by stage. No part
 //! of the API: it may change with every release.
 
+pub use crate::layers::PAIRED_WEIGHTS;
 pub use crate::model::{EXACT_WEIGHTS, Stage};
 
 use crate::kernels::{FlushDenormals, Kernels};

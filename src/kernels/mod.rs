@@ -83,6 +83,12 @@ macro_rules! instantiate {
             }
 
             $(#[$feature])*
+            pub(super) unsafe fn subtract(a: *const f32, b: *const f32, y: *mut f32, len: usize) {
+                // SAFETY: the caller's.
+                unsafe { elementwise::subtract::<$simd>(a, b, y, len) }
+            }
+
+            $(#[$feature])*
             pub(super) unsafe fn layer_norm(
                 x: *const f32, weight: *const f32, bias: *const f32, eps: f32, y: *mut f32, len: usize,
             ) {
@@ -257,6 +263,13 @@ impl Kernels {
         assert_eq!(x.len(), y.len());
         // SAFETY: lengths just checked; `self` proves the instruction set.
         unsafe { dispatch!(self, elu(x.as_ptr(), y.as_mut_ptr(), x.len())) }
+    }
+
+    /// y = a − b.
+    pub(crate) fn subtract(self, a: &[f32], b: &[f32], y: &mut [f32]) {
+        assert!(a.len() == y.len() && b.len() == y.len());
+        // SAFETY: lengths just checked; `self` proves the instruction set.
+        unsafe { dispatch!(self, subtract(a.as_ptr(), b.as_ptr(), y.as_mut_ptr(), y.len())) }
     }
 
     /// y = layer norm of the row x.

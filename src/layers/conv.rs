@@ -1,6 +1,7 @@
 //! Causal convolutions, plain and transposed, and linear layers: all one product over a window.
 
 use super::memory::{Batch, Plan, Slot};
+use super::pairs::{PAIRED_WEIGHTS, Pairs};
 use crate::Error;
 use crate::error::{out_of_memory, with_capacity};
 use crate::kernels::{Activation, Elements, Matrix, Packing, Product, Rows};
@@ -16,7 +17,7 @@ pub(crate) enum Padding {
 /// A causal convolution over rows `[time, channels]`: an output row is the product of the window of
 /// `reach` input rows that ends at the stride's last one. The window's older part is remembered.
 pub(crate) struct Conv {
-    matrix: Matrix,
+    weights: Weights,
     /// Input channels.
     channels: usize,
     /// Rows that a window covers: (kernel − 1)·dilation + 1.
@@ -26,6 +27,30 @@ pub(crate) struct Conv {
     padding: Padding,
 }
 
+/// How outputs are computed.
+#[expect(clippy::large_enum_variant, reason = "a model has a few dozen")]
+enum Weights {
+    One(Matrix),
+    /// Two taps, in f32.
+    Pairs(Pairs),
+}
+
+impl Weights {
+    /// In pairs, if that may be and is worth it.
+    fn new(
+        packing: Packing,
+        elements: Elements,
+        bias: impl Fn(usize) -> f32,
+        pairs: bool,
+    ) -> Result<Self, Error> {
+        let worth_it = PAIRED_WEIGHTS.contains(&(elements.inputs.len() * elements.outputs.len()));
+        match pairs && packing.is_exact() && worth_it {
+            true => Ok(Self::Pairs(Pairs::new(packing, elements, bias)?)),
+            false => Ok(Self::One(Matrix::pack(packing, elements, bias).map_err(out_of_memory)?)),
+        }
+    }
+}
+
 /// A convolution's slots.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ConvState {
@@ -33,6 +58,8 @@ pub(crate) struct ConvState {
     history: Slot,
     /// The history, then the rows of the step.
     window: Slot,
+    /// For pairs, of the inputs of the step's products.
+    differences: Slot,
 }
 
 /// A list of offsets.
@@ -62,7 +89,8 @@ fn full_transposed(
 }
 
 impl Conv {
-    /// From torch's layout: weight `[outputs, channels, kernel]`.
+    /// From torch's layout: weight `[outputs, channels, kernel]`. With `pairs`, all steps begin at an even output, so
+    /// that outputs may be computed in pairs, for a kernel of two strides.
     #[allow(clippy::too_many_arguments)]
     pub(crate) fn new(
         packing: Packing,
@@ -72,20 +100,25 @@ impl Conv {
         stride: usize,
         dilation: usize,
         padding: Padding,
+        pairs: bool,
     ) -> Result<Self, Error> {
         let inputs = offsets((0..kernel).flat_map(|tap| (0..channels).map(move |c| c * kernel + tap)))?;
         let rows = offsets((0..outputs).map(|o| o * channels * kernel))?;
         let elements = Elements { values: weight, inputs: &inputs, outputs: &rows };
         let bias = |o: usize| bias.map_or(0.0, |b| b[o]);
-        let matrix = Matrix::pack(packing, elements, bias).map_err(out_of_memory)?;
-        let matrix = if dilation > 1 { matrix.with_runs(channels) } else { matrix };
-        Ok(Self { matrix, channels, reach: (kernel - 1) * dilation + 1, stride, dilation, padding })
+        let pairs = pairs && kernel == 2 * stride && dilation == 1;
+        let weights = match Weights::new(packing, elements, bias, pairs)? {
+            Weights::One(matrix) if dilation > 1 => Weights::One(matrix.with_runs(channels)),
+            weights => weights,
+        };
+        Ok(Self { weights, channels, reach: (kernel - 1) * dilation + 1, stride, dilation, padding })
     }
 
     /// A transposed convolution from torch's layout: weight `[channels, outputs / groups, kernel]`. An
     /// output block is `stride` rows side by side: `[x[t − m + 1] ‖ … ‖ x[t]]`, m = ⌈kernel / stride⌉,
     /// times a matrix whose column j·outputs + o holds tap j of output o. So the state is inputs, and
-    /// there is no overlap to add.
+    /// there is no overlap to add. `pairs` as above.
+    #[allow(clippy::too_many_arguments)]
     pub(crate) fn transposed(
         packing: Packing,
         weight: &[f32],
@@ -93,6 +126,7 @@ impl Conv {
         [channels, outputs, kernel]: [usize; 3],
         stride: usize,
         groups: usize,
+        pairs: bool,
     ) -> Result<Self, Error> {
         let reach = kernel.div_ceil(stride);
         let taps = reach * stride;
@@ -108,8 +142,8 @@ impl Conv {
         let columns = offsets((0..stride).flat_map(|tap| (0..outputs).map(move |o| o * taps + tap)))?;
         let elements = Elements { values, inputs: &inputs, outputs: &columns };
         let bias = |column: usize| bias.map_or(0.0, |b| b[column % outputs]);
-        let matrix = Matrix::pack(packing, elements, bias).map_err(out_of_memory)?;
-        Ok(Self { matrix, channels, reach, stride: 1, dilation: 1, padding: Padding::Zeros })
+        let weights = Weights::new(packing, elements, bias, pairs && reach == 2)?;
+        Ok(Self { weights, channels, reach, stride: 1, dilation: 1, padding: Padding::Zeros })
     }
 
     /// A linear layer from torch's layout: weight `[outputs, inputs]`.
@@ -119,7 +153,7 @@ impl Conv {
         bias: Option<&[f32]>,
         [outputs, inputs]: [usize; 2],
     ) -> Result<Self, Error> {
-        Self::new(packing, weight, bias, [outputs, inputs, 1], 1, 1, Padding::Zeros)
+        Self::new(packing, weight, bias, [outputs, inputs, 1], 1, 1, Padding::Zeros, false)
     }
 
     /// Rows of history.
@@ -138,12 +172,23 @@ impl Conv {
 
     /// Values in an output row: the channels, or for a transposed convolution stride × channels.
     pub(crate) fn outputs(&self) -> usize {
-        self.matrix.outputs()
+        match &self.weights {
+            Weights::One(matrix) => matrix.outputs(),
+            Weights::Pairs(pairs) => pairs.outputs(),
+        }
+    }
+
+    /// Values of the window in an output.
+    fn inputs(&self) -> usize {
+        match &self.weights {
+            Weights::One(matrix) => matrix.inputs(),
+            Weights::Pairs(pairs) => pairs.inputs(),
+        }
     }
 
     /// How many weights it has.
     pub(crate) fn weights(&self) -> usize {
-        self.matrix.inputs() * self.matrix.outputs()
+        self.inputs() * self.outputs()
     }
 
     /// Output rows for `rows` input rows; a last part of a stride counts as one.
@@ -152,22 +197,32 @@ impl Conv {
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.matrix.bytes()
+        match &self.weights {
+            Weights::One(matrix) => matrix.bytes(),
+            Weights::Pairs(pairs) => pairs.bytes(),
+        }
     }
 
     /// Slots for steps of up to `rows` rows.
     pub(crate) fn plan(&self, plan: &mut Plan, rows: usize) -> ConvState {
         let window = self.kept() + rows.next_multiple_of(self.stride);
         self.plan_product(plan, rows);
+        let differences = match self.weights {
+            Weights::One(_) => 0,
+            Weights::Pairs(_) => rows.next_multiple_of(self.stride),
+        };
         ConvState {
             history: plan.state(self.kept() * self.channels + 1),
             window: plan.scratch(window * self.channels),
+            differences: plan.scratch(differences * self.channels),
         }
     }
 
     /// For a layer without history, whose slots are others': room for steps of up to `rows` rows.
     pub(crate) fn plan_product(&self, plan: &mut Plan, rows: usize) {
-        plan.product(&self.matrix, self.output_rows(rows));
+        if let Weights::One(matrix) = &self.weights {
+            plan.product(matrix, self.output_rows(rows));
+        }
     }
 
     /// Where the step's input rows go.
@@ -204,7 +259,7 @@ impl Conv {
     }
 
     /// The products for input rows `first..first + rows` of the step; writes `output_rows(rows)` rows.
-    /// `first` is a multiple of the stride.
+    /// `first` is a multiple of the stride, or of two for pairs.
     pub(crate) fn apply(
         &self,
         batch: &mut Batch,
@@ -215,6 +270,17 @@ impl Conv {
         activation: Activation,
     ) {
         let window = state.window.rows(self.channels).from(first);
+        if let Weights::Pairs(pairs) = &self.weights {
+            debug_assert!(residual.is_none() && first.is_multiple_of(2 * self.stride));
+            return pairs.apply(
+                batch,
+                window.offset,
+                state.differences,
+                self.output_rows(rows),
+                y,
+                activation,
+            );
+        }
         self.product(
             batch,
             Rows { stride: self.stride * self.channels, ..window },
@@ -274,6 +340,7 @@ impl Conv {
         residual: Option<Rows>,
         activation: Activation,
     ) {
+        let Weights::One(matrix) = &self.weights else { unreachable!("pairs have products of their own") };
         let product = Product {
             x,
             run_stride: self.dilation * self.channels,
@@ -282,6 +349,6 @@ impl Conv {
             residual,
             activation,
         };
-        batch.matmul(&self.matrix, product);
+        batch.matmul(matrix, product);
     }
 }

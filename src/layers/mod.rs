@@ -9,6 +9,7 @@ mod attention;
 mod codebook;
 mod conv;
 mod memory;
+mod pairs;
 mod quantizer;
 mod seanet;
 mod transformer;
@@ -17,6 +18,7 @@ mod upsample;
 pub(crate) use codebook::Codebook;
 pub(crate) use conv::{Conv, ConvState, Padding};
 pub(crate) use memory::{Batch, Memory, Plan, Slot};
+pub use pairs::PAIRED_WEIGHTS;
 pub(crate) use quantizer::{Branch, QuantizerState, SplitQuantizer};
 pub(crate) use seanet::{
     DecoderStage, DecoderState, EncoderStage, EncoderState, ResidualBlock, SeanetDecoder, SeanetEncoder,

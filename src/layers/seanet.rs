@@ -24,11 +24,12 @@ struct Pieces {
 }
 
 impl Pieces {
-    /// Multiples of `stride`, for steps of up to `rows` rows that are `width` values wide where widest, when
+    /// Multiples of twice the `stride`, as convolutions in pairs ask for, for steps of up to `rows` rows that are `width` values wide where widest, when
     /// `threads` threads share them.
     fn new(conv: &Conv, width: usize, stride: usize, rows: usize, threads: usize) -> Self {
-        let all = rows.next_multiple_of(stride);
-        let small = (PIECE_VALUES * threads / width).max(1).next_multiple_of(stride).min(all);
+        let unit = 2 * stride;
+        let all = rows.next_multiple_of(unit);
+        let small = (PIECE_VALUES * threads / width).max(1).next_multiple_of(unit).min(all);
         let large = (conv.weights() / width).max(1).next_multiple_of(small).min(all);
         Self { small, large }
     }

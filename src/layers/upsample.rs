@@ -7,6 +7,7 @@ use crate::Error;
 use crate::error::out_of_memory;
 use crate::kernels::{Activation, Arena, Packing, Rows};
 
+#[expect(clippy::large_enum_variant, reason = "a model has one")]
 pub(crate) enum Upsampler {
     /// `[tap][channel]`, with 2·stride taps.
     PerChannel { taps: Arena, channels: usize, stride: usize },
@@ -43,6 +44,7 @@ impl Upsampler {
                 [channels, channels, kernel],
                 stride,
                 groups,
+                false,
             )?));
         }
         let mut taps = packing.pool.zeroed(kernel * channels).map_err(out_of_memory)?;

@@ -120,6 +120,18 @@ impl Builder<'_, '_> {
 
     /// A SEANet convolution; `name` without `.weight`.
     fn conv(&self, name: &str, shape: [usize; 3], stride: usize, dilation: usize) -> Result<Conv, Error> {
+        self.conv_of_rows(name, shape, stride, dilation, 1)
+    }
+
+    /// A SEANet convolution that gives `rows` rows a frame. Where that is even, so is where each step begins.
+    fn conv_of_rows(
+        &self,
+        name: &str,
+        shape: [usize; 3],
+        stride: usize,
+        dilation: usize,
+        rows: usize,
+    ) -> Result<Conv, Error> {
         let padding = match self.config.pad_mode {
             PadMode::Constant => Padding::Zeros,
             PadMode::Replicate => Padding::Replicate,
@@ -127,7 +139,7 @@ impl Builder<'_, '_> {
         self.packed(&format!("{name}.weight"), &shape, |weight| {
             let bias = self.tensor(&format!("{name}.bias"), &shape[..1])?;
             let packing = self.seanet_packing(weight.len());
-            Conv::new(packing, weight, Some(&bias), shape, stride, dilation, padding)
+            Conv::new(packing, weight, Some(&bias), shape, stride, dilation, padding, rows.is_multiple_of(2))
         })
     }
 
@@ -177,11 +189,14 @@ impl Builder<'_, '_> {
         let first = self.conv("encoder.layers.0.conv", [channels, 1, config.kernel_size], 1, 1)?;
         // Layers are numbered with the ELUs between them.
         let mut index = 1;
+        let mut rows = config.frame_size();
         let mut stages = with_capacity(config.upsampling_ratios.len())?;
         for &ratio in config.upsampling_ratios.iter().rev() {
+            rows /= ratio;
             let blocks = self.residual_blocks("encoder", &mut index, channels)?;
             let name = format!("encoder.layers.{}.conv", index + 1);
-            let down = self.conv(&name, [2 * channels, channels, 2 * ratio], ratio, 1)?;
+            let shape = [2 * channels, channels, 2 * ratio];
+            let down = self.conv_of_rows(&name, shape, ratio, 1, rows)?;
             stages.push(EncoderStage { blocks, down });
             channels *= 2;
             index += 2;
@@ -197,6 +212,7 @@ impl Builder<'_, '_> {
         let first =
             self.conv("decoder.layers.0.conv", [channels, config.hidden_size, config.kernel_size], 1, 1)?;
         let mut index = 1;
+        let mut rows = config.latent_stride;
         let mut stages = with_capacity(config.upsampling_ratios.len())?;
         for &stride in &config.upsampling_ratios {
             let name = format!("decoder.layers.{}.conv", index + 1);
@@ -204,9 +220,10 @@ impl Builder<'_, '_> {
             let up = self.packed(&format!("{name}.weight"), &shape, |weight| {
                 let bias = self.tensor(&format!("{name}.bias"), &shape[1..2])?;
                 let packing = self.seanet_packing(weight.len());
-                Conv::transposed(packing, weight, Some(&bias), shape, stride, 1)
+                Conv::transposed(packing, weight, Some(&bias), shape, stride, 1, rows.is_multiple_of(2))
             })?;
             channels /= 2;
+            rows *= stride;
             index += 2;
             stages.push(DecoderStage {
                 up,
@@ -235,7 +252,7 @@ impl Builder<'_, '_> {
         let (hidden, stride) = (self.config.hidden_size, self.config.latent_stride);
         let shape = [hidden, hidden, 2 * stride];
         self.packed("downsample.conv.weight", &shape, |weight| {
-            Conv::new(self.packing, weight, None, shape, stride, 1, Padding::Replicate)
+            Conv::new(self.packing, weight, None, shape, stride, 1, Padding::Replicate, false)
         })
     }
 
