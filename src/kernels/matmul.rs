@@ -7,8 +7,8 @@
 //! matrix with a single output is a [`column`].
 //!
 //! **Every output is accumulated over its inputs in an order that its matrix alone decides,** whatever the number of
-//! rows and wherever they come from: one by one, starting from 0, or as [`column`] says. That is why any chunking gives
-//! the same bits.
+//! rows and wherever they come from: one by one, starting from 0, or as [`column`] and [`weight`] say. That is why any
+//! chunking gives the same bits.
 
 use super::matrix::{Bf16, Matrix, Weights};
 use super::simd::Simd;

@@ -155,8 +155,8 @@ impl Matrix {
             Format::Int8 => {
                 scales.fill(1.0);
                 for (scale, &output) in scales.iter_mut().zip(elements.outputs) {
-                    let largest = elements.largest(output);
-                    *scale = if largest > 0.0 { largest / 127.0 } else { 1.0 };
+                    let least = elements.largest(output) / 127.0;
+                    *scale = if least >= f32::MIN_POSITIVE { least } else { 1.0 };
                 }
                 // To the nearest, ties to even, as numbers of this size have no fraction; baseline x86-64 has no
                 // instruction for it.

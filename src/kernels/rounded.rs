@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_number_gives_none() {
+    fn infinite_inputs_give_no_finite_output() {
         for kernels in all_kernels() {
             let y = product(kernels, &[1.0, f32::INFINITY, 2.0], 1.0).0;
             assert!(!y.is_finite(), "{kernels:?}: {y}");

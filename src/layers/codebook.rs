@@ -68,11 +68,11 @@ impl Codebook {
     fn refine(&self, kernels: Kernels, coarse: &Matrix, stream: &mut Memory, row: Product) {
         let (dim, size) = (coarse.inputs(), coarse.outputs());
         // How far a coarse score can be off: half a scale for each input; half a 32767th of the largest input for each
-        // of the weights, of up to 127 scales; and what rounding adds in both sums of `dim` products of up to 127
-        // scales each, 2·2·dim·128·2⁻²⁴, and in adding the bias.
+        // of the weights, of up to 127 scales; what rounding adds in both sums of `dim` products of up to 127 scales
+        // each, 2·2·dim·128·2⁻²⁴, and in adding the bias; and inputs below 4e-34, which count as zeros.
         let x = &stream.scratch[row.x.offset..][..dim];
         let (sum, largest) = x.iter().fold((0.0, 0.0f32), |(sum, max), x| (sum + x.abs(), max.max(x.abs())));
-        let inputs = sum * (0.501 + dim as f32 * 4e-5) + largest * (dim as f32 * 2e-3);
+        let inputs = sum * (0.501 + dim as f32 * 4e-5) + dim as f32 * (largest * 2e-3 + 1e-31);
         let bound = |word: usize| inputs * coarse.scales()[word] + coarse.bias()[word].abs() * 2.5e-7;
         let scores = row.y.offset..row.y.offset + size;
         let lowest = |(word, score): (usize, &f32)| score - bound(word);

@@ -77,6 +77,8 @@ pub(crate) struct ResidualState {
 
 impl ResidualBlock {
     fn plan(&self, plan: &mut Plan, rows: usize) -> ResidualState {
+        self.pointwise.plan_product(plan, rows);
+        self.shortcut.iter().for_each(|shortcut| shortcut.plan_product(plan, rows));
         ResidualState {
             dilated: self.dilated.plan(plan, rows),
             hidden: plan.scratch(rows * self.dilated.outputs()),
@@ -375,5 +377,44 @@ impl SeanetDecoder {
             .iter()
             .map(|s| s.blocks.iter().map(ResidualBlock::bytes).sum::<usize>() + s.up.bytes());
         self.first.bytes() + self.last.bytes() + stages.sum::<usize>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::conv::Padding;
+    use super::*;
+    use crate::kernels::{Format, Isa, Kernels, Packing, Pool};
+
+    /// Each of a block's products has room to round its inputs, whichever of them have weights of eight bits.
+    #[test]
+    fn every_product_of_a_block_is_planned() {
+        let (channels, rows, pool) = (24, 8, Pool::default());
+        let weight: Vec<f32> = (0..channels * channels).map(|i| (i % 7) as f32 / 7.0 - 0.4).collect();
+        let kernels = Kernels::new(Isa::best()).unwrap();
+        let step = |formats: [Format; 3]| {
+            let [dilated, pointwise, shortcut] = formats.map(|format| {
+                let shape = [channels, channels, 1];
+                let packing = Packing { kernels, format, pool: &pool };
+                Conv::new(packing, &weight, None, shape, 1, 1, Padding::Zeros, false).unwrap()
+            });
+            let block = ResidualBlock { dilated, pointwise, shortcut: Some(shortcut) };
+            let mut plan = Plan::new(1);
+            let state = block.plan(&mut plan, rows);
+            let [x, y] = [(); 2].map(|()| plan.scratch(rows * channels).rows(channels));
+            let mut memory = plan.build(0).unwrap();
+            (0..rows * channels).for_each(|i| memory.scratch[x.offset + i] = (i % 11) as f32 / 11.0 - 0.5);
+            let mut batch = Batch::new(kernels, [&mut memory].into_iter(), None);
+            block.step(&mut batch, &state, x, rows, y, Activation::None);
+            memory.scratch[y.offset..][..rows * channels].to_vec()
+        };
+        let exact = step([Format::F32; 3]);
+        for rounded in 0..3 {
+            let mut formats = [Format::F32; 3];
+            formats[rounded] = Format::Int8;
+            for (found, expected) in step(formats).iter().zip(&exact) {
+                assert!((found - expected).abs() < 0.05, "{rounded}: {found} is not {expected}");
+            }
+        }
     }
 }
