@@ -1,0 +1,131 @@
+//! The innermost loops: a few rows times a segment of a few panels, sums in registers.
+
+use super::weight::Weight;
+use super::{Job, Segment};
+use crate::kernels::simd::Simd;
+use std::mem::MaybeUninit;
+
+/// Which weights a tile asks for: those `offset` bytes after its first ones, `step` bytes farther for each input, and
+/// from input `turn` on, another `jump` bytes farther.
+#[derive(Clone, Copy)]
+pub(super) struct Prefetch {
+    offset: usize,
+    step: usize,
+    turn: usize,
+    jump: usize,
+}
+
+/// How far ahead of use, in each panel, weights are asked for that are used once or twice. Of 128 to 8192 the best on
+/// Zen 3: about as far as a core gets during one read from memory. Farther is as slow as not asking.
+const PREFETCH_BYTES: usize = 384;
+
+impl Prefetch {
+    /// The inputs to come of `together` panels and, at their end, the beginning of as many panels after them; of each
+    /// input there are `step` bytes in a panel.
+    #[inline(always)]
+    pub(super) fn of_panels(job: &Job, segment: Segment, together: usize, step: usize) -> Self {
+        Self {
+            offset: PREFETCH_BYTES,
+            step,
+            turn: (job.inputs - segment.input).saturating_sub(PREFETCH_BYTES / step),
+            jump: (together - 1) * job.inputs * step,
+        }
+    }
+
+    /// Share `index` of `tiles` of the next segment's `bytes`.
+    #[inline(always)]
+    pub(super) fn of_segment(bytes: usize, index: usize, tiles: usize, inputs: usize) -> Self {
+        Self { offset: bytes + index * bytes / tiles, step: bytes / inputs / tiles, turn: inputs, jump: 0 }
+    }
+}
+
+/// `R` rows times `G` panels of `P` registers, over a segment: begins the sums or adds to them.
+///
+/// # Safety
+///
+/// `inputs` are `R` of the job's rows, `weights` the first of `G` of its panels, `segment` one of its segments; `sums` has
+/// room for `R` rows of `G` panels, with sums in it unless the segment is the first; the CPU has `S`.
+#[inline(always)]
+pub(super) unsafe fn tile<S: Simd, W: Weight<S>, const P: usize, const G: usize, const R: usize>(
+    job: &Job,
+    weights: *const W,
+    segment: Segment,
+    inputs: *const *const W::Input,
+    sums: *mut f32,
+    prefetch: Prefetch,
+) {
+    let width = P * S::LANES;
+    // SAFETY: the caller's.
+    unsafe {
+        let mut x = [std::ptr::null::<W::Input>(); R];
+        for (r, x) in x.iter_mut().enumerate() {
+            *x = (*inputs.add(r)).add(segment.offset);
+        }
+        let at = |r: usize, g: usize, p: usize| sums.add((r * G + g) * width + p * S::LANES);
+        let before = |r: usize, g: usize, p: usize| match segment.input {
+            0 => S::splat(0.0),
+            _ => S::load(at(r, g, p)),
+        };
+        let mut totals = [[[W::begin(S::splat(0.0)); P]; G]; R];
+        if segment.input > 0 {
+            for (r, totals) in totals.iter_mut().enumerate() {
+                for (g, totals) in totals.iter_mut().enumerate() {
+                    for (p, total) in totals.iter_mut().enumerate() {
+                        *total = W::begin(before(r, g, p));
+                    }
+                }
+            }
+        }
+        let mut weights = weights.add(segment.input * width);
+        let mut ahead = weights.cast::<u8>().wrapping_add(prefetch.offset);
+        let panel = job.inputs * width;
+        for k in 0..segment.len / W::STEP {
+            if G > 1 && k * W::STEP == prefetch.turn {
+                ahead = ahead.wrapping_add(prefetch.jump);
+            }
+            for g in 0..G {
+                S::prefetch(ahead.wrapping_add(g * panel * size_of::<W>()));
+            }
+            ahead = ahead.wrapping_add(prefetch.step * W::STEP);
+            // In an order that leaves registers for all totals: whichever there is less of, weights or inputs, is
+            // loaded first and kept.
+            if R < G * P {
+                let mut input = [MaybeUninit::uninit(); R];
+                for (input, x) in input.iter_mut().zip(x) {
+                    input.write(W::splat(x.add(k * W::STEP)));
+                }
+                for g in 0..G {
+                    for p in 0..P {
+                        let w = W::load(weights.add(g * panel + p * S::LANES * W::STEP));
+                        for (totals, input) in totals.iter_mut().zip(input) {
+                            totals[g][p] = W::multiply_add(w, input.assume_init(), totals[g][p]);
+                        }
+                    }
+                }
+            } else {
+                let mut w = [[MaybeUninit::uninit(); P]; G];
+                for (g, w) in w.iter_mut().enumerate() {
+                    for (p, w) in w.iter_mut().enumerate() {
+                        w.write(W::load(weights.add(g * panel + p * S::LANES * W::STEP)));
+                    }
+                }
+                for r in 0..R {
+                    let input = W::splat(x[r].add(k * W::STEP));
+                    for g in 0..G {
+                        for p in 0..P {
+                            totals[r][g][p] = W::multiply_add(w[g][p].assume_init(), input, totals[r][g][p]);
+                        }
+                    }
+                }
+            }
+            weights = weights.add(width * W::STEP);
+        }
+        for (r, totals) in totals.iter().enumerate() {
+            for (g, totals) in totals.iter().enumerate() {
+                for (p, total) in totals.iter().enumerate() {
+                    S::store(at(r, g, p), W::end(before(r, g, p), *total));
+                }
+            }
+        }
+    }
+}
