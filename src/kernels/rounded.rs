@@ -1,5 +1,5 @@
-//! Inputs rounded to 16-bit integers, for products with weights of eight bits: then all sums are of integers, and
-//! nothing else is rounded.
+//! Inputs rounded to 16-bit integers, for products with weights of eight bits, whose sums are then of integers,
+//! and exact within a segment.
 //!
 //! A row is rounded to whole multiples of a scale of its own, a 32767th of its largest magnitude. What that loses lies
 //! 96 dB and more below the row's largest value, where rounding weights to eight bits costs 40 dB.

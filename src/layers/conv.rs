@@ -58,7 +58,7 @@ pub(crate) struct ConvState {
     history: Slot,
     /// The history, then the rows of the step.
     window: Slot,
-    /// For pairs, of the inputs of the step's products.
+    /// For pairs, of the inputs of a piece's products.
     differences: Slot,
 }
 
@@ -205,11 +205,16 @@ impl Conv {
 
     /// Slots for steps of up to `rows` rows.
     pub(crate) fn plan(&self, plan: &mut Plan, rows: usize) -> ConvState {
+        self.plan_in_pieces(plan, rows, rows)
+    }
+
+    /// Slots for steps of up to `rows` rows whose products are applied to up to `piece` rows at a time.
+    pub(super) fn plan_in_pieces(&self, plan: &mut Plan, rows: usize, piece: usize) -> ConvState {
         let window = self.kept() + rows.next_multiple_of(self.stride);
-        self.plan_product(plan, rows);
+        self.plan_product(plan, piece);
         let differences = match self.weights {
             Weights::One(_) => 0,
-            Weights::Pairs(_) => rows.next_multiple_of(self.stride),
+            Weights::Pairs(_) => piece.next_multiple_of(self.stride),
         };
         ConvState {
             history: plan.state(self.kept() * self.channels + 1),

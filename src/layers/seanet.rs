@@ -310,7 +310,7 @@ impl SeanetDecoder {
         stages.try_reserve_exact(self.stages.len())?;
         for stage in &self.stages {
             let pieces = Pieces::new(&stage.up, stage.up.outputs(), 1, rows, plan.threads);
-            let up = stage.up.plan(plan, rows);
+            let up = stage.up.plan_in_pieces(plan, rows, pieces.large);
             last_piece = pieces.small * stage.stride;
             stages.push(DecoderStageState {
                 pieces,

@@ -90,9 +90,8 @@ impl Work {
     fn resampling(&mut self, rows: usize, inputs: usize, outputs: usize) {
         self.product(Stage::Seanet, rows, inputs, outputs);
         let weights = inputs * outputs;
-        let exact = weights <= EXACT_WEIGHTS || self.width == 4.0;
         if let Some(layer) = self.layers.last_mut()
-            && exact
+            && layer.weight_bytes == 4.0 * weights as f64
             && rows.is_multiple_of(2)
             && PAIRED_WEIGHTS.contains(&weights)
         {
