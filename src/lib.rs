@@ -3,7 +3,7 @@
 //!
 //! ```
 //! # fn main() -> Result<(), mimi::Error> {
-//! # let path = "src/bin/mimi/demo/model.safetensors";
+//! # let path = "tool/demo/model.safetensors";
 //! let model = mimi::Model::load(path, &mimi::LoadOptions::default())?;
 //! let pcm = vec![0.0f32; 24_000];
 //! let codes = model.encode(&pcm, &mimi::StreamOptions::default())?;

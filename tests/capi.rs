@@ -28,7 +28,7 @@ fn data() -> PathBuf {
 }
 
 fn demo() -> PathBuf {
-    root().join("src/bin/mimi/demo/model.safetensors")
+    root().join("tool/demo/model.safetensors")
 }
 
 /// A library that cargo built along with this test: it lies in the test's own folder.

@@ -68,12 +68,12 @@ fn contains_word(line: &str, word: &str) -> bool {
         .any(|(at, _)| !line[..at].ends_with(in_word) && !line[at + word.len()..].starts_with(in_word))
 }
 
-/// All of the library; the command-line tool is another program.
+/// All of the library.
 fn library() -> Vec<File> {
     fn walk(folder: &Path, files: &mut Vec<File>) {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            if path.is_dir() && !path.ends_with("src/bin") {
+            if path.is_dir() {
                 walk(&path, files);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 files.push(File::read(&path));

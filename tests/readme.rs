@@ -11,7 +11,7 @@ use std::{env, fs, thread};
 use support::repository;
 
 const FRAME: usize = 1920;
-const DEMO: &str = "src/bin/mimi/demo/model.safetensors";
+const DEMO: &str = "tool/demo/model.safetensors";
 
 fn readme() -> String {
     fs::read_to_string(repository("README.md")).unwrap()

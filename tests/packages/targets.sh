@@ -11,7 +11,7 @@ set -uo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 here=$root/tests/packages
 data=$root/tests/data/golden
-demo=$root/src/bin/mimi/demo/model.safetensors
+demo=$root/tool/demo/model.safetensors
 work=$(mktemp -d)
 trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
 cargo_dir=${MIMI_CARGO_DIR:-$work/cargo}

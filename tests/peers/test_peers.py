@@ -31,7 +31,7 @@ class Arithmetic(unittest.TestCase):
 class OnTheDemoModel(unittest.TestCase):
     def test_libmimi_alone(self):
         with tempfile.TemporaryDirectory() as folder:
-            demo = HERE.parent.parent / "src/bin/mimi/demo/model.safetensors"
+            demo = HERE.parent.parent / "tool/demo/model.safetensors"
             (Path(folder) / "transformers.safetensors").symlink_to(demo)
             script = [sys.executable, str(HERE / "peers.py"), os.environ["MIMI_LIBRARY"], folder]
             options = "--only libmimi --rounds 2 --seconds 1 --frames 3 --streams 2".split()

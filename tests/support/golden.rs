@@ -76,7 +76,7 @@ impl Case {
     /// The checkpoint, as a file or a directory.
     pub(crate) fn path(&self) -> PathBuf {
         match self.checkpoint {
-            "demo" => repository("src/bin/mimi/demo/model.safetensors"),
+            "demo" => repository("tool/demo/model.safetensors"),
             "full" => synth::full_size(),
             tiny => repository(&format!("tests/data/golden/{tiny}")),
         }

@@ -257,7 +257,7 @@ fn compressed_audio_is_read_aligned_and_at_its_exact_length() {
     write_sweep(&folder);
     for (name, quality, channels) in [("sweep.flac", 80.0, 2), ("sweep.ogg", 30.0, 2), ("sweep.mp3", 30.0, 1)]
     {
-        let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/audio");
+        let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/audio");
         fs::copy(data.join(name), folder.path().join(name)).unwrap();
         let info = ok(&folder, &format!("info {name}")).stdout;
         assert_eq!(number(&info, "samples"), 11_025.0, "{name}");

@@ -203,7 +203,7 @@ mod tests {
     use super::*;
     use mimi::{LoadOptions, Model, Parts};
 
-    const DEMO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/bin/mimi/demo/model.safetensors");
+    const DEMO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/demo/model.safetensors");
 
     #[test]
     fn the_weights_counted_are_those_that_a_model_keeps() {

@@ -8,7 +8,7 @@ use crate::{
 use mimi::{LoadOptions, Model, Parts};
 use std::path::{Path, PathBuf};
 
-static DEMO: &[u8] = include_bytes!("demo/model.safetensors");
+static DEMO: &[u8] = include_bytes!("../demo/model.safetensors");
 
 const DEMO_WARNING: &str = "mimi: using the built-in demo model, a toy that blurs speech; \
     for real quality, `mimi fetch` and then --model kyutai/mimi";

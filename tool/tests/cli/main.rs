@@ -22,7 +22,7 @@ const SAMPLES: usize = 79_610;
 const FRAME: usize = 1_920;
 
 fn golden(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/golden").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/golden").join(name)
 }
 
 /// Runs `mimi` in `folder` with `args`, words separated by spaces; `SPEECH` is the golden recording.

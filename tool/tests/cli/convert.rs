@@ -46,7 +46,7 @@ fn every_network_gives_the_same_codes_in_either_layout() {
 #[test]
 fn codes_of_a_converted_model_are_those_of_the_reference() {
     let folder = folder();
-    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/bin/mimi/demo/model.safetensors");
+    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("demo/model.safetensors");
     for form in ["--layout kyutai", "--layout transformers --precision f16", "--half encoder"] {
         ok(&folder, &format!("convert {form} {} model.safetensors", demo.display()));
         ok(&folder, "encode -q -m model.safetensors --tail layer SPEECH codes.npy");

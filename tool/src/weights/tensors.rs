@@ -142,7 +142,7 @@ mod tests {
     /// `tests/data/golden/full/tensors.tsv`: name, shape and digest of each, as transformers has them.
     #[test]
     fn the_published_network_has_the_tensors_that_it_has() {
-        let listing = include_str!("../../../../tests/data/golden/full/tensors.tsv");
+        let listing = include_str!("../../../tests/data/golden/full/tensors.tsv");
         let mut expected: Vec<(String, String)> = listing
             .lines()
             .skip(1)
