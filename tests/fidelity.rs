@@ -247,7 +247,7 @@ fn fidelity(case: Case, beginnings: usize, bf16: Bar, int8: Bar) {
 
 #[test]
 fn demo() {
-    fidelity(golden::DEMO, 1, Bar { share: 0.99, snr: 55.0 }, Bar { share: 0.98, snr: 47.0 });
+    fidelity(golden::DEMO, 1, Bar { share: 0.99, snr: 55.0 }, Bar { share: 0.97, snr: 47.0 });
 }
 
 /// 217 frames, of which a single one is half a per cent.

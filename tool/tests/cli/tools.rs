@@ -40,8 +40,8 @@ fn comparing_prints_a_line_for_each_number_of_codebooks() {
         .collect();
     assert_eq!(rows.iter().map(|row| row[0]).collect::<Vec<_>>(), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]);
     assert_eq!(rows[7][1], 0.9);
-    // the demo model's spectrum is rough, but nearer than silence and than one codebook's
-    assert!(rows[7][3] < rows[0][3] && rows[7][3] < 15.0, "{table}");
+    // the demo model's spectrum is rough, but its codebooks bring it nearer
+    assert!(rows[7][3] < rows[0][3] - 1.0 && rows[7][3] < 7.0, "{table}");
     ok(&folder, "roundtrip SPEECH out.wav");
     let distance = mimi_fed(&folder, "compare SPEECH out.wav", &[]).stdout;
     assert!((number(&distance, "log-mel distance") - rows[7][3]).abs() < 0.2);
