@@ -1,6 +1,10 @@
 //! Files and pipes of samples.
 
 mod decoded;
+mod large;
+mod mp4;
+mod names;
+mod opus;
 mod raw;
 mod reader;
 mod writer;
@@ -9,7 +13,10 @@ pub(crate) use reader::AudioReader;
 pub(crate) use writer::AudioWriter;
 
 /// Extensions of the files of audio in a folder.
-pub(crate) const EXTENSIONS: &[&str] = &["wav", "aif", "aiff", "flac", "ogg", "oga", "mp3"];
+pub(crate) const EXTENSIONS: &[&str] = &[
+    "wav", "bwf", "rf64", "w64", "aif", "aiff", "aifc", "caf", "flac", "mp3", "aac", "m4a", "m4b", "mp4",
+    "ogg", "oga", "opus",
+];
 
 /// How a sample is stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
