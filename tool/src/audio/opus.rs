@@ -1,6 +1,6 @@
 //! Opus, for symphonia, which finds its packets in Ogg, MP4 and CAF but does not decode them.
 
-use opus_decoder::OpusMultistreamDecoder;
+use ropus::OpusMSDecoder;
 use symphonia::core::{
     audio::{AsGenericAudioBufferRef, AudioBuffer, AudioMut, AudioSpec, Channels, GenericAudioBufferRef},
     codecs::{
@@ -26,12 +26,12 @@ const LONGEST: usize = 5_760;
 
 /// What stands before the packets (RFC 7845, section 5.1).
 struct Head {
-    channels: usize,
+    channels: u8,
     /// Factor by which the output is louder than what is decoded.
     gain: f32,
-    streams: usize,
+    streams: u8,
     /// Of the streams, those of two channels.
-    coupled: usize,
+    coupled: u8,
     /// Of each channel, where it is among those of the streams.
     mapping: Vec<u8>,
 }
@@ -39,7 +39,7 @@ struct Head {
 impl Head {
     fn parse(bytes: &[u8]) -> Option<Self> {
         let fields = bytes.strip_prefix(b"OpusHead")?;
-        let channels = usize::from(*fields.get(1)?);
+        let channels = *fields.get(1)?;
         let gain = i16::from_le_bytes([*fields.get(8)?, *fields.get(9)?]);
         // in 256ths of a dB
         let gain = 10f32.powf(f32::from(gain) / (20.0 * 256.0));
@@ -48,15 +48,15 @@ impl Head {
             _ => Self {
                 channels,
                 gain,
-                streams: usize::from(*fields.get(11)?),
-                coupled: usize::from(*fields.get(12)?),
-                mapping: fields.get(13..13 + channels)?.to_vec(),
+                streams: *fields.get(11)?,
+                coupled: *fields.get(12)?,
+                mapping: fields.get(13..13 + usize::from(channels))?.to_vec(),
             },
         })
     }
 
     /// What stands for it in CAF.
-    fn plain(channels: usize) -> Option<Self> {
+    fn plain(channels: u8) -> Option<Self> {
         let coupled = channels.checked_sub(1).filter(|&coupled| coupled <= 1)?;
         Some(Self { channels, gain: 1.0, streams: 1, coupled, mapping: vec![0, 1] })
     }
@@ -65,10 +65,12 @@ impl Head {
 /// A decoder of one track.
 pub(super) struct Opus {
     parameters: AudioCodecParameters,
-    decoder: OpusMultistreamDecoder,
+    decoder: OpusMSDecoder,
     channels: Channels,
-    gain: f32,
-    pcm: Vec<f32>,
+    /// What full scale is divided by, and the file's gain.
+    scale: f32,
+    pcm: Vec<i16>,
+    scaled: Vec<f32>,
     buffer: AudioBuffer<f32>,
 }
 
@@ -86,18 +88,21 @@ impl AudioDecoder for Opus {
     }
 
     fn decode_ref(&mut self, packet: &PacketRef<'_>) -> Result<GenericAudioBufferRef<'_>> {
-        let Ok(frames) = self.decoder.decode_float(packet.data, &mut self.pcm, false) else {
+        let length = i32::try_from(packet.data.len()).unwrap_or(0);
+        let decoded = self.decoder.decode(Some(packet.data), length, &mut self.pcm, LONGEST as i32, false);
+        let Some(frames) = decoded.ok().and_then(|frames| usize::try_from(frames).ok()) else {
             self.buffer.clear();
             return decode_error("opus: not a packet of this stream");
         };
-        let pcm = &mut self.pcm[..frames * self.channels.count()];
-        pcm.iter_mut().for_each(|sample| *sample *= self.gain);
+        self.scaled.clear();
+        let pcm = &self.pcm[..frames * self.channels.count()];
+        self.scaled.extend(pcm.iter().map(|&sample| f32::from(sample) * self.scale));
         if self.buffer.capacity() < frames {
             self.buffer = AudioBuffer::new(AudioSpec::new(RATE, self.channels.clone()), LONGEST);
         }
         self.buffer.clear();
         self.buffer.render_uninit(Some(frames));
-        self.buffer.copy_from_slice_interleaved(&pcm);
+        self.buffer.copy_from_slice_interleaved(&self.scaled);
         self.buffer.trim(packet.trim_start.get() as usize, packet.trim_end.get() as usize);
         Ok(self.buffer.as_generic_audio_buffer_ref())
     }
@@ -116,24 +121,23 @@ impl RegisterableAudioDecoder for Opus {
         parameters: &AudioCodecParameters,
         _: &AudioDecoderOptions,
     ) -> Result<Box<dyn AudioDecoder>> {
-        let Some(channels) = parameters.channels.clone() else {
-            return unsupported_error("opus: channels unknown");
-        };
         let head = parameters.extra_data.as_deref().and_then(Head::parse);
-        let Some(head) = head.or_else(|| Head::plain(channels.count())) else {
-            return unsupported_error("opus: no header");
+        let channels = parameters.channels.clone().unwrap_or_default();
+        let count = u8::try_from(channels.count()).unwrap_or(0);
+        let Some(head) = head.or_else(|| Head::plain(count)).filter(|head| head.channels == count) else {
+            return unsupported_error("opus: no header, or one of other channels");
         };
-        let Head { streams, coupled, .. } = head;
-        let mapping = head.mapping.get(..head.channels).unwrap_or_default();
-        let decoder = OpusMultistreamDecoder::new(RATE, head.channels, streams, coupled, mapping);
-        let (Ok(decoder), true) = (decoder, channels.count() == head.channels) else {
+        let (streams, coupled) = (i32::from(head.streams), i32::from(head.coupled));
+        let Ok(decoder) = OpusMSDecoder::new(RATE as i32, i32::from(count), streams, coupled, &head.mapping)
+        else {
             return unsupported_error("opus: streams and channels that do not go together");
         };
         Ok(Box::new(Self {
             parameters: parameters.clone(),
             decoder,
-            gain: head.gain,
-            pcm: vec![0.0; LONGEST * head.channels],
+            scale: head.gain / 32_768.0,
+            pcm: vec![0; LONGEST * channels.count()],
+            scaled: Vec::new(),
             buffer: AudioBuffer::new(AudioSpec::new(RATE, channels.clone()), LONGEST),
             channels,
         }))
