@@ -121,6 +121,11 @@ impl Decoded {
         self.length
     }
 
+    /// Samples in all, if the file promises them.
+    pub(super) fn exact_length(&self) -> Option<u64> {
+        self.length.filter(|_| self.is_promise)
+    }
+
     /// Appends the next samples to `block`; none: the end.
     pub(super) fn read(&mut self, block: &mut Vec<f32>) -> Outcome {
         while block.is_empty() && self.room > 0 {
@@ -155,7 +160,7 @@ impl Decoded {
         match self.length {
             Some(length) if self.is_promise && length > self.given => {
                 let given = self.given;
-                Err(Failure::new(format!("cut off after {given} of {length} samples")))
+                Err(Failure::cut_off(format!("cut off after {given} of {length} samples")))
             }
             _ => Ok(()),
         }
