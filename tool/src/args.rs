@@ -3,7 +3,7 @@
 mod examples;
 
 use crate::{
-    audio::{RawFormat, SampleType},
+    audio::{self, RawFormat, SampleType, SoundFormat},
     codes::Format,
     weights::{Half, Values},
 };
@@ -107,14 +107,17 @@ pub(crate) struct RoundtripArgs {
     /// A file of audio, or -
     #[arg(value_hint = ValueHint::FilePath)]
     pub(crate) input: PathBuf,
-    /// The WAV file to write, or -
+    /// The file of audio to write, or -
     #[arg(value_hint = ValueHint::FilePath)]
     pub(crate) output: PathBuf,
+    /// How to write the sound; default: as OUTPUT's extension says
+    #[arg(short, long, value_enum)]
+    pub(crate) format: Option<SoundFormat>,
     #[command(flatten)]
     pub(crate) encoding: EncodingArgs,
     #[command(flatten)]
     pub(crate) model: ModelArgs,
-    /// Read and write samples without a header: little-endian, one channel
+    /// Samples have no header, but in files whose extension names a format: little-endian, one channel
     #[arg(long, help_heading = "Audio")]
     pub(crate) raw: bool,
     /// Sample rate of raw audio, Hz
@@ -177,18 +180,21 @@ pub(crate) struct DecodeArgs {
     /// Files of codes, folders of them, or -
     #[arg(required = true, value_hint = ValueHint::AnyPath, value_name = "INPUT")]
     pub(crate) inputs: Vec<PathBuf>,
-    /// The WAV file to write, the folder for them, or -
+    /// The file of audio to write, the folder for them, or -
     #[arg(value_hint = ValueHint::AnyPath)]
     pub(crate) output: PathBuf,
     #[command(flatten)]
     pub(crate) batch: BatchArgs,
+    /// How to write the sound; default: as OUTPUT's extension says, in a folder wav
+    #[arg(short, long, value_enum)]
+    pub(crate) format: Option<SoundFormat>,
     /// Codebooks to use; default: all that the file has
     #[arg(short = 'n', long, value_name = "N")]
     pub(crate) codebooks: Option<usize>,
     #[command(flatten)]
     pub(crate) model: ModelArgs,
-    /// Write samples without a header: little-endian, one channel
-    #[arg(long, help_heading = "Audio")]
+    /// Write samples without a header, little-endian, one channel: the same as --format raw
+    #[arg(long, conflicts_with = "format", help_heading = "Audio")]
     pub(crate) raw: bool,
     /// Sample rate to write, Hz; default: the original's if the file tells it, else the model's
     #[arg(long, value_name = "HZ", help_heading = "Audio")]
@@ -384,9 +390,10 @@ impl RoundtripArgs {
         sample_type(self.f32)
     }
 
-    /// The format of raw input.
+    /// The format of raw input. A file whose extension is that of a format is in that format.
     pub(crate) fn raw_format(&self) -> Option<RawFormat> {
-        self.raw.then_some(RawFormat { rate: self.rate, samples: self.samples() })
+        let is_raw = self.raw && !audio::has_known_extension(&self.input);
+        is_raw.then_some(RawFormat { rate: self.rate, samples: self.samples() })
     }
 }
 

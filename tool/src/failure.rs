@@ -14,6 +14,16 @@ impl Failure {
         Self(message.into())
     }
 
+    /// The command line is wrong.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::new(message)
+    }
+
+    /// What is read ends too early; which file, the caller adds.
+    pub(crate) fn cut_off(message: impl Into<String>) -> Self {
+        Self::new(message)
+    }
+
     /// Something is wrong with the file at `path`.
     pub(crate) fn at(path: &Path, problem: impl fmt::Display) -> Self {
         Self(format!("{}: {problem}", path.display()))

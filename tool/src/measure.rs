@@ -40,7 +40,8 @@ pub(crate) fn si_sdr(reference: &[f32], estimate: &[f32]) -> f64 {
         product += reference * estimate;
     }
     let along = product * product / reference_energy;
-    10.0 * (along / (energy - along)).log10()
+    // Of equal recordings, what is left is rounding, on either side of 0.
+    10.0 * (along / (energy - along).max(0.0)).log10()
 }
 
 /// Magnitude spectra of Hann windows.

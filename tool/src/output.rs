@@ -86,6 +86,12 @@ pub(crate) fn create(path: &Path) -> Outcome<(File, Pending)> {
     Ok((file, Pending { path, temporary: Some(temporary) }))
 }
 
+/// Begins the file at `path` under its own name: what was written stays, whatever happens.
+pub(crate) fn create_in_place(path: &Path) -> Outcome<(File, Pending)> {
+    let file = File::create(path).map_err(|error| Failure::io(path, &error))?;
+    Ok((file, Pending { path: path.to_path_buf(), temporary: None }))
+}
+
 impl Pending {
     /// The place of what goes to standard output.
     pub(crate) fn standard_output() -> Self {

@@ -48,13 +48,22 @@ pub(crate) type Destination = (BufWriter<Box<dyn Write + Send>>, Pending);
 
 /// Begins the file that is to stand at `path`, or standard output.
 pub(crate) fn create(path: &Path) -> Outcome<Destination> {
+    create_with(path, output::create)
+}
+
+/// The same with a file under its own name: what was written stays, whatever happens.
+pub(crate) fn create_live(path: &Path) -> Outcome<Destination> {
+    create_with(path, output::create_in_place)
+}
+
+fn create_with(path: &Path, create: fn(&Path) -> Outcome<(File, Pending)>) -> Outcome<Destination> {
     let (sink, pending): (Box<dyn Write + Send>, _) = if is_standard(path) {
         if io::stdout().is_terminal() {
             return Err(Failure::new("standard output is a terminal; this is not for reading: use a pipe"));
         }
         (Box::new(io::stdout()), Pending::standard_output())
     } else {
-        let (file, pending) = output::create(path)?;
+        let (file, pending) = create(path)?;
         (Box::new(file), pending)
     };
     Ok((BufWriter::new(sink), pending))

@@ -16,8 +16,9 @@ Examples:
   mimi fetch                                             download the published weights
   mimi encode --model kyutai/mimi in.flac c.npy          use them
 
-Audio is read from WAV, AIFF, FLAC, Ogg Vorbis and MP3, at any sample rate, its channels mixed to
-one. A file named - is standard input or output. The exit status is 0 if all went well, 1 if
+Audio is read from WAV, RF64, W64, AIFF, CAF, FLAC, MP3, AAC, M4A (AAC or ALAC), Ogg Vorbis and Ogg
+Opus, at any sample rate from 1 to 768 kHz, its channels mixed to one, and written as WAV, FLAC, Ogg
+Opus or raw samples. A file named - is standard input or output. The exit status is 0 if all went well, 1 if
 something failed, 2 if the command line was wrong.";
 
 pub(super) const ROUNDTRIP_EXAMPLES: &str = "\
@@ -38,7 +39,8 @@ Examples:
   mimi decode in.mtok out.wav
   mimi decode --codebooks 4 --rate 48000 in.npy out.wav
   mimi decode tokens/ audio/
-  mimi decode --raw --f32 in.mtok - | sox -t raw -r 24000 -e float -b 32 -c 1 - out.ogg";
+  mimi decode in.mtok out.flac
+  mimi decode --raw --f32 --rate 24000 in.mtok - | sox -t raw -r 24000 -e float -b 32 -c 1 - out.ogg";
 
 pub(super) const REDUCE_EXAMPLES: &str = "\
 Examples:

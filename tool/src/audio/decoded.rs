@@ -1,15 +1,36 @@
 //! Audio in a file format that names itself, through symphonia.
 
+use super::{large, mp4, names, opus};
 use crate::failure::{Failure, Outcome};
-use std::{io, path::Path};
+use std::{
+    io::{self, Cursor, Read, Seek},
+    path::Path,
+    sync::LazyLock,
+};
 use symphonia::core::{
     audio::GenericAudioBufferRef,
-    codecs::audio::{AudioDecoder, AudioDecoderOptions},
+    codecs::{
+        audio::{
+            AudioCodecParameters, AudioDecoder, AudioDecoderOptions,
+            well_known::{CODEC_ID_AAC, CODEC_ID_ALAC, CODEC_ID_MP3, CODEC_ID_OPUS},
+        },
+        registry::CodecRegistry,
+    },
     errors::Error,
-    formats::{FormatOptions, FormatReader, TrackType, probe::Hint},
-    io::{MediaSource, MediaSourceStream},
+    formats::{FormatOptions, FormatReader, Track, TrackType, probe::Hint, well_known::FORMAT_ID_CAF},
+    io::{MediaSource, MediaSourceStream, ReadOnlySource},
     meta::MetadataOptions,
 };
+
+/// Bytes at the front of a file that tell what it is, if it cannot be read.
+const FRONT: usize = 4096;
+
+static CODECS: LazyLock<CodecRegistry> = LazyLock::new(|| {
+    let mut codecs = CodecRegistry::new();
+    symphonia::default::register_enabled_codecs(&mut codecs);
+    codecs.register_audio_decoder::<opus::Opus>();
+    codecs
+});
 
 /// The first audio track of a file.
 pub(super) struct Decoded {
@@ -19,44 +40,67 @@ pub(super) struct Decoded {
     rate: u32,
     channels: usize,
     interleaved: Vec<f32>,
+    /// Samples at the front still to be left out: an encoder's delay.
+    skip: u64,
+    /// Samples still to be given; what follows fills a last packet.
+    room: u64,
     /// Samples, as the header says; and if it can be believed.
     length: Option<u64>,
     is_promise: bool,
     given: u64,
 }
 
+/// What is known of a file before symphonia reads it.
+struct Opened {
+    source: Box<dyn MediaSource>,
+    front: Vec<u8>,
+    /// A pipe's length is often a guess; only that of a file is a promise.
+    is_file: bool,
+    /// Of those that begin as MP4 does.
+    tracks: Vec<mp4::Track>,
+    /// Samples, of those with lengths of 64 bits.
+    length: Option<u64>,
+}
+
 impl Decoded {
     /// Finds out the format of `source`; the extension of `path` is a hint and no more.
     pub(super) fn new(source: Box<dyn MediaSource>, path: &Path) -> Outcome<Self> {
+        let Opened { source, front, is_file, tracks, length } = open(source)?;
         let mut hint = Hint::new();
         if let Some(extension) = path.extension().and_then(|extension| extension.to_str()) {
             hint.with_extension(extension);
         }
-        // A pipe's length is often a guess; only that of a file is a promise.
-        let is_file = source.is_seekable();
         let stream = MediaSourceStream::new(source, Default::default());
         let (options, metadata) = (FormatOptions::default(), MetadataOptions::default());
-        let format =
-            symphonia::default::get_probe().probe(&hint, stream, options, metadata).map_err(unrecognized)?;
+        let format = symphonia::default::get_probe()
+            .probe(&hint, stream, options, metadata)
+            .map_err(|error| unrecognized(error, &front, &tracks))?;
+        let no_audio = || names::in_file(&front, &tracks).unwrap_or_else(|| Failure::new("no audio in it"));
         let track = format.default_track(TrackType::Audio).ok_or_else(no_audio)?;
-        let (id, frames) = (track.id, track.num_frames);
         let parameters =
             track.codec_params.as_ref().and_then(|parameters| parameters.audio()).ok_or_else(no_audio)?;
-        let lossless = parameters.bits_per_sample.is_some() || parameters.sample_format.is_some();
         let rate = parameters.sample_rate.ok_or_else(|| Failure::new("audio of unknown sample rate"))?;
+        let (skip, length) = extent(&*format, track, parameters, rate, &tracks, length);
+        let is_exact = parameters.bits_per_sample.is_some() || parameters.sample_format.is_some();
+        // A CAF file's count of compressed samples may reach to the end of its last packet.
+        let counts_packets = format.format_info().format == FORMAT_ID_CAF
+            && matches!(parameters.codec, CODEC_ID_AAC | CODEC_ID_ALAC | CODEC_ID_OPUS | CODEC_ID_MP3);
+        let is_promise = is_file && !counts_packets && (is_exact || !tracks.is_empty());
         let channels = parameters.channels.as_ref().map_or(1, |channels| channels.count());
-        let decoder = symphonia::default::get_codecs()
+        let decoder = CODECS
             .make_audio_decoder(parameters, &AudioDecoderOptions::default())
-            .map_err(|_| Failure::new("audio in a codec that cannot be read"))?;
-        let is_promise = is_file && lossless;
+            .map_err(|_| names::of_parameters(parameters, channels).unwrap_or_else(no_audio))?;
+        let is_cut = skip > 0 || !tracks.is_empty();
         Ok(Self {
+            track: track.id,
             format,
             decoder,
-            track: id,
             rate,
             channels,
             interleaved: Vec::new(),
-            length: frames,
+            skip,
+            room: length.filter(|_| is_cut).unwrap_or(u64::MAX),
+            length,
             is_promise,
             given: 0,
         })
@@ -77,9 +121,14 @@ impl Decoded {
         self.length
     }
 
+    /// Samples in all, if the file promises them.
+    pub(super) fn exact_length(&self) -> Option<u64> {
+        self.length.filter(|_| self.is_promise)
+    }
+
     /// Appends the next samples to `block`; none: the end.
     pub(super) fn read(&mut self, block: &mut Vec<f32>) -> Outcome {
-        while block.is_empty() {
+        while block.is_empty() && self.room > 0 {
             let packet = match self.format.next_packet() {
                 Ok(Some(packet)) => packet,
                 Ok(None) => return self.check_end(),
@@ -96,6 +145,11 @@ impl Decoded {
                 return Err(Failure::new("the sample rate changes within the file"));
             }
             mix(&audio, &mut self.interleaved, block);
+            let skipped = self.skip.min(block.len() as u64);
+            block.drain(..skipped as usize);
+            self.skip -= skipped;
+            block.truncate(usize::try_from(self.room).unwrap_or(usize::MAX));
+            self.room -= block.len() as u64;
         }
         self.given += block.len() as u64;
         Ok(())
@@ -106,10 +160,70 @@ impl Decoded {
         match self.length {
             Some(length) if self.is_promise && length > self.given => {
                 let given = self.given;
-                Err(Failure::new(format!("cut off after {given} of {length} samples")))
+                Err(Failure::cut_off(format!("cut off after {given} of {length} samples")))
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// Looks at the front of `source`.
+fn open(mut source: Box<dyn MediaSource>) -> Outcome<Opened> {
+    let system = |error: io::Error| Failure::system(&error);
+    let is_file = source.is_seekable();
+    let mut front = Vec::new();
+    source
+        .by_ref()
+        .take(if is_file { FRONT } else { large::FRONT } as u64)
+        .read_to_end(&mut front)
+        .map_err(system)?;
+    if is_file {
+        source.rewind().map_err(system)?;
+    } else {
+        source = Box::new(ReadOnlySource::new(Cursor::new(front.clone()).chain(source)));
+    }
+    let (mut tracks, mut length) = (Vec::new(), None);
+    if large::is_large(&front) {
+        let large = large::open(source)?;
+        length = large.length;
+        source = Box::new(ReadOnlySource::new(large.wav));
+    } else if mp4::is_mp4(&front) {
+        if !is_file {
+            // What describes it may stand at its end.
+            let mut bytes = Vec::new();
+            source.read_to_end(&mut bytes).map_err(system)?;
+            source = Box::new(Cursor::new(bytes));
+        }
+        tracks = mp4::tracks(&mut source).map_err(system)?;
+        source.rewind().map_err(system)?;
+    }
+    Ok(Opened { source, front, is_file, tracks, length })
+}
+
+/// How many samples of `track` are to be left out at its front, and how many then follow, if that is known.
+fn extent(
+    format: &dyn FormatReader,
+    track: &Track,
+    parameters: &AudioCodecParameters,
+    rate: u32,
+    tracks: &[mp4::Track],
+    length: Option<u64>,
+) -> (u64, Option<u64>) {
+    let frames = length.or(track.num_frames);
+    let delay = u64::from(track.delay.unwrap_or(0));
+    if let Some(cut) = tracks.iter().find(|found| found.id == track.id).and_then(|found| found.cut) {
+        let samples = |units: u64| (u128::from(units) * u128::from(rate) / u128::from(cut.scale)) as u64;
+        let rest = frames.map(|frames| frames.saturating_sub(samples(cut.start)));
+        return (samples(cut.start), cut.length.map(samples).or(rest));
+    }
+    if format.format_info().format == FORMAT_ID_CAF {
+        return (delay, frames);
+    }
+    // The decoders of Vorbis and MP3 leave out their own.
+    if parameters.codec == CODEC_ID_OPUS {
+        (delay, frames.map(|frames| frames.saturating_sub(delay)))
+    } else {
+        (0, frames)
     }
 }
 
@@ -122,14 +236,10 @@ fn mix(audio: &GenericAudioBufferRef<'_>, interleaved: &mut Vec<f32>, block: &mu
     block.extend(interleaved.chunks_exact(channels).map(|frame| frame.iter().sum::<f32>() * scale));
 }
 
-fn no_audio() -> Failure {
-    Failure::new("no audio in it")
-}
-
-fn unrecognized(error: Error) -> Failure {
+fn unrecognized(error: Error, front: &[u8], tracks: &[mp4::Track]) -> Failure {
     match error {
         Error::IoError(error) if error.kind() != io::ErrorKind::UnexpectedEof => Failure::system(&error),
-        _ => Failure::new("not an audio file of a kind that can be read (WAV, AIFF, FLAC, Ogg Vorbis, MP3)"),
+        _ => names::in_file(front, tracks).unwrap_or_else(names::unknown),
     }
 }
 

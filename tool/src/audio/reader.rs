@@ -65,6 +65,14 @@ impl AudioReader {
         &self.name
     }
 
+    /// Samples in all, if the file promises them.
+    pub(crate) fn exact_length(&self) -> Option<u64> {
+        match &self.source {
+            Source::Decoded(decoded) => decoded.exact_length(),
+            Source::Raw(_) => None,
+        }
+    }
+
     /// From now on a bar shows how far it was read, unless `quiet`.
     pub(crate) fn show_progress(&mut self, quiet: bool) {
         let length = match &self.source {

@@ -1,11 +1,12 @@
-//! Where audio goes: a WAV file, a pipe, or raw samples.
+//! Where audio goes: a file of some format, a pipe, or raw samples.
 
-use super::{RawFormat, SampleType};
+use super::{RawFormat, SampleType, SoundFormat, ogg_opus::OggOpus, wav_stream::WavStream};
 use crate::{
     failure::{Failure, Outcome},
     output::{self, Pending},
     standard,
 };
+use flac_codec::encode::{FlacSampleWriter, Options};
 use hound::{SampleFormat, WavSpec, WavWriter};
 use std::{
     fs::File,
@@ -23,63 +24,121 @@ pub(crate) struct AudioWriter {
     pending: Pending,
 }
 
+type Stream = BufWriter<Box<dyn Write + Send>>;
+
 enum Sink {
     /// With a header, to be corrected at the end, and the bytes that still fit.
     Wav(WavWriter<BufWriter<File>>, u64),
-    /// Bytes, one after the other.
-    Stream(BufWriter<Box<dyn Write + Send>>),
+    Flac(Box<FlacSampleWriter<BufWriter<File>>>),
+    Opus(Box<OggOpus<Stream>>),
+    /// Bytes, one after the other, behind a header or not.
+    Stream(Stream, Option<WavStream>),
 }
 
 impl AudioWriter {
     /// Begins the file that is to stand at `path`, or standard output if it is `-`. A WAV file that
-    /// goes to standard output claims to be as long as can be.
-    pub(crate) fn create(path: &Path, format: RawFormat, raw: bool) -> Outcome<Self> {
+    /// goes into a pipe claims to have `length` samples, or if that is unknown to be as long as can be.
+    pub(crate) fn create(
+        path: &Path,
+        sound: SoundFormat,
+        format: RawFormat,
+        length: Option<u64>,
+    ) -> Outcome<Self> {
         let RawFormat { rate, samples } = format;
-        if raw || standard::is_standard(path) {
-            let (mut stream, pending) = standard::create(path)?;
-            if !raw {
-                let header = wav_spec(format).into_header_for_infinite_file();
-                stream.write_all(&header).map_err(|error| Failure::io(pending.path(), &error))?;
-            }
-            return Ok(Self { sink: Sink::Stream(stream), samples, pending });
+        let is_standard = standard::is_standard(path);
+        if samples == SampleType::Float32 && matches!(sound, SoundFormat::Flac | SoundFormat::Opus) {
+            return Err(Failure::usage("--f32 goes with WAV and raw samples alone"));
         }
-        let (file, pending) = output::create(path)?;
-        let spec = wav_spec(RawFormat { rate, samples });
-        let wav = WavWriter::new(BufWriter::new(file), spec).map_err(|error| failure(&pending, error))?;
-        Ok(Self { sink: Sink::Wav(wav, WAV_MAX_BYTES), samples, pending })
+        let (sink, pending) = match sound {
+            SoundFormat::Raw => {
+                let (stream, pending) = standard::create(path)?;
+                (Sink::Stream(stream, None), pending)
+            }
+            SoundFormat::Wav if is_standard => {
+                let (mut stream, pending) = standard::create(path)?;
+                let wav = WavStream::new(wav_spec(format), wav_bytes(samples), length);
+                stream.write_all(wav.header()).map_err(|error| Failure::io(pending.path(), &error))?;
+                (Sink::Stream(stream, Some(wav)), pending)
+            }
+            SoundFormat::Wav => {
+                let (file, pending) = output::create(path)?;
+                let wav = WavWriter::new(BufWriter::new(file), wav_spec(format));
+                (Sink::Wav(wav.map_err(|error| wav_failure(&pending, error))?, WAV_MAX_BYTES), pending)
+            }
+            SoundFormat::Flac if is_standard => {
+                return Err(Failure::usage("FLAC is written to files, not to standard output"));
+            }
+            SoundFormat::Flac => {
+                let (file, pending) = output::create(path)?;
+                let flac = FlacSampleWriter::new(BufWriter::new(file), Options::default(), rate, 16, 1, None);
+                (Sink::Flac(Box::new(flac.map_err(|error| flac_failure(&pending, error))?)), pending)
+            }
+            SoundFormat::Opus => {
+                let (stream, pending) = standard::create(path)?;
+                let opus =
+                    OggOpus::new(stream, rate).map_err(|failure| Failure::at(pending.path(), failure))?;
+                (Sink::Opus(Box::new(opus)), pending)
+            }
+        };
+        Ok(Self { sink, samples, pending })
     }
 
     /// Appends samples, −1…1. What lies outside is clipped in integers.
     pub(crate) fn write(&mut self, block: &[f32]) -> Outcome {
+        let (samples, path) = (self.samples, self.pending.path());
+        let bytes = block.len() as u64 * wav_bytes(samples);
         match &mut self.sink {
             Sink::Wav(wav, room) => {
-                let bytes = block.len() as u64 * wav_bytes(self.samples);
                 *room = match room.checked_sub(bytes) {
                     Some(room) => room,
-                    None => return Err(Failure::at(self.pending.path(), "too long for a WAV file (4 GiB)")),
+                    None => {
+                        return Err(Failure::at(
+                            path,
+                            "too long for a WAV file (4 GiB); FLAC has no such limit",
+                        ));
+                    }
                 };
-                write_wav(wav, self.samples, block).map_err(|error| failure(&self.pending, error))
+                write_wav(wav, samples, block).map_err(|error| wav_failure(&self.pending, error))
             }
-            Sink::Stream(stream) => write_stream(stream, self.samples, block)
-                .map_err(|error| Failure::io(self.pending.path(), &error)),
+            Sink::Flac(flac) => {
+                let block: Vec<i32> = block.iter().map(|&sample| i32::from(int16(sample))).collect();
+                flac.write(&block).map_err(|error| flac_failure(&self.pending, error))
+            }
+            Sink::Opus(opus) => opus.write(block).map_err(|failure| Failure::at(path, failure)),
+            Sink::Stream(stream, wav) => {
+                wav.iter_mut().for_each(|wav| wav.count(bytes));
+                write_stream(stream, samples, block).map_err(|error| Failure::io(path, &error))
+            }
         }
     }
 
     /// Hands on what is buffered, so that the other end of a pipe hears it now.
     pub(crate) fn flush(&mut self) -> Outcome {
-        match &mut self.sink {
-            Sink::Wav(..) => Ok(()),
-            Sink::Stream(stream) => stream.flush().map_err(|error| Failure::io(self.pending.path(), &error)),
-        }
+        let flushed = match &mut self.sink {
+            Sink::Wav(..) | Sink::Flac(_) => Ok(()),
+            Sink::Opus(opus) => opus.inner().flush(),
+            Sink::Stream(stream, _) => stream.flush(),
+        };
+        flushed.map_err(|error| Failure::io(self.pending.path(), &error))
     }
 
     /// Completes the file and puts it in its place.
     pub(crate) fn finish(mut self) -> Outcome {
         self.flush()?;
-        if let Sink::Wav(wav, _) = self.sink {
-            wav.finalize().map_err(|error| failure(&self.pending, error))?;
+        let pending = self.pending;
+        match self.sink {
+            Sink::Wav(wav, _) => wav.finalize().map_err(|error| wav_failure(&pending, error))?,
+            Sink::Flac(flac) => flac.finalize().map_err(|error| flac_failure(&pending, error))?,
+            Sink::Opus(opus) => {
+                let mut stream = opus.finish().map_err(|failure| Failure::at(pending.path(), failure))?;
+                stream.flush().map_err(|error| Failure::io(pending.path(), &error))?;
+            }
+            Sink::Stream(_, wav) => {
+                let finished = wav.map_or(Ok(()), |mut wav| wav.finish());
+                finished.map_err(|error| Failure::io(pending.path(), &error))?;
+            }
         }
-        self.pending.commit()
+        pending.commit()
     }
 }
 
@@ -117,9 +176,16 @@ fn write_stream(stream: &mut impl Write, samples: SampleType, block: &[f32]) -> 
     })
 }
 
-fn failure(pending: &Pending, error: hound::Error) -> Failure {
+fn wav_failure(pending: &Pending, error: hound::Error) -> Failure {
     match error {
         hound::Error::IoError(error) => Failure::io(pending.path(), &error),
+        other => Failure::at(pending.path(), other),
+    }
+}
+
+fn flac_failure(pending: &Pending, error: flac_codec::Error) -> Failure {
+    match error {
+        flac_codec::Error::Io(error) => Failure::io(pending.path(), &error),
         other => Failure::at(pending.path(), other),
     }
 }
@@ -136,7 +202,8 @@ mod tests {
         for (samples, loud) in [(SampleType::Int16, 32_767.0 / 32_768.0), (SampleType::Float32, 1.5)] {
             let format = RawFormat { rate: 24_000, samples };
             for raw in [false, true] {
-                let mut writer = AudioWriter::create(&path, format, raw).unwrap();
+                let sound = if raw { SoundFormat::Raw } else { SoundFormat::Wav };
+                let mut writer = AudioWriter::create(&path, sound, format, None).unwrap();
                 writer.write(&[0.5, -0.25]).unwrap();
                 assert!(!path.exists());
                 writer.write(&[1.5, 0.0]).unwrap();

@@ -16,6 +16,9 @@ use crate::{
 use mimi::Parts;
 use std::path::Path;
 
+/// Seconds by which recordings of the same sound differ at most: a codec's last frame, or two, is not full.
+const PADDING: f64 = 0.16;
+
 pub(crate) fn run(args: &CompareArgs) -> Outcome {
     match &args.other {
         Some(other) => compare_files(&args.input, other),
@@ -23,14 +26,34 @@ pub(crate) fn run(args: &CompareArgs) -> Outcome {
     }
 }
 
-/// Two recordings, at the rate of the first.
+/// Two recordings, at the lower of their rates.
 fn compare_files(reference: &Path, other: &Path) -> Outcome {
-    let rate = AudioReader::open(reference, None)?.rate();
-    let (reference, other) = (read(reference, rate)?, read(other, rate)?);
-    let text = format!(
+    let rates = [reference, other].map(|path| AudioReader::open(path, None).map(|audio| audio.rate()));
+    let [first, second] = rates;
+    let (first, second) = (first?, second?);
+    let rate = first.min(second);
+    let (a, b) = (read(reference, rate)?, read(other, rate)?);
+    let seconds = |pcm: &[f32]| pcm.len() as f64 / f64::from(rate);
+    let (long, short) = (seconds(&a).max(seconds(&b)), seconds(&a).min(seconds(&b)));
+    if long - short > PADDING {
+        let lengths =
+            format!("it has {:.3} s, and {} has {:.3} s", seconds(&b), reference.display(), seconds(&a));
+        return Err(Failure::at(
+            other,
+            format!("{lengths}; lengths must not differ by more than {PADDING} s"),
+        ));
+    }
+    let mut text = match first == second {
+        true => format!("compared          {short:.3} s at {rate} Hz\n"),
+        false => format!("compared          {short:.3} s at {rate} Hz; rates {first} and {second} Hz\n"),
+    };
+    if a.len() != b.len() {
+        text += &format!("left out          the last {:.3} s of the longer one\n", long - short);
+    }
+    text += &format!(
         "SI-SDR            {:.2} dB\nlog-mel distance  {:.2} dB\n",
-        measure::si_sdr(&reference, &other),
-        measure::log_mel_distance(&reference, &other, rate)
+        measure::si_sdr(&a, &b),
+        measure::log_mel_distance(&a, &b, rate)
     );
     standard::print(text.as_bytes())
 }

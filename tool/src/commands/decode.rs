@@ -2,7 +2,7 @@
 
 use crate::{
     args::DecodeArgs,
-    audio::{AudioWriter, RawFormat},
+    audio::{AudioWriter, RawFormat, SoundFormat},
     batch::{self, Job, Plan},
     codec,
     codes::{self, CodeReader},
@@ -14,9 +14,10 @@ use mimi::{Decoder, Model, Parts};
 use std::path::Path;
 
 pub(crate) fn run(args: &DecodeArgs) -> Outcome {
-    let made = if args.raw { "raw" } else { "wav" };
+    let made = typed_format(args).unwrap_or(SoundFormat::Wav).extension();
     match batch::plan(&args.inputs, &args.output, codes::EXTENSIONS, made)? {
         Plan::One(job) => {
+            format_of(&job.output, args)?;
             let mut codes = open(&job.input, args)?;
             let model = model::load(&args.model, Parts::Decoder)?;
             codes.show_progress(args.model.quiet);
@@ -27,6 +28,22 @@ pub(crate) fn run(args: &DecodeArgs) -> Outcome {
             let work = |(): &mut (), job: &Job| write(open(&job.input, args)?, &model, &job.output, args);
             batch::run(jobs, &args.batch, args.model.quiet, || Ok(()), work)
         }
+    }
+}
+
+/// How the sound is to be written, if that was typed.
+fn typed_format(args: &DecodeArgs) -> Option<SoundFormat> {
+    args.format.or(args.raw.then_some(SoundFormat::Raw))
+}
+
+/// How the sound is to be written to `output`.
+fn format_of(output: &Path, args: &DecodeArgs) -> Outcome<SoundFormat> {
+    match SoundFormat::of_extension(output).filter(|&format| format != SoundFormat::Raw) {
+        Some(format) if args.raw => {
+            let problem = format!("--raw writes no header, and .{} has one", format.extension());
+            Err(Failure::usage(format!("{}: {problem}", output.display())))
+        }
+        _ => SoundFormat::of(output, typed_format(args), args.raw),
     }
 }
 
@@ -44,10 +61,11 @@ fn write(mut codes: CodeReader, model: &Model, output: &Path, args: &DecodeArgs)
     let options = codec::decoding_options(model, Some(codes.codebooks()));
     let mut decoder = Decoder::new(model, &options).map_err(|error| Failure::at(&name, error))?;
     let original = codes.header().map(|header| header.sample_rate);
-    let rate = args.rate.or(original).unwrap_or(model.config().sampling_rate);
+    let sound = format_of(output, args)?;
+    let rate = sound.rate(args.rate.or(original).unwrap_or(model.config().sampling_rate));
     let resampler = Resampler::new(model.config().sampling_rate, rate)?;
     let format = RawFormat { rate, samples: args.samples() };
-    let mut audio = AudioWriter::create(output, format, args.raw)?;
+    let mut audio = AudioWriter::create(output, sound, format, due(&codes, rate))?;
     decode(&mut codes, &mut decoder, resampler, &mut audio)?;
     audio.finish()
 }
@@ -65,6 +83,12 @@ fn check_model(codes: &CodeReader, model: &Model) -> Outcome {
     }
 }
 
+/// Samples of the original, counted at `rate`, if that is known.
+fn due(codes: &CodeReader, rate: u32) -> Option<u64> {
+    let header = codes.header().filter(|header| header.samples > 0)?;
+    Some(resample::converted_length(header.samples, header.sample_rate, rate))
+}
+
 /// Writes what `codes` sound like, as they come, and no longer than the original if that is known.
 fn decode(
     codes: &mut CodeReader,
@@ -73,8 +97,7 @@ fn decode(
     audio: &mut AudioWriter,
 ) -> Outcome {
     let (from, to) = (decoder.model().config().sampling_rate, resampler.to());
-    let original = codes.header().filter(|header| header.samples > 0);
-    let due = original.map(|header| resample::converted_length(header.samples, header.sample_rate, to));
+    let due = due(codes, to);
     let (mut room, mut decoded) = (due.unwrap_or(u64::MAX), 0);
     let (mut block, mut resampled) = (Vec::new(), Vec::new());
     loop {

@@ -24,10 +24,15 @@ pub(crate) fn run(args: &EncodeArgs) -> Outcome {
             audio.show_progress(args.model.quiet);
             let mut encoder = Encoder::new(&model, &options(&model))?;
             // Before the work, so that it is not in vain.
-            let destination = standard::create(&job.output)?;
             match (args.live, format) {
-                (false, _) => codes::write(destination, &encode(audio, &mut encoder)?, format),
-                (true, Format::Mtok) => encode_live(audio, &mut encoder, destination),
+                (false, _) => {
+                    let destination = standard::create(&job.output)?;
+                    codes::write(destination, &encode(audio, &mut encoder)?, format)
+                }
+                (true, Format::Mtok) => {
+                    let destination = standard::create_live(&job.output)?;
+                    encode_live(audio, &mut encoder, destination)
+                }
                 (true, _) => Err(Failure::at(&job.output, "--live goes with the mtok format alone")),
             }
         }

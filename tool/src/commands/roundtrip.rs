@@ -2,37 +2,40 @@
 
 use crate::{
     args::RoundtripArgs,
-    audio::{AudioReader, AudioWriter, RawFormat},
+    audio::{AudioReader, AudioWriter, RawFormat, SoundFormat},
     codec,
     failure::Outcome,
     model,
-    resample::Resampler,
+    resample::{self, Resampler},
 };
 use mimi::{Decoder, Encoder, Parts};
 
 pub(crate) fn run(args: &RoundtripArgs) -> Outcome {
+    let sound = SoundFormat::of(&args.output, args.format, args.raw)?;
     let mut audio = AudioReader::open(&args.input, args.raw_format())?;
-    let rate = audio.rate();
+    let (original, rate) = (audio.rate(), sound.rate(audio.rate()));
     let model = model::load(&args.model, Parts::Both)?;
     audio.show_progress(args.model.quiet);
     let mut encoder = Encoder::new(&model, &codec::encoding_options(&model, &args.encoding))?;
     let mut decoder = Decoder::new(&model, &codec::decoding_options(&model, Some(encoder.codebooks())))?;
     let mut resampler = Resampler::new(model.config().sampling_rate, rate)?;
     let format = RawFormat { rate, samples: args.samples() };
-    let mut writer = AudioWriter::create(&args.output, format, args.raw)?;
+    let converted = |samples| resample::converted_length(samples, original, rate);
+    let length = audio.exact_length().map(converted);
+    let mut writer = AudioWriter::create(&args.output, sound, format, length)?;
 
     // The last frame lasts longer than the input; what lies beyond the input's end is never written.
     let (mut resampled, mut written) = (Vec::new(), 0);
     let samples = codec::encode(&mut audio, &mut encoder, |codes, samples| {
         codec::decode(codes, &mut decoder, |pcm| resampler.push(pcm, &mut resampled))?;
-        let ready = resampled.len().min((samples - written) as usize);
+        let ready = resampled.len().min((converted(samples) - written) as usize);
         writer.write(&resampled[..ready])?;
         writer.flush()?;
         resampled.drain(..ready);
         written += ready as u64;
         Ok(())
     })?;
-    resampler.finish(samples, &mut resampled)?;
+    resampler.finish(converted(samples), &mut resampled)?;
     writer.write(&resampled)?;
     writer.finish()
 }
