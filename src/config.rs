@@ -1,7 +1,7 @@
 //! The numbers that define a Mimi network.
 //!
 //! `json` reads and recognises, `transformers` and `kyutai` know the two spellings, `limits` says
-//! what is run.
+//! which networks are run.
 
 mod json;
 mod kyutai;
@@ -9,6 +9,7 @@ mod limits;
 mod transformers;
 
 use crate::{Error, ErrorKind};
+pub(crate) use json::LARGEST_TEXT;
 
 /// How a causal convolution is padded on the left (and, for layer-pad tails, on the right).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,7 +138,7 @@ impl Config {
     /// makes (`head_dim`, `codebook_dim`, `num_key_value_heads`). Unknown fields do no harm.
     ///
     /// # Errors
-    /// [`ErrorKind::Format`]: not JSON, no Mimi config in it, or a field of the wrong type.
+    /// [`ErrorKind::Format`]: not JSON, more than a mebibyte of it, no Mimi config in it, or a field of the wrong type.
     /// [`ErrorKind::Unsupported`]: a network that this library does not run; see
     /// [`validate`](Self::validate).
     pub fn from_json(text: &str) -> Result<Self, Error> {
@@ -159,8 +160,8 @@ impl Config {
         // 12.5 and its like are exact in binary; the tolerance is for rates such as 16.6667
         if !(stride.is_finite() && stride > 0.0 && (stride - stride.round()).abs() <= 1e-4 * stride) {
             let message = format!(
-                "`frame_rate` is {frame_rate}; sampling_rate / product of upsampling_ratios / frame_rate must be a \
-                 whole number, and is {stride}"
+                "unsupported frame_rate {frame_rate}: expected sampling_rate / product of upsampling_ratios / \
+                 frame_rate to be a whole number, found {stride}"
             );
             return Err(Error::new(ErrorKind::Unsupported, message));
         }

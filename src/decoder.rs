@@ -30,14 +30,13 @@ pub struct Decoder {
 impl Decoder {
     /// A new stream on `model`, whose weights it keeps alive.
     pub fn new(model: &Model, options: &StreamOptions) -> Result<Self, Error> {
-        Self::shared(model, options, 1)
+        Self::of_shape(model, options, model.stream_shape(options)?)
     }
 
-    /// A new stream whose work `threads` threads will share.
-    pub(crate) fn shared(model: &Model, options: &StreamOptions, threads: usize) -> Result<Self, Error> {
+    /// A new stream of a shape, whatever the options say about it.
+    pub(crate) fn of_shape(model: &Model, options: &StreamOptions, shape: Shape) -> Result<Self, Error> {
         let weights = model.weights();
         let network = weights.decoder.as_ref().ok_or_else(|| model.lacks("decoder"))?;
-        let shape = Shape { threads, ..model.stream_shape(options)? };
         let (plan, memory) = network.plan(weights, shape)?;
         let rates = model.stream_rates(options)?;
         Ok(Self {

@@ -12,7 +12,7 @@ pub enum ErrorKind {
     InvalidArgument,
     /// A file or callback could not be read.
     Io,
-    /// The bytes are not a Mimi checkpoint, or not one we recognise.
+    /// The bytes are not in the format that is expected: of a Mimi checkpoint, of a token header.
     Format,
     /// A checkpoint that is recognised but damaged: truncated, misshapen, non-finite; or a code
     /// out of range.
@@ -34,10 +34,12 @@ pub struct Error {
 }
 
 impl Error {
+    /// An error whose message is [`Escaped`], and cut where it gets long.
     pub(crate) fn new(kind: ErrorKind, message: impl fmt::Display) -> Self {
         let mut text = Text(String::new());
-        let message = match write!(text, "{message}") {
+        let message = match write!(text, "{}", Escaped(message)) {
             Ok(()) => Cow::Owned(text.0),
+            Err(fmt::Error) if text.0.len() >= LONGEST_MESSAGE => Cow::Owned(text.0),
             Err(fmt::Error) => Cow::Borrowed("no memory for the message"),
         };
         Self { kind, message }
@@ -116,20 +118,20 @@ impl fmt::Display for StreamError {
         match self {
             Self::BufferTooSmall { needed } => write!(f, "output buffer too small: {needed} elements needed"),
             Self::CodeOutOfRange { index, code, codebook_size } => {
-                write!(f, "codes[{index}] is {code}; codes are below {codebook_size}")
+                write!(f, "codes[{index}] is {code}: expected less than {codebook_size}")
             }
             Self::PartialFrame { codes, codebooks } => {
-                write!(f, "{codes} codes are no whole number of frames of {codebooks} codebooks")
+                write!(f, "{codes} codes: expected a multiple of {codebooks}, the codebooks")
             }
             Self::UnequalCounts { streams, inputs, outputs } => {
                 write!(
                     f,
-                    "{streams} streams, {inputs} inputs and {outputs} outputs; there must be one for each"
+                    "{streams} streams, {inputs} inputs and {outputs} outputs: expected as many of each"
                 )
             }
             Self::DifferentModels => f.write_str("the streams are not all of one model"),
             Self::NotOneFrame { found, expected } => {
-                write!(f, "{found} elements for a stream; exactly one frame, {expected}, is expected")
+                write!(f, "{found} elements for a stream: expected one frame, {expected}")
             }
             Self::FirstFrame => {
                 f.write_str("a stream at another sample rate must take its first frame alone")
@@ -140,14 +142,48 @@ impl fmt::Display for StreamError {
 
 impl std::error::Error for StreamError {}
 
-/// Text that fails to grow where there is no memory; `String` would end the process.
+/// Bytes after which a message is cut: names in files may be as long as the files.
+const LONGEST_MESSAGE: usize = 4096;
+
+/// Text that fails to grow where there is no memory, where `String` would end the process, and beyond
+/// [`LONGEST_MESSAGE`].
 struct Text(String);
 
 impl Write for Text {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.0.try_reserve(text.len()).map_err(|_| fmt::Error)?;
-        self.0.push_str(text);
-        Ok(())
+        let mut len = text.len().min(LONGEST_MESSAGE.saturating_sub(self.0.len()));
+        while !text.is_char_boundary(len) {
+            len += 1;
+        }
+        self.0.try_reserve(len).map_err(|_| fmt::Error)?;
+        self.0.push_str(&text[..len]);
+        if len == text.len() { Ok(()) } else { Err(fmt::Error) }
+    }
+}
+
+/// Text with every character escaped that would act on a terminal or begin a line in a log: control characters, line
+/// and paragraph separators, and those that change the direction of text. Every message passes through here.
+pub(crate) struct Escaped<T>(pub(crate) T);
+
+impl<T: fmt::Display> fmt::Display for Escaped<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(Escaping(f), "{}", self.0)
+    }
+}
+
+struct Escaping<'a, 'f>(&'a mut fmt::Formatter<'f>);
+
+impl Write for Escaping<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let acts = |c: char| {
+            c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        };
+        let mut rest = text;
+        while let Some((at, c)) = rest.char_indices().find(|(_, c)| acts(*c)) {
+            write!(self.0, "{}{}", &rest[..at], c.escape_default())?;
+            rest = &rest[at + c.len_utf8()..];
+        }
+        self.0.write_str(rest)
     }
 }
 
@@ -166,8 +202,11 @@ pub(crate) fn with_capacity<T>(len: usize) -> Result<Vec<T>, Error> {
 /// What names, lists and messages take between one large buffer of a load and the next, in bytes.
 const SMALL_THINGS: usize = 32 << 10;
 
-/// The most that a parser makes of a byte of JSON that was not written to hurt.
+/// The most bytes that a parser makes of a byte of JSON whose types it knows.
 const PARSED_BYTES: usize = 32;
+
+/// The most bytes that a tree takes for a byte of JSON: 90 for `{"":0},` over and over.
+const TREE_BYTES: usize = 128;
 
 /// Makes sure that there is memory for the small things of a load. The standard collections and the
 /// parsers end the process when an allocation fails; so loading asks first, wherever it might have
@@ -176,9 +215,14 @@ pub(crate) fn headroom() -> Result<(), Error> {
     with_capacity::<u8>(SMALL_THINGS).map(drop)
 }
 
-/// [`headroom`], and what a parser makes of `bytes` bytes of JSON.
+/// [`headroom`], and what a parser makes of `bytes` bytes of JSON whose types it knows.
 pub(crate) fn headroom_to_parse(bytes: usize) -> Result<(), Error> {
     with_capacity::<u8>(bytes.saturating_mul(PARSED_BYTES).saturating_add(SMALL_THINGS)).map(drop)
+}
+
+/// [`headroom`], and what a tree of `bytes` bytes of JSON takes.
+pub(crate) fn headroom_for_tree(bytes: usize) -> Result<(), Error> {
+    with_capacity::<u8>(bytes.saturating_mul(TREE_BYTES).saturating_add(SMALL_THINGS)).map(drop)
 }
 
 impl From<StreamError> for Error {

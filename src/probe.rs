@@ -6,7 +6,7 @@ pub use crate::model::{EXACT_WEIGHTS, Stage};
 
 use crate::kernels::{FlushDenormals, Kernels};
 use crate::layers::{Batch, Memory};
-use crate::model::{DecoderPlan, EncoderPlan, Shape};
+use crate::model::{DecoderPlan, EncoderPlan, MAX_BLOCK, ONE_SHOT_FRAMES, Shape};
 use crate::{Error, Model, StreamOptions};
 
 /// The kernels that a model runs on, to find the limits of the machine with.
@@ -32,6 +32,35 @@ impl Limits {
     /// Reads `values`, at several places in turn.
     pub fn read(self, values: &[f32]) {
         std::hint::black_box(self.0.read(values));
+    }
+}
+
+/// What a stream of one frame at a time costs.
+#[derive(Clone, Copy, Debug)]
+pub struct Costs {
+    /// Bytes of its memory.
+    pub bytes: u64,
+    /// Multiply-adds of a frame, or what costs as much.
+    pub work: u64,
+}
+
+impl Costs {
+    /// Of an encoder with all codebooks, if the model has one.
+    pub fn of_encoder(model: &Model) -> Result<Option<Self>, Error> {
+        let (weights, shape) = (model.weights(), Self::shape(model)?);
+        let cost = weights.encoder.as_ref().map(|encoder| encoder.cost(weights, shape)).transpose()?;
+        Ok(cost.map(|cost| Self { bytes: cost.bytes, work: cost.work }))
+    }
+
+    /// Of a decoder, likewise.
+    pub fn of_decoder(model: &Model) -> Result<Option<Self>, Error> {
+        let (weights, shape) = (model.weights(), Self::shape(model)?);
+        let cost = weights.decoder.as_ref().map(|decoder| decoder.cost(weights, shape)).transpose()?;
+        Ok(cost.map(|cost| Self { bytes: cost.bytes, work: cost.work }))
+    }
+
+    fn shape(model: &Model) -> Result<Shape, Error> {
+        model.stream_shape(&StreamOptions { codebooks: Some(model.codebooks()), ..StreamOptions::default() })
     }
 }
 
@@ -75,7 +104,8 @@ impl Probe {
 
     /// Options for steps of as many frames as those of one-shot calls.
     pub fn one_shot(model: &Model, options: &StreamOptions) -> StreamOptions {
-        model.one_shot(options, usize::MAX)
+        let block = (ONE_SHOT_FRAMES * model.config().frame_size()).min(MAX_BLOCK);
+        StreamOptions { max_block: options.max_block.or(Some(block)), ..options.clone() }
     }
 
     /// Frames in a step.

@@ -22,6 +22,9 @@ use std::ops::RangeInclusive;
 /// Hz. Beyond these nobody has audio.
 const POSSIBLE_RATES: RangeInclusive<u32> = 1_000..=768_000;
 
+/// Samples in a frame at either rate, at most: a resampler may take a hundred bytes for each.
+const LONGEST_FRAME: u64 = 1 << 22;
+
 /// Length of the anti-aliasing filter in samples at the lower rate, at least, if a frame is that long. It
 /// keeps 94 % of the band; a longer one would keep more, and delay more. This is 80/6 ms at 22.05 kHz.
 const FILTER_TAPS: usize = 294;
@@ -58,11 +61,11 @@ impl Rates {
         }
         let refuse = |possible: fmt::Arguments| {
             let message =
-                format_args!("sample_rate is {rate} Hz; possible are {model} Hz, the model's{possible}");
+                format_args!("sample_rate is {rate} Hz: expected {model} Hz, the model's{possible}");
             Err(Error::new(ErrorKind::InvalidArgument, message))
         };
         if !frame.is_multiple_of(2) {
-            return refuse(format_args!(" own, alone: its frames cannot be halved"));
+            return refuse(format_args!(" own, because its frames cannot be halved"));
         }
         // A frame must be a whole number of samples, and an even one, because half a block must be.
         let twice = 2 * u64::from(model);
@@ -70,11 +73,20 @@ impl Rates {
         if !POSSIBLE_RATES.contains(&rate) || !u64::from(rate).is_multiple_of(step) {
             let (low, high) = (u64::from(*POSSIBLE_RATES.start()), POSSIBLE_RATES.end());
             let low = low.next_multiple_of(step);
-            return refuse(format_args!(", and multiples of {step} Hz from {low} to {high} Hz"));
+            return refuse(format_args!(", or a multiple of {step} Hz from {low} to {high} Hz"));
         }
         let unit = gcd(rate.into(), model.into());
-        let (in_stream, in_model) = (rate as usize / unit as usize, model as usize / unit as usize);
-        let units = frame / in_model;
+        let (in_stream, in_model) = (u64::from(rate) / unit, u64::from(model) / unit);
+        let units = frame as u64 / in_model;
+        let longest = units.saturating_mul(in_stream.max(in_model));
+        if longest > LONGEST_FRAME {
+            let message = format_args!(
+                "sample_rate is {rate} Hz, and a frame has {longest} samples there or at {model} Hz: expected at most {LONGEST_FRAME}"
+            );
+            return Err(Error::new(ErrorKind::InvalidArgument, message));
+        }
+        // neither frame is longer than that, and so they fit any address space
+        let (in_stream, in_model, units) = (in_stream as usize, in_model as usize, units as usize);
         let block = (1..units).find(|&n| {
             let (stream, model) = (n * in_stream, n * in_model);
             let divides = units.is_multiple_of(n) && stream.is_multiple_of(2) && model.is_multiple_of(2);

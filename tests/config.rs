@@ -129,7 +129,7 @@ fn defaults_of_null() {
     for config in
         [transformers_with("sliding_window", json!(null)), kyutai_with("transformer", "context", json!(null))]
     {
-        assert_refused(&config, ErrorKind::Unsupported, &["is null", "steps"]);
+        assert_refused(&config, ErrorKind::Unsupported, &[" null", "steps"]);
     }
 }
 
@@ -203,22 +203,22 @@ fn what_kyutai_options_are_not_run() {
     ] {
         let config = kyutai_with(group, field, value.clone());
         let path = if group.is_empty() { format!("`{field}`") } else { format!("`{group}.{field}`") };
-        assert_refused(&config, ErrorKind::Unsupported, &[&path, &value.to_string(), "what is run"]);
+        assert_refused(&config, ErrorKind::Unsupported, &["unsupported ", &path, &value.to_string(), ": expected "]);
     }
     let zero = kyutai_with("seanet", "n_filters", json!(0));
-    assert_refused(&zero, ErrorKind::Unsupported, &["num_filters is 0", "MimiConfig"]);
+    assert_refused(&zero, ErrorKind::Unsupported, &["num_filters 0", "MimiConfig"]);
 }
 
 #[test]
 fn what_is_not_run() {
-    for (field, value, run) in [
+    for (field, value, expected) in [
         ("use_causal_conv", json!(false), "true"),
         ("audio_channels", json!(2), "1"),
         ("trim_right_ratio", json!(0.5), "1"),
         ("pad_mode", json!("reflect"), "replicate"),
         ("hidden_act", json!("gelu_new"), "swish"),
         ("sampling_rate", json!(0), "1 to"),
-        ("sampling_rate", json!(1u64 << 33), "32 bits"),
+        ("sampling_rate", json!(1u64 << 33), "1 to 1048576"),
         ("hidden_size", json!(0), "1 to 65536"),
         ("num_filters", json!(0), "1 to 65536"),
         ("num_residual_layers", json!(0), "1 to 32"),
@@ -226,9 +226,9 @@ fn what_is_not_run() {
         ("last_kernel_size", json!(0), "1 to 1024"),
         ("residual_kernel_size", json!(1u64 << 40), "1 to 1024"),
         ("dilation_growth_rate", json!(0), "1 to 1024"),
-        ("compress", json!(3), "divisors of num_filters, 64"),
-        ("compress", json!(0), "divisors"),
-        ("upsample_groups", json!(3), "divisors of hidden_size, 512"),
+        ("compress", json!(3), "a divisor of num_filters, 64"),
+        ("compress", json!(0), "a divisor"),
+        ("upsample_groups", json!(3), "a divisor of hidden_size, 512"),
         ("codebook_size", json!(1), "2 to 65536"),
         ("codebook_size", json!(65537), "2 to 65536"),
         ("vector_quantization_hidden_dimension", json!(128), "codebook_dim, 256"),
@@ -238,14 +238,14 @@ fn what_is_not_run() {
         ("num_hidden_layers", json!(0), "1 to 256"),
         ("intermediate_size", json!(0), "1 to 65536"),
         ("num_attention_heads", json!(0), "1 to 1024"),
-        ("num_key_value_heads", json!(3), "divisors of num_attention_heads, 8"),
+        ("num_key_value_heads", json!(3), "a divisor of num_attention_heads, 8"),
         ("head_dim", json!(63), "even"),
         ("norm_eps", json!(0), "above 0"),
         ("norm_eps", json!(-1), "above 0"),
         ("sliding_window", json!(0), "1 to"),
     ] {
         let config = transformers_with(field, value.clone());
-        assert_refused(&config, ErrorKind::Unsupported, &[field, &value.to_string(), run]);
+        assert_refused(&config, ErrorKind::Unsupported, &[field, &value.to_string(), expected]);
     }
     for ratios in [json!([]), json!([8, 0]), json!([1024, 1024]), json!(vec![2; 13])] {
         let config = transformers_with("upsampling_ratios", ratios);
@@ -256,7 +256,7 @@ fn what_is_not_run() {
         assert_refused(&config, ErrorKind::Unsupported, &["rope_parameters.", "default"]);
     }
     let config = transformers_with("rope_parameters", json!({ "rope_theta": 0 }));
-    assert_refused(&config, ErrorKind::Unsupported, &["rope_theta is 0"]);
+    assert_refused(&config, ErrorKind::Unsupported, &["rope_theta 0"]);
 }
 
 /// Each number is within its bounds; together they are absurd.

@@ -1,6 +1,7 @@
 //! Status codes, and the message of a thread's last failure.
 
 use super::guard::guard_value;
+use crate::error::Escaped;
 use crate::{Error, ErrorKind, StreamError};
 use std::cell::UnsafeCell;
 use std::ffi::{CStr, c_char};
@@ -22,7 +23,7 @@ pub const MIMI_ERR_INVALID_ARGUMENT: mimi_status = -2;
 pub const MIMI_ERR_BUFFER_TOO_SMALL: mimi_status = -3;
 /// A file could not be read.
 pub const MIMI_ERR_IO: mimi_status = -4;
-/// The bytes are not a Mimi checkpoint.
+/// The bytes are not in the format that is expected: not a Mimi checkpoint, or not a token header.
 pub const MIMI_ERR_FORMAT: mimi_status = -5;
 /// Damaged data: a truncated or misshapen checkpoint, non-finite weights, a code out of range.
 pub const MIMI_ERR_CORRUPT: mimi_status = -6;
@@ -52,7 +53,7 @@ pub extern "C" fn mimi_status_string(status: mimi_status) -> *const c_char {
 /// what was found and what was expected.
 ///
 /// Successful calls and real-time functions leave the message as it is, so ask only after a call
-/// that failed. UTF-8, cut at 1023 bytes; empty when no call of this thread has failed. The string
+/// that failed. UTF-8, one line, cut at 1023 bytes; empty when no call of this thread has failed. The string
 /// belongs to the thread: it holds until the thread's next failed call or its end, and is never
 /// freed by you. Never NULL.
 #[unsafe(no_mangle)]
@@ -67,7 +68,7 @@ fn describe(status: mimi_status) -> &'static CStr {
         MIMI_ERR_INVALID_ARGUMENT => c"invalid argument",
         MIMI_ERR_BUFFER_TOO_SMALL => c"output buffer too small",
         MIMI_ERR_IO => c"read error",
-        MIMI_ERR_FORMAT => c"not a Mimi checkpoint",
+        MIMI_ERR_FORMAT => c"not in the expected format",
         MIMI_ERR_CORRUPT => c"damaged data",
         MIMI_ERR_UNSUPPORTED => c"not supported",
         MIMI_ERR_OUT_OF_MEMORY => c"out of memory",
@@ -88,7 +89,7 @@ thread_local! {
     static MESSAGE: UnsafeCell<[u8; MESSAGE_BYTES]> = const { UnsafeCell::new([0; MESSAGE_BYTES]) };
 }
 
-/// Where a message is written: cut to whole characters, zero bytes replaced.
+/// Where a message is written: cut to whole characters.
 struct Message {
     bytes: [u8; MESSAGE_BYTES],
     len: usize,
@@ -101,21 +102,19 @@ impl Write for Message {
         while !text.is_char_boundary(len) {
             len -= 1;
         }
-        for (to, &from) in room.iter_mut().zip(&text.as_bytes()[..len]) {
-            *to = if from == 0 { b'?' } else { from };
-        }
+        room[..len].copy_from_slice(&text.as_bytes()[..len]);
         self.len += len;
         // what was cut is not followed by anything
         if len == text.len() { Ok(()) } else { Err(fmt::Error) }
     }
 }
 
-/// Keeps `message` for [`mimi_last_error`].
+/// Keeps `message` for [`mimi_last_error`], escaped and so without zero bytes.
 pub(super) fn set_message(message: impl fmt::Display) {
     // beside the thread's place, because `message` may be made of what is there
     let mut text = Message { bytes: [0; MESSAGE_BYTES], len: 0 };
     // an error only says that it was cut
-    let _ = write!(text, "{message}");
+    let _ = write!(text, "{}", Escaped(message));
     MESSAGE.with(|place| {
         // SAFETY: the cell is this thread's alone, and no reference into it outlives this statement:
         // `mimi_last_error` hands out a raw pointer, which its caller reads between calls.
@@ -188,8 +187,8 @@ mod tests {
         }
         set_message("short");
         assert_eq!(last_error(), "short");
-        set_message("a\0b");
-        assert_eq!(last_error(), "a?b");
+        set_message("a\0b\n\u{1b}\u{202e}");
+        assert_eq!(last_error(), "a\\u{0}b\\n\\u{1b}\\u{202e}");
     }
 
     #[test]

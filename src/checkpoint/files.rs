@@ -3,11 +3,14 @@
 use super::Contents;
 use super::header::{self, UniqueKeys, quoted};
 use super::source::Source;
+use crate::config::LARGEST_TEXT;
 use crate::error::headroom_to_parse;
 use crate::{Config, Error, ErrorKind};
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::fs::{self, File};
+use std::io::ErrorKind::NotFound;
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 
@@ -16,9 +19,8 @@ const MODEL: &str = "model.safetensors";
 /// What kyutai's files of Mimi begin with.
 const KYUTAI: [&str; 2] = ["tokenizer-", "mimi-pytorch-"];
 
-/// The largest config and the largest index that are read, in bytes; real ones have thousands.
-const LARGEST_CONFIG: u64 = 16 << 20;
-const LARGEST_INDEX: u64 = 100 << 20;
+/// The largest index that is read, in bytes; real ones have thousands.
+const LARGEST_INDEX: usize = 16 << 20;
 
 /// Opens what is at `path`; also tells the directory that a config may be in.
 pub(super) fn open(path: &Path) -> Result<(Contents<'static>, PathBuf), Error> {
@@ -101,7 +103,7 @@ fn open_index(path: &Path) -> Result<Contents<'static>, Error> {
         shards.entry(file).or_default().push(tensor);
     }
     if let Some(file) = shards.keys().find(|file| !is_plain_file_name(file)) {
-        let message = format_args!("{} is not the plain name of a file beside it", quoted(file)).to_string();
+        let message = format_args!("{} is not the plain name of a file beside it", quoted(file));
         return Err(error_at(path, ErrorKind::Format, message));
     }
     let mut contents = Contents {
@@ -137,60 +139,94 @@ fn is_plain_file_name(name: &str) -> bool {
 /// The Mimi config in a directory, if there is one.
 pub(super) fn config_in(directory: &Path) -> Result<Option<Config>, Error> {
     let path = directory.join("config.json");
-    let mut kyutai = "mimi_config.json".to_owned();
-    if path.is_file() {
-        let text = read_text(&path, LARGEST_CONFIG)?;
-        if let Some(config) = recognise(&path, &text)? {
-            return Ok(Some(config));
-        }
-        // a language model's, which may tell how its Mimi's is called
-        if let Some(name) = mimi_config_name(&text) {
-            if !is_plain_file_name(&name) {
-                let message = format!("`mimi_config_name` is {}; expected a plain file name", quoted(&name));
-                return Err(error_at(&path, ErrorKind::Format, message));
-            }
-            kyutai = name;
-        }
+    let text = read_if_there(&path)?;
+    if let Some(config) = text.as_deref().map(|text| recognise(&path, text)).transpose()?.flatten() {
+        return Ok(Some(config));
     }
-    let path = directory.join(kyutai);
-    if !path.is_file() {
-        return Ok(None);
-    }
-    let text = read_text(&path, LARGEST_CONFIG)?;
+    // a language model's, which may name its Mimi's
+    let named = text.as_deref().map(|text| mimi_config_name(&path, text)).transpose()?.flatten();
+    let (path, text) = match named {
+        Some(name) => {
+            let named = directory.join(&name);
+            let text = read_if_there(&named)?.ok_or_else(|| {
+                let message = format_args!("not there; {} names it as `mimi_config_name`", path.display());
+                error_at(&named, ErrorKind::Io, message)
+            })?;
+            (named, text)
+        }
+        None => {
+            let path = directory.join("mimi_config.json");
+            let Some(text) = read_if_there(&path)? else { return Ok(None) };
+            (path, text)
+        }
+    };
     Config::from_json(&text).map(Some).map_err(|error| error_at(&path, error.kind(), error.message()))
+}
+
+/// The text of a config, `None` if there is nothing of this name. What is there and cannot be read is an error: with
+/// other numbers than its own, a checkpoint is another model.
+fn read_if_there(path: &Path) -> Result<Option<String>, Error> {
+    match fs::symlink_metadata(path) {
+        Ok(_) => read_text(path, LARGEST_TEXT).map(Some),
+        Err(error) if error.kind() == NotFound => Ok(None),
+        Err(error) => Err(io_error(path, &error)),
+    }
 }
 
 fn recognise(path: &Path, text: &str) -> Result<Option<Config>, Error> {
     Config::recognise(text).map_err(|error| error_at(path, error.kind(), error.message()))
 }
 
-fn mimi_config_name(text: &str) -> Option<String> {
+/// The plain file name that a language model's config gives as `mimi_config_name`, if it gives one.
+fn mimi_config_name(path: &Path, text: &str) -> Result<Option<String>, Error> {
     #[derive(Deserialize)]
     struct LanguageModel {
         mimi_config_name: Option<String>,
     }
-    serde_json::from_str::<LanguageModel>(text).ok()?.mimi_config_name
+    if !text.trim_start().starts_with('{') {
+        return Ok(None);
+    }
+    let refuse = |found: &dyn Display| {
+        error_at(path, ErrorKind::Format, format_args!("`mimi_config_name`: {found}; expected a plain file name"))
+    };
+    let model: LanguageModel = serde_json::from_str(text).map_err(|error| refuse(&error))?;
+    match model.mimi_config_name {
+        Some(name) if !is_plain_file_name(&name) => Err(refuse(&quoted(&name))),
+        name => Ok(name),
+    }
 }
 
 fn open_source(path: &Path) -> Result<Source<'static>, Error> {
     Ok(Source::new(path.display().to_string(), Box::new(open_regular(path)?)))
 }
 
-/// Opens a file; refuses pipes and devices, which would block or never end.
+/// Opens a file; refuses pipes and devices, which would block or never end. The file is asked when it is open, since
+/// another one may have taken its name meanwhile; so opening must not wait, as it does for a pipe's writer.
 fn open_regular(path: &Path) -> Result<File, Error> {
-    let metadata = fs::metadata(path).map_err(|error| io_error(path, &error))?;
+    let mut options = File::options();
+    options.read(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK | libc::O_NOCTTY);
+    let file = options.open(path).map_err(|error| match error.kind() {
+        NotFound if fs::symlink_metadata(path).is_ok() => {
+            error_at(path, ErrorKind::Io, "a link to a file that is not there")
+        }
+        _ => io_error(path, &error),
+    })?;
+    let metadata = file.metadata().map_err(|error| io_error(path, &error))?;
     if !metadata.is_file() {
         return Err(error_at(path, ErrorKind::Io, "not a regular file"));
     }
-    File::open(path).map_err(|error| io_error(path, &error))
+    Ok(file)
 }
 
-fn read_text(path: &Path, largest: u64) -> Result<String, Error> {
+fn read_text(path: &Path, largest: usize) -> Result<String, Error> {
     let file = open_regular(path)?;
     let mut bytes = Vec::new();
-    file.take(largest + 1).read_to_end(&mut bytes).map_err(|error| io_error(path, &error))?;
-    if bytes.len() as u64 > largest {
-        return Err(error_at(path, ErrorKind::Format, format_args!("more than {largest} bytes of JSON")));
+    file.take(largest as u64 + 1).read_to_end(&mut bytes).map_err(|error| io_error(path, &error))?;
+    if bytes.len() > largest {
+        let message = format_args!("JSON of more than {largest} bytes");
+        return Err(error_at(path, ErrorKind::Format, message));
     }
     String::from_utf8(bytes)
         .map_err(|error| error_at(path, ErrorKind::Format, format_args!("not UTF-8: {error}")))
@@ -204,6 +240,6 @@ fn io_error(path: &Path, error: &std::io::Error) -> Error {
     error_at(path, kind, error)
 }
 
-fn error_at(path: &Path, kind: ErrorKind, message: impl std::fmt::Display) -> Error {
+fn error_at(path: &Path, kind: ErrorKind, message: impl Display) -> Error {
     Error::new(kind, format!("{}: {message}", path.display()))
 }

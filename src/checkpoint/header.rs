@@ -113,14 +113,13 @@ fn check_extent(name: &str, info: &TensorInfo) -> Result<(), String> {
     ))
 }
 
-/// A name from a file as it is shown in messages: without control characters, and not too long.
+/// A name from a file as it is shown in messages: in quotes, and not too long.
 pub(super) fn quoted(name: &str) -> String {
     const LONGEST: usize = 120;
-    let mut shown: String = name.chars().take(LONGEST).flat_map(char::escape_debug).collect();
-    if name.chars().nth(LONGEST).is_some() {
-        shown.push('…');
+    match name.char_indices().nth(LONGEST) {
+        Some((cut, _)) => format!("`{}…`", &name[..cut]),
+        None => format!("`{name}`"),
     }
-    format!("`{shown}`")
 }
 
 /// A shape as it is shown in messages.

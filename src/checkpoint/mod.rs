@@ -164,6 +164,22 @@ impl<'a> Checkpoint<'a> {
         }
     }
 
+    /// An error about the whole.
+    pub(crate) fn error(&self, kind: ErrorKind, message: impl std::fmt::Display) -> Error {
+        Error::new(kind, format_args!("{}: {message}", self.name))
+    }
+
+    /// An error about the tensor whose name in the transformers layout is `name`.
+    pub(crate) fn tensor_error(&self, name: &str, kind: ErrorKind, message: impl std::fmt::Display) -> Error {
+        match self.find(name) {
+            Some(Found::Plain(tensor) | Found::Packed(tensor, _) | Found::WeightNorm { direction: tensor, .. }) => {
+                let message = format_args!("tensor {}: {message}", quoted(tensor.0));
+                self.source_of(tensor).error(kind, message)
+            }
+            None => self.error(kind, format_args!("tensor {}: {message}", quoted(name))),
+        }
+    }
+
     fn find(&self, name: &str) -> Option<Found<'_>> {
         let get = |spelling: &str| {
             let found = self.tensors.get_key_value(&format!("{}{spelling}", self.prefix));
@@ -183,18 +199,17 @@ impl<'a> Checkpoint<'a> {
     }
 
     fn missing(&self, name: &str) -> Error {
-        let (checkpoint, layout) = (&self.name, self.layout);
+        let layout = self.layout;
         let looked_for: Vec<_> = layout
             .spellings(name)
             .iter()
             .map(|spelling| quoted(&format!("{}{spelling}", self.prefix)))
             .collect();
-        let message = format!(
-            "{checkpoint}: tensor {} is missing; in the {layout} layout, looked for {}",
-            quoted(name),
-            if looked_for.is_empty() { "nothing: Mimi has none".to_owned() } else { looked_for.join(", ") }
-        );
-        Error::new(ErrorKind::Corrupt, message)
+        let looked_for =
+            if looked_for.is_empty() { "nothing: Mimi has none".to_owned() } else { looked_for.join(", ") };
+        let message =
+            format_args!("tensor {} is missing; in the {layout} layout, looked for {looked_for}", quoted(name));
+        self.error(ErrorKind::Corrupt, message)
     }
 
     fn plain(&self, values: &mut Vec<f32>, tensor: Named, shape: &[usize]) -> Result<(), Error> {

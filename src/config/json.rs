@@ -1,7 +1,7 @@
 //! Typed access to the fields of a JSON object, and which objects are Mimi configs.
 
 use super::{Config, kyutai, transformers};
-use crate::error::headroom_to_parse;
+use crate::error::headroom_for_tree;
 use crate::{Error, ErrorKind};
 use serde_json::{Map, Value};
 
@@ -12,8 +12,16 @@ const NESTED: [&str; 2] = ["codec_config", "audio_encoder_config"];
 const TELL_TALE: [&str; 3] =
     ["num_semantic_quantizers", "vector_quantization_hidden_dimension", "upsample_groups"];
 
+/// The largest config that is read, in bytes, wherever it comes from; real ones have two thousand. A parsed tree takes
+/// up to a hundred times as much.
+pub(crate) const LARGEST_TEXT: usize = 1 << 20;
+
 pub(super) fn recognise(text: &str) -> Result<Option<Config>, Error> {
-    headroom_to_parse(text.len())?;
+    if text.len() > LARGEST_TEXT {
+        let message = format_args!("a config of {} bytes: expected at most {LARGEST_TEXT}", text.len());
+        return Err(Error::new(ErrorKind::Format, message));
+    }
+    headroom_for_tree(text.len())?;
     let value: Value = serde_json::from_str(text)
         .map_err(|error| Error::new(ErrorKind::Format, format_args!("not JSON: {error}")))?;
     let Some(object) = value.as_object() else { return Ok(None) };
@@ -101,26 +109,27 @@ impl<'a> Fields<'a> {
     ) -> Result<Option<T>, Error> {
         let Some(value) = self.get(name) else { return Ok(None) };
         read(value).map(Some).ok_or_else(|| {
-            let message = format!("`{}{name}` is {}; expected {expected}", self.path, shown(value));
+            let message = format!("`{}{name}` is {}: expected {expected}", self.path, shown(value));
             Error::new(ErrorKind::Format, message)
         })
     }
 
-    /// Refuses a field that is there and is not one of `run`.
-    pub(super) fn only(&self, name: &str, run: &[Value]) -> Result<(), Error> {
+    /// Refuses a field that is there and is not one of `supported`.
+    pub(super) fn only(&self, name: &str, supported: &[Value]) -> Result<(), Error> {
         match self.get(name) {
-            Some(value) if !run.iter().any(|accepted| same(accepted, value)) => {
-                let run: Vec<_> = run.iter().map(shown).collect();
-                let run = if run.is_empty() { "null".to_owned() } else { run.join(" or ") };
-                Err(self.unsupported(name, value.clone(), &run))
+            Some(value) if !supported.iter().any(|accepted| same(accepted, value)) => {
+                let supported: Vec<_> = supported.iter().map(shown).collect();
+                let expected = if supported.is_empty() { "null".to_owned() } else { supported.join(" or ") };
+                Err(self.unsupported(name, value.clone(), &expected))
             }
             _ => Ok(()),
         }
     }
 
-    /// The refusal of a field: its name, its value and what is run.
-    pub(super) fn unsupported(&self, name: &str, value: impl Into<Value>, run: &str) -> Error {
-        let message = format!("`{}{name}` is {}; what is run: {run}", self.path, shown(&value.into()));
+    /// The refusal of a field: its name, its value and what is expected.
+    pub(super) fn unsupported(&self, name: &str, value: impl Into<Value>, expected: &str) -> Error {
+        let found = shown(&value.into());
+        let message = format!("unsupported `{}{name}` {found}: expected {expected}", self.path);
         Error::new(ErrorKind::Unsupported, message)
     }
 }

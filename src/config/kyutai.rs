@@ -8,7 +8,7 @@ use crate::Error;
 pub(super) fn parse(fields: &Fields) -> Result<Config, Error> {
     let (seanet, quantizer, transformer) =
         (fields.group("seanet")?, fields.group("quantizer")?, fields.group("transformer")?);
-    refuse_what_is_not_run(fields, &seanet, &transformer)?;
+    refuse_unsupported(fields, &seanet, &transformer)?;
     let published = Config::published();
     let whole = |group: &Fields, name, default| Ok::<_, Error>(group.whole(name)?.unwrap_or(default));
 
@@ -29,7 +29,7 @@ pub(super) fn parse(fields: &Fields) -> Result<Config, Error> {
         return Err(transformer.unsupported(
             "num_heads",
             heads,
-            &format!("what divides d_model, {dimension}"),
+            &format!("a divisor of d_model, {dimension}"),
         ));
     }
     let kv_repeat = whole(&transformer, "kv_repeat", 1)?;
@@ -37,7 +37,7 @@ pub(super) fn parse(fields: &Fields) -> Result<Config, Error> {
         return Err(transformer.unsupported(
             "kv_repeat",
             kv_repeat,
-            &format!("what divides num_heads, {heads}"),
+            &format!("a divisor of num_heads, {heads}"),
         ));
     }
     let mut config = Config {
@@ -83,9 +83,9 @@ fn named_as_in_transformers(error: Error) -> Error {
     Error::new(error.kind(), format!("{} (fields named as in transformers' MimiConfig)", error.message()))
 }
 
-/// Options of moshi's modules that would be a different network. How weights are stored
+/// Refuses options of moshi's modules that make another network. How weights are stored
 /// (`norm`: weight norm or none) is not one of them.
-fn refuse_what_is_not_run(fields: &Fields, seanet: &Fields, transformer: &Fields) -> Result<(), Error> {
+fn refuse_unsupported(fields: &Fields, seanet: &Fields, transformer: &Fields) -> Result<(), Error> {
     fields.only("channels", &[1.into()])?;
     fields.only("causal", &[true.into()])?;
     fields.only("upsample_channel_wise_bug", &[true.into()])?;

@@ -1,4 +1,4 @@
-//! Which networks are run.
+//! Which networks this library runs.
 
 use super::Config;
 use crate::{Error, ErrorKind};
@@ -8,11 +8,14 @@ use std::ops::RangeInclusive;
 /// The most values that one state or scratch buffer may hold per frame: 1 GiB of f32.
 const MOST_VALUES: u64 = 1 << 28;
 
+/// The most zeros between the groups of an up-sampler: 64 MiB of f32.
+const MOST_ZEROS: u64 = 1 << 24;
+
 impl Config {
-    /// Whether this is a network that is run. The bounds are far above any sensible network; they
-    /// keep sizes from overflowing, and a hostile config from asking for absurd amounts of memory.
+    /// Whether this library runs such a network. The bounds are far above any sensible network; they keep sizes from
+    /// overflowing. What a stream costs in all is bounded when a model is loaded.
     ///
-    /// | field | run |
+    /// | field | supported |
     /// |---|---|
     /// | `sampling_rate` | 1 to 1 048 576 |
     /// | `hidden_size`, `intermediate_size`, `codebook_dim`, `num_filters` | 1 to 65 536 |
@@ -34,12 +37,12 @@ impl Config {
     /// | `rope_theta` | 1 to 10¹² |
     /// | `sliding_window` | 1 to 1 048 576 |
     ///
-    /// And the largest activation of a frame, the history of the widest convolution, the keys and
-    /// values of a transformer, and an up-sampler with more than one channel in a group, whose weights
-    /// between groups are kept as zeros, hold at most 2²⁸ values each.
+    /// Beyond that, the largest activation of a frame, the history of the widest convolution, the keys and values of a
+    /// transformer, and the weights of an up-sampler with more than one channel in a group hold at most 2²⁸ values
+    /// each. Between its groups an up-sampler is kept as zeros, at most 2²⁴ of them.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`]: names the field, its value and what is run.
+    /// [`ErrorKind::Unsupported`]: names the field, its value and what is supported.
     pub fn validate(&self) -> Result<(), Error> {
         self.validate_seanet()?;
         self.validate_quantizer()?;
@@ -70,9 +73,9 @@ impl Config {
         within("codebook_size", self.codebook_size, 2..=1 << 16)?;
         within("codebook_dim", self.codebook_dim, 1..=1 << 16)?;
         if self.vector_quantization_hidden_dimension != self.codebook_dim {
-            let run = format!("the same as codebook_dim, {}", self.codebook_dim);
+            let expected = format!("codebook_dim, {}", self.codebook_dim);
             let found = self.vector_quantization_hidden_dimension;
-            return Err(unsupported("vector_quantization_hidden_dimension", found, &run));
+            return Err(unsupported("vector_quantization_hidden_dimension", found, &expected));
         }
         within("num_quantizers", self.num_quantizers, 2..=1 << 10)?;
         within("num_semantic_quantizers", self.num_semantic_quantizers, 1..=self.num_quantizers - 1)
@@ -90,7 +93,7 @@ impl Config {
         )?;
         within("head_dim", self.head_dim, 2..=1 << 12)?;
         if !self.head_dim.is_multiple_of(2) {
-            return Err(unsupported("head_dim", self.head_dim, "even numbers, for rotary embedding"));
+            return Err(unsupported("head_dim", self.head_dim, "an even number, for rotary embedding"));
         }
         if !(self.norm_eps > 0.0 && self.norm_eps <= 1.0) {
             return Err(unsupported("norm_eps", self.norm_eps, "above 0, at most 1"));
@@ -105,25 +108,27 @@ impl Config {
         // channels double at each stage of the encoder while the rate falls by the ratio
         let (mut rows, mut channels) = (self.frame_size() as u64, self.num_filters as u64);
         for &ratio in self.upsampling_ratios.iter().rev() {
-            within("num_filters: activations of a frame, channels × steps", rows * channels, most.clone())?;
+            within("num_filters (activations of a frame, channels × steps)", rows * channels, most.clone())?;
             rows /= ratio as u64;
             channels *= 2;
         }
-        within("num_filters: activations of a frame, channels × steps", rows * channels, most.clone())?;
+        within("num_filters (activations of a frame, channels × steps)", rows * channels, most.clone())?;
         // the left pad of a convolution is (kernel − 1)·dilation + 1 − stride
         let dilation = (self.dilation_growth_rate as u64).saturating_pow(self.num_residual_layers as u32 - 1);
         let history = dilation.saturating_mul(self.residual_kernel_size as u64 - 1).saturating_mul(channels);
-        within("dilation_growth_rate: history of the widest convolution", history, 0..=MOST_VALUES)?;
+        within("dilation_growth_rate (history of the widest convolution)", history, 0..=MOST_VALUES)?;
         let (queries, keys) = (self.num_attention_heads as u64, self.num_key_value_heads as u64);
         let projected = (queries + 2 * keys) * product(&[self.head_dim, self.latent_stride]);
-        within("head_dim: queries, keys and values of a frame", projected, most.clone())?;
+        within("head_dim (queries, keys and values of a frame)", projected, most.clone())?;
         if self.upsample_groups < self.hidden_size {
             let weights = product(&[2, self.latent_stride, self.hidden_size, self.hidden_size]);
-            within("hidden_size: weights of the up-sampler", weights, most.clone())?;
+            within("hidden_size (weights of the up-sampler)", weights, most.clone())?;
+            let zeros = weights - weights / self.upsample_groups as u64;
+            within("upsample_groups (zeros between them)", zeros, 0..=MOST_ZEROS)?;
         }
         let keys_and_values =
             [2, self.num_hidden_layers, self.sliding_window, self.num_key_value_heads, self.head_dim];
-        within("sliding_window: keys and values of a transformer", product(&keys_and_values), most)
+        within("sliding_window (keys and values of a transformer)", product(&keys_and_values), most)
     }
 }
 
@@ -132,20 +137,20 @@ fn product(factors: &[usize]) -> u64 {
     factors.iter().fold(1, |product: u64, &factor| product.saturating_mul(factor as u64))
 }
 
-fn within<T: PartialOrd + Display>(field: &str, found: T, run: RangeInclusive<T>) -> Result<(), Error> {
-    if run.contains(&found) {
+fn within<T: PartialOrd + Display>(field: &str, found: T, bounds: RangeInclusive<T>) -> Result<(), Error> {
+    if bounds.contains(&found) {
         return Ok(());
     }
-    Err(unsupported(field, found, &format!("{} to {}", run.start(), run.end())))
+    Err(unsupported(field, found, &format!("{} to {}", bounds.start(), bounds.end())))
 }
 
 fn divides(field: &str, found: usize, of: &str, whole: usize) -> Result<(), Error> {
     if found != 0 && whole.is_multiple_of(found) {
         return Ok(());
     }
-    Err(unsupported(field, found, &format!("divisors of {of}, {whole}")))
+    Err(unsupported(field, found, &format!("a divisor of {of}, {whole}")))
 }
 
-fn unsupported(field: &str, found: impl Display, run: &str) -> Error {
-    Error::new(ErrorKind::Unsupported, format!("{field} is {found}; what is run: {run}"))
+fn unsupported(field: &str, found: impl Display, expected: &str) -> Error {
+    Error::new(ErrorKind::Unsupported, format!("unsupported {field} {found}: expected {expected}"))
 }

@@ -74,7 +74,7 @@ pub(super) fn sampling_rate(fields: &Fields, name: &str) -> Result<u32, Error> {
     match fields.whole(name)? {
         None => Ok(Config::published().sampling_rate),
         Some(rate) => {
-            u32::try_from(rate).map_err(|_| fields.unsupported(name, rate, "what fits 32 bits, and less"))
+            u32::try_from(rate).map_err(|_| fields.unsupported(name, rate, "1 to 1048576"))
         }
     }
 }
@@ -102,8 +102,8 @@ fn hidden_act(fields: &Fields) -> Result<Activation, Error> {
         Some("relu") => Ok(Activation::Relu),
         Some("silu" | "swish") => Ok(Activation::Silu),
         Some(other) => {
-            let run = "\"gelu\", \"gelu_python\", \"relu\", \"silu\" or \"swish\"";
-            Err(fields.unsupported("hidden_act", other, run))
+            let supported = "\"gelu\", \"gelu_python\", \"relu\", \"silu\" or \"swish\"";
+            Err(fields.unsupported("hidden_act", other, supported))
         }
     }
 }

@@ -44,14 +44,14 @@ pub(crate) struct Heads {
 }
 
 impl Heads {
-    /// Values in a row of queries.
+    /// Values in a row of queries; saturates, and so fits no memory, for heads that no address space holds.
     pub(crate) fn query_width(self) -> usize {
-        self.queries * self.dim
+        self.queries.saturating_mul(self.dim)
     }
 
-    /// Values in a row of keys, and in one of values.
+    /// Values in a row of keys, and in one of values; likewise.
     pub(crate) fn key_width(self) -> usize {
-        self.keys * self.dim
+        self.keys.saturating_mul(self.dim)
     }
 }
 

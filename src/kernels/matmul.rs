@@ -39,6 +39,11 @@ impl Rows {
     pub(crate) fn from(self, row: usize) -> Self {
         Self { offset: self.offset + row * self.stride, ..self }
     }
+
+    /// Where `count` rows of `len` values end, or `None` beyond the address space.
+    fn end(self, count: usize, len: usize) -> Option<usize> {
+        count.saturating_sub(1).checked_mul(self.stride)?.checked_add(self.offset)?.checked_add(len)
+    }
 }
 
 /// What is done to a sum before it is stored.
@@ -109,22 +114,23 @@ impl Job {
         let mut rounded = [std::ptr::null(); MAX_BATCH];
         let mut rounded_scales = [std::ptr::null(); MAX_BATCH];
         let rounded_inputs = matrix.rounded_inputs();
-        let last = product.rows.saturating_sub(1);
-        let runs = matrix.inputs / matrix.run;
-        let reach = (runs - 1) * product.run_stride + matrix.run;
-        let x_end = product.x.offset + last * product.x.stride + reach;
-        let y_end = product.y.offset + last * product.y.stride + matrix.outputs;
-        let residual_end = product.residual.map_or(0, |r| r.offset + last * r.stride + matrix.outputs);
+        let runs = Rows { offset: 0, stride: product.run_stride };
+        let reach = runs.end(matrix.inputs / matrix.run, matrix.run);
+        let ends = || {
+            let (x, y) = (product.x.end(product.rows, reach?)?, product.y.end(product.rows, matrix.outputs)?);
+            let residual = product.residual.map_or(Some(0), |rows| rows.end(product.rows, matrix.outputs))?;
+            Some((x, y, residual, product.rows.checked_mul(rounded_inputs)?))
+        };
+        let Some((x_end, y_end, residual_end, rounded_end)) = ends() else {
+            panic!("rows end beyond the address space")
+        };
         assert!(product.x.offset >= y_end || product.y.offset >= x_end, "input and output overlap");
         for (index, stream) in streams.iter_mut().enumerate() {
             let (memory, integers) = stream.scratch();
-            assert!(x_end.max(y_end).max(residual_end) <= memory.len());
+            assert!(x_end.max(y_end).max(residual_end) <= memory.len(), "rows end beyond the memory");
             bases[index] = memory.as_mut_ptr();
             if rounded_inputs > 0 {
-                assert!(
-                    product.rows * rounded_inputs <= integers.values.len()
-                        && product.rows <= integers.scales.len()
-                );
+                assert!(rounded_end <= integers.values.len() && product.rows <= integers.scales.len());
                 rounded[index] = integers.values.as_ptr();
                 rounded_scales[index] = integers.scales.as_ptr();
             }

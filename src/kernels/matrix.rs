@@ -34,6 +34,20 @@ impl Bf16 {
     }
 }
 
+/// Why a matrix cannot be packed.
+#[derive(Debug)]
+pub(crate) enum PackError {
+    Memory(TryReserveError),
+    /// A weight or bias is not finite, or would not be in its format.
+    NotFinite,
+}
+
+impl From<TryReserveError> for PackError {
+    fn from(error: TryReserveError) -> Self {
+        Self::Memory(error)
+    }
+}
+
 /// One of the storage formats.
 #[derive(Clone, Copy)]
 pub(super) enum Weights<F, B, I> {
@@ -78,14 +92,28 @@ impl Elements<'_> {
 
     /// The largest magnitude among an output's weights.
     fn largest(&self, output: usize) -> f32 {
-        // of numbers without a sign, the larger one has the larger bits, and whole numbers are compared faster
-        let largest = |max: u32, weight: &f32| max.max(weight.abs().to_bits());
         let bits = match self.side_by_side() {
-            Some(first) => self.values[output + first..][..self.inputs.len()].iter().fold(0, largest),
-            None => self.inputs.iter().map(|input| &self.values[input + output]).fold(0, largest),
+            Some(first) => self.values[output + first..][..self.inputs.len()].iter().fold(0, larger),
+            None => self.inputs.iter().map(|input| &self.values[input + output]).fold(0, larger),
         };
         f32::from_bits(bits)
     }
+
+    /// Whether all weights are finite in a format.
+    fn are_finite(&self, format: Format) -> bool {
+        let infinite = match format {
+            // what lies above rounds to infinity
+            Format::Bf16 => 0x7f7f_8000,
+            Format::F32 | Format::Int8 => f32::INFINITY.to_bits(),
+        };
+        self.values.iter().fold(0, larger) < infinite
+    }
+}
+
+/// The larger of bits without a sign and a weight's. Of such numbers the larger one has the larger bits, those of NaN
+/// are the largest, and whole numbers are compared faster.
+fn larger(max: u32, weight: &f32) -> u32 {
+    max.max(weight.abs().to_bits())
 }
 
 /// For which kernels, how, and into whose memory weights are packed.
@@ -136,13 +164,16 @@ impl Packing<'_> {
 }
 
 impl Matrix {
-    /// Packs a matrix.
+    /// Packs a matrix whose values are all of `elements.values`.
     pub(crate) fn pack(
         packing: Packing,
         elements: Elements,
         bias: impl Fn(usize) -> f32,
-    ) -> Result<Self, TryReserveError> {
+    ) -> Result<Self, PackError> {
         let Packing { kernels, format, pool } = packing;
+        if !elements.are_finite(format) {
+            return Err(PackError::NotFinite);
+        }
         let (inputs, outputs) = (elements.inputs.len(), elements.outputs.len());
         let width = packing.width(outputs);
         let padded = outputs.next_multiple_of(kernels.panel_width());
@@ -171,6 +202,9 @@ impl Matrix {
         let mut biases = pool.zeroed(padded)?;
         for (output, b) in biases[..outputs].iter_mut().enumerate() {
             *b = bias(output);
+        }
+        if !biases.iter().all(|bias| bias.is_finite()) {
+            return Err(PackError::NotFinite);
         }
         Ok(Self { inputs, outputs, run: inputs, width, weights, scales, bias: biases })
     }
@@ -243,7 +277,7 @@ fn panels<T: Element>(
 ) -> Result<Arena<T>, TryReserveError> {
     let width = packing.width(elements.outputs.len());
     let rows = packing.rows(elements.inputs.len());
-    let room = packing.pool.room(elements.outputs.len().next_multiple_of(width) * rows)?;
+    let room = packing.pool.room(elements.outputs.len().next_multiple_of(width).saturating_mul(rows))?;
     match (width, packing.step()) {
         (1, 1) => panels_of::<T, 1, 1>(room, rows, elements, convert),
         (8, 1) => panels_of::<T, 8, 1>(room, rows, elements, convert),

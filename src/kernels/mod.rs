@@ -26,7 +26,7 @@ pub(crate) use attention::{Heads, Queries};
 pub(crate) use denormals::FlushDenormals;
 pub(crate) use isa::Isa;
 pub(crate) use matmul::{Activation, MAX_BATCH, Product, Rows};
-pub(crate) use matrix::{Elements, Format, Matrix, Packing};
+pub(crate) use matrix::{Elements, Format, Matrix, PackError, Packing};
 pub(crate) use rounded::Rounded;
 pub(crate) use team::{Team, with_team};
 
@@ -291,9 +291,9 @@ impl Kernels {
         x.iter().position(|&v| v == largest).unwrap_or(0)
     }
 
-    /// The rows of a ring that holds at least `rows` keys.
+    /// The rows of a ring that holds at least `rows` keys; the largest number if there is no such ring.
     pub(crate) fn ring_rows(self, rows: usize) -> usize {
-        rows.next_multiple_of(dispatch!(self, LANES))
+        rows.checked_next_multiple_of(dispatch!(self, LANES)).unwrap_or(usize::MAX)
     }
 
     /// Puts a key and a value into row `row` of rings of `capacity` rows.
@@ -311,7 +311,8 @@ impl Kernels {
         let width = heads.key_width();
         assert!(row < capacity && capacity == self.ring_rows(capacity));
         assert!(key.len() == width && value.len() == width);
-        assert!(keys.len() >= capacity * width && values.len() >= capacity * width);
+        let ring = capacity.checked_mul(width);
+        assert!(ring.is_some_and(|len| keys.len() >= len && values.len() >= len), "rings are too small");
         let (key, value) = (key.as_ptr(), value.as_ptr());
         let (keys, values) = (keys.as_mut_ptr(), values.as_mut_ptr());
         // SAFETY: lengths just checked; `self` proves the instruction set.
@@ -358,8 +359,9 @@ impl Kernels {
         let end = |stride: usize| (count - 1).checked_mul(stride)?.checked_add(width);
         assert!(end(stride).is_some_and(|end| q.len() >= end));
         assert!(end(out_stride).is_some_and(|end| out.len() >= end));
-        assert!(keys.len() >= capacity * key_width && values.len() >= capacity * key_width);
-        assert!(scores.len() >= capacity + context);
+        let ring = capacity.checked_mul(key_width);
+        assert!(ring.is_some_and(|len| keys.len() >= len && values.len() >= len), "rings are too small");
+        assert!(capacity.checked_add(context).is_some_and(|len| scores.len() >= len), "too few scores");
         // SAFETY: lengths just checked; `self` proves the instruction set.
         unsafe {
             dispatch!(

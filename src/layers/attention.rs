@@ -49,18 +49,29 @@ impl Attention {
     }
 
     pub(super) fn plan(&self, plan: &mut Plan, rows: usize, context: usize) -> AttentionScratch {
-        let capacity = self.kernels.ring_rows(context + rows - 1);
+        let capacity = self.kernels.ring_rows(context.saturating_add(rows.saturating_sub(1)));
+        // a sine or cosine is as much work as some dozens of multiply-adds
+        plan.work(rows, self.heads.dim.saturating_mul(32));
         AttentionScratch {
             context,
             capacity,
-            angles: plan.scratch(rows * self.heads.dim),
-            scores: plan.scratch(capacity + context),
+            angles: plan.scratch(rows, self.heads.dim),
+            scores: plan.scratch(capacity.saturating_add(context), 1),
         }
     }
 
     pub(super) fn plan_ring(&self, plan: &mut Plan, scratch: &AttentionScratch) -> Ring {
-        let len = scratch.capacity * self.heads.key_width();
-        Ring { keys: plan.state(len), values: plan.state(len) }
+        let (rows, width) = (scratch.capacity, self.heads.key_width());
+        Ring { keys: plan.state(rows, width), values: plan.state(rows, width) }
+    }
+
+    /// Counts what `rows` rows of queries are looked up in: a ring of scores, a window of values.
+    pub(super) fn plan_work(&self, plan: &mut Plan, scratch: &AttentionScratch, rows: usize) {
+        let lanes_and_exponential = 16;
+        let keys = scratch.capacity.saturating_add(scratch.context);
+        let each = self.heads.dim.saturating_add(lanes_and_exponential).saturating_mul(keys);
+        plan.work(rows, self.heads.queries.saturating_mul(each));
+        plan.work(rows, self.packed_width().saturating_mul(4));
     }
 
     /// The angles of the step's positions, once for all layers.

@@ -1,9 +1,8 @@
 //! A codebook: code words and the search for the nearest.
 
-use super::conv::offsets;
+use super::conv::{offsets, pack_error};
 use super::memory::{Batch, Memory, Plan};
 use crate::Error;
-use crate::error::out_of_memory;
 use crate::kernels::{Activation, Elements, Format, Kernels, Matrix, Packing, Product, Rows};
 
 /// Rows up to which a search is bound by reading the code words, and so worth a first look at fewer bytes.
@@ -30,13 +29,14 @@ impl Codebook {
         let inputs = offsets(0..dim)?;
         let rows = offsets((0..size).map(|word| word * dim))?;
         let elements = Elements { values: words, inputs: &inputs, outputs: &rows };
-        let pack =
-            |format| Matrix::pack(Packing { format, ..packing }, elements, bias).map_err(out_of_memory);
+        let pack = |format| Matrix::pack(Packing { format, ..packing }, elements, bias).map_err(pack_error);
         Ok(Self { exact: pack(Format::F32)?, coarse: encodes.then(|| pack(Format::Int8)).transpose()? })
     }
 
     /// Room for steps of up to `rows` rows.
     pub(super) fn plan(&self, plan: &mut Plan, rows: usize) {
+        // coarse and exact scores, and the search among them
+        plan.multiply(rows, self.exact.inputs().saturating_mul(2).saturating_add(8), self.exact.outputs());
         if let Some(coarse) = &self.coarse {
             plan.product(coarse, rows.min(FEW_ROWS));
         }
@@ -121,7 +121,7 @@ mod tests {
             let quick = Codebook::new(packing, &words, [size, dim], true).unwrap();
             let mut plan = Plan::new(1);
             quick.plan(&mut plan, 1);
-            let (x, y) = (plan.scratch(dim).rows(dim), plan.scratch(size).rows(size));
+            let (x, y) = (plan.scratch(1, dim).rows(dim), plan.scratch(1, size).rows(size));
             let mut memory = plan.build(0).unwrap();
             let mut ruled_out = 0;
             for round in 0..400 {

@@ -1,10 +1,10 @@
 //! Causal convolutions, plain and transposed, and linear layers: all one product over a window.
 
-use super::memory::{Batch, Plan, Slot};
+use super::memory::{Batch, Plan, Slot, whole};
 use super::pairs::{PAIRED_WEIGHTS, Pairs};
-use crate::Error;
 use crate::error::{out_of_memory, with_capacity};
-use crate::kernels::{Activation, Elements, Matrix, Packing, Product, Rows};
+use crate::kernels::{Activation, Elements, Matrix, PackError, Packing, Product, Rows};
+use crate::{Error, ErrorKind};
 
 /// What stands before the first input of a stream, and after the last one if it does not fill a stride.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +36,7 @@ enum Weights {
 }
 
 impl Weights {
-    /// In pairs, if that may be and is worth it.
+    /// In pairs, if all steps begin at an even output (`pairs`) and the size pays for it.
     fn new(
         packing: Packing,
         elements: Elements,
@@ -46,7 +46,7 @@ impl Weights {
         let worth_it = PAIRED_WEIGHTS.contains(&(elements.inputs.len() * elements.outputs.len()));
         match pairs && packing.is_exact() && worth_it {
             true => Ok(Self::Pairs(Pairs::new(packing, elements, bias)?)),
-            false => Ok(Self::One(Matrix::pack(packing, elements, bias).map_err(out_of_memory)?)),
+            false => Ok(Self::One(Matrix::pack(packing, elements, bias).map_err(pack_error)?)),
         }
     }
 }
@@ -60,6 +60,17 @@ pub(crate) struct ConvState {
     window: Slot,
     /// For pairs, of the inputs of a piece's products.
     differences: Slot,
+}
+
+/// For `map_err` where matrices are packed. Who knows the tensor's name adds it.
+pub(super) fn pack_error(error: PackError) -> Error {
+    match error {
+        PackError::Memory(error) => out_of_memory(error),
+        PackError::NotFinite => {
+            let message = "a weight or bias is not finite as it is kept: scaled, summed or rounded";
+            Error::new(ErrorKind::Corrupt, message)
+        }
+    }
 }
 
 /// A list of offsets.
@@ -210,21 +221,24 @@ impl Conv {
 
     /// Slots for steps of up to `rows` rows whose products are applied to up to `piece` rows at a time.
     pub(super) fn plan_in_pieces(&self, plan: &mut Plan, rows: usize, piece: usize) -> ConvState {
-        let window = self.kept() + rows.next_multiple_of(self.stride);
-        self.plan_product(plan, piece);
+        let window = self.kept().saturating_add(whole(rows, self.stride));
+        plan.in_pieces(rows, piece, |plan| self.plan_product(plan, piece));
+        // into the window, and back
+        plan.work(self.kept().saturating_mul(2).saturating_add(rows), self.channels);
         let differences = match self.weights {
             Weights::One(_) => 0,
-            Weights::Pairs(_) => piece.next_multiple_of(self.stride),
+            Weights::Pairs(_) => whole(piece, self.stride),
         };
         ConvState {
-            history: plan.state(self.kept() * self.channels + 1),
-            window: plan.scratch(window * self.channels),
-            differences: plan.scratch(differences * self.channels),
+            history: plan.state(self.kept().saturating_mul(self.channels).saturating_add(1), 1),
+            window: plan.scratch(window, self.channels),
+            differences: plan.scratch(differences, self.channels),
         }
     }
 
     /// For a layer without history, whose slots are others': room for steps of up to `rows` rows.
     pub(crate) fn plan_product(&self, plan: &mut Plan, rows: usize) {
+        plan.multiply(self.output_rows(rows), self.inputs(), self.outputs());
         if let Weights::One(matrix) = &self.weights {
             plan.product(matrix, self.output_rows(rows));
         }

@@ -28,8 +28,11 @@ impl Slot {
     }
 }
 
-/// Hands out slots while a stream is planned. Layers ask in a fixed order, so that streams with equal
-/// options have equal plans.
+/// Hands out slots while a stream is planned, and counts what a step costs. Layers ask in a fixed order, so that
+/// streams with equal options have equal plans.
+///
+/// Sizes are multiplied and added here, and saturate: what does not fit the address space becomes a request for all of
+/// it, which [`build`](Self::build) is refused.
 #[derive(Debug)]
 pub(crate) struct Plan {
     /// Threads that will share the work.
@@ -38,21 +41,40 @@ pub(crate) struct Plan {
     scratch: usize,
     /// The most rows of a product that are rounded, and the most values in them.
     rounded: [usize; 2],
+    /// See [`Cost`].
+    work: u64,
+    /// How often in a step that happens which is being planned.
+    repeats: u64,
 }
+
+/// What a stream costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Cost {
+    /// Of its memory.
+    pub(crate) bytes: u64,
+    /// Of a largest step: multiply-adds, values that are moved, and as many multiply-adds as a call of a kernel costs.
+    pub(crate) work: u64,
+}
+
+/// Multiply-adds that can be done while a product is prepared.
+const CALL: u64 = 512;
+
+/// Outputs that a product computes at once, where panels are the widest.
+const PANEL: usize = 32;
 
 impl Plan {
     pub(crate) fn new(threads: usize) -> Self {
-        Self { threads, state: 0, scratch: 0, rounded: [0; 2] }
+        Self { threads, state: 0, scratch: 0, rounded: [0; 2], work: 0, repeats: 1 }
     }
 
-    /// A slot that lasts from step to step; zeros in a new stream.
-    pub(crate) fn state(&mut self, len: usize) -> Slot {
-        Self::take(&mut self.state, len)
+    /// A slot for `rows` rows of `width` values that lasts from step to step; zeros in a new stream.
+    pub(crate) fn state(&mut self, rows: usize, width: usize) -> Slot {
+        Self::take(&mut self.state, rows.saturating_mul(width))
     }
 
-    /// A slot that lasts for a step.
-    pub(crate) fn scratch(&mut self, len: usize) -> Slot {
-        Self::take(&mut self.scratch, len)
+    /// A slot for `rows` rows of `width` values that lasts for a step.
+    pub(crate) fn scratch(&mut self, rows: usize, width: usize) -> Slot {
+        Self::take(&mut self.scratch, rows.saturating_mul(width))
     }
 
     /// Room for products of up to `rows` rows with `matrix`.
@@ -62,6 +84,36 @@ impl Plan {
             let [most_rows, most_values] = self.rounded;
             self.rounded = [most_rows.max(rows), most_values.max(rows.saturating_mul(inputs))];
         }
+    }
+
+    /// Counts a product of `rows` rows, `inputs` × `outputs`.
+    pub(crate) fn multiply(&mut self, rows: usize, inputs: usize, outputs: usize) {
+        let outputs = if outputs == 1 { 1 } else { whole(outputs, PANEL) };
+        self.work(rows, inputs.saturating_add(8).saturating_mul(outputs));
+        self.work = self.work.saturating_add(CALL.saturating_mul(self.repeats));
+    }
+
+    /// Counts the work of `each` for each of `rows` rows.
+    pub(crate) fn work(&mut self, rows: usize, each: usize) {
+        let work = (rows as u64).saturating_mul(each as u64).saturating_mul(self.repeats);
+        self.work = self.work.saturating_add(work);
+    }
+
+    /// Plans what is done to `rows` rows in pieces of up to `piece`.
+    pub(crate) fn in_pieces<T>(&mut self, rows: usize, piece: usize, plan: impl FnOnce(&mut Self) -> T) -> T {
+        let before = self.repeats;
+        self.repeats = before.saturating_mul(rows.div_ceil(piece.max(1)) as u64);
+        let planned = plan(self);
+        self.repeats = before;
+        planned
+    }
+
+    /// What has been planned so far, with room for `codes` codes in a step.
+    pub(crate) fn cost(&self, codes: usize) -> Cost {
+        let [rounded_rows, rounded_values] = self.rounded;
+        let of = |values: usize, width: u64| (values as u64).saturating_mul(width);
+        let sizes = [of(self.state, 4), of(self.scratch, 4), of(rounded_rows, 4), of(rounded_values, 2), of(codes, 4)];
+        Cost { bytes: sizes.into_iter().fold(0, u64::saturating_add), work: self.work }
     }
 
     fn take(end: &mut usize, len: usize) -> Slot {
@@ -85,6 +137,11 @@ impl Plan {
             position: 0,
         })
     }
+}
+
+/// The next multiple of `unit`, or the largest number.
+pub(super) fn whole(count: usize, unit: usize) -> usize {
+    count.checked_next_multiple_of(unit).unwrap_or(usize::MAX)
 }
 
 /// A list of as many slots as `slots` has, or an error if memory cannot be had.

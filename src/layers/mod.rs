@@ -17,7 +17,7 @@ mod upsample;
 
 pub(crate) use codebook::Codebook;
 pub(crate) use conv::{Conv, ConvState, Padding};
-pub(crate) use memory::{Batch, Memory, Plan, Slot};
+pub(crate) use memory::{Batch, Cost, Memory, Plan, Slot};
 pub use pairs::PAIRED_WEIGHTS;
 pub(crate) use quantizer::{Branch, QuantizerState, SplitQuantizer};
 pub(crate) use seanet::{

@@ -7,7 +7,7 @@
 
 use super::memory::{Batch, Slot};
 use crate::Error;
-use crate::error::{out_of_memory, with_capacity};
+use crate::error::with_capacity;
 use crate::kernels::{Activation, Elements, Matrix, Packing, Product, Rows};
 
 /// Weights of a convolution that is worth it. With fewer there is too little to multiply for an output, and more, kept
@@ -43,7 +43,7 @@ impl Pairs {
                 values.extend(a.iter().zip(b).map(|(a, b)| of(value(a), value(b))));
             }
             let elements = Elements { values: &values, inputs: &inputs, outputs: &outputs };
-            Matrix::pack(packing, elements, bias).map_err(out_of_memory)
+            Matrix::pack(packing, elements, bias).map_err(super::conv::pack_error)
         };
         Ok(Self {
             even: pack(|a, _| a, &|_| 0.0)?,
@@ -119,7 +119,7 @@ mod tests {
         let most = *steps.iter().max().unwrap();
         let mut plan = Plan::new(1);
         let state = conv.plan(&mut plan, most * conv.stride());
-        let y = plan.scratch(most * conv.outputs()).rows(conv.outputs());
+        let y = plan.scratch(most, conv.outputs()).rows(conv.outputs());
         let mut memory = plan.build(0).unwrap();
         let (mut rest, mut outputs) = (x, Vec::new());
         for &step in steps {

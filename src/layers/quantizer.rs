@@ -47,8 +47,8 @@ impl SplitQuantizer {
         }
         QuantizerState {
             codebooks,
-            residual: plan.scratch(frames * self.dim),
-            scores: plan.scratch(frames * self.size),
+            residual: plan.scratch(frames, self.dim),
+            scores: plan.scratch(frames, self.size),
         }
     }
 
@@ -56,7 +56,8 @@ impl SplitQuantizer {
         for (branch, _) in self.branches(codebooks) {
             branch.output.iter().for_each(|output| output.plan_product(plan, frames));
         }
-        QuantizerState { codebooks, residual: plan.scratch(frames * self.dim), scores: plan.scratch(0) }
+        plan.work(frames, codebooks.saturating_mul(self.dim).saturating_mul(8));
+        QuantizerState { codebooks, residual: plan.scratch(frames, self.dim), scores: plan.scratch(0, 0) }
     }
 
     /// The branches and the stream's codes in a frame that belong to each.

@@ -5,7 +5,7 @@
 //! Stages work piece by piece, so that the rows of the high-rate ones stay in cache.
 
 use super::conv::{Conv, ConvState};
-use super::memory::{Batch, Plan, Slot, try_collect};
+use super::memory::{Batch, Plan, Slot, try_collect, whole};
 use crate::kernels::{Activation, Rows};
 use std::collections::TryReserveError;
 
@@ -24,13 +24,13 @@ struct Pieces {
 }
 
 impl Pieces {
-    /// Multiples of twice the `stride`, as convolutions in pairs ask for, for steps of up to `rows` rows that are `width` values wide where widest, when
-    /// `threads` threads share them.
+    /// For steps of up to `rows` rows of a stage whose widest row has `width` values, when `threads` threads share them.
+    /// Both are multiples of twice the `stride`: convolutions in pairs must start at an even output.
     fn new(conv: &Conv, width: usize, stride: usize, rows: usize, threads: usize) -> Self {
         let unit = 2 * stride;
-        let all = rows.next_multiple_of(unit);
+        let all = whole(rows, unit);
         let small = (PIECE_VALUES * threads / width).max(1).next_multiple_of(unit).min(all);
-        let large = (conv.weights() / width).max(1).next_multiple_of(small).min(all);
+        let large = whole((conv.weights() / width).max(1), small).min(all);
         Self { small, large }
     }
 }
@@ -79,10 +79,12 @@ impl ResidualBlock {
     fn plan(&self, plan: &mut Plan, rows: usize) -> ResidualState {
         self.pointwise.plan_product(plan, rows);
         self.shortcut.iter().for_each(|shortcut| shortcut.plan_product(plan, rows));
+        // ELU
+        plan.work(rows, self.dilated.channels().saturating_mul(16));
         ResidualState {
             dilated: self.dilated.plan(plan, rows),
-            hidden: plan.scratch(rows * self.dilated.outputs()),
-            shortcut: self.shortcut.as_ref().map(|s| plan.scratch(rows * s.outputs())),
+            hidden: plan.scratch(rows, self.dilated.outputs()),
+            shortcut: self.shortcut.as_ref().map(|s| plan.scratch(rows, s.outputs())),
         }
     }
 
@@ -111,6 +113,16 @@ impl ResidualBlock {
     pub(crate) fn bytes(&self) -> usize {
         self.dilated.bytes() + self.pointwise.bytes() + self.shortcut.as_ref().map_or(0, Conv::bytes)
     }
+}
+
+/// Slots for blocks that work on `rows` rows in pieces of up to `piece`.
+fn plan_blocks(
+    plan: &mut Plan,
+    blocks: &[ResidualBlock],
+    rows: usize,
+    piece: usize,
+) -> Result<Vec<ResidualState>, TryReserveError> {
+    plan.in_pieces(rows, piece, |plan| try_collect(blocks.iter().map(|block| block.plan(plan, piece))))
 }
 
 /// Runs the blocks in place on `x`; the last one's result goes to `y` after an ELU.
@@ -184,18 +196,18 @@ impl SeanetEncoder {
             let channels = stage.down.channels();
             let pieces = Pieces::new(&stage.down, channels, stage.down.stride(), rows, plan.threads);
             if index == 0 {
-                first = Some(self.first.plan(plan, pieces.small));
+                first = Some(plan.in_pieces(rows, pieces.small, |plan| self.first.plan(plan, pieces.small)));
             }
-            inputs.push(plan.scratch(channels * if index == 0 { pieces.small } else { rows }));
+            inputs.push(plan.scratch(if index == 0 { pieces.small } else { rows }, channels));
             stages.push(EncoderStageState {
                 pieces,
-                blocks: try_collect(stage.blocks.iter().map(|b| b.plan(plan, pieces.small)))?,
-                down: stage.down.plan(plan, pieces.large),
+                blocks: plan_blocks(plan, &stage.blocks, rows, pieces.small)?,
+                down: plan.in_pieces(rows, pieces.large, |plan| stage.down.plan(plan, pieces.large)),
             });
             rows = stage.down.output_rows(rows);
         }
         Ok(EncoderState {
-            samples: plan.scratch(samples),
+            samples: plan.scratch(samples, 1),
             first: first.unwrap_or_else(|| self.first.plan(plan, samples)),
             inputs,
             stages,
@@ -311,17 +323,17 @@ impl SeanetDecoder {
         for stage in &self.stages {
             let pieces = Pieces::new(&stage.up, stage.up.outputs(), 1, rows, plan.threads);
             let up = stage.up.plan_in_pieces(plan, rows, pieces.large);
-            last_piece = pieces.small * stage.stride;
+            last_piece = pieces.small.saturating_mul(stage.stride);
+            rows = rows.saturating_mul(stage.stride);
             stages.push(DecoderStageState {
                 pieces,
                 up,
-                x: plan.scratch(pieces.large * stage.up.outputs()),
-                blocks: try_collect(stage.blocks.iter().map(|b| b.plan(plan, last_piece)))?,
+                x: plan.scratch(pieces.large, stage.up.outputs()),
+                blocks: plan_blocks(plan, &stage.blocks, rows, last_piece)?,
             });
-            rows *= stage.stride;
         }
-        let last = self.last.plan(plan, last_piece);
-        Ok(DecoderState { first, stages, last, samples: plan.scratch(rows) })
+        let last = plan.in_pieces(rows, last_piece, |plan| self.last.plan(plan, last_piece));
+        Ok(DecoderState { first, stages, last, samples: plan.scratch(rows, 1) })
     }
 
     /// Where the step's input rows go.
@@ -401,7 +413,7 @@ mod tests {
             let block = ResidualBlock { dilated, pointwise, shortcut: Some(shortcut) };
             let mut plan = Plan::new(1);
             let state = block.plan(&mut plan, rows);
-            let [x, y] = [(); 2].map(|()| plan.scratch(rows * channels).rows(channels));
+            let [x, y] = [(); 2].map(|()| plan.scratch(rows, channels).rows(channels));
             let mut memory = plan.build(0).unwrap();
             (0..rows * channels).for_each(|i| memory.scratch[x.offset + i] = (i % 11) as f32 / 11.0 - 0.5);
             let mut batch = Batch::new(kernels, [&mut memory].into_iter(), None);

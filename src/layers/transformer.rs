@@ -103,14 +103,17 @@ impl Transformer {
             for conv in [&layer.packed, &layer.out, &layer.up, &layer.down] {
                 conv.plan_product(plan, rows);
             }
+            self.attention.plan_work(plan, &attention, rows);
+            // two norms, and an activation
+            plan.work(rows, hidden.saturating_mul(8).saturating_add(expanded.saturating_mul(16)));
         }
         Ok(TransformerState {
             attention,
             rings: try_collect(self.layers.iter().map(|_| self.attention.plan_ring(plan, &attention)))?,
-            normed: plan.scratch(rows * hidden),
-            packed: plan.scratch(rows * self.attention.packed_width()),
-            attended: plan.scratch(rows * self.attention.heads.query_width()),
-            expanded: plan.scratch(rows * expanded),
+            normed: plan.scratch(rows, hidden),
+            packed: plan.scratch(rows, self.attention.packed_width()),
+            attended: plan.scratch(rows, self.attention.heads.query_width()),
+            expanded: plan.scratch(rows, expanded),
         })
     }
 

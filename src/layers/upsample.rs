@@ -57,10 +57,13 @@ impl Upsampler {
     /// Slots for steps of up to `rows` input rows.
     pub(crate) fn plan(&self, plan: &mut Plan, rows: usize) -> UpsamplerState {
         match self {
-            Self::PerChannel { channels, .. } => UpsamplerState::PerChannel {
-                history: plan.state(*channels),
-                input: plan.scratch(rows * channels),
-            },
+            Self::PerChannel { channels, stride, .. } => {
+                plan.work(rows, stride.saturating_mul(2).saturating_mul(*channels));
+                UpsamplerState::PerChannel {
+                    history: plan.state(1, *channels),
+                    input: plan.scratch(rows, *channels),
+                }
+            }
             Self::Grouped(conv) => UpsamplerState::Grouped(conv.plan(plan, rows)),
         }
     }

@@ -36,7 +36,7 @@ pub(super) fn weights(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<
         if n < 1 || n > all {
             return Err(Error::new(
                 ErrorKind::InvalidArgument,
-                format!("codebooks is {n}; the checkpoint has 1 to {all}"),
+                format!("codebooks is {n}: expected 1 to {all}, as the checkpoint has"),
             ));
         }
         config.num_quantizers = n;
@@ -45,6 +45,7 @@ pub(super) fn weights(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<
     let packing = Packing { kernels, format, pool: &pool };
     let builder = Builder { checkpoint, packing, config: &config, spare: &spare };
     let (encodes, decodes) = (options.parts != Parts::Decoder, options.parts != Parts::Encoder);
+    builder.check_halves(encodes, decodes)?;
     let encoder_seanet = encodes.then(|| builder.seanet_encoder()).transpose()?;
     let decoder_seanet = decodes.then(|| builder.seanet_decoder()).transpose()?;
     drop(spare.take());
@@ -83,6 +84,33 @@ struct Builder<'a, 'c> {
 }
 
 impl Builder<'_, '_> {
+    /// Refuses a checkpoint that has one half and not the one that is to be loaded.
+    fn check_halves(&self, encodes: bool, decodes: bool) -> Result<(), Error> {
+        let has = |half: &str| {
+            let some = [".layers.0.conv.weight", "_transformer.layers.0.input_layernorm.weight"];
+            some.iter().any(|name| self.checkpoint.contains(&format!("{half}{name}")))
+        };
+        for (half, wanted, other) in [("encoder", encodes, "decoder"), ("decoder", decodes, "encoder")] {
+            if wanted && !has(half) && has(other) {
+                let option = other.to_uppercase();
+                let message = format_args!(
+                    "it has the {other} alone: load it with the option parts = {other} (MIMI_OPT_PARTS, \
+                     MIMI_PARTS_{option})"
+                );
+                return Err(self.checkpoint.error(ErrorKind::Unsupported, message));
+            }
+        }
+        Ok(())
+    }
+
+    /// For `map_err` where a tensor's matrix is packed: adds the name.
+    fn in_tensor(&self, name: &str) -> impl Fn(Error) -> Error {
+        move |error| match error.kind() {
+            ErrorKind::Corrupt => self.checkpoint.tensor_error(name, ErrorKind::Corrupt, error),
+            _ => error,
+        }
+    }
+
     fn tensor(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, Error> {
         self.checkpoint.tensor(name, shape)
     }
@@ -136,10 +164,12 @@ impl Builder<'_, '_> {
             PadMode::Constant => Padding::Zeros,
             PadMode::Replicate => Padding::Replicate,
         };
-        self.packed(&format!("{name}.weight"), &shape, |weight| {
+        let name_of_weight = format!("{name}.weight");
+        self.packed(&name_of_weight, &shape, |weight| {
             let bias = self.tensor(&format!("{name}.bias"), &shape[..1])?;
             let packing = self.seanet_packing(weight.len());
             Conv::new(packing, weight, Some(&bias), shape, stride, dilation, padding, rows.is_multiple_of(2))
+                .map_err(self.in_tensor(&name_of_weight))
         })
     }
 
@@ -217,10 +247,12 @@ impl Builder<'_, '_> {
         for &stride in &config.upsampling_ratios {
             let name = format!("decoder.layers.{}.conv", index + 1);
             let shape = [channels, channels / 2, 2 * stride];
-            let up = self.packed(&format!("{name}.weight"), &shape, |weight| {
+            let name_of_weight = format!("{name}.weight");
+            let up = self.packed(&name_of_weight, &shape, |weight| {
                 let bias = self.tensor(&format!("{name}.bias"), &shape[1..2])?;
                 let packing = self.seanet_packing(weight.len());
                 Conv::transposed(packing, weight, Some(&bias), shape, stride, 1, rows.is_multiple_of(2))
+                    .map_err(self.in_tensor(&name_of_weight))
             })?;
             channels /= 2;
             rows *= stride;
@@ -251,16 +283,19 @@ impl Builder<'_, '_> {
     fn downsampler(&self) -> Result<Conv, Error> {
         let (hidden, stride) = (self.config.hidden_size, self.config.latent_stride);
         let shape = [hidden, hidden, 2 * stride];
-        self.packed("downsample.conv.weight", &shape, |weight| {
+        let name = "downsample.conv.weight";
+        self.packed(name, &shape, |weight| {
             Conv::new(self.packing, weight, None, shape, stride, 1, Padding::Replicate, false)
+                .map_err(self.in_tensor(name))
         })
     }
 
     fn upsampler(&self) -> Result<Upsampler, Error> {
         let (hidden, stride, groups) =
             (self.config.hidden_size, self.config.latent_stride, self.config.upsample_groups);
-        let weight = self.tensor("upsample.conv.weight", &[hidden, hidden / groups, 2 * stride])?;
-        Upsampler::new(self.packing, &weight, hidden, stride, groups)
+        let name = "upsample.conv.weight";
+        let weight = self.tensor(name, &[hidden, hidden / groups, 2 * stride])?;
+        Upsampler::new(self.packing, &weight, hidden, stride, groups).map_err(self.in_tensor(name))
     }
 
     fn transformer(&self, half: &str) -> Result<Transformer, Error> {
@@ -299,25 +334,21 @@ impl Builder<'_, '_> {
         let attention = format!("{name}.self_attn");
         let attention_scale = self.tensor(&format!("{attention}_layer_scale.scale"), &[hidden])?;
         let feed_forward_scale = self.tensor(&format!("{name}.mlp_layer_scale.scale"), &[hidden])?;
+        let (up, down) = (format!("{name}.mlp.fc1.weight"), format!("{name}.mlp.fc2.weight"));
         Ok(TransformerLayer {
             attention_norm: self.norm(&format!("{name}.input_layernorm"))?,
             packed: self.packed_projections(&attention, heads)?,
-            out: self.linear([hidden, heads.query_width()], |linear| {
+            out: self.linear(&format!("{attention}.o_proj.weight"), [hidden, heads.query_width()], |linear| {
                 self.projection(linear, &format!("{attention}.o_proj"), [hidden, heads.query_width()])?;
                 linear.scale(|output| attention_scale[output]);
                 Ok(())
             })?,
             feed_forward_norm: self.norm(&format!("{name}.post_attention_layernorm"))?,
-            up: self.linear([expanded, hidden], |linear| {
-                self.checkpoint.append(
-                    &mut linear.weight,
-                    &format!("{name}.mlp.fc1.weight"),
-                    &[expanded, hidden],
-                )
+            up: self.linear(&up, [expanded, hidden], |linear| {
+                self.checkpoint.append(&mut linear.weight, &up, &[expanded, hidden])
             })?,
-            down: self.linear([hidden, expanded], |linear| {
-                let weight = format!("{name}.mlp.fc2.weight");
-                self.checkpoint.append(&mut linear.weight, &weight, &[hidden, expanded])?;
+            down: self.linear(&down, [hidden, expanded], |linear| {
+                self.checkpoint.append(&mut linear.weight, &down, &[hidden, expanded])?;
                 linear.scale(|output| feed_forward_scale[output]);
                 Ok(())
             })?,
@@ -328,7 +359,7 @@ impl Builder<'_, '_> {
     fn packed_projections(&self, name: &str, heads: Heads) -> Result<Conv, Error> {
         let hidden = self.config.hidden_size;
         let outputs = heads.query_width() + 2 * heads.key_width();
-        self.linear([outputs, hidden], |linear| {
+        self.linear(&format!("{name}.q_proj, k_proj or v_proj"), [outputs, hidden], |linear| {
             self.projection(linear, &format!("{name}.q_proj"), [heads.query_width(), hidden])?;
             linear.scale(|_| 1.0 / (heads.dim as f32).sqrt());
             self.projection(linear, &format!("{name}.k_proj"), [heads.key_width(), hidden])?;
@@ -336,9 +367,10 @@ impl Builder<'_, '_> {
         })
     }
 
-    /// A linear layer `[outputs, inputs]` that `fill` puts together.
+    /// A linear layer `[outputs, inputs]` that `fill` puts together; `name` says of what.
     fn linear(
         &self,
+        name: &str,
         shape: [usize; 2],
         fill: impl FnOnce(&mut Linear) -> Result<(), Error>,
     ) -> Result<Conv, Error> {
@@ -346,7 +378,7 @@ impl Builder<'_, '_> {
         linear.weight.clear();
         fill(&mut linear)?;
         let bias = (!linear.bias.is_empty()).then_some(linear.bias.as_slice());
-        let conv = Conv::linear(self.packing, &linear.weight, bias, shape);
+        let conv = Conv::linear(self.packing, &linear.weight, bias, shape).map_err(self.in_tensor(name));
         self.spare.set(linear.weight);
         conv
     }
@@ -408,7 +440,7 @@ impl Builder<'_, '_> {
             && (config.vector_quantization_hidden_dimension != hidden
                 || self.checkpoint.contains(&format!("{name}.input_proj.weight")));
         let project = |name: String, outputs: usize, inputs: usize| {
-            self.linear([outputs, inputs], |linear| {
+            self.linear(&name, [outputs, inputs], |linear| {
                 self.checkpoint.append(&mut linear.weight, &name, &[outputs, inputs, 1])
             })
         };
@@ -419,7 +451,8 @@ impl Builder<'_, '_> {
         let mut words = with_capacity(codebooks)?;
         for index in 0..codebooks {
             let name = format!("{name}.layers.{index}.codebook");
-            words.push(self.packed(&format!("{name}.embed_sum"), &[size, dim], |sums| {
+            let name_of_sums = format!("{name}.embed_sum");
+            words.push(self.packed(&name_of_sums, &[size, dim], |sums| {
                 let usage = self.tensor(&format!("{name}.cluster_usage"), &[size])?;
                 for (word, usage) in sums.chunks_exact_mut(dim).zip(usage) {
                     word.iter_mut().for_each(|x| *x /= usage.max(MIN_CLUSTER_USAGE));
@@ -428,6 +461,7 @@ impl Builder<'_, '_> {
                     sums.iter().for_each(|x| fingerprint.update(&x.to_le_bytes()));
                 }
                 Codebook::new(self.packing, sums, [size, dim], encodes)
+                    .map_err(self.in_tensor(&name_of_sums))
             })?);
         }
         Ok(Branch {

@@ -1,12 +1,14 @@
 //! The model: immutable weights, shared by any number of streams.
 
 mod build;
+mod cost;
 mod network;
 
 use crate::decoder::Decoder;
 use crate::encoder::Encoder;
 use crate::error::{headroom, with_capacity};
 use crate::kernels::{FlushDenormals, Kernels, with_team};
+use crate::layers::Cost;
 use crate::resample::Rates;
 use crate::{Checkpoint, Config, Error, ErrorKind, LoadOptions, Parts, ReadAt, StreamError, StreamOptions};
 pub use build::EXACT_WEIGHTS;
@@ -18,7 +20,7 @@ use std::sync::Arc;
 
 /// Frames that a one-shot call works on at once: enough rows for the layers with the most weights,
 /// and little enough memory for a long file.
-const ONE_SHOT_FRAMES: usize = 16;
+pub(crate) const ONE_SHOT_FRAMES: usize = 16;
 
 /// A loaded model. Cloning shares the weights; any number of threads may use one.
 #[derive(Clone)]
@@ -59,7 +61,9 @@ impl Model {
     /// Loads from a checkpoint that is open.
     pub fn from_checkpoint(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<Self, Error> {
         let _flush = FlushDenormals::new();
-        Ok(Self { weights: Arc::new(build::weights(checkpoint, options)?) })
+        let weights = build::weights(checkpoint, options)?;
+        cost::check_model(&weights, checkpoint)?;
+        Ok(Self { weights: Arc::new(weights) })
     }
 
     pub(crate) fn weights(&self) -> &Weights {
@@ -143,12 +147,13 @@ impl Model {
     /// `codes[frame * codebooks + k]`. A last partial frame is padded as `options.tail` says; no
     /// samples are no frames.
     pub fn encode(&self, pcm: &[f32], options: &StreamOptions) -> Result<Vec<u32>, Error> {
-        let samples = self.stream_rates(options)?.at_model_rate(pcm.len());
-        let options = self.one_shot(options, samples);
-        let threads = self.threads(&options)?;
-        let mut encoder = Encoder::shared(self, &options, threads)?;
-        let mut codes = zeros(self.codes_for(pcm.len(), &options)?)?;
-        let written = with_team(threads, |team| encoder.process_with(pcm, &mut codes, team))?;
+        let weights = self.weights();
+        let network = weights.encoder.as_ref().ok_or_else(|| self.lacks("encoder"))?;
+        let frames = pcm.len().div_ceil(self.stream_rates(options)?.frame());
+        let shape = self.one_shot_shape(options, frames, |shape| network.cost(weights, shape))?;
+        let mut encoder = Encoder::of_shape(self, options, shape)?;
+        let mut codes = zeros(self.codes_for(pcm.len(), options)?)?;
+        let written = with_team(shape.threads, |team| encoder.process_with(pcm, &mut codes, team))?;
         let flushed = encoder.flush(&mut codes[written..])?;
         codes.truncate(written + flushed);
         Ok(codes)
@@ -156,20 +161,33 @@ impl Model {
 
     /// Whole frames of codes to a frame of samples each, at the rate of `options`.
     pub fn decode(&self, codes: &[u32], options: &StreamOptions) -> Result<Vec<f32>, Error> {
-        let frames = codes.len().div_ceil(options.codebooks.unwrap_or(1).max(1));
-        let options = self.one_shot(options, frames.saturating_mul(self.config().frame_size()));
-        let threads = self.threads(&options)?;
-        let mut decoder = Decoder::shared(self, &options, threads)?;
-        let mut pcm = zeros(self.samples_for(codes.len(), &options)?)?;
-        let written = with_team(threads, |team| decoder.process_with(codes, &mut pcm, team))?;
+        let weights = self.weights();
+        let network = weights.decoder.as_ref().ok_or_else(|| self.lacks("decoder"))?;
+        let frames = codes.len() / self.stream_codebooks(options)?;
+        let shape = self.one_shot_shape(options, frames, |shape| network.cost(weights, shape))?;
+        let mut decoder = Decoder::of_shape(self, options, shape)?;
+        let mut pcm = zeros(self.samples_for(codes.len(), options)?)?;
+        let written = with_team(shape.threads, |team| decoder.process_with(codes, &mut pcm, team))?;
         decoder.flush(&mut pcm[written..])?;
         Ok(pcm)
     }
 
-    /// Options for a stream that is pushed `samples` samples, at the model's rate, at once.
-    pub(crate) fn one_shot(&self, options: &StreamOptions, samples: usize) -> StreamOptions {
-        let most = ONE_SHOT_FRAMES * self.config().frame_size();
-        StreamOptions { max_block: options.max_block.or(Some(samples.clamp(1, most))), ..options.clone() }
+    /// The shape of a stream that is pushed `frames` frames at once. Without `max_block`, as many of them at a time as
+    /// keep its memory within that of a stream.
+    fn one_shot_shape(
+        &self,
+        options: &StreamOptions,
+        frames: usize,
+        cost: impl Fn(Shape) -> Result<Cost, Error>,
+    ) -> Result<Shape, Error> {
+        let mut shape = Shape { threads: self.threads(options)?, ..self.stream_shape(options)? };
+        if options.max_block.is_none() {
+            shape.block = frames.clamp(1, ONE_SHOT_FRAMES);
+            while shape.block > 1 && cost(shape)?.bytes > cost::MOST_STREAM_BYTES {
+                shape.block /= 2;
+            }
+        }
+        Ok(shape)
     }
 
     /// The codebooks that a stream with `options` uses.
@@ -180,7 +198,7 @@ impl Model {
             Some(n) if (1..=all).contains(&n) => Ok(n),
             Some(n) => Err(Error::new(
                 ErrorKind::InvalidArgument,
-                format_args!("codebooks is {n}; the loaded model has 1 to {all}"),
+                format_args!("codebooks is {n}: expected 1 to {all}, as the loaded model has"),
             )),
         }
     }
@@ -192,7 +210,7 @@ impl Model {
             Some(n) if (1..=MAX_CONTEXT).contains(&n) => Ok(n),
             Some(n) => Err(Error::new(
                 ErrorKind::InvalidArgument,
-                format_args!("context is {n} steps; 1 to {MAX_CONTEXT} are possible"),
+                format_args!("context is {n} steps: expected 1 to {MAX_CONTEXT}"),
             )),
         }
     }
@@ -204,7 +222,7 @@ impl Model {
             Some(n) if (1..=MAX_THREADS).contains(&n) => Ok(n),
             Some(n) => Err(Error::new(
                 ErrorKind::InvalidArgument,
-                format_args!("threads is {n}; 1 to {MAX_THREADS} are possible"),
+                format_args!("threads is {n}: expected 1 to {MAX_THREADS}"),
             )),
         }
     }
@@ -222,7 +240,7 @@ impl Model {
             Some(n) if (1..=MAX_BLOCK).contains(&n) => Ok(n.div_ceil(frame)),
             Some(n) => Err(Error::new(
                 ErrorKind::InvalidArgument,
-                format_args!("max_block is {n} samples; 1 to {MAX_BLOCK} are possible"),
+                format_args!("max_block is {n} samples: expected 1 to {MAX_BLOCK}"),
             )),
         }
     }

@@ -1,11 +1,12 @@
 //! The two halves as lists of layers, and what a stream plans for each.
 
 use super::Weights;
+use super::cost::check_stream;
 use crate::Error;
 use crate::error::out_of_memory;
 use crate::kernels::Activation;
 use crate::layers::{
-    Batch, Conv, ConvState, DecoderState, EncoderState, Memory, Plan, QuantizerState, SeanetDecoder,
+    Batch, Conv, ConvState, Cost, DecoderState, EncoderState, Memory, Plan, QuantizerState, SeanetDecoder,
     SeanetEncoder, Slot, SplitQuantizer, Transformer, TransformerState, Upsampler, UpsamplerState,
 };
 
@@ -19,6 +20,13 @@ pub(crate) struct Shape {
     pub(crate) codebooks: usize,
     /// Threads that share a step's work.
     pub(crate) threads: usize,
+}
+
+impl Shape {
+    /// Codes in the largest step.
+    fn codes(self) -> usize {
+        self.block.saturating_mul(self.codebooks)
+    }
 }
 
 /// A part of a step, as [`probe`](crate::probe) tells them apart.
@@ -63,24 +71,30 @@ impl EncoderPlan {
 
 impl EncoderNetwork {
     /// A plan for streams of a shape, and memory for one.
-    pub(crate) fn plan(
-        &self,
-        weights: &Weights,
-        Shape { block: frames, context, codebooks, threads }: Shape,
-    ) -> Result<(EncoderPlan, Memory), Error> {
-        let (quantizer, frame_size, hop) =
-            (&weights.quantizer, weights.config.frame_size(), weights.config.hop());
-        let mut plan = Plan::new(threads);
-        let steps = frames * frame_size / hop;
+    pub(crate) fn plan(&self, weights: &Weights, shape: Shape) -> Result<(EncoderPlan, Memory), Error> {
+        let (plan, slots) = self.slots(weights, shape)?;
+        check_stream(&weights.config, shape, plan.cost(shape.codes()))?;
+        Ok((slots, plan.build(shape.codes()).map_err(out_of_memory)?))
+    }
+
+    /// What a stream of a shape costs.
+    pub(crate) fn cost(&self, weights: &Weights, shape: Shape) -> Result<Cost, Error> {
+        Ok(self.slots(weights, shape)?.0.cost(shape.codes()))
+    }
+
+    fn slots(&self, weights: &Weights, shape: Shape) -> Result<(Plan, EncoderPlan), Error> {
+        let (quantizer, frames) = (&weights.quantizer, shape.block);
+        let mut plan = Plan::new(shape.threads);
+        let steps = frames.saturating_mul(weights.config.latent_stride);
+        let samples = frames.saturating_mul(weights.config.frame_size());
         let slots = EncoderPlan {
-            seanet: self.seanet.plan(&mut plan, frames * frame_size).map_err(out_of_memory)?,
-            transformer: self.transformer.plan(&mut plan, steps, context).map_err(out_of_memory)?,
+            seanet: self.seanet.plan(&mut plan, samples).map_err(out_of_memory)?,
+            transformer: self.transformer.plan(&mut plan, steps, shape.context).map_err(out_of_memory)?,
             down: self.down.plan(&mut plan, steps),
-            latent: plan.scratch(frames * self.hidden),
-            quantizer: quantizer.plan_encode(&mut plan, frames, codebooks),
+            latent: plan.scratch(frames, self.hidden),
+            quantizer: quantizer.plan_encode(&mut plan, frames, shape.codebooks),
         };
-        let memory = plan.build(frames * codebooks).map_err(out_of_memory)?;
-        Ok((slots, memory))
+        Ok((plan, slots))
     }
 
     /// `samples` samples, already in their slot, to codes in the streams' memory; returns how many
@@ -144,24 +158,29 @@ impl DecoderPlan {
 
 impl DecoderNetwork {
     /// A plan for streams of a shape, and memory for one.
-    pub(crate) fn plan(
-        &self,
-        weights: &Weights,
-        Shape { block: frames, context, codebooks, threads }: Shape,
-    ) -> Result<(DecoderPlan, Memory), Error> {
-        let (quantizer, frame_size, hop) =
-            (&weights.quantizer, weights.config.frame_size(), weights.config.hop());
-        let mut plan = Plan::new(threads);
-        let steps = frame_size / hop;
+    pub(crate) fn plan(&self, weights: &Weights, shape: Shape) -> Result<(DecoderPlan, Memory), Error> {
+        let (plan, slots) = self.slots(weights, shape)?;
+        check_stream(&weights.config, shape, plan.cost(shape.codes()))?;
+        Ok((slots, plan.build(shape.codes()).map_err(out_of_memory)?))
+    }
+
+    /// What a stream of a shape costs.
+    pub(crate) fn cost(&self, weights: &Weights, shape: Shape) -> Result<Cost, Error> {
+        Ok(self.slots(weights, shape)?.0.cost(shape.codes()))
+    }
+
+    fn slots(&self, weights: &Weights, shape: Shape) -> Result<(Plan, DecoderPlan), Error> {
+        let (quantizer, frames, steps) = (&weights.quantizer, shape.block, weights.config.latent_stride);
+        let mut plan = Plan::new(shape.threads);
+        let rows = frames.saturating_mul(steps);
         let slots = DecoderPlan {
-            quantizer: quantizer.plan_decode(&mut plan, frames, codebooks),
+            quantizer: quantizer.plan_decode(&mut plan, frames, shape.codebooks),
             up: self.up.plan(&mut plan, frames),
-            transformer: self.transformer.plan(&mut plan, frames * steps, context).map_err(out_of_memory)?,
-            seanet: self.seanet.plan(&mut plan, frames * steps).map_err(out_of_memory)?,
+            transformer: self.transformer.plan(&mut plan, rows, shape.context).map_err(out_of_memory)?,
+            seanet: self.seanet.plan(&mut plan, rows).map_err(out_of_memory)?,
             steps,
         };
-        let memory = plan.build(frames * codebooks).map_err(out_of_memory)?;
-        Ok((slots, memory))
+        Ok((plan, slots))
     }
 
     /// `frames` frames of codes, already in the streams' memory, to samples in their slot. `passed` hears

@@ -136,13 +136,13 @@ fn other_rates_are_refused_with_those_that_are_possible() {
         let error = Rates::new(Some(rate), MODEL, FRAME).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidArgument);
         let expected = format!(
-            "sample_rate is {rate} Hz; possible are 24000 Hz, the model's, and multiples of 25 Hz from 1000 to 768000 Hz"
+            "sample_rate is {rate} Hz: expected 24000 Hz, the model's, or a multiple of 25 Hz from 1000 to 768000 Hz"
         );
         assert_eq!(error.message(), expected);
     }
     let odd = Rates::new(Some(48_000), 24_000, 1_921).unwrap_err();
     assert!(
-        odd.message().ends_with("24000 Hz, the model's own, alone: its frames cannot be halved"),
+        odd.message().ends_with("expected 24000 Hz, the model's own, because its frames cannot be halved"),
         "{odd}"
     );
     for same in [None, Some(24_000)] {

@@ -85,6 +85,121 @@ fn a_language_models_config_is_not_mistaken() {
     let escaping = br#"{"mimi_config_name": "../other.json"}"#;
     let error = refusal(Checkpoint::open(directory(&files(escaping)).path()));
     assert_error(&error, ErrorKind::Format, &["config.json", "mimi_config_name", "../other.json"]);
+    // a name is a promise: what it promises must be there, and must be a name
+    let missing = br#"{"mimi_config_name": "missing.json"}"#;
+    let error = refusal(Checkpoint::open(directory(&files(missing)).path()));
+    assert_error(&error, ErrorKind::Io, &["missing.json", "config.json"]);
+    for wrong in [&br#"{"mimi_config_name": 7}"#[..], br#"{"mimi_config_name":"a","mimi_config_name":"b"}"#] {
+        let error = refusal(Checkpoint::open(directory(&files(wrong)).path()));
+        assert_error(&error, ErrorKind::Format, &["config.json", "mimi_config_name"]);
+    }
+}
+
+/// What is there and cannot be read is an error; another network's numbers would give other codes.
+#[cfg(unix)]
+#[test]
+fn only_what_is_absent_counts_as_absent() {
+    let link = |path: &Path| std::os::unix::fs::symlink("blobs/no-such-blob", path).unwrap();
+    let folder = |path: &Path| fs::create_dir(path).unwrap();
+    let kinds: [&dyn Fn(&Path); 3] = [&link, &folder, &|path| fifo(path)];
+    for name in ["config.json", "mimi_config.json", "model.safetensors.index.json"] {
+        for (kind, make) in kinds.iter().enumerate() {
+            let directory = directory(&[("model.safetensors", &tiny())]);
+            make(&directory.path().join(name));
+            let error = refusal(Checkpoint::open(directory.path()));
+            assert_error(&error, ErrorKind::Io, &[name]);
+            if kind == 0 {
+                assert_error(&error, ErrorKind::Io, &["link"]);
+            }
+        }
+    }
+}
+
+#[cfg(unix)]
+fn fifo(path: &Path) {
+    assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
+}
+
+/// What was a file when it was looked at may be a pipe when it is opened, which would wait for a writer.
+#[cfg(unix)]
+#[test]
+fn a_file_that_becomes_a_pipe_does_not_block() {
+    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+    use std::sync::{Arc, mpsc};
+    use std::time::{Duration, Instant};
+    let directory = directory(&[("file", &tiny()), ("config.json", case("tiny").1.as_bytes())]);
+    let folder = directory.path().to_owned();
+    fifo(&folder.join("pipe"));
+    let model = folder.join("model.safetensors");
+    std::os::unix::fs::symlink("file", &model).unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let swapping = std::thread::spawn({
+        let stop = Arc::clone(&stop);
+        move || {
+            while !stop.load(Relaxed) {
+                for target in ["pipe", "file"] {
+                    let next = folder.join("next");
+                    std::os::unix::fs::symlink(target, &next).unwrap();
+                    fs::rename(&next, folder.join("model.safetensors")).unwrap();
+                }
+            }
+        }
+    });
+    let (told, hears) = mpsc::channel();
+    std::thread::spawn(move || {
+        let begin = Instant::now();
+        while begin.elapsed() < Duration::from_secs(3) {
+            if let Err(error) = Checkpoint::open(&model) {
+                assert_error(&error, ErrorKind::Io, &["model.safetensors", "not a regular file"]);
+            }
+        }
+        told.send(()).unwrap();
+    });
+    let done = hears.recv_timeout(Duration::from_secs(30));
+    stop.store(true, Relaxed);
+    swapping.join().unwrap();
+    assert_eq!(done, Ok(()), "opening waits for the writer of a pipe");
+}
+
+#[test]
+fn messages_hold_no_control_characters() {
+    let hostile = "\u{1b}]0;pwned\u{7}\n\u{85}\u{202e}\u{2066}\u{7f}";
+    let json = serde_json::to_string(hostile).unwrap();
+    let index = format!(r#"{{"weight_map":{{"a":"x{}.safetensors"}}}}"#, &json[1..json.len() - 1]);
+    let config = format!(r#"{{"model_type":"mimi","pad_mode":{json}}}"#);
+    let named = format!(r#"{{"mimi_config_name":"x{}"}}"#, &json[1..json.len() - 1]);
+    let header = format!(r#"{{"t":{{"dtype":{json},"shape":[1],"data_offsets":[0,4]}}}}"#);
+    let bad = with_header(&header, &[0; 4]);
+    let mut errors = vec![Config::from_json(&config).unwrap_err(), refusal(in_memory(&bad))];
+    for files in [
+        &[("model.safetensors.index.json", index.as_bytes())][..],
+        &[("model.safetensors", &tiny()), ("config.json", named.as_bytes())],
+        &[("model.safetensors", &tiny()), ("config.json", config.as_bytes())],
+    ] {
+        errors.push(refusal(Checkpoint::open(directory(files).path())));
+    }
+    #[cfg(unix)]
+    {
+        let several = format!("{hostile}.safetensors");
+        let directory = directory(&[(&several, &tiny()), ("b.safetensors", &tiny())]);
+        errors.push(refusal(Checkpoint::open(directory.path())));
+        errors.push(refusal(Checkpoint::open(&directory.path().join(format!("{hostile}/x")))));
+    }
+    for error in errors {
+        let bad = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        assert!(!error.message().contains(bad), "{error:?}");
+        assert!(error.message().contains("pwned"), "{error}");
+    }
+}
+
+/// A name as long as a file may be does not make a message that long.
+#[test]
+fn messages_end() {
+    let long = "x".repeat(1 << 20);
+    let header = format!(r#"{{"t":{{"dtype":"{long}","shape":[1],"data_offsets":[0,4]}}}}"#);
+    let error = refusal(in_memory(&with_header(&header, &[0; 4])));
+    assert!(error.message().len() < 5000, "{} bytes", error.message().len());
+    assert_error(&error, ErrorKind::Format, &["`t`", "unknown variant"]);
 }
 
 #[test]

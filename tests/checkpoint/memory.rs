@@ -95,3 +95,37 @@ fn hostile_headers_allocate_next_to_nothing() {
         assert!(most < 64 << 10, "{error}: {most} bytes");
     }
 }
+
+/// JSON that is written to take memory: a tree's node for every seven bytes.
+fn heavy_json(bytes: usize) -> String {
+    let mut json = r#"{"model_type":"mimi","x":["#.to_owned();
+    while json.len() < bytes {
+        json.push_str(r#"{"":0},"#);
+    }
+    json + "0]}"
+}
+
+#[test]
+fn configs_written_to_take_memory_are_refused_wherever_they_are() {
+    let config = heavy_json(14 << 20);
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::copy(golden("tiny/model.safetensors"), directory.path().join("model.safetensors")).unwrap();
+    std::fs::write(directory.path().join("config.json"), &config).unwrap();
+    let (most, error) = peak(|| refusal(Checkpoint::open(directory.path())));
+    assert_error(&error, ErrorKind::Format, &["config.json", "1048576"]);
+    assert!(most < 8 << 20, "{most} bytes");
+
+    let inside = written(&case("tiny").0, Some(&config));
+    let (most, error) = peak(|| refusal(in_memory(&inside)));
+    assert_error(&error, ErrorKind::Format, &["metadata entry `config`", "1048576"]);
+    // what a header may take is asked for beforehand
+    assert!(most < 40 * inside.len(), "{most} bytes for a file of {}", inside.len());
+
+    let (most, _) = peak(|| refusal(mimi::Config::from_json(&config).map_err(|error| error)));
+    assert!(most < 1 << 20, "{most} bytes");
+
+    // the heaviest that is read
+    let heaviest = heavy_json((1 << 20) - 16);
+    let (most, config) = peak(|| mimi::Config::from_json(&heaviest));
+    assert!(config.is_ok() && most < 130 << 20, "{most} bytes");
+}

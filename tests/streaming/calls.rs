@@ -291,6 +291,6 @@ fn threads_do_not_change_a_one_shot_call() {
     for threads in [0, 65] {
         let options = StreamOptions { threads: Some(threads), ..StreamOptions::default() };
         let error = tiny().encode(&speech[..1_920], &options).unwrap_err().to_string();
-        assert_eq!(error, format!("threads is {threads}; 1 to 64 are possible"));
+        assert_eq!(error, format!("threads is {threads}: expected 1 to 64"));
     }
 }

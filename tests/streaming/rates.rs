@@ -253,7 +253,7 @@ fn too_little_room_changes_nothing() {
 #[test]
 fn impossible_rates_are_refused_everywhere() {
     for rate in [0, 44_056, 1_000_000] {
-        let told = format!("sample_rate is {rate} Hz; ");
+        let told = format!("sample_rate is {rate} Hz: expected ");
         let refused = [
             Encoder::new(&MODEL, &at(rate)).err(),
             Decoder::new(&MODEL, &at(rate)).err(),

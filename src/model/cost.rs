@@ -1,0 +1,70 @@
+//! What a model may cost whoever runs it. Numbers of a config that are harmless one by one multiply: a file of 30 KB
+//! could ask for gigabytes, or for a minute of a processor for one sample.
+
+use super::Weights;
+use super::network::Shape;
+use crate::layers::Cost;
+use crate::{Checkpoint, Config, Error, ErrorKind};
+
+/// Bytes of a stream with default options; one of the published model takes a fiftieth. A one-shot call takes no more
+/// beside its result.
+pub(crate) const MOST_STREAM_BYTES: u64 = 512 << 20;
+
+/// Bytes of a stream with any options: what the published model takes with the longest attention window, twice.
+const MOST_BYTES: u64 = 4 << 30;
+
+/// Work of a frame, in multiply-adds or what costs as much; the published model's is a hundredth. A call with a single
+/// sample may have to encode a whole frame.
+const MOST_FRAME_WORK: u64 = 1 << 36;
+
+/// Work of a second of audio; the published model's is a hundredth.
+const MOST_SECOND_WORK: u64 = 1 << 40;
+
+/// Refuses a model whose streams cost too much with default options.
+pub(super) fn check_model(weights: &Weights, checkpoint: &Checkpoint) -> Result<(), Error> {
+    let config = &weights.config;
+    let codebooks = weights.quantizer.codebooks();
+    let shape = Shape { block: 1, context: config.sliding_window, codebooks, threads: 1 };
+    let encoder = weights.encoder.as_ref().map(|encoder| encoder.cost(weights, shape)).transpose()?;
+    let decoder = weights.decoder.as_ref().map(|decoder| decoder.cost(weights, shape)).transpose()?;
+    for (half, cost) in [("encoder", encoder), ("decoder", decoder)] {
+        let excess = cost.and_then(|cost| Excess::of(config, cost, 1, MOST_STREAM_BYTES));
+        if let Some(Excess { what, found, most }) = excess {
+            let message = format_args!("unsupported model: {what} of its {half} would take {found}: expected at most {most}");
+            return Err(checkpoint.error(ErrorKind::Unsupported, message));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a stream that costs too much with the options that it is given.
+pub(super) fn check_stream(config: &Config, shape: Shape, cost: Cost) -> Result<(), Error> {
+    let Some(Excess { what, found, most }) = Excess::of(config, cost, shape.block, MOST_BYTES) else { return Ok(()) };
+    let frames = shape.block;
+    let message = format_args!(
+        "with a context of {} steps and blocks of {frames} frames, {what} would take {found}: expected at most {most}",
+        shape.context
+    );
+    Err(Error::new(ErrorKind::InvalidArgument, message))
+}
+
+/// What is too much.
+struct Excess {
+    what: &'static str,
+    found: String,
+    most: u64,
+}
+
+impl Excess {
+    fn of(config: &Config, cost: Cost, frames: usize, most_bytes: u64) -> Option<Self> {
+        let frame = cost.work / frames.max(1) as u64;
+        let frames_per_second = f64::from(config.sampling_rate) / config.frame_size() as f64;
+        let second = (frame as f64 * frames_per_second) as u64;
+        let excess = |what, found: u64, most: u64, unit| {
+            (found > most).then(|| Self { what, found: format!("{found} {unit}"), most })
+        };
+        excess("a stream", cost.bytes, most_bytes, "bytes")
+            .or_else(|| excess("a frame", frame, MOST_FRAME_WORK, "multiply-adds"))
+            .or_else(|| excess("a second of audio", second, MOST_SECOND_WORK, "multiply-adds"))
+    }
+}
