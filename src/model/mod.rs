@@ -6,9 +6,12 @@ mod network;
 use crate::decoder::Decoder;
 use crate::encoder::Encoder;
 use crate::error::{headroom, with_capacity};
-use crate::kernels::{FlushDenormals, Kernels, with_team};
+use crate::kernels::{self, FlushDenormals, Kernels, with_team};
 use crate::resample::Rates;
-use crate::{Checkpoint, Config, Error, ErrorKind, LoadOptions, Parts, ReadAt, StreamError, StreamOptions};
+use crate::{
+    Checkpoint, Config, Error, ErrorKind, Isa, LoadOptions, Parts, Precision, ReadAt, StreamError,
+    StreamOptions,
+};
 pub use build::EXACT_WEIGHTS;
 pub use network::Stage;
 pub(crate) use network::{DecoderNetwork, DecoderPlan, EncoderNetwork, EncoderPlan, Shape};
@@ -24,6 +27,7 @@ const ONE_SHOT_FRAMES: usize = 16;
 #[derive(Clone)]
 pub struct Model {
     weights: Arc<Weights>,
+    precision: Precision,
 }
 
 /// What a model holds.
@@ -40,18 +44,21 @@ impl Model {
     /// Loads a checkpoint in the transformers or the kyutai layout: a safetensors file, a directory,
     /// or an index of shards.
     pub fn load(path: impl AsRef<Path>, options: &LoadOptions) -> Result<Self, Error> {
+        let _flush = FlushDenormals::new();
         headroom()?;
         Self::from_checkpoint(&Checkpoint::open(path.as_ref())?, options)
     }
 
     /// Loads a safetensors file from memory; nothing of it is kept.
     pub fn load_bytes(bytes: &[u8], options: &LoadOptions) -> Result<Self, Error> {
+        let _flush = FlushDenormals::new();
         headroom()?;
         Self::from_checkpoint(&Checkpoint::from_source(Box::new(bytes))?, options)
     }
 
     /// Loads a safetensors file through random access reads.
     pub fn load_from<'a>(source: impl ReadAt + 'a, options: &LoadOptions) -> Result<Self, Error> {
+        let _flush = FlushDenormals::new();
         headroom()?;
         Self::from_checkpoint(&Checkpoint::from_source(Box::new(source))?, options)
     }
@@ -59,7 +66,8 @@ impl Model {
     /// Loads from a checkpoint that is open.
     pub fn from_checkpoint(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<Self, Error> {
         let _flush = FlushDenormals::new();
-        Ok(Self { weights: Arc::new(build::weights(checkpoint, options)?) })
+        let weights = Arc::new(build::weights(checkpoint, options)?);
+        Ok(Self { weights, precision: options.precision })
     }
 
     pub(crate) fn weights(&self) -> &Weights {
@@ -96,6 +104,24 @@ impl Model {
             (Some(_), None) => Parts::Encoder,
             (None, Some(_)) => Parts::Decoder,
             _ => Parts::Both,
+        }
+    }
+
+    /// How the weights are kept.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// The instruction set that the kernels use: never [`Isa::Auto`].
+    pub fn isa(&self) -> Isa {
+        match self.weights.kernels.isa() {
+            #[cfg(target_arch = "x86_64")]
+            kernels::Isa::Avx2 => Isa::Avx2,
+            #[cfg(target_arch = "x86_64")]
+            kernels::Isa::Avx512 => Isa::Avx512,
+            #[cfg(target_arch = "aarch64")]
+            kernels::Isa::Neon => Isa::Neon,
+            _ => Isa::Baseline,
         }
     }
 
@@ -143,27 +169,50 @@ impl Model {
     /// `codes[frame * codebooks + k]`. A last partial frame is padded as `options.tail` says; no
     /// samples are no frames.
     pub fn encode(&self, pcm: &[f32], options: &StreamOptions) -> Result<Vec<u32>, Error> {
+        let mut codes = zeros(self.codes_for(pcm.len(), options)?)?;
+        let written = self.encode_into(pcm, &mut codes, options)?;
+        codes.truncate(written);
+        Ok(codes)
+    }
+
+    /// [`encode`](Self::encode) to `codes`, of [`codes_for`](Self::codes_for) or more; returns how many were written.
+    pub(crate) fn encode_into(
+        &self,
+        pcm: &[f32],
+        codes: &mut [u32],
+        options: &StreamOptions,
+    ) -> Result<usize, Error> {
+        let _flush = FlushDenormals::new();
         let samples = self.stream_rates(options)?.at_model_rate(pcm.len());
         let options = self.one_shot(options, samples);
         let threads = self.threads(&options)?;
         let mut encoder = Encoder::shared(self, &options, threads)?;
-        let mut codes = zeros(self.codes_for(pcm.len(), &options)?)?;
-        let written = with_team(threads, |team| encoder.process_with(pcm, &mut codes, team))?;
-        let flushed = encoder.flush(&mut codes[written..])?;
-        codes.truncate(written + flushed);
-        Ok(codes)
+        let written = with_team(threads, |team| encoder.process_with(pcm, codes, team))?;
+        Ok(written + encoder.flush(&mut codes[written..])?)
     }
 
     /// Whole frames of codes to a frame of samples each, at the rate of `options`.
     pub fn decode(&self, codes: &[u32], options: &StreamOptions) -> Result<Vec<f32>, Error> {
+        let mut pcm = zeros(self.samples_for(codes.len(), options)?)?;
+        let written = self.decode_into(codes, &mut pcm, options)?;
+        pcm.truncate(written);
+        Ok(pcm)
+    }
+
+    /// [`decode`](Self::decode) to `pcm`, of [`samples_for`](Self::samples_for) or more; returns how many were written.
+    pub(crate) fn decode_into(
+        &self,
+        codes: &[u32],
+        pcm: &mut [f32],
+        options: &StreamOptions,
+    ) -> Result<usize, Error> {
+        let _flush = FlushDenormals::new();
         let frames = codes.len().div_ceil(options.codebooks.unwrap_or(1).max(1));
         let options = self.one_shot(options, frames.saturating_mul(self.config().frame_size()));
         let threads = self.threads(&options)?;
         let mut decoder = Decoder::shared(self, &options, threads)?;
-        let mut pcm = zeros(self.samples_for(codes.len(), &options)?)?;
-        let written = with_team(threads, |team| decoder.process_with(codes, &mut pcm, team))?;
-        decoder.flush(&mut pcm[written..])?;
-        Ok(pcm)
+        let written = with_team(threads, |team| decoder.process_with(codes, pcm, team))?;
+        Ok(written + decoder.flush(&mut pcm[written..])?)
     }
 
     /// Options for a stream that is pushed `samples` samples, at the model's rate, at once.
