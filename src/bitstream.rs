@@ -33,11 +33,15 @@
 //! | 8 | 2 | codebooks, 1 to 64 |
 //! | 10 | 2 | flags: 0; a reader refuses those that it does not know |
 //! | 12 | 4 | sample rate of the audio in Hz, not 0 |
-//! | 16 | 4 | samples in a frame, not 0; the frame rate is the quotient of these two |
-//! | 20 | 8 | samples of the recording, so that the last frame can be cut; 0: unknown |
+//! | 16 | 4 | samples in a frame at this rate, not 0; the frame rate is the quotient of these two |
+//! | 20 | 8 | samples of the recording at this rate, below 2^63, so that the last frame can be cut; 0: unknown |
 //! | 28 | 8 | [`Model::id`](crate::Model::id) of the model that the codes belong to, below 2^63; 0: unknown |
 //! | 36 | n − 40 | nothing yet; readers skip it |
 //! | n − 4 | 4 | CRC-32 (that of zlib and PNG) of the n − 4 bytes before |
+//!
+//! A frame is a whole number of samples at the header's rate. So the rate can be any at which that holds: with the
+//! published model, a multiple of 12.5 Hz. A recording at another rate, such as 11111 Hz, is described at a rate
+//! where it holds, usually the model's.
 //!
 //! # Test vectors
 //!
@@ -80,7 +84,7 @@
 //! The file name extension is `.mtok`, for Mimi tokens. `.mimi` is taken: moshi.cpp uses it, with
 //! the magic `MIMI`, for a format of 16-bit codes that knows neither its model nor its length.
 
-use crate::{Error, ErrorKind, Model};
+use crate::{Error, ErrorKind, Model, StreamOptions};
 use std::fmt;
 
 /// The extension of files in this format, without the dot.
@@ -131,17 +135,25 @@ impl Header {
     /// [`ErrorKind::InvalidArgument`] if the model has not so many codebooks,
     /// [`ErrorKind::Unsupported`] if its numbers are beyond this format.
     pub fn for_model(model: &Model, codebooks: usize, samples: u64) -> Result<Self, Error> {
-        if codebooks == 0 || codebooks > model.codebooks() {
-            let message = format_args!("codebooks is {codebooks}; this model has 1 to {}", model.codebooks());
-            return Err(Error::new(ErrorKind::InvalidArgument, message));
-        }
-        let config = model.config();
+        let options = StreamOptions { codebooks: Some(codebooks), ..StreamOptions::default() };
+        Ok(Self { samples, ..Self::for_options(model, &options)? })
+    }
+
+    /// The header of codes that `model` makes with `options`, at their sample rate, of a recording whose length is
+    /// unknown.
+    ///
+    /// # Errors
+    ///
+    /// As for [`for_model`](Self::for_model), and [`ErrorKind::InvalidArgument`] for a sample rate that streams
+    /// cannot have.
+    pub fn for_options(model: &Model, options: &StreamOptions) -> Result<Self, Error> {
+        let rates = model.stream_rates(options)?;
         let header = Self {
-            codebooks,
-            code_bits: config.code_bits(),
-            sample_rate: config.sampling_rate,
-            frame_samples: u32::try_from(config.frame_size()).unwrap_or(0),
-            samples,
+            codebooks: model.stream_codebooks(options)?,
+            code_bits: model.code_bits(),
+            sample_rate: rates.stream_rate(),
+            frame_samples: u32::try_from(rates.frame()).unwrap_or(0),
+            samples: 0,
             model_id: model.id(),
         };
         match header.check() {
@@ -215,6 +227,17 @@ impl Header {
         Ok((header, length))
     }
 
+    /// The length of the recording at another sample rate, not 0: the samples that begin before its end. 0: unknown.
+    ///
+    /// # Errors
+    ///
+    /// As for [`to_bytes`](Self::to_bytes).
+    pub fn samples_at(&self, rate: u32) -> Result<u64, HeaderError> {
+        self.check()?;
+        let product = u128::from(self.samples) * u128::from(rate);
+        Ok(u64::try_from(product.div_ceil(self.sample_rate.into())).unwrap_or(u64::MAX))
+    }
+
     /// Bytes of one frame.
     pub fn frame_bytes(&self) -> usize {
         frame_bytes(self.codebooks, self.code_bits)
@@ -229,6 +252,8 @@ impl Header {
             "sample rate 0"
         } else if self.frame_samples == 0 {
             "frames of 0 samples"
+        } else if i64::try_from(self.samples).is_err() {
+            "length not below 2^63"
         } else if self.model_id < 0 {
             "model id not below 2^63"
         } else {

@@ -23,6 +23,8 @@ pub struct Decoder {
     resampler: Option<Box<Resampler>>,
     frames: u64,
     hash: CodesHash,
+    /// Where the last code stood that was refused, and its value.
+    bad_code: Option<(usize, u32)>,
     /// The stream was flushed: the next frame begins a new one.
     ended: bool,
 }
@@ -48,6 +50,7 @@ impl Decoder {
             resampler: rates.resampler_from_model()?,
             frames: 0,
             hash: CodesHash::new(),
+            bad_code: None,
             ended: false,
         })
     }
@@ -89,7 +92,8 @@ impl Decoder {
         pcm: &mut [f32],
         team: Option<&Team>,
     ) -> Result<usize, StreamError> {
-        self.check(codes)?;
+        let _flush = FlushDenormals::new();
+        self.check(codes).inspect_err(|error| self.note(error))?;
         let needed = self.samples_for(codes.len());
         if pcm.len() < needed {
             return Err(StreamError::BufferTooSmall { needed });
@@ -158,6 +162,7 @@ impl Decoder {
 
     /// [`process_many`](Self::process_many) for streams that were checked.
     pub(crate) fn run_many(streams: &mut [&mut Decoder], codes: &[&[u32]], pcm: &mut [&mut [f32]]) {
+        let _flush = FlushDenormals::new();
         let mut done = 0;
         for group in
             streams.chunk_by_mut(|a, b| a.shape == b.shape).flat_map(|group| group.chunks_mut(MAX_BATCH))
@@ -188,6 +193,19 @@ impl Decoder {
         }
     }
 
+    /// Keeps what [`bad_code`](Self::bad_code) tells.
+    pub(crate) fn note(&mut self, error: &StreamError) {
+        if let StreamError::CodeOutOfRange { index, code, .. } = *error {
+            self.bad_code = Some((index, code));
+        }
+    }
+
+    /// Where the last code that was refused stood in its call's input, and its value; `None` if there was none
+    /// since the stream was opened or reset. For callers of the C ABI, whose errors are a number.
+    pub(crate) fn bad_code(&self) -> Option<(usize, u32)> {
+        self.bad_code
+    }
+
     /// Samples that [`flush`](Self::flush) would write.
     pub fn samples_for_flush(&self) -> usize {
         self.resampler.as_deref().map_or(0, Resampler::owed)
@@ -196,6 +214,7 @@ impl Decoder {
     /// Ends the stream: writes what was held back, and returns how many samples: none at the model's rate.
     /// The next frame begins a new stream; until then frames and hash are those of the old one.
     pub fn flush(&mut self, pcm: &mut [f32]) -> Result<usize, StreamError> {
+        let _flush = FlushDenormals::new();
         let needed = self.samples_for_flush();
         let Some(pcm) = pcm.get_mut(..needed) else {
             return Err(StreamError::BufferTooSmall { needed });
@@ -214,6 +233,7 @@ impl Decoder {
         if let Some(resampler) = &mut self.resampler {
             resampler.reset();
         }
+        self.bad_code = None;
         self.begin();
     }
 
@@ -230,7 +250,6 @@ impl Decoder {
         let Decoder { model, plan, memory, .. } = &mut **first;
         let weights = model.weights();
         let Some(network) = &weights.decoder else { unreachable!("checked in new") };
-        let _flush = FlushDenormals::new();
         let memories = iter::once(memory).chain(others.iter_mut().map(|stream| &mut stream.memory));
         let mut batch = Batch::new(weights.kernels, memories, team);
         network.step(&weights.quantizer, &mut batch, plan, frames, |_| ());

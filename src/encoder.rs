@@ -117,6 +117,8 @@ impl Encoder {
         codes: &mut [u32],
         team: Option<&Team>,
     ) -> Result<usize, StreamError> {
+        // before any sample is looked at: it may be one that traps in the caller's mode
+        let _flush = FlushDenormals::new();
         let needed = self.codes_for(pcm.len());
         if codes.len() < needed {
             return Err(StreamError::BufferTooSmall { needed });
@@ -190,6 +192,7 @@ impl Encoder {
 
     /// [`process_many`](Self::process_many) for streams that were checked.
     pub(crate) fn run_many(streams: &mut [&mut Encoder], pcm: &[&[f32]], codes: &mut [&mut [u32]]) {
+        let _flush = FlushDenormals::new();
         let mut done = 0;
         for group in
             streams.chunk_by_mut(|a, b| a.shape == b.shape).flat_map(|group| group.chunks_mut(MAX_BATCH))
@@ -256,6 +259,7 @@ impl Encoder {
     /// frame's or none, at a rate other than the model's also two frames'. The next sample begins a new
     /// stream; until then frames and hash are those of the old one.
     pub fn flush(&mut self, codes: &mut [u32]) -> Result<usize, StreamError> {
+        let _flush = FlushDenormals::new();
         let needed = self.codes_for_flush();
         if codes.len() < needed {
             return Err(StreamError::BufferTooSmall { needed });
@@ -309,7 +313,6 @@ impl Encoder {
         let Encoder { model, plan, memory, .. } = &mut **first;
         let weights = model.weights();
         let Some(network) = &weights.encoder else { unreachable!("checked in new") };
-        let _flush = FlushDenormals::new();
         let memories = iter::once(memory).chain(others.iter_mut().map(|stream| &mut stream.memory));
         let mut batch = Batch::new(weights.kernels, memories, team);
         network.step(&weights.quantizer, &mut batch, plan, samples, |_| ())

@@ -15,7 +15,7 @@ pub enum Parts {
 /// How weights are kept in memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Precision {
-    /// As loaded: exact.
+    /// As they are in the checkpoint.
     #[default]
     F32,
     /// Rounded to bfloat16: half the memory. Code words, norms, biases and the convolutions of SEANet with up to
@@ -26,7 +26,7 @@ pub enum Precision {
     Int8,
 }
 
-/// A cap on the instruction sets used.
+/// The instruction set that the kernels use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Isa {
     /// The best that this CPU has.
@@ -42,7 +42,7 @@ pub enum Isa {
     Neon,
 }
 
-/// What becomes of a last partial frame.
+/// How a last partial frame is completed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tail {
     /// The waveform is zero-padded to whole frames, as kyutai's moshi does.
@@ -61,7 +61,7 @@ pub struct LoadOptions {
     pub parts: Parts,
     /// How weights are kept.
     pub precision: Precision,
-    /// Cap on the kernels.
+    /// The instruction set that the kernels use.
     pub isa: Isa,
 }
 
@@ -70,7 +70,7 @@ pub struct LoadOptions {
 pub struct StreamOptions {
     /// Codebooks to emit or to expect; `None`: min(8, all).
     pub codebooks: Option<usize>,
-    /// What becomes of a last partial frame.
+    /// How a last partial frame is completed.
     pub tail: Tail,
     /// Attention window in steps; `None`: the config's.
     pub context: Option<usize>,

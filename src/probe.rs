@@ -4,10 +4,10 @@
 pub use crate::layers::PAIRED_WEIGHTS;
 pub use crate::model::{EXACT_WEIGHTS, Stage};
 
-use crate::kernels::{FlushDenormals, Kernels};
+use crate::kernels::{FlushDenormals, Kernels, MAX_BATCH};
 use crate::layers::{Batch, Memory};
 use crate::model::{DecoderPlan, EncoderPlan, MAX_BLOCK, ONE_SHOT_FRAMES, Shape};
-use crate::{Error, Model, StreamOptions};
+use crate::{Error, ErrorKind, Model, StreamOptions};
 
 /// The kernels that a model runs on, to find the limits of the machine with.
 #[derive(Clone, Copy)]
@@ -84,7 +84,7 @@ impl Probe {
         let network = weights.encoder.as_ref().ok_or_else(|| model.lacks("encoder"))?;
         let shape = model.stream_shape(options)?;
         let plans = (0..streams).map(|_| network.plan(weights, shape)).collect::<Result<Vec<_>, _>>()?;
-        Ok(Self::new(model, shape, plans, HalfPlan::Encoder))
+        Self::new(model, shape, plans, HalfPlan::Encoder)
     }
 
     /// `streams` decoders, at most 16.
@@ -93,13 +93,22 @@ impl Probe {
         let network = weights.decoder.as_ref().ok_or_else(|| model.lacks("decoder"))?;
         let shape = model.stream_shape(options)?;
         let plans = (0..streams).map(|_| network.plan(weights, shape)).collect::<Result<Vec<_>, _>>()?;
-        Ok(Self::new(model, shape, plans, HalfPlan::Decoder))
+        Self::new(model, shape, plans, HalfPlan::Decoder)
     }
 
-    fn new<P>(model: &Model, shape: Shape, plans: Vec<(P, Memory)>, half: fn(P) -> HalfPlan) -> Self {
-        let (mut slots, memories): (Vec<P>, Vec<Memory>) = plans.into_iter().unzip();
-        let plan = half(slots.swap_remove(0));
-        Self { model: model.clone(), plan, shape, memories }
+    fn new<P>(
+        model: &Model,
+        shape: Shape,
+        plans: Vec<(P, Memory)>,
+        half: fn(P) -> HalfPlan,
+    ) -> Result<Self, Error> {
+        let (slots, memories): (Vec<P>, Vec<Memory>) = plans.into_iter().unzip();
+        if !(1..=MAX_BATCH).contains(&memories.len()) {
+            let message = format_args!("{} streams; expected 1 to {MAX_BATCH}", memories.len());
+            return Err(Error::new(ErrorKind::InvalidArgument, message));
+        }
+        let Some(plan) = slots.into_iter().next().map(half) else { unreachable!("counted above") };
+        Ok(Self { model: model.clone(), plan, shape, memories })
     }
 
     /// Options for steps of as many frames as those of one-shot calls.

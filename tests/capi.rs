@@ -161,6 +161,15 @@ fn many_streams_and_tokens() {
     }
 }
 
+/// A host that traps every floating-point exception.
+#[test]
+fn nothing_traps() {
+    for library in ["libmimi.a", "libmimi.so"] {
+        let program = compile("traps", &Build { library, ..STATIC });
+        run_silent(Command::new(program).arg(data()).arg(root().join("tests/fuzz/micro.safetensors")));
+    }
+}
+
 #[test]
 fn under_sanitizers() {
     let flags = ["-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"];

@@ -1,6 +1,7 @@
 //! `include/mimi.h` is what cbindgen makes of `src/capi`; `MIMI_BLESS=1` rewrites it.
 
 use cbindgen::{Builder, Config, ItemType};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
@@ -27,7 +28,74 @@ fn items(config: &Config, group: &str, kinds: Vec<ItemType>) -> String {
     let mut text = Vec::new();
     Builder::new().with_config(config).with_src(source(group)).generate().unwrap().write(&mut text);
     let text = String::from_utf8(text).unwrap();
-    text.trim().lines().map(parenthesized).collect::<Vec<_>>().join("\n")
+    // in the order of the source, which cbindgen keeps within a type of constants alone
+    let source = read(source(group));
+    let place = |item: &str| {
+        let name =
+            item.lines().find_map(|line| line.strip_prefix("#define ")).and_then(|d| d.split(' ').next());
+        name.map_or(0, |name| source.find(&format!("pub const {name}:")).unwrap())
+    };
+    let mut items: Vec<String> =
+        text.trim().split("\n\n").filter(|item| !item.is_empty()).map(tidy).collect();
+    items.sort_by_key(|item| place(item));
+    let mut text = String::new();
+    for item in items {
+        // numbers with a line of comment stand together
+        let short = |item: &str| item.lines().count() == 2 && item.contains("\n#define ");
+        let together =
+            short(&item) && text.rsplit("\n\n").next().is_some_and(|last| last.contains("\n#define "));
+        text += if text.is_empty() {
+            ""
+        } else if together {
+            "\n"
+        } else {
+            "\n\n"
+        };
+        text += &item;
+    }
+    text
+}
+
+/// An item as people write it: a comment of one paragraph without lines around it, a function in lines of at most
+/// 110 characters.
+fn tidy(item: &str) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    let mut comment: Vec<&str> = Vec::new();
+    for line in item.lines() {
+        match line.trim() {
+            "/**" => comment = vec![line],
+            "*/" if comment.contains(&" *") => {
+                lines.extend(comment.drain(..).map(str::to_owned));
+                lines.push(line.to_owned());
+            }
+            "*/" => {
+                // one paragraph
+                let paragraph = comment.drain(..).skip(1).map(str::to_owned);
+                let first = lines.len();
+                lines.extend(paragraph);
+                lines[first] = lines[first].replacen(" *", "/**", 1);
+                if let Some(last) = lines.last_mut() {
+                    *last += if last.len() <= 107 { " */" } else { "\n */" };
+                }
+            }
+            _ if comment.is_empty() => lines.push(parenthesized(line)),
+            _ => comment.push(line),
+        }
+    }
+    if let Some(start) = lines.iter().position(|line| line.starts_with("MIMI_API")) {
+        let declaration = lines.split_off(start).join(" ");
+        let declaration = declaration.split_whitespace().collect::<Vec<_>>().join(" ");
+        let mut line = String::new();
+        for argument in declaration.split_inclusive(", ") {
+            if line.len() + argument.trim_end().len() > 110 {
+                lines.push(line.trim_end().to_owned());
+                line = String::from("    ");
+            }
+            line += argument;
+        }
+        lines.push(line);
+    }
+    lines.join("\n")
 }
 
 /// A macro that is a negative number has parentheses, so that no operator before it can join its sign.
@@ -42,7 +110,7 @@ fn parenthesized(line: &str) -> String {
 
 fn generate() -> String {
     let mut config = Config::from_file(root().join("cbindgen.toml")).unwrap();
-    let manual = config.header.take().unwrap();
+    let manual = read(root().join("src/capi/manual.h"));
     let macros = config.after_includes.take().unwrap();
     let mut header = format!(
         "{}\n\n#ifndef MIMI_H\n#define MIMI_H\n\n#include <stddef.h>\n#include <stdint.h>\n\n{}\n\n\
@@ -54,8 +122,8 @@ fn generate() -> String {
         let text = read(source(group));
         let title = text.lines().next().and_then(|line| line.strip_prefix("//! ")).unwrap();
         let title = title.trim_end_matches('.');
-        header += &format!("\n\n/**\n * @defgroup mimi_{group} {title}\n * @{{\n */\n");
-        let types = vec![ItemType::Typedefs, ItemType::OpaqueItems];
+        header += &format!("\n/**\n * @defgroup mimi_{group} {title}\n * @{{\n */\n");
+        let types = vec![ItemType::Typedefs, ItemType::OpaqueItems, ItemType::Structs];
         for kinds in [types, vec![ItemType::Constants], vec![ItemType::Functions]] {
             let items = items(&config, group, kinds);
             if !items.is_empty() {
@@ -94,6 +162,27 @@ fn the_manuals_example_is_the_compiled_one() {
     assert!(program.contains(&wanted), "tests/c/example.c must contain the manual's example:\n{wanted}");
 }
 
+/// A reader finds a function by what it is for.
+#[test]
+fn the_manual_lists_every_function() {
+    let manual = read(root().join("src/capi/manual.h"));
+    let list = manual.split("## Functions").nth(1).and_then(|rest| rest.split("## ").next()).unwrap();
+    let listed: BTreeSet<&str> = list.split(|c: char| !(c.is_alphanumeric() || c == '_')).collect();
+    let symbols = read(root().join("tests/abi/symbols.txt"));
+    assert_eq!(symbols.lines().find(|name| !listed.contains(name)), None, "not in the list of manual.h");
+    let known: BTreeSet<&str> = symbols.lines().collect();
+    let unknown = listed.iter().find(|name| name.starts_with("mimi_") && !known.contains(*name));
+    assert_eq!(unknown, None, "in the list of manual.h, but not in the library");
+}
+
+/// The contract that every function has stands in the manual's introduction, once.
+#[test]
+fn the_manual_does_not_repeat_itself() {
+    let header = read(root().join("include/mimi.h"));
+    assert_eq!(header.lines().find(|line| line.contains("not NULL")), None);
+    assert!(header.lines().count() < 900, "{} lines", header.lines().count());
+}
+
 #[test]
 fn the_manual_is_written_for_c() {
     let header = read(root().join("include/mimi.h"));
@@ -114,10 +203,9 @@ fn everything_in_the_header_is_documented() {
     let body = &header[header.find("extern \"C\"").unwrap()..];
     let mut previous = "";
     for line in body.lines() {
-        let item = line.starts_with("#define MIMI_") || line.starts_with("typedef") || line == "MIMI_API";
-        let function = line.starts_with("MIMI_API") || line.starts_with("MIMI_NODISCARD");
-        if item || (function && !previous.starts_with("MIMI_")) {
-            assert_eq!(previous, " */", "no documentation: {line}");
+        let item = ["#define MIMI_", "typedef", "MIMI_API"].iter().any(|start| line.starts_with(start));
+        if item {
+            assert!(previous.ends_with("*/"), "no documentation: {line}");
         }
         previous = line;
     }

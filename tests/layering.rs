@@ -22,7 +22,7 @@ const MAY_USE: [(&str, &[&str]); 15] = [
     ),
     ("encoder", &["model", "layers", "kernels", "hash", "options", "error", "resample"]),
     ("decoder", &["model", "layers", "kernels", "hash", "options", "error", "resample"]),
-    ("bitstream", &["model", "error"]),
+    ("bitstream", &["model", "options", "error"]),
     // for the benchmark, beside the streams
     ("probe", &["model", "layers", "kernels", "options", "error"]),
     ("reference", &["checkpoint", "config", "options", "error"]),

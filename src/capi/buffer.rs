@@ -38,7 +38,7 @@ impl fmt::Display for Refusal {
             Self::Misaligned(name) => write!(f, "{name} is misaligned"),
             Self::TooLong(name) => write!(f, "{name} is longer than the address space"),
             Self::Overlap(a, b) => write!(f, "{a} and {b} overlap"),
-            Self::Repeated(name) => write!(f, "a {name} stands in the list twice"),
+            Self::Repeated(name) => write!(f, "the list has the same {name} twice"),
             Self::WrongHandle(name) => write!(f, "the handle is not a {name}, or was freed"),
             Self::Poisoned(name) => write!(f, "the {name} met a bug in libmimi: reset or free it"),
         }
@@ -99,6 +99,29 @@ pub(super) fn disjoint<A, B>(
     let b_end = b.addr().saturating_add(b_len.saturating_mul(size_of::<B>()));
     let apart = a_len == 0 || b_len == 0 || a_end <= b.addr() || b_end <= a.addr();
     if apart { Ok(()) } else { Err(Refusal::Overlap(a_name, b_name)) }
+}
+
+/// Refuses a place for a result, [`place`] returned it, that lies in one of `buffers`: their names,
+/// addresses and bytes.
+#[inline]
+pub(super) fn apart<T>(
+    (name, place): (&'static str, NonNull<T>),
+    buffers: &[(&'static str, usize, usize)],
+) -> Result<(), Refusal> {
+    let start = place.addr().get();
+    let end = start.saturating_add(size_of::<T>());
+    for &(buffer, address, bytes) in buffers {
+        if bytes > 0 && address < end && start < address.saturating_add(bytes) {
+            return Err(Refusal::Overlap(name, buffer));
+        }
+    }
+    Ok(())
+}
+
+/// The address and the bytes of a buffer, for [`apart`].
+#[inline]
+pub(super) fn extent<T>(name: &'static str, pointer: *const T, len: usize) -> (&'static str, usize, usize) {
+    (name, pointer.addr(), len.saturating_mul(size_of::<T>()))
 }
 
 #[inline]
@@ -174,5 +197,22 @@ mod tests {
         assert!(disjoint(("a", at(2), 1), ("b", at(0), 8)).is_err());
         assert!(disjoint(("a", at(2), 0), ("b", at(0), 8)).is_ok());
         assert!(disjoint(("a", at(0), usize::MAX), ("b", at(4), 1)).is_err());
+    }
+
+    #[test]
+    fn a_place_in_a_buffer_is_found() {
+        let mut numbers = [0u64; 8];
+        let p = numbers.as_mut_ptr();
+        let count = place("n", p.wrapping_add(4)).unwrap();
+        let buffer = |from: usize, len: usize| [extent("b", p.wrapping_add(from).cast_const(), len)];
+        assert!(apart(("n", count), &buffer(0, 4)).is_ok());
+        assert!(apart(("n", count), &buffer(5, 3)).is_ok());
+        assert!(apart(("n", count), &buffer(4, 0)).is_ok());
+        assert!(apart(("n", count), &buffer(0, 5)).is_err());
+        assert!(apart(("n", count), &buffer(4, 1)).is_err());
+        assert!(apart(("n", count), &buffer(0, usize::MAX)).is_err());
+        // a part of it is enough
+        let bytes = p.cast::<u8>().wrapping_add(39).cast_const();
+        assert!(apart(("n", count), &[extent("b", bytes, 1)]).is_err());
     }
 }

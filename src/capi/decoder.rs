@@ -1,11 +1,11 @@
 //! Streams of codes to audio.
 
-use super::buffer::{disjoint, input, output, place, report};
+use super::buffer::{apart, disjoint, extent, input, output, place, report};
 use super::guard::{guard, guard_rt, guard_value};
 use super::handle::{self, Kind};
 use super::model::*;
 use super::options::{mimi_options, stream_options};
-use super::status::{Failure, MIMI_ERR_UNSUPPORTED, mimi_status};
+use super::status::{Failure, MIMI_ERR_INVALID_ARGUMENT, MIMI_ERR_UNSUPPORTED, mimi_status};
 use crate::{Decoder, Model};
 
 /// A stream of codes to audio. One thread at a time; it may move between threads.
@@ -17,15 +17,11 @@ impl Kind for Decoder {
     const TAG: u32 = u32::from_le_bytes(*b"mide");
 }
 
-/// Opens a stream.
+/// Opens a stream, as mimi_encoder_new() does.
 ///
-/// - `model`: a model with a decoder; not NULL. The stream keeps its weights alive.
-/// - `options`: as for mimi_encoder_new(); MIMI_OPT_CODEBOOKS says how many codes make a frame.
-/// - `out`: receives the stream, to be freed with mimi_decoder_free(), or NULL on any error; not NULL.
-///
-/// All the memory that the stream will ever use is allocated here. MIMI_ERR_INVALID_ARGUMENT for more
-/// codebooks than the model has or an impossible sample rate, MIMI_ERR_UNSUPPORTED if the model was loaded
-/// without its decoder, MIMI_ERR_OUT_OF_MEMORY.
+/// - `model`: a model with a decoder.
+/// - `options`: those of mimi_encoder_new(); MIMI_OPT_CODEBOOKS says how many codes make a frame.
+/// - `out`: receives the stream; free it with mimi_decoder_free().
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn mimi_decoder_new(
@@ -44,20 +40,16 @@ pub unsafe extern "C" fn mimi_decoder_new(
 
 /// Takes whole frames of codes and writes their audio. Real-time.
 ///
-/// - `decoder`: the stream; not NULL.
-/// - `codes`, `n_codes`: any number of whole frames: code k of frame f is
-///   `codes[f * codebooks + k]`. All are taken. NULL with a positive length is reserved for lost
-///   frames and MIMI_ERR_UNSUPPORTED in this release.
-/// - `pcm`, `pcm_cap`: room for the audio, mono, nominally -1 to 1 but not clipped. Must not overlap
-///   `codes`.
-/// - `out_samples`: receives the number of samples written, frame samples for each frame; not NULL. At a
-///   rate other than the model's, the last MIMI_PROP_LATENCY_SAMPLES of a call are held back until the next
-///   one or the flush, so that a stream's first call writes so much less.
+/// - `codes`, `n_codes`: any number of whole frames. All are taken. NULL with a positive length is
+///   reserved for lost frames and MIMI_ERR_UNSUPPORTED in this release.
+/// - `pcm`, `pcm_cap`: room for the audio; mimi_decoder_samples_for() tells exactly.
+/// - `out_samples`: receives the number of samples written: the frames' samples. At a rate other than
+///   the model's, a stream's first call writes MIMI_PROP_LATENCY_SAMPLES fewer, which follow with the
+///   flush.
 ///
-/// The audio does not depend on how the frames are cut into calls. With `pcm` NULL and `pcm_cap` 0 it
-/// only asks for the number of samples: MIMI_ERR_BUFFER_TOO_SMALL, and nothing is taken.
-/// MIMI_ERR_INVALID_ARGUMENT if the codes are no whole number of frames, MIMI_ERR_CORRUPT if a code is
-/// not below the codebook size.
+/// The audio does not depend on how the frames are cut into calls. MIMI_ERR_INVALID_ARGUMENT for a
+/// partial frame. MIMI_ERR_CORRUPT if a code is not below MIMI_PROP_CODEBOOK_SIZE:
+/// MIMI_PROP_BAD_CODE_INDEX and MIMI_PROP_BAD_CODE_VALUE tell which.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn mimi_decoder_process(
@@ -76,6 +68,8 @@ pub unsafe extern "C" fn mimi_decoder_process(
             if codes.is_null() && n_codes > 0 {
                 return Err(MIMI_ERR_UNSUPPORTED);
             }
+            let buffers = [extent("codes", codes, n_codes), extent("pcm", pcm.cast_const(), pcm_cap)];
+            apart(("out_samples", out), &buffers)?;
             disjoint(("codes", codes, n_codes), ("pcm", pcm, pcm_cap))?;
             let codes = input("codes", codes, n_codes)?;
             let pcm = output("pcm", pcm, pcm_cap)?;
@@ -86,13 +80,11 @@ pub unsafe extern "C" fn mimi_decoder_process(
 
 /// Ends the stream and writes what audio is still due. Real-time.
 ///
-/// - `decoder`: the stream; not NULL. Afterwards it is as after mimi_decoder_reset(), but keeps
+/// - `decoder`: the stream. Afterwards it is as after mimi_decoder_reset(), except that it keeps
 ///   MIMI_PROP_FRAMES and MIMI_PROP_CODES_HASH until the next codes.
-/// - `pcm`, `pcm_cap`: room for the audio: MIMI_PROP_LATENCY_SAMPLES, which is none at the model's rate, or
-///   none if no codes were taken.
-/// - `out_samples`: receives the number of samples written; not NULL.
-///
-/// With too little room, MIMI_ERR_BUFFER_TOO_SMALL, and the stream has not ended.
+/// - `pcm`, `pcm_cap`: room for MIMI_PROP_FLUSH_LEN samples: none at the model's rate or if no codes
+///   were taken, else MIMI_PROP_LATENCY_SAMPLES.
+/// - `out_samples`: receives the number of samples written.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn mimi_decoder_flush(
@@ -105,27 +97,46 @@ pub unsafe extern "C" fn mimi_decoder_flush(
     guard_rt(|| unsafe {
         handle::exclusive(decoder, |decoder: &mut Decoder| {
             let out = place("out_samples", out_samples)?;
+            apart(("out_samples", out), &[extent("pcm", pcm.cast_const(), pcm_cap)])?;
             let pcm = output("pcm", pcm, pcm_cap)?;
             report(out, decoder.flush(pcm)).map_err(mimi_status::from)
         })?
     })
 }
 
-/// Forgets everything: the stream is as new, also after MIMI_ERR_PANIC. Real-time.
+/// Tells how many samples mimi_decoder_process() would write for `n_codes` codes now. Real-time.
 ///
-/// - `decoder`: the stream; not NULL.
+/// - `n_codes`: the codes of the call to come, whole frames.
+/// - `out_samples`: receives the number of samples.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn mimi_decoder_samples_for(
+    decoder: *const mimi_decoder,
+    n_codes: usize,
+    out_samples: *mut usize,
+) -> mimi_status {
+    // SAFETY: the pointers are as the header's introduction asks.
+    guard_rt(|| unsafe {
+        let decoder: &Decoder = handle::shared(decoder)?;
+        let out = place("out_samples", out_samples)?;
+        if !n_codes.is_multiple_of(decoder.codebooks()) {
+            return Err(MIMI_ERR_INVALID_ARGUMENT);
+        }
+        out.write(decoder.samples_for(n_codes));
+        Ok(())
+    })
+}
+
+/// Forgets everything: the stream is as new, also after MIMI_ERR_PANIC. Real-time.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mimi_decoder_reset(decoder: *mut mimi_decoder) -> mimi_status {
     // SAFETY: `decoder` is as the header's introduction asks.
     guard_rt(|| unsafe { handle::recover(decoder, Decoder::reset).map_err(mimi_status::from) })
 }
 
-/// Reads a property of a stream. Real-time.
-///
-/// - `decoder`: the stream; not NULL.
-/// - `key`: a MIMI_PROP_ key; MIMI_ERR_UNSUPPORTED if this release does not know it.
-/// - `out_value`: receives the value; not NULL.
+/// Reads a property of a stream: `out_value` receives that of `key`, a MIMI_PROP_ key. Real-time.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn mimi_decoder_get(
     decoder: *const mimi_decoder,
     key: mimi_prop,
@@ -143,6 +154,9 @@ pub unsafe extern "C" fn mimi_decoder_get(
             MIMI_PROP_FRAMES => Some(decoder.frames() as i64),
             MIMI_PROP_MEMORY_BYTES => Some(decoder.memory_bytes() as i64),
             MIMI_PROP_CODES_HASH => Some(decoder.codes_hash()),
+            MIMI_PROP_FLUSH_LEN => Some(decoder.samples_for_flush() as i64),
+            MIMI_PROP_BAD_CODE_INDEX => Some(decoder.bad_code().map_or(-1, |(index, _)| index as i64)),
+            MIMI_PROP_BAD_CODE_VALUE => Some(decoder.bad_code().map_or(-1, |(_, code)| code.into())),
             _ => common_property(decoder.model(), key),
         };
         out.write(value.ok_or(MIMI_ERR_UNSUPPORTED)?);
@@ -151,12 +165,9 @@ pub unsafe extern "C" fn mimi_decoder_get(
 }
 
 /// Forks a stream: the copy stands at the same point, has the same options and goes its own way.
-///
-/// - `decoder`: the stream; not NULL.
-/// - `out`: receives the copy, to be freed with mimi_decoder_free(), or NULL on any error; not NULL.
-///
-/// MIMI_ERR_OUT_OF_MEMORY.
+/// `out` receives the copy; free it with mimi_decoder_free().
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn mimi_decoder_clone(
     decoder: *const mimi_decoder,
     out: *mut *mut mimi_decoder,

@@ -1,6 +1,6 @@
 //! Streams of audio to codes.
 
-use super::buffer::{disjoint, input, output, place, report};
+use super::buffer::{apart, disjoint, extent, input, output, place, report};
 use super::guard::{guard, guard_rt, guard_value};
 use super::handle::{self, Kind};
 use super::model::*;
@@ -17,16 +17,15 @@ impl Kind for Encoder {
     const TAG: u32 = u32::from_le_bytes(*b"mien");
 }
 
-/// Opens a stream.
+/// Opens a stream. All the memory that it will ever use is allocated here.
 ///
-/// - `model`: a model with an encoder; not NULL. The stream keeps its weights alive.
+/// - `model`: a model with an encoder. The stream keeps its weights alive.
 /// - `options`: MIMI_OPT_CODEBOOKS, MIMI_OPT_TAIL, MIMI_OPT_MAX_BLOCK, MIMI_OPT_CONTEXT,
 ///   MIMI_OPT_SAMPLE_RATE; NULL for the defaults.
-/// - `out`: receives the stream, to be freed with mimi_encoder_free(), or NULL on any error; not NULL.
+/// - `out`: receives the stream; free it with mimi_encoder_free().
 ///
-/// All the memory that the stream will ever use is allocated here. MIMI_ERR_INVALID_ARGUMENT for more
-/// codebooks than the model has or an impossible sample rate, MIMI_ERR_UNSUPPORTED if the model was loaded
-/// without its encoder, MIMI_ERR_OUT_OF_MEMORY.
+/// MIMI_ERR_INVALID_ARGUMENT for more codebooks than the model has or an impossible sample rate,
+/// MIMI_ERR_UNSUPPORTED if the model was loaded without its encoder.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn mimi_encoder_new(
@@ -45,16 +44,12 @@ pub unsafe extern "C" fn mimi_encoder_new(
 
 /// Takes any number of samples and writes the codes of the frames that they complete. Real-time.
 ///
-/// - `encoder`: the stream; not NULL.
-/// - `pcm`, `n_samples`: mono audio at the stream's rate, -1 to 1; all of it is taken. Not-a-number and
-///   infinity count as 0.
-/// - `codes`, `codes_cap`: room for the codes, frame after frame: code k of frame f of this call is
-///   `codes[f * codebooks + k]`. Must not overlap `pcm`.
-/// - `out_codes`: receives the number of codes written, a multiple of the codebooks, often 0; not NULL.
+/// - `pcm`, `n_samples`: mono audio at the stream's rate. All of it is taken.
+/// - `codes`, `codes_cap`: room for the codes of as many frames as the call completes, at most
+///   ceil(n_samples / frame samples); mimi_encoder_codes_for() tells exactly.
+/// - `out_codes`: receives the number of codes written, a multiple of the codebooks, often 0.
 ///
-/// Codes do not depend on how the audio is cut into calls. A call with n samples completes at most
-/// ceil(n / frame samples) frames; with `codes` NULL and `codes_cap` 0, a call that completes any
-/// returns MIMI_ERR_BUFFER_TOO_SMALL and the exact number of codes, and takes nothing.
+/// Codes do not depend on how the audio is cut into calls.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn mimi_encoder_process(
@@ -70,6 +65,8 @@ pub unsafe extern "C" fn mimi_encoder_process(
     guard_rt(|| unsafe {
         handle::exclusive(encoder, |encoder: &mut Encoder| {
             let out = place("out_codes", out_codes)?;
+            let buffers = [extent("pcm", pcm, n_samples), extent("codes", codes.cast_const(), codes_cap)];
+            apart(("out_codes", out), &buffers)?;
             disjoint(("pcm", pcm, n_samples), ("codes", codes, codes_cap))?;
             let pcm = input("pcm", pcm, n_samples)?;
             let codes = output("codes", codes, codes_cap)?;
@@ -80,13 +77,11 @@ pub unsafe extern "C" fn mimi_encoder_process(
 
 /// Ends the stream: completes a last partial frame by MIMI_OPT_TAIL and writes its codes. Real-time.
 ///
-/// - `encoder`: the stream; not NULL. Afterwards it is as after mimi_encoder_reset(), but keeps
+/// - `encoder`: the stream. Afterwards it is as after mimi_encoder_reset(), except that it keeps
 ///   MIMI_PROP_FRAMES and MIMI_PROP_CODES_HASH until the next audio.
-/// - `codes`, `codes_cap`: room for the codes: one frame, or none if no audio is pending; up to two frames
-///   at a rate other than the model's.
-/// - `out_codes`: receives the number of codes written; not NULL.
-///
-/// With too little room, MIMI_ERR_BUFFER_TOO_SMALL, and the stream has not ended.
+/// - `codes`, `codes_cap`: room for MIMI_PROP_FLUSH_LEN codes: none if no audio is pending, else one
+///   frame. At a rate other than the model's, up to two frames.
+/// - `out_codes`: receives the number of codes written.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn mimi_encoder_flush(
@@ -99,27 +94,42 @@ pub unsafe extern "C" fn mimi_encoder_flush(
     guard_rt(|| unsafe {
         handle::exclusive(encoder, |encoder: &mut Encoder| {
             let out = place("out_codes", out_codes)?;
+            apart(("out_codes", out), &[extent("codes", codes.cast_const(), codes_cap)])?;
             let codes = output("codes", codes, codes_cap)?;
             report(out, encoder.flush(codes)).map_err(mimi_status::from)
         })?
     })
 }
 
-/// Forgets everything: the stream is as new, also after MIMI_ERR_PANIC. Real-time.
+/// Tells how many codes mimi_encoder_process() would write for `n_samples` samples now. Real-time.
 ///
-/// - `encoder`: the stream; not NULL.
+/// - `n_samples`: the samples of the call to come.
+/// - `out_codes`: receives the number of codes.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn mimi_encoder_codes_for(
+    encoder: *const mimi_encoder,
+    n_samples: usize,
+    out_codes: *mut usize,
+) -> mimi_status {
+    // SAFETY: the pointers are as the header's introduction asks.
+    guard_rt(|| unsafe {
+        let encoder: &Encoder = handle::shared(encoder)?;
+        place("out_codes", out_codes)?.write(encoder.codes_for(n_samples));
+        Ok(())
+    })
+}
+
+/// Forgets everything: the stream is as new, also after MIMI_ERR_PANIC. Real-time.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mimi_encoder_reset(encoder: *mut mimi_encoder) -> mimi_status {
     // SAFETY: `encoder` is as the header's introduction asks.
     guard_rt(|| unsafe { handle::recover(encoder, Encoder::reset).map_err(mimi_status::from) })
 }
 
-/// Reads a property of a stream. Real-time.
-///
-/// - `encoder`: the stream; not NULL.
-/// - `key`: a MIMI_PROP_ key; MIMI_ERR_UNSUPPORTED if this release does not know it.
-/// - `out_value`: receives the value; not NULL.
+/// Reads a property of a stream: `out_value` receives that of `key`, a MIMI_PROP_ key. Real-time.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn mimi_encoder_get(
     encoder: *const mimi_encoder,
     key: mimi_prop,
@@ -137,6 +147,7 @@ pub unsafe extern "C" fn mimi_encoder_get(
             MIMI_PROP_FRAMES => Some(encoder.frames() as i64),
             MIMI_PROP_MEMORY_BYTES => Some(encoder.memory_bytes() as i64),
             MIMI_PROP_CODES_HASH => Some(encoder.codes_hash()),
+            MIMI_PROP_FLUSH_LEN => Some(encoder.codes_for_flush() as i64),
             _ => common_property(encoder.model(), key),
         };
         out.write(value.ok_or(MIMI_ERR_UNSUPPORTED)?);
@@ -145,12 +156,9 @@ pub unsafe extern "C" fn mimi_encoder_get(
 }
 
 /// Forks a stream: the copy stands at the same point, has the same options and goes its own way.
-///
-/// - `encoder`: the stream; not NULL.
-/// - `out`: receives the copy, to be freed with mimi_encoder_free(), or NULL on any error; not NULL.
-///
-/// MIMI_ERR_OUT_OF_MEMORY.
+/// `out` receives the copy; free it with mimi_encoder_free().
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn mimi_encoder_clone(
     encoder: *const mimi_encoder,
     out: *mut *mut mimi_encoder,

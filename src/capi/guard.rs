@@ -1,14 +1,17 @@
-//! The one way out of every exported function: no panic crosses into C.
+//! The one way out of every exported function: no panic crosses into C, and the caller's floating-point mode
+//! comes back. Inside, nothing traps, whatever that mode is and whatever the caller's numbers are.
 //!
 //! A panic that is a bug still runs the process's panic hook first, and the default hook prints to
 //! stderr. Replacing the hook would change the behaviour of a Rust host, so it is left alone.
 
 use super::status::{Failure, MIMI_ERR_PANIC, MIMI_OK, mimi_status};
+use crate::kernels::FlushDenormals;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// For functions that are not real-time: a failure leaves its message.
 pub(super) fn guard(f: impl FnOnce() -> Result<(), Failure>) -> mimi_status {
+    let _mode = FlushDenormals::new();
     // Unwind safety: a stream that was being changed is poisoned by `handle::exclusive`; nothing
     // else that a function can reach is mutable.
     match catch_unwind(AssertUnwindSafe(f)) {
@@ -26,6 +29,7 @@ pub(super) fn guard(f: impl FnOnce() -> Result<(), Failure>) -> mimi_status {
 /// For real-time functions: the status alone, because a message needs thread-local memory.
 #[inline]
 pub(super) fn guard_rt(f: impl FnOnce() -> Result<(), mimi_status>) -> mimi_status {
+    let _mode = FlushDenormals::new();
     // Unwind safety: as in `guard`.
     match catch_unwind(AssertUnwindSafe(f)) {
         Ok(Ok(())) => MIMI_OK,
@@ -39,6 +43,7 @@ pub(super) fn guard_rt(f: impl FnOnce() -> Result<(), mimi_status>) -> mimi_stat
 
 /// For functions without a status.
 pub(super) fn guard_value<T>(fallback: T, f: impl FnOnce() -> T) -> T {
+    let _mode = FlushDenormals::new();
     // Unwind safety: as in `guard`.
     catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|payload| {
         dispose(payload);
@@ -55,7 +60,8 @@ fn text(payload: &(dyn Any + Send)) -> &str {
     }
 }
 
-/// Frees what a panic carried, if that is text. Anything else is leaked: its destructor might panic again.
+/// Frees what a panic carried, if that is text. Anything else is leaked: its destructor might panic
+/// again.
 fn dispose(payload: Box<dyn Any + Send>) {
     if !payload.is::<String>() && !payload.is::<&'static str>() {
         std::mem::forget(payload);

@@ -3,9 +3,9 @@
 use super::buffer::{input, place};
 use super::guard::{guard, guard_value};
 use super::handle::{self, Kind};
-use super::options::{load_options, mimi_options};
+use super::options::*;
 use super::status::{Failure, MIMI_ERR_INVALID_ARGUMENT, MIMI_ERR_UNSUPPORTED, mimi_status};
-use crate::{Error, ErrorKind, Model, ReadAt};
+use crate::{Error, ErrorKind, Isa, Model, Parts, Precision, ReadAt};
 use std::ffi::{CStr, c_char, c_void};
 
 /// A loaded model: weights that never change, so that any number of streams and threads may use it
@@ -18,8 +18,8 @@ impl Kind for Model {
     const TAG: u32 = u32::from_le_bytes(*b"mimo");
 }
 
-/// A property of a model or of a stream. A key that does not apply, or that this release does not
-/// know, is MIMI_ERR_UNSUPPORTED.
+/// A property of a model or of a stream. MIMI_ERR_UNSUPPORTED for a key that does not apply. Those that
+/// name neither models nor streams alone apply to both, and a stream answers for its model.
 pub type mimi_prop = i32;
 
 /// Model: the codebooks that it has. Stream: its codes per frame.
@@ -30,22 +30,36 @@ pub const MIMI_PROP_SAMPLE_RATE: mimi_prop = 2;
 pub const MIMI_PROP_FRAME_SAMPLES: mimi_prop = 3;
 /// Codes are below this; 2048 in the published model.
 pub const MIMI_PROP_CODEBOOK_SIZE: mimi_prop = 4;
-/// Streams only: the samples, at the stream's rate, by which an audio host must delay the dry signal to
-/// line it up. Encoder: the codes of a frame are there this many samples after its first one. Decoder:
-/// the samples of a frame that are held back. Encoder and decoder in a row: the sum.
+/// Streams: the samples, at the stream's rate, by which an audio host must delay the dry signal to line
+/// it up. Encoder: a frame's codes come this many samples after its first sample. Decoder: the samples
+/// of a frame that are held back. For an encoder and a decoder in a row, add the two.
 pub const MIMI_PROP_LATENCY_SAMPLES: mimi_prop = 5;
-/// Streams only: the frames emitted (encoder) or taken (decoder) since the stream began.
+/// Streams: the frames emitted (encoder) or taken (decoder) since the stream began.
 pub const MIMI_PROP_FRAMES: mimi_prop = 6;
 /// Model: the bytes of its weights in memory. Stream: the bytes of its state, without the model's.
 pub const MIMI_PROP_MEMORY_BYTES: mimi_prop = 7;
-/// Streams only: a hash of the codes emitted (encoder) or taken (decoder) since the stream began. An
+/// Streams: a hash of the codes emitted (encoder) or taken (decoder) since the stream began. An
 /// encoder and a decoder agree only if every code arrived, in order.
 pub const MIMI_PROP_CODES_HASH: mimi_prop = 8;
-/// A fingerprint of what gives codes their meaning, 0 to 2^63 - 1: codes made by one model can be
-/// decoded by another only if their fingerprints are equal.
+/// A fingerprint of what gives codes their meaning, 0 to 2^63 - 1. A model can decode the codes of
+/// another only if their fingerprints are equal.
 pub const MIMI_PROP_MODEL_ID: mimi_prop = 9;
 /// The bits that one code needs; 11 in the published model.
 pub const MIMI_PROP_CODE_BITS: mimi_prop = 10;
+/// How the weights are kept, a MIMI_PRECISION_ value.
+pub const MIMI_PROP_PRECISION: mimi_prop = 11;
+/// The instruction set that the kernels use, a MIMI_ISA_ value other than MIMI_ISA_AUTO.
+pub const MIMI_PROP_ISA: mimi_prop = 12;
+/// The half of the model that was loaded, a MIMI_PARTS_ value.
+pub const MIMI_PROP_PARTS: mimi_prop = 13;
+/// Streams: the codes (encoder) or samples (decoder) that a flush would write now.
+pub const MIMI_PROP_FLUSH_LEN: mimi_prop = 14;
+/// Decoders: where the bad code stood in the input of the last call that answered MIMI_ERR_CORRUPT; in
+/// mimi_decoder_process_many(), in this stream's frame. -1 if there was none since the stream was
+/// opened or reset.
+pub const MIMI_PROP_BAD_CODE_INDEX: mimi_prop = 15;
+/// Decoders: the value of that code, or -1.
+pub const MIMI_PROP_BAD_CODE_VALUE: mimi_prop = 16;
 
 /// Your function that reads a checkpoint for mimi_load_reader().
 ///
@@ -53,10 +67,10 @@ pub const MIMI_PROP_CODE_BITS: mimi_prop = 10;
 /// - `offset`, `len`: copy these bytes of the checkpoint; offset + len is at most its size.
 /// - `dst`: where to; room for len bytes.
 ///
-/// Return 0 when all len bytes are in place, anything else to stop: the load then returns
-/// MIMI_ERR_ABORTED. It is called on the thread that called mimi_load_reader() and never after that
-/// returned, with offsets in any order. It must not throw a C++ exception, longjmp or
-/// end its thread.
+/// Return 0 when all len bytes are in place. Return anything else to stop: the load is then
+/// MIMI_ERR_ABORTED. It is called during mimi_load_reader(), on the same thread and in the library's
+/// floating-point mode, with offsets in any order. It must not throw a C++ exception, longjmp or end
+/// its thread.
 pub type mimi_read_fn =
     Option<unsafe extern "C" fn(user: *mut c_void, offset: u64, dst: *mut c_void, len: usize) -> i32>;
 
@@ -64,15 +78,15 @@ pub type mimi_read_fn =
 ///
 /// - `path`: a file `model.safetensors`, a directory that holds one with its `config.json`, or the
 ///   index of a checkpoint in parts; in the layout of Hugging Face transformers or of kyutai's moshi.
-///   UTF-8 on every system; not NULL.
+///   UTF-8 on every system. It is not the name of a model on a hub: `mimi fetch` brings one, and prints
+///   its folder.
 /// - `options`: MIMI_OPT_PARTS, MIMI_OPT_PRECISION, MIMI_OPT_CODEBOOKS, MIMI_OPT_ISA; NULL for the
 ///   defaults.
-/// - `out`: receives the model, to be freed with mimi_free(), or NULL on any error; not NULL.
+/// - `out`: receives the model; free it with mimi_free().
 ///
 /// MIMI_ERR_IO if a file cannot be read, MIMI_ERR_FORMAT if it is not a Mimi checkpoint,
-/// MIMI_ERR_CORRUPT if it is damaged, MIMI_ERR_UNSUPPORTED if it is a network that this library cannot
-/// run, MIMI_ERR_INVALID_ARGUMENT for more codebooks than it has, MIMI_ERR_OUT_OF_MEMORY. A hostile file is
-/// an error like any other.
+/// MIMI_ERR_CORRUPT if it is damaged, MIMI_ERR_UNSUPPORTED for a network that this library cannot run,
+/// MIMI_ERR_INVALID_ARGUMENT for more codebooks than it has. A hostile file is an error like any other.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn mimi_load(
@@ -95,12 +109,12 @@ pub unsafe extern "C" fn mimi_load(
 
 /// Loads a model from memory.
 ///
-/// - `data`, `len`: the bytes of one `model.safetensors`, and their number. Whatever is needed is
-///   copied: they may be freed when the call has returned.
+/// - `data`, `len`: the bytes of one `model.safetensors`. What is needed of them is copied: free them
+///   when the call has returned.
 /// - `options`, `out`: as for mimi_load().
 ///
 /// The network's numbers come from the checkpoint's own metadata, or are those of the published model.
-/// Errors as for mimi_load(), without MIMI_ERR_IO.
+/// Errors are those of mimi_load(), without MIMI_ERR_IO.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn mimi_load_memory(
@@ -121,12 +135,12 @@ pub unsafe extern "C" fn mimi_load_memory(
 
 /// Loads a model through a function of yours: from an archive, an asset, a network.
 ///
-/// - `read`: the function; not NULL. It can also show progress, and stop the load.
+/// - `read`: the function. It can also show progress, and stop the load.
 /// - `user`: handed to it; may be NULL.
 /// - `size`: the bytes of the checkpoint, one `model.safetensors`.
 /// - `options`, `out`: as for mimi_load().
 ///
-/// Errors as for mimi_load_memory(), and MIMI_ERR_ABORTED if `read` returned other than 0.
+/// Errors are those of mimi_load_memory(), and MIMI_ERR_ABORTED if `read` returned other than 0.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn mimi_load_reader(
@@ -146,14 +160,9 @@ pub unsafe extern "C" fn mimi_load_reader(
     })
 }
 
-/// Reads a property of a model.
-///
-/// - `model`: the model; not NULL.
-/// - `key`: a MIMI_PROP_ key; MIMI_ERR_UNSUPPORTED for one of streams only.
-/// - `out_value`: receives the value; not NULL.
-///
-/// Any number of threads may ask at once.
+/// Reads a property of a model: `out_value` receives that of `key`, a MIMI_PROP_ key.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn mimi_model_get(
     model: *const mimi_model,
     key: mimi_prop,
@@ -175,8 +184,6 @@ pub unsafe extern "C" fn mimi_model_get(
 }
 
 /// Frees a model; streams on it live on. NULL is allowed.
-///
-/// Not while another call uses this pointer.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mimi_free(model: *mut mimi_model) {
     // SAFETY: `model` is as the header's introduction asks.
@@ -192,6 +199,22 @@ pub(super) fn common_property(model: &Model, key: mimi_prop) -> Option<i64> {
         MIMI_PROP_CODEBOOK_SIZE => Some(config.codebook_size as i64),
         MIMI_PROP_MODEL_ID => Some(model.id()),
         MIMI_PROP_CODE_BITS => Some(model.code_bits().into()),
+        MIMI_PROP_PRECISION => Some(match model.precision() {
+            Precision::F32 => MIMI_PRECISION_F32,
+            Precision::Bf16 => MIMI_PRECISION_BF16,
+            Precision::Int8 => MIMI_PRECISION_INT8,
+        }),
+        MIMI_PROP_ISA => Some(match model.isa() {
+            Isa::Auto | Isa::Baseline => MIMI_ISA_BASELINE,
+            Isa::Avx2 => MIMI_ISA_AVX2,
+            Isa::Avx512 => MIMI_ISA_AVX512,
+            Isa::Neon => MIMI_ISA_NEON,
+        }),
+        MIMI_PROP_PARTS => Some(match model.parts() {
+            Parts::Both => MIMI_PARTS_BOTH,
+            Parts::Encoder => MIMI_PARTS_ENCODER,
+            Parts::Decoder => MIMI_PARTS_DECODER,
+        }),
         _ => None,
     }
 }

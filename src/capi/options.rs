@@ -9,9 +9,9 @@ use crate::{Isa, LoadOptions, Parts, Precision, StreamOptions, Tail};
 use std::fmt;
 use std::ptr;
 
-/// A bag of options. Every function that takes one accepts NULL, for all defaults; it reads the
-/// keys that concern it, ignores the others, and keeps nothing: change, re-use or free the bag as
-/// soon as the call has returned.
+/// A bag of options. A function that takes one reads the keys that concern it, ignores the others, and
+/// keeps nothing: change, re-use or free the bag as soon as the call has returned. NULL stands for all
+/// defaults.
 pub struct mimi_options;
 
 /// The key of an option. For every key, 0 stands for the default and is what a new bag holds.
@@ -21,67 +21,70 @@ pub type mimi_option = i32;
 /// the model has. More codebooks sound better. Default: 8, or all if the model has fewer.
 /// Loading: keep only this many codebooks, which takes 2 to 3 MB less for each that is left out.
 /// Default: all.
-pub const MIMI_OPT_CODEBOOKS: i32 = 1;
+pub const MIMI_OPT_CODEBOOKS: mimi_option = 1;
 /// Streams and one-shot calls: the sample rate of your audio in Hz. Default: the model's, 24000 in the
-/// published one. Other rates are converted, in line to the sample: 1000 to 768000, as long as a frame is an
-/// even number of samples, so multiples of 25 with the published model (44100: 3528 samples, 48000: 3840).
-/// MIMI_PROP_FRAME_SAMPLES, MIMI_PROP_LATENCY_SAMPLES and all lengths then count at this rate. It adds a few
-/// milliseconds of latency on either side, and a stream's last samples or frame come with the flush.
-/// MIMI_OPT_ISA does not cap the conversion.
-pub const MIMI_OPT_SAMPLE_RATE: i32 = 2;
+/// published one. Other rates are converted, without a shift between input and output. Possible are
+/// 1000 to 768000 Hz at which a frame is an even number of samples: multiples of 25 with the published
+/// model (44100: 3528 samples, 48000: 3840). Properties and lengths then count at this rate. It adds a
+/// few milliseconds of latency on either side, and a stream's last samples or frame come with the
+/// flush. MIMI_OPT_ISA does not apply to the conversion.
+pub const MIMI_OPT_SAMPLE_RATE: mimi_option = 2;
 /// Streams and one-shot calls: the number of samples worked on at once, at the model's rate, at most
 /// 262144; rounded up to whole frames. Longer calls are split, and the results do not depend on it. More
 /// is faster for long inputs and takes more memory. Default: one frame for streams; a few for one-shot
 /// calls.
-pub const MIMI_OPT_MAX_BLOCK: i32 = 3;
+pub const MIMI_OPT_MAX_BLOCK: mimi_option = 3;
 /// Loading: how weights are kept in memory, a MIMI_PRECISION_ value.
-pub const MIMI_OPT_PRECISION: i32 = 4;
-/// Weights are kept as 32-bit floats: exact. The default.
-pub const MIMI_PRECISION_F32: i32 = 0;
+pub const MIMI_OPT_PRECISION: mimi_option = 4;
+/// Loading: which half of the model to load, a MIMI_PARTS_ value. Half a model takes half the
+/// memory. What needs the other half is then MIMI_ERR_UNSUPPORTED.
+pub const MIMI_OPT_PARTS: mimi_option = 5;
+/// Streams and one-shot calls: how a last partial frame is completed, a MIMI_TAIL_ value.
+pub const MIMI_OPT_TAIL: mimi_option = 6;
+/// Streams and one-shot calls: how far attention looks back, in steps of the transformers, at most
+/// 65536. The published model has two steps a frame, and looks back 250 steps or 10 seconds. Default:
+/// the checkpoint's number. Any other number gives other codes than everybody else's.
+pub const MIMI_OPT_CONTEXT: mimi_option = 7;
+/// One-shot calls: the number of threads that share the work, at most 64, the caller's among them. They
+/// are started by the call and gone when it returns; the results do not depend on it. More threads than
+/// cores make it slower. Streams always stay on their caller's thread. Default: 1. With more, a lack of
+/// memory may end the program, and your signal handlers may run on these threads.
+pub const MIMI_OPT_THREADS: mimi_option = 8;
+/// Loading: the instruction set that the kernels use, a MIMI_ISA_ value. Loading with one that this CPU
+/// lacks is MIMI_ERR_UNSUPPORTED.
+pub const MIMI_OPT_ISA: mimi_option = 9;
+
+/// The weights as they are in the checkpoint, as 32-bit floats. The default. (What is computed differs
+/// from other implementations by rounding: sums are taken in another order, and long convolutions by
+/// another formula.)
+pub const MIMI_PRECISION_F32: i64 = 0;
 /// Weights are rounded to bfloat16: half the memory, and faster streams. Codebooks, norms, biases,
 /// SEANet's convolutions of up to 131,072 weights and all arithmetic stay in 32-bit floats.
-pub const MIMI_PRECISION_BF16: i32 = 1;
-/// Weights are rounded to 8 bits with a scale for each output: a quarter of the memory, faster yet. What
-/// they are multiplied with is rounded to 16 bits with a scale for each row, and summed in integers. The
-/// rest as for MIMI_PRECISION_BF16.
-pub const MIMI_PRECISION_INT8: i32 = 2;
-/// Loading: which half of the model to load, a MIMI_PARTS_ value. Half a model takes half the
-/// memory. The other half then answers MIMI_ERR_UNSUPPORTED.
-pub const MIMI_OPT_PARTS: i32 = 5;
+pub const MIMI_PRECISION_BF16: i64 = 1;
+/// Weights are rounded to 8 bits with a scale for each output: a quarter of the memory, and faster yet.
+/// The inputs of their products are rounded to 16 bits with a scale for each row, and summed in
+/// integers. The rest is as with MIMI_PRECISION_BF16.
+pub const MIMI_PRECISION_INT8: i64 = 2;
 /// Load the encoder and the decoder. The default.
-pub const MIMI_PARTS_BOTH: i32 = 0;
+pub const MIMI_PARTS_BOTH: i64 = 0;
 /// Load the encoder alone.
-pub const MIMI_PARTS_ENCODER: i32 = 1;
+pub const MIMI_PARTS_ENCODER: i64 = 1;
 /// Load the decoder alone.
-pub const MIMI_PARTS_DECODER: i32 = 2;
-/// Streams and one-shot calls: what becomes of a last partial frame, a MIMI_TAIL_ value.
-pub const MIMI_OPT_TAIL: i32 = 6;
+pub const MIMI_PARTS_DECODER: i64 = 2;
 /// The waveform is padded with zeros to whole frames, as kyutai's moshi does. The default.
-pub const MIMI_TAIL_AUDIO_PAD: i32 = 0;
+pub const MIMI_TAIL_AUDIO_PAD: i64 = 0;
 /// Each layer pads its own input, as Hugging Face transformers does.
-pub const MIMI_TAIL_LAYER_PAD: i32 = 1;
-/// Streams and one-shot calls: how far attention looks back, in steps of half a frame, at most 65536.
-/// Default: the checkpoint's, 250 steps or 10 seconds in the published one. Others than the
-/// default give codes that differ from everybody else's.
-pub const MIMI_OPT_CONTEXT: i32 = 7;
-/// One-shot calls: the number of threads that share the work, at most 64, the caller's among them. They
-/// are started by the call and gone when it returns; the results do not depend on it. No more than there
-/// are cores, or it gets slower. Streams ignore it: they are always on their caller's thread. Default: 1.
-/// With more, a lack of memory may end the program, and your signal handlers may run on these threads.
-pub const MIMI_OPT_THREADS: i32 = 8;
-/// Loading: the instruction set used, a MIMI_ISA_ value. One that this CPU lacks is
-/// MIMI_ERR_UNSUPPORTED when the model is loaded.
-pub const MIMI_OPT_ISA: i32 = 9;
+pub const MIMI_TAIL_LAYER_PAD: i64 = 1;
 /// The best that this CPU has. The default.
-pub const MIMI_ISA_AUTO: i32 = 0;
+pub const MIMI_ISA_AUTO: i64 = 0;
 /// Only what every CPU of this architecture has.
-pub const MIMI_ISA_BASELINE: i32 = 1;
-/// x86: at most AVX2 and FMA.
-pub const MIMI_ISA_AVX2: i32 = 2;
+pub const MIMI_ISA_BASELINE: i64 = 1;
+/// x86: AVX2 and FMA.
+pub const MIMI_ISA_AVX2: i64 = 2;
 /// x86: AVX-512 F and BW.
-pub const MIMI_ISA_AVX512: i32 = 3;
+pub const MIMI_ISA_AVX512: i64 = 3;
 /// Arm: NEON.
-pub const MIMI_ISA_NEON: i32 = 4;
+pub const MIMI_ISA_NEON: i64 = 4;
 
 /// A new bag with all defaults; free it with mimi_options_free(). NULL if there is no memory for it.
 #[unsafe(no_mangle)]
@@ -89,16 +92,13 @@ pub extern "C" fn mimi_options_new() -> *mut mimi_options {
     guard_value(ptr::null_mut(), || handle::boxed(Options::default()).unwrap_or(ptr::null_mut()))
 }
 
-/// Sets an option.
+/// Sets the option `key`, a MIMI_OPT_ key, to `value`; 0 for the default.
 ///
-/// - `options`: the bag; not NULL.
-/// - `key`: a MIMI_OPT_ key.
-/// - `value`: its value; 0 for the default.
-///
-/// MIMI_ERR_UNSUPPORTED for a key or a choice that this release does not know,
-/// MIMI_ERR_INVALID_ARGUMENT for a number out of range. Limits that depend on the model, such as its
-/// number of codebooks and its sample rates, are checked where the bag is used.
+/// MIMI_ERR_UNSUPPORTED also for a choice that this release does not know, MIMI_ERR_INVALID_ARGUMENT
+/// for a number out of range. Limits that depend on the model, such as its number of codebooks and its
+/// sample rates, are checked where the bag is used.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn mimi_options_set(
     options: *mut mimi_options,
     key: mimi_option,
@@ -108,12 +108,9 @@ pub unsafe extern "C" fn mimi_options_set(
     guard(|| unsafe { handle::exclusive(options, |options: &mut Options| options.set(key, value))? })
 }
 
-/// Reads an option.
-///
-/// - `options`: the bag; not NULL.
-/// - `key`: a MIMI_OPT_ key; MIMI_ERR_UNSUPPORTED if this release does not know it.
-/// - `out_value`: receives the value that was set, or 0 for the default; not NULL.
+/// Reads an option: `out_value` receives the value of `key` that was set, or 0 for the default.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn mimi_options_get(
     options: *const mimi_options,
     key: mimi_option,
@@ -222,10 +219,6 @@ impl Options {
         usize::try_from(self.value(key)).ok().filter(|&n| n != 0)
     }
 
-    fn choice(&self, key: mimi_option) -> i32 {
-        self.value(key) as i32
-    }
-
     /// The bag behind a pointer, or the defaults behind NULL.
     ///
     /// # Safety
@@ -246,17 +239,17 @@ pub(super) unsafe fn load_options(options: *const mimi_options) -> Result<LoadOp
     let options = unsafe { Options::or_default(options)? };
     Ok(LoadOptions {
         codebooks: options.number(MIMI_OPT_CODEBOOKS),
-        parts: match options.choice(MIMI_OPT_PARTS) {
+        parts: match options.value(MIMI_OPT_PARTS) {
             MIMI_PARTS_ENCODER => Parts::Encoder,
             MIMI_PARTS_DECODER => Parts::Decoder,
             _ => Parts::Both,
         },
-        precision: match options.choice(MIMI_OPT_PRECISION) {
+        precision: match options.value(MIMI_OPT_PRECISION) {
             MIMI_PRECISION_BF16 => Precision::Bf16,
             MIMI_PRECISION_INT8 => Precision::Int8,
             _ => Precision::F32,
         },
-        isa: match options.choice(MIMI_OPT_ISA) {
+        isa: match options.value(MIMI_OPT_ISA) {
             MIMI_ISA_BASELINE => Isa::Baseline,
             MIMI_ISA_AVX2 => Isa::Avx2,
             MIMI_ISA_AVX512 => Isa::Avx512,
@@ -275,7 +268,7 @@ pub(super) unsafe fn stream_options(options: *const mimi_options) -> Result<Stre
     let options = unsafe { Options::or_default(options)? };
     Ok(StreamOptions {
         codebooks: options.number(MIMI_OPT_CODEBOOKS),
-        tail: match options.choice(MIMI_OPT_TAIL) {
+        tail: match options.value(MIMI_OPT_TAIL) {
             MIMI_TAIL_LAYER_PAD => Tail::LayerPad,
             _ => Tail::AudioPad,
         },

@@ -18,12 +18,11 @@ pub const MIMI_ERR_NULL_POINTER: mimi_status = -1;
 /// An argument or option value that can never be right: out of range, a misaligned pointer, a
 /// length beyond the address space, a partial frame of codes, buffers that overlap.
 pub const MIMI_ERR_INVALID_ARGUMENT: mimi_status = -2;
-/// The output buffer is too small. Nothing was consumed and nothing was written but the number of
-/// elements needed, to the function's last argument.
+/// The output buffer is too small. The function's last argument received the number of elements needed.
 pub const MIMI_ERR_BUFFER_TOO_SMALL: mimi_status = -3;
 /// A file could not be read.
 pub const MIMI_ERR_IO: mimi_status = -4;
-/// The bytes are not in the format that is expected: not a Mimi checkpoint, or not a token header.
+/// The bytes are of another kind than the function reads: not a Mimi checkpoint, not a token file.
 pub const MIMI_ERR_FORMAT: mimi_status = -5;
 /// Damaged data: a truncated or misshapen checkpoint, non-finite weights, a code out of range.
 pub const MIMI_ERR_CORRUPT: mimi_status = -6;
@@ -52,10 +51,10 @@ pub extern "C" fn mimi_status_string(status: mimi_status) -> *const c_char {
 /// What exactly went wrong in this thread's last failed call: the file, tensor, option or argument,
 /// what was found and what was expected.
 ///
-/// Successful calls and real-time functions leave the message as it is, so ask only after a call
-/// that failed. UTF-8, one line, cut at 1023 bytes; empty when no call of this thread has failed. The string
-/// belongs to the thread: it holds until the thread's next failed call or its end, and is never
-/// freed by you. Never NULL.
+/// Ask only after a function that is not real-time has failed. Successful calls and real-time functions
+/// leave the message as it is: after them it is of an earlier call, or empty. UTF-8, one line, cut at 1023
+/// bytes. The string belongs to the thread, and holds until the thread's next failed call or its end. Never
+/// free it. Never NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn mimi_last_error() -> *const c_char {
     guard_value(c"".as_ptr(), || MESSAGE.with(|message| message.get().cast_const().cast()))
@@ -83,9 +82,9 @@ fn describe(status: mimi_status) -> &'static CStr {
 const MESSAGE_BYTES: usize = 1024;
 
 thread_local! {
-    // Constant and without a destructor: nothing is registered with the thread, so that the library
-    // can be unloaded (unless a call has started threads, with whose handles Rust does that). Real-time functions stay away from it, because the first use of a loaded
-    // library's thread-local memory allocates.
+    // Constant and without Drop: no hook at a thread's end is registered, so that dlclose works. (The handles of
+    // the threads of MIMI_OPT_THREADS do register one.) Real-time functions do not use it: the first use of a
+    // loaded library's thread-local memory allocates.
     static MESSAGE: UnsafeCell<[u8; MESSAGE_BYTES]> = const { UnsafeCell::new([0; MESSAGE_BYTES]) };
 }
 

@@ -192,6 +192,11 @@ impl Kernels {
         isa.is_available().then_some(Self { isa })
     }
 
+    /// Their instruction set.
+    pub(crate) fn isa(self) -> Isa {
+        self.isa
+    }
+
     /// Outputs side by side in a packed matrix, unless it has but one.
     pub(crate) fn panel_width(self) -> usize {
         dispatch!(self, PANEL_WIDTH)

@@ -7,10 +7,13 @@ mod network;
 use crate::decoder::Decoder;
 use crate::encoder::Encoder;
 use crate::error::{headroom, with_capacity};
-use crate::kernels::{FlushDenormals, Kernels, with_team};
+use crate::kernels::{self, FlushDenormals, Kernels, with_team};
 use crate::layers::Cost;
 use crate::resample::Rates;
-use crate::{Checkpoint, Config, Error, ErrorKind, LoadOptions, Parts, ReadAt, StreamError, StreamOptions};
+use crate::{
+    Checkpoint, Config, Error, ErrorKind, Isa, LoadOptions, Parts, Precision, ReadAt, StreamError,
+    StreamOptions,
+};
 pub use build::EXACT_WEIGHTS;
 pub use network::Stage;
 pub(crate) use network::{DecoderNetwork, DecoderPlan, EncoderNetwork, EncoderPlan, Shape};
@@ -26,6 +29,7 @@ pub(crate) const ONE_SHOT_FRAMES: usize = 16;
 #[derive(Clone)]
 pub struct Model {
     weights: Arc<Weights>,
+    precision: Precision,
 }
 
 /// What a model holds.
@@ -42,18 +46,21 @@ impl Model {
     /// Loads a checkpoint in the transformers or the kyutai layout: a safetensors file, a directory,
     /// or an index of shards.
     pub fn load(path: impl AsRef<Path>, options: &LoadOptions) -> Result<Self, Error> {
+        let _flush = FlushDenormals::new();
         headroom()?;
         Self::from_checkpoint(&Checkpoint::open(path.as_ref())?, options)
     }
 
     /// Loads a safetensors file from memory; nothing of it is kept.
     pub fn load_bytes(bytes: &[u8], options: &LoadOptions) -> Result<Self, Error> {
+        let _flush = FlushDenormals::new();
         headroom()?;
         Self::from_checkpoint(&Checkpoint::from_source(Box::new(bytes))?, options)
     }
 
     /// Loads a safetensors file through random access reads.
     pub fn load_from<'a>(source: impl ReadAt + 'a, options: &LoadOptions) -> Result<Self, Error> {
+        let _flush = FlushDenormals::new();
         headroom()?;
         Self::from_checkpoint(&Checkpoint::from_source(Box::new(source))?, options)
     }
@@ -63,7 +70,7 @@ impl Model {
         let _flush = FlushDenormals::new();
         let weights = build::weights(checkpoint, options)?;
         cost::check_model(&weights, checkpoint)?;
-        Ok(Self { weights: Arc::new(weights) })
+        Ok(Self { weights: Arc::new(weights), precision: options.precision })
     }
 
     pub(crate) fn weights(&self) -> &Weights {
@@ -100,6 +107,24 @@ impl Model {
             (Some(_), None) => Parts::Encoder,
             (None, Some(_)) => Parts::Decoder,
             _ => Parts::Both,
+        }
+    }
+
+    /// How the weights are kept.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// The instruction set that the kernels use: never [`Isa::Auto`].
+    pub fn isa(&self) -> Isa {
+        match self.weights.kernels.isa() {
+            #[cfg(target_arch = "x86_64")]
+            kernels::Isa::Avx2 => Isa::Avx2,
+            #[cfg(target_arch = "x86_64")]
+            kernels::Isa::Avx512 => Isa::Avx512,
+            #[cfg(target_arch = "aarch64")]
+            kernels::Isa::Neon => Isa::Neon,
+            _ => Isa::Baseline,
         }
     }
 
@@ -147,29 +172,52 @@ impl Model {
     /// `codes[frame * codebooks + k]`. A last partial frame is padded as `options.tail` says; no
     /// samples are no frames.
     pub fn encode(&self, pcm: &[f32], options: &StreamOptions) -> Result<Vec<u32>, Error> {
+        let mut codes = zeros(self.codes_for(pcm.len(), options)?)?;
+        let written = self.encode_into(pcm, &mut codes, options)?;
+        codes.truncate(written);
+        Ok(codes)
+    }
+
+    /// [`encode`](Self::encode) to `codes`, of [`codes_for`](Self::codes_for) or more; returns how many were written.
+    pub(crate) fn encode_into(
+        &self,
+        pcm: &[f32],
+        codes: &mut [u32],
+        options: &StreamOptions,
+    ) -> Result<usize, Error> {
+        let _flush = FlushDenormals::new();
         let weights = self.weights();
         let network = weights.encoder.as_ref().ok_or_else(|| self.lacks("encoder"))?;
         let frames = pcm.len().div_ceil(self.stream_rates(options)?.frame());
         let shape = self.one_shot_shape(options, frames, |shape| network.cost(weights, shape))?;
         let mut encoder = Encoder::of_shape(self, options, shape)?;
-        let mut codes = zeros(self.codes_for(pcm.len(), options)?)?;
-        let written = with_team(shape.threads, |team| encoder.process_with(pcm, &mut codes, team))?;
-        let flushed = encoder.flush(&mut codes[written..])?;
-        codes.truncate(written + flushed);
-        Ok(codes)
+        let written = with_team(shape.threads, |team| encoder.process_with(pcm, codes, team))?;
+        Ok(written + encoder.flush(&mut codes[written..])?)
     }
 
     /// Whole frames of codes to a frame of samples each, at the rate of `options`.
     pub fn decode(&self, codes: &[u32], options: &StreamOptions) -> Result<Vec<f32>, Error> {
+        let mut pcm = zeros(self.samples_for(codes.len(), options)?)?;
+        let written = self.decode_into(codes, &mut pcm, options)?;
+        pcm.truncate(written);
+        Ok(pcm)
+    }
+
+    /// [`decode`](Self::decode) to `pcm`, of [`samples_for`](Self::samples_for) or more; returns how many were written.
+    pub(crate) fn decode_into(
+        &self,
+        codes: &[u32],
+        pcm: &mut [f32],
+        options: &StreamOptions,
+    ) -> Result<usize, Error> {
+        let _flush = FlushDenormals::new();
         let weights = self.weights();
         let network = weights.decoder.as_ref().ok_or_else(|| self.lacks("decoder"))?;
         let frames = codes.len() / self.stream_codebooks(options)?;
         let shape = self.one_shot_shape(options, frames, |shape| network.cost(weights, shape))?;
         let mut decoder = Decoder::of_shape(self, options, shape)?;
-        let mut pcm = zeros(self.samples_for(codes.len(), options)?)?;
-        let written = with_team(shape.threads, |team| decoder.process_with(codes, &mut pcm, team))?;
-        decoder.flush(&mut pcm[written..])?;
-        Ok(pcm)
+        let written = with_team(shape.threads, |team| decoder.process_with(codes, pcm, team))?;
+        Ok(written + decoder.flush(&mut pcm[written..])?)
     }
 
     /// The shape of a stream that is pushed `frames` frames at once. Without `max_block`, as many of them at a time as

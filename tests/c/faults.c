@@ -114,7 +114,8 @@ static mimi_status refuse_choice(void) { return mimi_options_set(options, MIMI_O
 static mimi_status refuse_key(void) { return mimi_model_get(model, 12345, &(int64_t){0}); }
 static mimi_status refuse_room(void) { return mimi_encode(model, options, g.pcm, g.samples, NULL, 0, &n); }
 static mimi_status refuse_frame(void) { return mimi_decode(model, options, g.codes, 1, pcm, 1920, &n); }
-static mimi_status refuse_header(void) { return mimi_pack_header(model, 77, 0, pcm, 1000, &n); }
+static mimi_status refuse_header(void) { return mimi_pack_header(&(mimi_token_header){.size = 7}, pcm, 1000, &n); }
+static mimi_status refuse_length(void) { return mimi_samples_for(model, options, 1, &n); }
 static mimi_status refuse_path(void) { return mimi_load("\xff\xfe", options, &(mimi_model *){0}); }
 static mimi_status refuse_stream(void) {
     mimi_encoder *out;
@@ -129,7 +130,7 @@ static mimi_status refuse_stream(void) {
 /* A refusal is the same without memory for its message. */
 static void refusals(void) {
     mimi_status (*const calls[])(void) = {refuse_value, refuse_choice, refuse_key,  refuse_room,
-                                          refuse_frame, refuse_header, refuse_path, refuse_stream};
+                                          refuse_frame, refuse_header, refuse_path, refuse_length, refuse_stream};
     for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
         const mimi_status expected = calls[i]();
         CHECK(expected < 0 && strlen(mimi_last_error()) > 10);

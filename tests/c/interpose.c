@@ -20,7 +20,7 @@
     X(mimi_encoder_get) X(mimi_encoder_clone) X(mimi_encoder_free) X(mimi_decoder_new)                     \
     X(mimi_decoder_process) X(mimi_decoder_flush) X(mimi_decoder_reset) X(mimi_decoder_get)                \
     X(mimi_decoder_clone) X(mimi_decoder_free) X(mimi_encoder_process_many) X(mimi_decoder_process_many)   \
-    X(mimi_pack) X(mimi_unpack) X(mimi_drop_codebooks)
+    X(mimi_pack) X(mimi_unpack) X(mimi_drop_codebooks) X(mimi_encoder_codes_for) X(mimi_decoder_samples_for)
 #define POINTER(name) static __typeof__(name) *p_##name;
 FUNCTIONS(POINTER)
 
@@ -68,10 +68,12 @@ static void stream(void) {
     float *const sounds = sound;
     EXPECT(MIMI_OK, p_mimi_encoder_process_many(&encoder, 1, &pcm, &rooms));
     EXPECT(MIMI_OK, p_mimi_decoder_process_many(&decoder, 1, &frame, &sounds));
-    EXPECT(MIMI_OK, p_mimi_pack(room, g.codebooks, (int32_t)g.codebooks, 16, bytes, sizeof bytes, &n));
-    EXPECT(MIMI_OK, p_mimi_unpack(bytes, n, (int32_t)g.codebooks, 16, room, 64, &n));
-    EXPECT(MIMI_OK, p_mimi_drop_codebooks(bytes, 2 * g.codebooks, (int32_t)g.codebooks, 16, 1, &n));
-    for (int32_t key = MIMI_PROP_CODEBOOKS; key <= MIMI_PROP_CODE_BITS; key++) {
+    EXPECT(MIMI_OK, p_mimi_pack(room, g.codebooks, (int64_t)g.codebooks, 16, bytes, sizeof bytes, &n));
+    EXPECT(MIMI_OK, p_mimi_unpack(bytes, n, (int64_t)g.codebooks, 16, room, 64, &n));
+    EXPECT(MIMI_OK, p_mimi_drop_codebooks(bytes, 2 * g.codebooks, (int64_t)g.codebooks, 16, 1, &n));
+    EXPECT(MIMI_OK, p_mimi_encoder_codes_for(encoder, 5000, &n));
+    EXPECT(MIMI_OK, p_mimi_decoder_samples_for(decoder, g.codebooks, &n));
+    for (int32_t key = MIMI_PROP_CODEBOOKS; key <= MIMI_PROP_FLUSH_LEN; key++) {
         EXPECT(MIMI_OK, p_mimi_encoder_get(encoder, key, &value));
         EXPECT(MIMI_OK, p_mimi_decoder_get(decoder, key, &value));
     }
@@ -97,7 +99,7 @@ static void convert(mimi_encoder *enc, mimi_decoder *dec) {
     EXPECT(MIMI_OK, p_mimi_decoder_process(dec, room, n, sound, 3 * 3840, &n));
     EXPECT(MIMI_OK, p_mimi_decoder_flush(dec, sound, 3 * 3840, &n));
     EXPECT(1, n > 0);
-    for (int32_t key = MIMI_PROP_CODEBOOKS; key <= MIMI_PROP_CODE_BITS; key++) {
+    for (int32_t key = MIMI_PROP_CODEBOOKS; key <= MIMI_PROP_FLUSH_LEN; key++) {
         EXPECT(MIMI_OK, p_mimi_encoder_get(enc, key, &value));
         EXPECT(MIMI_OK, p_mimi_decoder_get(dec, key, &value));
     }
@@ -118,8 +120,14 @@ static void fail(void) {
     EXPECT(MIMI_ERR_INVALID_ARGUMENT, p_mimi_encoder_process(encoder, g.pcm, SIZE_MAX, codes, 32, &n));
     EXPECT(MIMI_ERR_UNSUPPORTED, p_mimi_encoder_get(encoder, 999, &value));
     EXPECT(MIMI_ERR_INVALID_ARGUMENT, p_mimi_decoder_process(decoder, &bad, g.codebooks - 1, audio, 1920, &n));
-    if (g.codebooks == 1)
-        EXPECT(MIMI_ERR_CORRUPT, p_mimi_decoder_process(decoder, &bad, 1, audio, 1920, &n));
+    uint32_t bad_frame[64] = {0};
+    bad_frame[g.codebooks - 1] = bad;
+    EXPECT(MIMI_ERR_CORRUPT, p_mimi_decoder_process(decoder, bad_frame, g.codebooks, audio, 1920, &n));
+    EXPECT(MIMI_OK, p_mimi_decoder_get(decoder, MIMI_PROP_BAD_CODE_INDEX, &value));
+    EXPECT((int64_t)g.codebooks - 1, value);
+    EXPECT(MIMI_OK, p_mimi_decoder_get(decoder, MIMI_PROP_BAD_CODE_VALUE, &value));
+    EXPECT((int64_t)bad, value);
+    EXPECT(MIMI_ERR_INVALID_ARGUMENT, p_mimi_decoder_samples_for(decoder, g.codebooks + 1, &n));
     EXPECT(MIMI_ERR_BUFFER_TOO_SMALL, p_mimi_decoder_process(decoder, codes, g.codebooks, NULL, 0, &n));
     EXPECT(MIMI_ERR_UNSUPPORTED, p_mimi_decoder_process(decoder, NULL, g.codebooks, audio, 1920, &n));
     EXPECT(MIMI_ERR_NULL_POINTER, p_mimi_decoder_flush(decoder, audio, 1920, NULL));

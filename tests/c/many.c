@@ -1,6 +1,8 @@
 /* many DATA ISA: several streams in one pass, and tokens as bytes: golden codes, and misuse. */
 #include "fixture.h"
 
+#include <stddef.h>
+
 enum { STREAMS = 21, FRAME = 1920 };
 
 static golden g;
@@ -113,16 +115,16 @@ static void decode_together(void) {
 }
 
 /* Fewer codebooks are the same bytes whether they are dropped before packing or after. */
-static void drop(const unsigned char *bytes, size_t len, int32_t codebooks, int32_t code_bits) {
+static void drop(const unsigned char *bytes, size_t len, int64_t codebooks, int64_t code_bits) {
     unsigned char *shorter = allocate(len), *expected = allocate(len);
     uint32_t *fewer = allocate(g.frames * g.codebooks * sizeof *fewer);
     size_t n, n_expected;
     for (size_t keep = 1; keep <= g.codebooks; keep++) {
         for (size_t f = 0; f < g.frames; f++)
             memcpy(fewer + f * keep, g.codes + f * g.codebooks, keep * sizeof *fewer);
-        OK(mimi_pack(fewer, g.frames * keep, (int32_t)keep, code_bits, expected, len, &n_expected));
+        OK(mimi_pack(fewer, g.frames * keep, (int64_t)keep, code_bits, expected, len, &n_expected));
         memcpy(shorter, bytes, len);
-        OK(mimi_drop_codebooks(shorter, len, codebooks, code_bits, (int32_t)keep, &n));
+        OK(mimi_drop_codebooks(shorter, len, codebooks, code_bits, (int64_t)keep, &n));
         CHECK(n == n_expected && memcmp(shorter, expected, n) == 0);
     }
     memcpy(shorter, bytes, len);
@@ -151,49 +153,155 @@ static void test_vectors(void) {
     static const unsigned char frame[] = {0xff, 0xe0, 0x03, 0xff, 0x80, 0x0f, 0xfe, 0x00, 0x3f, 0xf8, 0x01};
     static const uint32_t of_frame[] = {2047, 0, 2047, 0, 2047, 0, 2047, 1};
     unsigned char bytes[sizeof frame];
-    int32_t codebooks, code_bits;
-    uint64_t samples;
-    int64_t model_id;
+    unsigned char again[sizeof header];
+    mimi_token_header h = {.size = sizeof h};
     size_t n;
-    OK(mimi_unpack_header(header, sizeof header, &codebooks, &code_bits, &samples, &model_id, &n));
-    CHECK(codebooks == 8 && code_bits == 11 && samples == 79610 && n == sizeof header);
-    CHECK(model_id == 0x0123456789abcdef);
+    OK(mimi_unpack_header(header, sizeof header, &h));
+    CHECK(h.sample_rate == 24000 && h.frame_samples == 1920 && h.n_samples == 79610);
+    CHECK(h.codebooks == 8 && h.code_bits == 11 && h.model_id == 0x0123456789abcdef);
+    CHECK(h.size == sizeof h && h.header_bytes == sizeof header);
+    OK(mimi_pack_header(&h, again, sizeof again, &n));
+    CHECK(n == sizeof header && memcmp(again, header, n) == 0);
     OK(mimi_pack(of_frame, 8, 8, 11, bytes, sizeof bytes, &n));
     CHECK(n == sizeof frame && memcmp(bytes, frame, n) == 0);
 }
 
+/* A struct of a later release, which this one reads and fills as far as it knows it. */
+static void longer_header(mimi_token_header h) {
+    struct {
+        mimi_token_header known;
+        unsigned char later[13];
+        unsigned char behind;
+    } longer = {.known = h};
+    unsigned char bytes[40];
+    size_t len;
+    longer.known.size = offsetof(__typeof__(longer), behind);
+    longer.behind = 77;
+    OK(mimi_pack_header(&longer.known, bytes, sizeof bytes, &len));
+    longer.later[12] = 1;
+    STATUS(MIMI_ERR_UNSUPPORTED, mimi_pack_header(&longer.known, bytes, sizeof bytes, &len));
+    CHECK(strstr(mimi_last_error(), "is not 0"));
+    memset(&longer.later, 0xee, sizeof longer.later);
+    OK(mimi_unpack_header(bytes, len, &longer.known));
+    for (size_t i = 0; i < sizeof longer.later; i++)
+        CHECK(longer.later[i] == 0);
+    CHECK(longer.behind == 77 && longer.known.n_samples == h.n_samples);
+    const size_t sizes[] = {0, 1, sizeof h - 1, SIZE_MAX, SIZE_MAX / 2 + 1};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        mimi_token_header wrong = h;
+        int64_t n = 0;
+        wrong.size = sizes[i];
+        STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_pack_header(&wrong, bytes, sizeof bytes, &len));
+        CHECK(strstr(mimi_last_error(), "header"));
+        STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_unpack_header(bytes, len, &wrong));
+        STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_model_header(model, NULL, &wrong));
+        STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_header_samples(&wrong, 24000, &n));
+    }
+}
+
+/* Numbers that no header holds, each in its place. */
+static void wrong_headers(mimi_token_header h) {
+    const int64_t wrong[] = {INT64_MIN, -1, 0, (int64_t)1 << 32, INT64_MAX};
+    unsigned char bytes[40];
+    size_t len;
+    int64_t n;
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        int64_t *const members[] = {&h.sample_rate, &h.frame_samples, &h.codebooks, &h.code_bits, &h.n_samples, &h.model_id};
+        for (size_t m = 0; m < sizeof members / sizeof *members; m++) {
+            const int64_t kept = *members[m];
+            const int fits = m > 3 && wrong[i] >= 0;
+            *members[m] = wrong[i];
+            memset(bytes, 0x55, sizeof bytes);
+            STATUS(fits ? MIMI_OK : MIMI_ERR_INVALID_ARGUMENT, mimi_pack_header(&h, bytes, sizeof bytes, &len));
+            CHECK(fits || (bytes[0] == 0x55 && strlen(mimi_last_error()) > 10));
+            STATUS(fits ? MIMI_OK : MIMI_ERR_INVALID_ARGUMENT, mimi_header_samples(&h, 24000, &n));
+            *members[m] = kept;
+        }
+    }
+}
+
+/* The length of a recording at a decoder's rate. */
+static void lengths(mimi_token_header h) {
+    const int64_t expected[][4] = {
+        /* rate, length, other rate, length there */
+        {8000, 26537, 24000, 79611}, {44100, 52837, 24000, 28755}, {24000, 79610, 24000, 79610}, {48000, 1, 8000, 1},
+        {8000, 0, 24000, 0},         {1, INT64_MAX, 2, INT64_MAX}, {24000, 24000, 1, 1},
+    };
+    int64_t n;
+    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
+        h.sample_rate = expected[i][0];
+        h.n_samples = expected[i][1];
+        OK(mimi_header_samples(&h, expected[i][2], &n));
+        CHECK(n == expected[i][3]);
+    }
+    const int64_t wrong[] = {0, -1, INT64_MIN, (int64_t)INT32_MAX + 1, INT64_MAX};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_header_samples(&h, wrong[i], &n));
+    STATUS(MIMI_ERR_NULL_POINTER, mimi_header_samples(NULL, 24000, &n));
+    STATUS(MIMI_ERR_NULL_POINTER, mimi_header_samples(&h, 24000, NULL));
+    STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_header_samples(&h, 24000, &h.model_id));
+}
+
+/* Of every rate that streams can have, what a stream says of itself. */
+static void headers_of_options(void) {
+    const int64_t rates[][2] = {{8000, 640}, {16000, 1280}, {44100, 3528}, {48000, 3840}, {24000, 1920}};
+    mimi_token_header h = {.size = sizeof h};
+    for (size_t i = 0; i < sizeof rates / sizeof *rates; i++) {
+        OK(mimi_options_set(options, MIMI_OPT_SAMPLE_RATE, rates[i][0]));
+        OK(mimi_model_header(model, options, &h));
+        CHECK(h.sample_rate == rates[i][0] && h.frame_samples == rates[i][1] && h.n_samples == 0);
+        CHECK(h.codebooks == (int64_t)g.codebooks && h.header_bytes == 40);
+    }
+    OK(mimi_options_set(options, MIMI_OPT_SAMPLE_RATE, 11111));
+    STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_model_header(model, options, &h));
+    OK(mimi_options_set(options, MIMI_OPT_SAMPLE_RATE, 0));
+    STATUS(MIMI_ERR_NULL_POINTER, mimi_model_header(NULL, options, &h));
+    STATUS(MIMI_ERR_NULL_POINTER, mimi_model_header(model, options, NULL));
+    STATUS(MIMI_ERR_STATE, mimi_model_header((const mimi_model *)(const void *)options, NULL, &h));
+    OK(mimi_model_header(model, NULL, &h));
+}
+
 static void tokens(void) {
     unsigned char header[40], *bytes;
-    int64_t bits, id, model_id;
-    int32_t codebooks, code_bits;
-    uint64_t samples;
+    int64_t bits, id;
     size_t len, n, n_codes = g.codebooks * g.frames;
     OK(mimi_model_get(model, MIMI_PROP_CODE_BITS, &bits));
     OK(mimi_model_get(model, MIMI_PROP_MODEL_ID, &id));
+    headers_of_options();
 
-    STATUS(MIMI_ERR_BUFFER_TOO_SMALL, mimi_pack_header(model, (int32_t)g.codebooks, g.samples, NULL, 0, &len));
+    mimi_token_header h = {.size = sizeof h}, again = {.size = sizeof again};
+    OK(mimi_model_header(model, options, &h));
+    h.n_samples = (int64_t)g.samples;
+    STATUS(MIMI_ERR_BUFFER_TOO_SMALL, mimi_pack_header(&h, NULL, 0, &len));
     CHECK(len == sizeof header);
-    STATUS(MIMI_ERR_BUFFER_TOO_SMALL, mimi_pack_header(model, (int32_t)g.codebooks, g.samples, header, 39, &len));
-    OK(mimi_pack_header(model, (int32_t)g.codebooks, g.samples, header, sizeof header, &len));
-    STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_pack_header(model, 0, 0, header, sizeof header, &len));
-    STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_pack_header(model, INT32_MIN, 0, header, sizeof header, &len));
-    STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_pack_header(model, 1 + (int32_t)g.codebooks, 0, header, sizeof header, &len));
-    STATUS(MIMI_ERR_NULL_POINTER, mimi_pack_header(NULL, 1, 0, header, sizeof header, &len));
-    STATUS(MIMI_ERR_NULL_POINTER, mimi_pack_header(model, 1, 0, header, sizeof header, NULL));
-    OK(mimi_unpack_header(header, len, &codebooks, &code_bits, &samples, &model_id, &n));
-    CHECK(codebooks == (int32_t)g.codebooks && code_bits == bits && samples == g.samples);
-    CHECK(model_id == id && n == sizeof header);
+    STATUS(MIMI_ERR_BUFFER_TOO_SMALL, mimi_pack_header(&h, header, 39, &len));
+    OK(mimi_pack_header(&h, header, sizeof header, &len));
+    STATUS(MIMI_ERR_NULL_POINTER, mimi_pack_header(NULL, header, sizeof header, &len));
+    STATUS(MIMI_ERR_NULL_POINTER, mimi_pack_header(&h, NULL, sizeof header, &len));
+    STATUS(MIMI_ERR_NULL_POINTER, mimi_pack_header(&h, header, sizeof header, NULL));
+    STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_pack_header(&h, &h, sizeof header, &len));
+    STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_unpack_header(&h, sizeof h, &h));
+    OK(mimi_unpack_header(header, len, &again));
+    CHECK(memcmp(&h, &again, sizeof h) == 0);
+    CHECK(again.sample_rate == 24000 && again.n_samples == (int64_t)g.samples && again.code_bits == bits && again.model_id == id);
+    longer_header(h);
+    wrong_headers(h);
+    lengths(h);
+    memset(&again, 0x11, sizeof again);
+    again.size = sizeof again;
     for (size_t cut = 0; cut < sizeof header; cut++)
-        STATUS(MIMI_ERR_CORRUPT, mimi_unpack_header(header, cut, &codebooks, &code_bits, &samples, &model_id, &n));
-    STATUS(MIMI_ERR_NULL_POINTER, mimi_unpack_header(NULL, 40, &codebooks, &code_bits, &samples, &model_id, &n));
-    STATUS(MIMI_ERR_NULL_POINTER, mimi_unpack_header(header, 40, NULL, &code_bits, &samples, &model_id, &n));
-    STATUS(MIMI_ERR_NULL_POINTER, mimi_unpack_header(header, 40, &codebooks, &code_bits, &samples, &model_id, NULL));
-    STATUS(MIMI_ERR_FORMAT, mimi_unpack_header("RIFF....WAVEfmt ", 16, &codebooks, &code_bits, &samples, &model_id, &n));
+        STATUS(MIMI_ERR_CORRUPT, mimi_unpack_header(header, cut, &again));
+    STATUS(MIMI_ERR_NULL_POINTER, mimi_unpack_header(NULL, 40, &again));
+    STATUS(MIMI_ERR_NULL_POINTER, mimi_unpack_header(header, 40, NULL));
+    STATUS(MIMI_ERR_FORMAT, mimi_unpack_header("RIFF....WAVEfmt ", 16, &again));
+    CHECK(strstr(mimi_status_string(MIMI_ERR_FORMAT), "token file"));
     header[30] ^= 1;
-    STATUS(MIMI_ERR_CORRUPT, mimi_unpack_header(header, 40, &codebooks, &code_bits, &samples, &model_id, &n));
+    STATUS(MIMI_ERR_CORRUPT, mimi_unpack_header(header, 40, &again));
     header[4] = 9;
-    STATUS(MIMI_ERR_UNSUPPORTED, mimi_unpack_header(header, 40, &codebooks, &code_bits, &samples, &model_id, &n));
+    STATUS(MIMI_ERR_UNSUPPORTED, mimi_unpack_header(header, 40, &again));
+    CHECK(again.n_samples == 0x1111111111111111);
 
+    const int64_t codebooks = h.codebooks, code_bits = h.code_bits;
     STATUS(MIMI_ERR_BUFFER_TOO_SMALL, mimi_pack(g.codes, n_codes, codebooks, code_bits, NULL, 0, &len));
     CHECK(len == g.frames * ((g.codebooks * (size_t)bits + 7) / 8));
     bytes = allocate(len);
@@ -217,6 +325,8 @@ static void tokens(void) {
     drop(bytes, len, codebooks, code_bits);
     codes[1] = 1u << code_bits;
     STATUS(MIMI_ERR_CORRUPT, mimi_pack(codes, n_codes, codebooks, code_bits, bytes, len, &n));
+    STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_pack(codes, n_codes, codebooks + ((int64_t)1 << 32), code_bits, bytes, len, &n));
+    STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_pack(codes, n_codes, codebooks, code_bits - ((int64_t)1 << 32), bytes, len, &n));
     OK(mimi_pack(NULL, 0, codebooks, code_bits, NULL, 0, &n));
     CHECK(n == 0);
     free(bytes);

@@ -55,6 +55,10 @@ static void null_pointers(const char *path) {
     STATUS(null, mimi_decode(model, options, NULL, g.codebooks, pcm, 1920, &n));
     STATUS(null, mimi_decode(model, options, g.codes, g.codebooks, NULL, 1920, &n));
     STATUS(null, mimi_decode(model, options, g.codes, g.codebooks, pcm, 1920, NULL));
+    STATUS(null, mimi_codes_for(NULL, options, 100, &n));
+    STATUS(null, mimi_codes_for(model, options, 100, NULL));
+    STATUS(null, mimi_samples_for(NULL, options, g.codebooks, &n));
+    STATUS(null, mimi_samples_for(model, options, g.codebooks, NULL));
 
     NO_HANDLE(null, mimi_encoder, mimi_encoder_new(NULL, options, &out));
     STATUS(null, mimi_encoder_new(model, options, NULL));
@@ -65,6 +69,8 @@ static void null_pointers(const char *path) {
     STATUS(null, mimi_encoder_flush(NULL, codes, 256, &n));
     STATUS(null, mimi_encoder_flush(encoder, NULL, 256, &n));
     STATUS(null, mimi_encoder_flush(encoder, codes, 256, NULL));
+    STATUS(null, mimi_encoder_codes_for(NULL, 1920, &n));
+    STATUS(null, mimi_encoder_codes_for(encoder, 1920, NULL));
     STATUS(null, mimi_encoder_reset(NULL));
     STATUS(null, mimi_encoder_get(NULL, MIMI_PROP_FRAMES, &value));
     STATUS(null, mimi_encoder_get(encoder, MIMI_PROP_FRAMES, NULL));
@@ -80,6 +86,8 @@ static void null_pointers(const char *path) {
     STATUS(null, mimi_decoder_flush(NULL, pcm, 1920, &n));
     STATUS(null, mimi_decoder_flush(decoder, NULL, 1920, &n));
     STATUS(null, mimi_decoder_flush(decoder, pcm, 1920, NULL));
+    STATUS(null, mimi_decoder_samples_for(NULL, g.codebooks, &n));
+    STATUS(null, mimi_decoder_samples_for(decoder, g.codebooks, NULL));
     STATUS(null, mimi_decoder_reset(NULL));
     STATUS(null, mimi_decoder_get(NULL, MIMI_PROP_FRAMES, &value));
     STATUS(null, mimi_decoder_get(decoder, MIMI_PROP_FRAMES, NULL));
@@ -108,12 +116,16 @@ static void wrong_handles(const char *path) {
             NO_HANDLE(wrong, mimi_decoder, mimi_decoder_new(model, h, &out));
             STATUS(wrong, mimi_encode(model, h, g.pcm, 100, codes, 256, &n));
             STATUS(wrong, mimi_decode(model, h, g.codes, g.codebooks, pcm, 1920, &n));
+            STATUS(wrong, mimi_codes_for(model, h, 100, &n));
+            STATUS(wrong, mimi_samples_for(model, h, g.codebooks, &n));
             mimi_options_free(h);
         }
         if (i != 1) {
             STATUS(wrong, mimi_model_get(h, MIMI_PROP_CODEBOOKS, &value));
             STATUS(wrong, mimi_encode(h, options, g.pcm, 100, codes, 256, &n));
             STATUS(wrong, mimi_decode(h, options, g.codes, g.codebooks, pcm, 1920, &n));
+            STATUS(wrong, mimi_codes_for(h, options, 100, &n));
+            STATUS(wrong, mimi_samples_for(h, options, g.codebooks, &n));
             NO_HANDLE(wrong, mimi_encoder, mimi_encoder_new(h, options, &out));
             NO_HANDLE(wrong, mimi_decoder, mimi_decoder_new(h, options, &out));
             mimi_free(h);
@@ -122,6 +134,7 @@ static void wrong_handles(const char *path) {
             STATUS(wrong, mimi_encoder_process(h, g.pcm, 100, codes, 256, &n));
             STATUS(wrong, mimi_encoder_flush(h, codes, 256, &n));
             STATUS(wrong, mimi_encoder_reset(h));
+            STATUS(wrong, mimi_encoder_codes_for(h, 1920, &n));
             STATUS(wrong, mimi_encoder_get(h, MIMI_PROP_FRAMES, &value));
             NO_HANDLE(wrong, mimi_encoder, mimi_encoder_clone(h, &out));
             mimi_encoder_free(h);
@@ -130,6 +143,7 @@ static void wrong_handles(const char *path) {
             STATUS(wrong, mimi_decoder_process(h, g.codes, g.codebooks, pcm, 1920, &n));
             STATUS(wrong, mimi_decoder_flush(h, pcm, 1920, &n));
             STATUS(wrong, mimi_decoder_reset(h));
+            STATUS(wrong, mimi_decoder_samples_for(h, g.codebooks, &n));
             STATUS(wrong, mimi_decoder_get(h, MIMI_PROP_FRAMES, &value));
             NO_HANDLE(wrong, mimi_decoder, mimi_decoder_clone(h, &out));
             mimi_decoder_free(h);
@@ -185,6 +199,12 @@ static void absurd_buffers(const char *path) {
     STATUS(invalid, mimi_decoder_process(decoder, g.codes, g.codebooks, pcm, 1920, MISALIGNED(room)));
     STATUS(invalid, mimi_decoder_flush(decoder, MISALIGNED(pcm), 1920, &n));
     STATUS(invalid, mimi_decoder_flush(decoder, pcm, 1920, MISALIGNED(room)));
+    STATUS(invalid, mimi_codes_for(model, options, 100, MISALIGNED(room)));
+    STATUS(invalid, mimi_samples_for(model, options, g.codebooks, MISALIGNED(room)));
+    STATUS(invalid, mimi_encoder_codes_for(encoder, 100, MISALIGNED(room)));
+    STATUS(invalid, mimi_decoder_samples_for(decoder, g.codebooks, MISALIGNED(room)));
+    STATUS(invalid, mimi_decoder_samples_for(decoder, g.codebooks + 1, &n));
+    STATUS(invalid, mimi_samples_for(model, options, g.codebooks + 1, &n));
 
     /* input and output in the same memory */
     union {
@@ -198,6 +218,105 @@ static void absurd_buffers(const char *path) {
     STATUS(invalid, mimi_decode(model, options, both->codes, g.codebooks, both->pcm, 1920, &n));
     STATUS(invalid, mimi_decoder_process(decoder, both->codes, g.codebooks, both->pcm, 1920, &n));
     free(both);
+}
+
+/* A place for a count within a buffer: the count would overwrite what the call has read or written. */
+static void counts_in_buffers(void) {
+    const mimi_status invalid = MIMI_ERR_INVALID_ARGUMENT;
+    union {
+        float pcm[8192];
+        uint32_t codes[8192];
+        unsigned char bytes[4 * 8192];
+        size_t counts[8];
+    } *in = calloc(1, sizeof *in), *out = calloc(1, sizeof *out);
+    CHECK(in && out);
+    const size_t k = g.codebooks;
+    const int64_t books = (int64_t)k;
+    for (size_t i = 0; i < 2; i++) {
+        size_t *count = i ? in->counts : out->counts; /* at the beginning of either */
+        STATUS(invalid, mimi_encode(model, options, in->pcm, 1920, out->codes, 256, count));
+        STATUS(invalid, mimi_encoder_process(encoder, in->pcm, 1920, out->codes, 256, count));
+        STATUS(invalid, mimi_decode(model, options, in->codes, k, out->pcm, 1920, count));
+        STATUS(invalid, mimi_decoder_process(decoder, in->codes, k, out->pcm, 1920, count));
+        STATUS(invalid, mimi_pack(in->codes, k, books, 11, out->bytes, 100, count));
+        STATUS(invalid, mimi_unpack(in->bytes, 2 * k, books, 16, out->codes, k, count));
+    }
+    /* in the last element, and right behind it */
+    OK(mimi_encoder_reset(encoder));
+    STATUS(invalid, mimi_encoder_process(encoder, in->pcm, 1920, out->codes, 2 * 3 + 1, &out->counts[3]));
+    OK(mimi_encoder_process(encoder, in->pcm, 1920, out->codes, k, (size_t *)(void *)&out->codes[(k + 1) / 2 * 2]));
+    STATUS(invalid, mimi_encoder_flush(encoder, out->codes, 256, out->counts));
+    STATUS(invalid, mimi_decoder_flush(decoder, out->pcm, 256, out->counts));
+    STATUS(invalid, mimi_drop_codebooks(out->bytes, 2 * k, books, 16, 1, out->counts));
+    mimi_token_header h = {.size = sizeof h};
+    OK(mimi_model_header(model, options, &h));
+    STATUS(invalid, mimi_pack_header(&h, out->bytes, 40, out->counts));
+    STATUS(invalid, mimi_pack_header(&h, out->bytes, 40, (size_t *)(void *)&h.model_id));
+    OK(mimi_encoder_reset(encoder));
+    free(in);
+    free(out);
+}
+
+/* The sizes that the calls tell beforehand are those that they need. */
+static void sizes(void) {
+    size_t asked;
+    OK(mimi_encoder_reset(encoder));
+    OK(mimi_decoder_reset(decoder));
+    for (size_t samples = 0; samples < 5000; samples += 777) {
+        OK(mimi_codes_for(model, options, samples, &asked));
+        STATUS(asked ? MIMI_ERR_BUFFER_TOO_SMALL : MIMI_OK, mimi_encode(model, options, g.pcm, samples, NULL, 0, &n));
+        CHECK(n == asked);
+        OK(mimi_encoder_codes_for(encoder, samples, &asked));
+        OK(mimi_encoder_process(encoder, g.pcm, samples, codes, 256, &n));
+        CHECK(n == asked);
+        OK(mimi_encoder_get(encoder, MIMI_PROP_FLUSH_LEN, &value));
+        if (value)
+            STATUS(MIMI_ERR_BUFFER_TOO_SMALL, mimi_encoder_flush(encoder, NULL, 0, &n));
+        CHECK(value == 0 || (size_t)value == n);
+    }
+    OK(mimi_encoder_codes_for(encoder, SIZE_MAX, &asked));
+    for (size_t frames = 0; frames < 3; frames++) {
+        OK(mimi_samples_for(model, options, frames * g.codebooks, &asked));
+        CHECK(asked == frames * 1920);
+        OK(mimi_decoder_samples_for(decoder, frames * g.codebooks, &asked));
+        CHECK(asked == frames * 1920);
+    }
+    OK(mimi_decoder_get(decoder, MIMI_PROP_FLUSH_LEN, &value));
+    CHECK(value == 0);
+    OK(mimi_encoder_reset(encoder));
+}
+
+/* What a model runs on, asked of it and of its streams. */
+static void what_it_runs_on(const char *path) {
+    for (int64_t precision = MIMI_PRECISION_F32; precision <= MIMI_PRECISION_INT8; precision++) {
+        mimi_options *o = mimi_options_new();
+        mimi_model *loaded;
+        mimi_decoder *stream;
+        OK(mimi_options_set(o, MIMI_OPT_PRECISION, precision));
+        OK(mimi_options_set(o, MIMI_OPT_PARTS, MIMI_PARTS_DECODER));
+        OK(mimi_options_set(o, MIMI_OPT_ISA, MIMI_ISA_BASELINE));
+        OK(mimi_load(path, o, &loaded));
+        OK(mimi_decoder_new(loaded, NULL, &stream));
+        OK(mimi_model_get(loaded, MIMI_PROP_PRECISION, &value));
+        CHECK(value == precision);
+        OK(mimi_decoder_get(stream, MIMI_PROP_PRECISION, &value));
+        CHECK(value == precision);
+        OK(mimi_decoder_get(stream, MIMI_PROP_PARTS, &value));
+        CHECK(value == MIMI_PARTS_DECODER);
+        OK(mimi_decoder_get(stream, MIMI_PROP_ISA, &value));
+#if defined(__aarch64__)
+        CHECK(value == MIMI_ISA_NEON);
+#else
+        CHECK(value == MIMI_ISA_BASELINE);
+#endif
+        mimi_decoder_free(stream);
+        mimi_free(loaded);
+        mimi_options_free(o);
+    }
+    OK(mimi_encoder_get(encoder, MIMI_PROP_ISA, &value));
+    CHECK(value != MIMI_ISA_AUTO);
+    OK(mimi_encoder_get(encoder, MIMI_PROP_PARTS, &value));
+    CHECK(value == MIMI_PARTS_BOTH);
 }
 
 /* Every key around the known ones and at the ends of the range, with every sort of value. */
@@ -227,12 +346,13 @@ static void keys_and_values(void) {
             CHECK(after == (set == MIMI_OK ? values[i] : before));
         }
         mimi_status status = mimi_model_get(model, key, &value);
-        int of_model = MIMI_PROP_CODEBOOKS <= key && key <= MIMI_PROP_CODE_BITS && key != MIMI_PROP_FRAMES &&
+        int of_model = MIMI_PROP_CODEBOOKS <= key && key <= MIMI_PROP_PARTS && key != MIMI_PROP_FRAMES &&
                        key != MIMI_PROP_LATENCY_SAMPLES && key != MIMI_PROP_CODES_HASH;
         CHECK(status == (of_model ? MIMI_OK : MIMI_ERR_UNSUPPORTED));
-        int of_stream = MIMI_PROP_CODEBOOKS <= key && key <= MIMI_PROP_CODE_BITS;
-        CHECK(mimi_encoder_get(encoder, key, &value) == (of_stream ? MIMI_OK : MIMI_ERR_UNSUPPORTED));
-        CHECK(mimi_decoder_get(decoder, key, &value) == (of_stream ? MIMI_OK : MIMI_ERR_UNSUPPORTED));
+        int of_encoder = MIMI_PROP_CODEBOOKS <= key && key <= MIMI_PROP_FLUSH_LEN;
+        int of_decoder = MIMI_PROP_CODEBOOKS <= key && key <= MIMI_PROP_BAD_CODE_VALUE;
+        CHECK(mimi_encoder_get(encoder, key, &value) == (of_encoder ? MIMI_OK : MIMI_ERR_UNSUPPORTED));
+        CHECK(mimi_decoder_get(decoder, key, &value) == (of_decoder ? MIMI_OK : MIMI_ERR_UNSUPPORTED));
         CHECK(strlen(mimi_status_string(key)) > 1);
     }
     STATUS(MIMI_ERR_UNSUPPORTED, mimi_options_set(scratch, MIMI_OPT_PRECISION, 3));
@@ -384,6 +504,13 @@ static void hostile_checkpoints(const char *data, const char *demo) {
     free(bytes);
 }
 
+static void check_bad_code(int64_t index, int64_t code) {
+    OK(mimi_decoder_get(decoder, MIMI_PROP_BAD_CODE_INDEX, &value));
+    CHECK(value == index);
+    OK(mimi_decoder_get(decoder, MIMI_PROP_BAD_CODE_VALUE, &value));
+    CHECK(value == code);
+}
+
 /* Failing calls in the middle of streams, which go on as if nothing had happened. */
 static void streams_survive(void) {
     const size_t K = g.codebooks, frames = g.frames;
@@ -417,6 +544,7 @@ static void streams_survive(void) {
     uint32_t bad[32];
     memcpy(bad, g.codes, K * sizeof *bad);
     OK(mimi_decoder_reset(decoder));
+    check_bad_code(-1, -1);
     for (size_t f = 0; f < frames; f++) {
         const uint32_t *frame = g.codes + f * K;
         float *audio = pcm + f * 1920;
@@ -424,8 +552,15 @@ static void streams_survive(void) {
         n = 12345;
         bad[K - 1] = 2048;
         STATUS(MIMI_ERR_CORRUPT, mimi_decoder_process(decoder, bad, K, audio, 1920, &n));
+        check_bad_code((int64_t)K - 1, 2048);
         bad[K - 1] = UINT32_MAX;
         STATUS(MIMI_ERR_CORRUPT, mimi_decoder_process(decoder, bad, K, audio, 1920, &n));
+        check_bad_code((int64_t)K - 1, UINT32_MAX);
+        bad[0] += 5000;
+        const uint32_t *const frame_of_codes = bad;
+        STATUS(MIMI_ERR_CORRUPT, mimi_decoder_process_many(&decoder, 1, &frame_of_codes, &(float *){audio}));
+        check_bad_code(0, bad[0]);
+        bad[0] -= 5000;
         STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_decoder_process(decoder, frame, K - 1, audio, 1920, &n));
         STATUS(MIMI_ERR_UNSUPPORTED, mimi_decoder_process(decoder, NULL, K, audio, 1920, &n));
         CHECK(n == 12345 && audio[0] == 77.0f);
@@ -439,6 +574,9 @@ static void streams_survive(void) {
     OK(mimi_decoder_process(decoder, NULL, 0, NULL, 0, &n));
     CHECK(n == 0);
     check_audio(g, pcm, frames * 1920);
+    check_bad_code(0, bad[0] + 5000); /* a call that succeeds leaves it */
+    OK(mimi_decoder_reset(decoder));
+    check_bad_code(-1, -1);
 
     bad[K - 1] = 2048;
     STATUS(MIMI_ERR_CORRUPT, mimi_decode(model, options, bad, K, pcm, 1920, &n));
@@ -492,6 +630,9 @@ int main(int argc, char **argv) {
     null_pointers(path);
     wrong_handles(path);
     absurd_buffers(path);
+    counts_in_buffers();
+    sizes();
+    what_it_runs_on(path);
     keys_and_values();
     unfit_options(path);
     half_models(path);

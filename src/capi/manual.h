@@ -1,0 +1,123 @@
+/**
+ * @mainpage mimi.h - the Mimi neural audio codec as a library
+ *
+ * Mimi turns speech into codes and codes into speech: 12.5 frames a second, each of up to 32 codes of
+ * 11 bits, for 24000 mono samples a second. (These are the numbers of the published model; ask a
+ * model for its own with mimi_model_get().)
+ *
+ *     mimi_model *model;
+ *     if (mimi_load(path, NULL, &model) != MIMI_OK) {
+ *         fprintf(stderr, "%s\n", mimi_last_error());
+ *         return 1;
+ *     }
+ *     size_t n_codes, n_samples;
+ *     mimi_status s = mimi_encode(model, NULL, pcm, 24000, codes, 13 * 8, &n_codes);
+ *     if (s == MIMI_OK)
+ *         s = mimi_decode(model, NULL, codes, n_codes, audio, 13 * 1920, &n_samples);
+ *     mimi_free(model);
+ *
+ * Audio that arrives piece by piece goes through a stream instead, one for each speaker:
+ * mimi_encoder_new(), then mimi_encoder_process() with any number of samples at a time, then
+ * mimi_encoder_flush(); and the same for decoders. Streams have no limit of length, and give the same
+ * bits as the one-shot calls, however the input is cut.
+ *
+ * ## Functions
+ *
+ * | to | call |
+ * |---|---|
+ * | know the library | mimi_version_number() mimi_version_string() |
+ * | understand a failure | mimi_status_string() mimi_last_error() |
+ * | choose options | mimi_options_new() mimi_options_set() mimi_options_get() mimi_options_free() |
+ * | load a model | mimi_load() mimi_load_memory() mimi_load_reader() mimi_model_get() mimi_free() |
+ * | convert a whole recording | mimi_encode() mimi_decode() mimi_codes_for() mimi_samples_for() |
+ * | encode a stream | mimi_encoder_new() mimi_encoder_process() mimi_encoder_flush() mimi_encoder_free() |
+ * | | mimi_encoder_codes_for() mimi_encoder_get() mimi_encoder_reset() mimi_encoder_clone() |
+ * | decode a stream | mimi_decoder_new() mimi_decoder_process() mimi_decoder_flush() mimi_decoder_free() |
+ * | | mimi_decoder_samples_for() mimi_decoder_get() mimi_decoder_reset() mimi_decoder_clone() |
+ * | run many streams at once | mimi_encoder_process_many() mimi_decoder_process_many() |
+ * | write and read token files | mimi_model_header() mimi_pack_header() mimi_unpack_header() |
+ * | | mimi_header_samples() mimi_pack() mimi_unpack() mimi_drop_codebooks() |
+ *
+ * ## Audio and codes
+ *
+ * Audio is mono, 32-bit float, nominally -1 to 1. Decoders do not clip. Encoders take not-a-number and
+ * infinity as 0. Codes are uint32_t, frame after frame, one code per codebook: code k of frame f is
+ * codes[f * codebooks + k]. (Arrays of PyTorch programs, [codebooks, frames], are the transpose.)
+ * Lengths and capacities of buffers are size_t and count samples, codes or bytes, whatever the buffer
+ * holds. All other numbers are int64_t: options, properties, and the numbers of token files.
+ *
+ * ## Ownership
+ *
+ * Models, streams and option bags are handles. The function named in their _new, _clone or _load
+ * function frees them; freeing NULL does nothing. A stream keeps its model's weights alive: models and
+ * streams may be freed in any order. No function keeps a pointer of yours after it has returned.
+ * The strings that functions return are never freed by you.
+ *
+ * ## Failure
+ *
+ * Functions return MIMI_OK (0) or a negative status. After an error other than MIMI_ERR_PANIC the call
+ * has had no effect: no input is consumed, no output written, a stream is as it was, and you may call
+ * again. Two outputs are set all the same: with MIMI_ERR_BUFFER_TOO_SMALL the last argument receives
+ * the number of elements that the call needs room for, and a function that makes a handle sets it to
+ * NULL.
+ *
+ * These hold for every function, and are not repeated there:
+ *
+ * - Pointers must not be NULL (MIMI_ERR_NULL_POINTER), unless the function says so. An empty buffer is
+ *   the exception: NULL with a length or capacity of 0.
+ * - Pointers must be aligned, and buffers must lie within the address space. A place for a result must
+ *   not overlap any other argument (MIMI_ERR_INVALID_ARGUMENT).
+ * - Handles must be of the kind that the function takes, and usable (MIMI_ERR_STATE).
+ * - A key must be known (MIMI_ERR_UNSUPPORTED).
+ *
+ * No library can see that a pointer is wild, or a buffer shorter than you say: that is up to you.
+ *
+ * There are two ways to learn the size of a result. mimi_codes_for(), mimi_samples_for() and their
+ * relatives compute it. A call that has too little room, such as none, says how much it needs with
+ * MIMI_ERR_BUFFER_TOO_SMALL.
+ *
+ * mimi_last_error() describes a failure in words: the file, tensor, option or argument, what was found
+ * and what was expected. Real-time functions return the status alone. After one of them has failed,
+ * mimi_last_error() still holds the message of an earlier call, or none: use mimi_status_string().
+ *
+ * ## What the library does to its host
+ *
+ * It never ends the program, never prints, reads no environment variable, installs no signal handler,
+ * opens only the files that you name, and starts only the threads that MIMI_OPT_THREADS asks for, which
+ * end with the call. A bug inside it becomes MIMI_ERR_PANIC; only then may the run-time library write a
+ * line to stderr.
+ *
+ * Running out of memory is MIMI_ERR_OUT_OF_MEMORY. Only small allocations while loading, or while
+ * opening a stream with MIMI_OPT_SAMPLE_RATE, can end the program. The library checks for room before
+ * it makes them. The threads of MIMI_OPT_THREADS have no such care.
+ *
+ * Whatever floating-point mode the caller has set, every function computes in its own: to nearest,
+ * denormal numbers flushed to zero, no exception trapped. The caller's mode and status flags are then
+ * as before the call: no flag is raised, and no exception is trapped, for whatever input. (Denormal
+ * numbers are flushed on x86 and on 64-bit Arm.)
+ */
+
+/**
+ * @defgroup mimi_threads Threads and real time
+ *
+ * ## Threads
+ *
+ * | handle                     | threads                      | at the same time                      |
+ * |----------------------------|------------------------------|---------------------------------------|
+ * | mimi_model                 | any                          | yes, all functions but mimi_free()    |
+ * | mimi_encoder, mimi_decoder | any, also one after another  | no: one call at a time per handle     |
+ * | mimi_options               | any                          | reading only                          |
+ *
+ * Different handles never disturb each other. Do not free a handle while a call uses it, and do not
+ * cancel a thread while it is in the library.
+ *
+ * ## Real time
+ *
+ * Functions marked "Real-time." do not allocate or free memory, lock, make system calls, use
+ * thread-local memory, or log, from the first call on and in any thread. Their work per frame is
+ * bounded.
+ *
+ * Real-time does not mean that a call fits an audio callback. Mimi works on whole frames of 80 ms:
+ * with blocks of 64 samples, 29 calls of 30 do next to nothing and one does the work of the frame.
+ * Hosts with small buffers run the stream on a thread of its own, behind a ring buffer.
+ */
