@@ -203,7 +203,11 @@ fn what_kyutai_options_are_not_run() {
     ] {
         let config = kyutai_with(group, field, value.clone());
         let path = if group.is_empty() { format!("`{field}`") } else { format!("`{group}.{field}`") };
-        assert_refused(&config, ErrorKind::Unsupported, &["unsupported ", &path, &value.to_string(), ": expected "]);
+        assert_refused(
+            &config,
+            ErrorKind::Unsupported,
+            &["unsupported ", &path, &value.to_string(), ": expected "],
+        );
     }
     let zero = kyutai_with("seanet", "n_filters", json!(0));
     assert_refused(&zero, ErrorKind::Unsupported, &["num_filters 0", "MimiConfig"]);
