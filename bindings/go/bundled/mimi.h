@@ -60,6 +60,21 @@
  * that can be refused. Loading also makes names and lists, and a stream at a rate other than the model's
  * tables, in ways that cannot: they make sure beforehand that there is room, and only if it is taken at
  * that very moment does the run-time library end the program. MIMI_OPT_THREADS has no such care.
+ *
+ * ## What a model may cost
+ *
+ * A checkpoint of a few kilobytes can describe a network that asks for gigabytes or for hours. Such models are
+ * MIMI_ERR_UNSUPPORTED when they are loaded, with a message that says what they would take. Of all others:
+ *
+ * - A stream with default options takes at most 512 MiB (10 MB in the published model); so does a one-shot call,
+ *   beside its result. MIMI_OPT_CONTEXT, MIMI_OPT_MAX_BLOCK and MIMI_OPT_SAMPLE_RATE ask for more: at most
+ *   4 GiB, and 512 MB for the conversion. Beyond that they are MIMI_ERR_INVALID_ARGUMENT.
+ * - A frame takes at most 2^35 multiply-adds or what costs as much, and a second of audio 2^39: a hundred times
+ *   what the published model does. A processor of today takes seconds for such a frame, and minutes for such a
+ *   second. A call with a single sample may take a frame's time.
+ * - A loaded model takes at most 64 times its file and 256 MiB: a weight on disk may have 16 bits, and narrow
+ *   layers are filled up to whole registers.
+ * - Configs have at most 1 MiB, headers 100 MB. Reading them takes memory of up to 128 and 32 times that.
  */
 
 /**
@@ -198,7 +213,7 @@ typedef int32_t mimi_status;
 #define MIMI_ERR_IO (-4)
 
 /**
- * The bytes are not a Mimi checkpoint.
+ * The bytes are not in the format that is expected: not a Mimi checkpoint, or not a token header.
  */
 #define MIMI_ERR_FORMAT (-5)
 
@@ -247,11 +262,12 @@ MIMI_API const char *mimi_status_string(mimi_status status);
  * what was found and what was expected.
  *
  * Successful calls and real-time functions leave the message as it is, so ask only after a call
- * that failed. UTF-8, cut at 1023 bytes; empty when no call of this thread has failed. The string
+ * that failed. UTF-8, one line, cut at 1023 bytes; empty when no call of this thread has failed. The string
  * belongs to the thread: it holds until the thread's next failed call or its end, and is never
  * freed by you. Never NULL.
  */
-MIMI_API const char *mimi_last_error(void);
+MIMI_API
+const char *mimi_last_error(void);
 
 /** @} */
 
