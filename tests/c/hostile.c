@@ -1,6 +1,6 @@
-/* hostile.c FOLDER [SMALL]: checkpoints whose numbers multiply to more than an address space of 32 bits. Each is well
- * formed and every number in it within bounds; they are written to FOLDER, as zeros that take no room there. With
- * pointers of 64 bits the largest would take gigabytes; SMALL leaves it out. Silent on success. */
+/* hostile.c FOLDER: checkpoints whose numbers multiply to more than an address space of 32 bits. Each is well formed
+ * and every number in it within bounds; they are written to FOLDER, as zeros that take no room there. Silent on
+ * success. */
 
 #include "fixture.h"
 
@@ -168,15 +168,18 @@ static void decode_with(const mimi_model *model, mimi_option key, int64_t value,
 
 /* Rows of keys that are four million values wide; windows of 65,536 of them are more than 2^32. */
 static void wide_keys(const char *folder) {
-    const network n = {"wide-keys.safetensors", 1, 1024, 4096, 24000, {1, 0}, 0};
+    const network n = {"wide-keys.safetensors", 1, 1024, 4096, 24000, {1024, 0}, 0};
     const char *path = write_checkpoint(folder, &n);
     mimi_options *o = mimi_options_new();
     mimi_model *model;
     OK(mimi_options_set(o, MIMI_OPT_PARTS, MIMI_PARTS_DECODER));
-    if (!refused(mimi_load(path, o, &model))) {
+    mimi_status status = mimi_load(path, o, &model);
+    if (sizeof(void *) == 4)
+        OK(status); /* elsewhere keys may lie so far apart that a stream takes too much */
+    if (!refused(status)) {
         const int64_t contexts[] = {1, 1024, 1025, 4096, 65536};
         for (size_t i = 0; i < sizeof contexts / sizeof *contexts; i++)
-            decode_with(model, MIMI_OPT_CONTEXT, contexts[i], 2);
+            decode_with(model, MIMI_OPT_CONTEXT, contexts[i], 2048);
         mimi_free(model);
     }
     mimi_options_free(o);
@@ -227,11 +230,10 @@ static void long_frames(const char *folder) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 2 && argc != 3)
-        FAIL("usage: hostile FOLDER [SMALL]");
+    if (argc != 2)
+        FAIL("usage: hostile FOLDER");
     long_frames(argv[1]);
     wide_blocks(argv[1]);
-    if (argc == 2)
-        wide_keys(argv[1]);
+    wide_keys(argv[1]);
     return 0;
 }
