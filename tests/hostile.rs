@@ -251,6 +251,41 @@ fn a_stream_takes_what_the_header_says_at_most() {
     }
 }
 
+/// Networks that people use, and wider ones than any of them.
+#[test]
+fn networks_that_people_use_are_far_within_the_bounds() {
+    // as in Pocket TTS: frames of sixteen steps
+    let pocket = Config {
+        upsampling_ratios: vec![6, 5, 4],
+        latent_stride: 16,
+        num_hidden_layers: 2,
+        codebook_dim: 32,
+        vector_quantization_hidden_dimension: 32,
+        ..Config::published()
+    };
+    // an attention window of minutes
+    let attentive = Config { sliding_window: 4_000, ..Config::published() };
+    let published = Model::load(synth::full_size(), &LoadOptions::default()).unwrap();
+    for (name, model) in [
+        ("published", published),
+        ("pocket", load(&pocket).unwrap()),
+        ("attentive", load(&attentive).unwrap()),
+    ] {
+        let config = model.config();
+        let frames_per_second = f64::from(config.sampling_rate) / config.frame_size() as f64;
+        for costs in [Costs::of_encoder(&model), Costs::of_decoder(&model)] {
+            let Costs { bytes, work } = costs.unwrap().unwrap();
+            println!("{name}: {bytes} bytes, {work} multiply-adds, {frames_per_second} frames/s");
+            assert!(bytes < (512 << 20) / if name == "attentive" { 3 } else { 30 }, "{name}: {bytes} bytes");
+            let second = work as f64 * frames_per_second;
+            assert!(
+                work < (1 << 35) / 50 && second < (1u64 << 39) as f64 / 50.0,
+                "{name}: {work} multiply-adds"
+            );
+        }
+    }
+}
+
 /// Narrow layers are filled up: two words to as many as a register has, and twice over. The file has 32 bits.
 #[test]
 fn a_model_takes_what_the_header_says_at_most() {
