@@ -95,6 +95,22 @@
  * denormal numbers flushed to zero, no exception trapped. The caller's mode and status flags are then
  * as before the call: no flag is raised, and no exception is trapped, for whatever input. (Denormal
  * numbers are flushed on x86 and on 64-bit Arm.)
+ *
+ * ## What a model may cost
+ *
+ * A checkpoint of a few kilobytes can describe a network that takes gigabytes or hours. Such a model is
+ * MIMI_ERR_UNSUPPORTED when it is loaded, with a message that says what it would take. Every other model
+ * keeps to these bounds:
+ *
+ * - A stream with default options takes at most 512 MiB (the published model's: 10 MB), and so does a
+ *   one-shot call, beside its result. MIMI_OPT_CONTEXT and MIMI_OPT_MAX_BLOCK may raise that to 4 GiB,
+ *   MIMI_OPT_SAMPLE_RATE adds up to 512 MB. Options that ask for more are MIMI_ERR_INVALID_ARGUMENT.
+ * - A frame takes at most 2^35 multiply-adds, or what costs as much, and a second of audio 2^39, a hundred
+ *   times what the published model takes. That is seconds a frame, and minutes a second of audio. A call
+ *   with a single sample may take a frame's time.
+ * - A loaded model takes at most 64 times its file and 256 MiB: a weight on disk may have 16 bits, and
+ *   narrow layers are filled up to whole registers.
+ * - A config has at most 1 MiB, a header 100 MB. Reading them takes up to 128 and 32 times that.
  */
 
 /**

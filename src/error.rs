@@ -175,9 +175,7 @@ struct Escaping<'a, 'f>(&'a mut fmt::Formatter<'f>);
 
 impl Write for Escaping<'_, '_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let acts = |c: char| {
-            c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-        };
+        let acts = |c: char| c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
         let mut rest = text;
         while let Some((at, c)) = rest.char_indices().find(|(_, c)| acts(*c)) {
             write!(self.0, "{}{}", &rest[..at], c.escape_default())?;

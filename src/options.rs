@@ -74,8 +74,8 @@ pub struct StreamOptions {
     pub tail: Tail,
     /// Attention window in steps; `None`: the config's.
     pub context: Option<usize>,
-    /// Samples worked on at once, counted at the model's rate and rounded up to whole frames; `None`: one
-    /// frame.
+    /// Samples worked on at once, counted at the model's rate and rounded up to whole frames, at most
+    /// [`MAX_BLOCK`](Self::MAX_BLOCK); `None`: one frame, and up to sixteen for one-shot calls.
     pub max_block: Option<usize>,
     /// The caller's sample rate in Hz; `None`: the model's. Possible are those at which a frame is an even
     /// number of samples: for the published model, multiples of 25 Hz from 1 kHz to 768 kHz.
@@ -83,4 +83,10 @@ pub struct StreamOptions {
     /// Threads that share the work of a one-shot call, the caller's among them; `None`: one. They are started by
     /// the call, end with it, and change no bit of the result. Streams are always on their caller's.
     pub threads: Option<usize>,
+}
+
+impl StreamOptions {
+    /// Samples in the largest [`max_block`](Self::max_block): ten seconds of the published model, whose scratch memory
+    /// is then about 170 MB.
+    pub const MAX_BLOCK: usize = 1 << 18;
 }

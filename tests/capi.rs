@@ -139,6 +139,13 @@ fn golden_vectors_with_the_shared_library() {
     }
 }
 
+/// With pointers of 32 bits, where sizes wrap, tests/packages/targets.sh runs it.
+#[test]
+fn hostile_checkpoints() {
+    let folder = tempfile::tempdir().unwrap();
+    run_silent(Command::new(compile("hostile", &STATIC)).arg(folder.path()));
+}
+
 #[test]
 fn misuse() {
     for library in ["libmimi.a", "libmimi.so"] {

@@ -187,7 +187,11 @@ fn mimi_config_name(path: &Path, text: &str) -> Result<Option<String>, Error> {
         return Ok(None);
     }
     let refuse = |found: &dyn Display| {
-        error_at(path, ErrorKind::Format, format_args!("`mimi_config_name`: {found}; expected a plain file name"))
+        error_at(
+            path,
+            ErrorKind::Format,
+            format_args!("`mimi_config_name`: {found}; expected a plain file name"),
+        )
     };
     let model: LanguageModel = serde_json::from_str(text).map_err(|error| refuse(&error))?;
     match model.mimi_config_name {

@@ -172,7 +172,9 @@ impl<'a> Checkpoint<'a> {
     /// An error about the tensor whose name in the transformers layout is `name`.
     pub(crate) fn tensor_error(&self, name: &str, kind: ErrorKind, message: impl std::fmt::Display) -> Error {
         match self.find(name) {
-            Some(Found::Plain(tensor) | Found::Packed(tensor, _) | Found::WeightNorm { direction: tensor, .. }) => {
+            Some(
+                Found::Plain(tensor) | Found::Packed(tensor, _) | Found::WeightNorm { direction: tensor, .. },
+            ) => {
                 let message = format_args!("tensor {}: {message}", quoted(tensor.0));
                 self.source_of(tensor).error(kind, message)
             }
@@ -207,8 +209,10 @@ impl<'a> Checkpoint<'a> {
             .collect();
         let looked_for =
             if looked_for.is_empty() { "nothing: Mimi has none".to_owned() } else { looked_for.join(", ") };
-        let message =
-            format_args!("tensor {} is missing; in the {layout} layout, looked for {looked_for}", quoted(name));
+        let message = format_args!(
+            "tensor {} is missing; in the {layout} layout, looked for {looked_for}",
+            quoted(name)
+        );
         self.error(ErrorKind::Corrupt, message)
     }
 

@@ -73,9 +73,7 @@ pub(super) fn parse(fields: &Fields) -> Result<Config, Error> {
 pub(super) fn sampling_rate(fields: &Fields, name: &str) -> Result<u32, Error> {
     match fields.whole(name)? {
         None => Ok(Config::published().sampling_rate),
-        Some(rate) => {
-            u32::try_from(rate).map_err(|_| fields.unsupported(name, rate, "1 to 1048576"))
-        }
+        Some(rate) => u32::try_from(rate).map_err(|_| fields.unsupported(name, rate, "1 to 1048576")),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Every kernel beside its naive twin, on every instruction set that this CPU has.
 
 mod attention;
+mod bounds;
 
 use super::*;
 use proptest::prelude::*;

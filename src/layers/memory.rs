@@ -112,7 +112,13 @@ impl Plan {
     pub(crate) fn cost(&self, codes: usize) -> Cost {
         let [rounded_rows, rounded_values] = self.rounded;
         let of = |values: usize, width: u64| (values as u64).saturating_mul(width);
-        let sizes = [of(self.state, 4), of(self.scratch, 4), of(rounded_rows, 4), of(rounded_values, 2), of(codes, 4)];
+        let sizes = [
+            of(self.state, 4),
+            of(self.scratch, 4),
+            of(rounded_rows, 4),
+            of(rounded_values, 2),
+            of(codes, 4),
+        ];
         Cost { bytes: sizes.into_iter().fold(0, u64::saturating_add), work: self.work }
     }
 

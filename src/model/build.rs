@@ -338,11 +338,15 @@ impl Builder<'_, '_> {
         Ok(TransformerLayer {
             attention_norm: self.norm(&format!("{name}.input_layernorm"))?,
             packed: self.packed_projections(&attention, heads)?,
-            out: self.linear(&format!("{attention}.o_proj.weight"), [hidden, heads.query_width()], |linear| {
-                self.projection(linear, &format!("{attention}.o_proj"), [hidden, heads.query_width()])?;
-                linear.scale(|output| attention_scale[output]);
-                Ok(())
-            })?,
+            out: self.linear(
+                &format!("{attention}.o_proj.weight"),
+                [hidden, heads.query_width()],
+                |linear| {
+                    self.projection(linear, &format!("{attention}.o_proj"), [hidden, heads.query_width()])?;
+                    linear.scale(|output| attention_scale[output]);
+                    Ok(())
+                },
+            )?,
             feed_forward_norm: self.norm(&format!("{name}.post_attention_layernorm"))?,
             up: self.linear(&up, [expanded, hidden], |linear| {
                 self.checkpoint.append(&mut linear.weight, &up, &[expanded, hidden])
@@ -460,8 +464,7 @@ impl Builder<'_, '_> {
                 if let Some(fingerprint) = fingerprint.take() {
                     sums.iter().for_each(|x| fingerprint.update(&x.to_le_bytes()));
                 }
-                Codebook::new(self.packing, sums, [size, dim], encodes)
-                    .map_err(self.in_tensor(&name_of_sums))
+                Codebook::new(self.packing, sums, [size, dim], encodes).map_err(self.in_tensor(&name_of_sums))
             })?);
         }
         Ok(Branch {

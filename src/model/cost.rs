@@ -13,12 +13,12 @@ pub(crate) const MOST_STREAM_BYTES: u64 = 512 << 20;
 /// Bytes of a stream with any options: what the published model takes with the longest attention window, twice.
 const MOST_BYTES: u64 = 4 << 30;
 
-/// Work of a frame, in multiply-adds or what costs as much; the published model's is a hundredth. A call with a single
-/// sample may have to encode a whole frame.
-const MOST_FRAME_WORK: u64 = 1 << 36;
+/// Work of a frame, in multiply-adds or what costs as much; the published model's is a hundredth of it. A call with a
+/// single sample may have to encode a whole frame.
+const MOST_FRAME_WORK: u64 = 1 << 35;
 
-/// Work of a second of audio; the published model's is a hundredth.
-const MOST_SECOND_WORK: u64 = 1 << 40;
+/// Work of a second of audio; the published model's is a hundredth of it.
+const MOST_SECOND_WORK: u64 = 1 << 39;
 
 /// Refuses a model whose streams cost too much with default options.
 pub(super) fn check_model(weights: &Weights, checkpoint: &Checkpoint) -> Result<(), Error> {
@@ -30,7 +30,9 @@ pub(super) fn check_model(weights: &Weights, checkpoint: &Checkpoint) -> Result<
     for (half, cost) in [("encoder", encoder), ("decoder", decoder)] {
         let excess = cost.and_then(|cost| Excess::of(config, cost, 1, MOST_STREAM_BYTES));
         if let Some(Excess { what, found, most }) = excess {
-            let message = format_args!("unsupported model: {what} of its {half} would take {found}: expected at most {most}");
+            let message = format_args!(
+                "unsupported model: {what} of its {half} would take {found}: expected at most {most}"
+            );
             return Err(checkpoint.error(ErrorKind::Unsupported, message));
         }
     }
@@ -39,7 +41,9 @@ pub(super) fn check_model(weights: &Weights, checkpoint: &Checkpoint) -> Result<
 
 /// Refuses a stream that costs too much with the options that it is given.
 pub(super) fn check_stream(config: &Config, shape: Shape, cost: Cost) -> Result<(), Error> {
-    let Some(Excess { what, found, most }) = Excess::of(config, cost, shape.block, MOST_BYTES) else { return Ok(()) };
+    let Some(Excess { what, found, most }) = Excess::of(config, cost, shape.block, MOST_BYTES) else {
+        return Ok(());
+    };
     let frames = shape.block;
     let message = format_args!(
         "with a context of {} steps and blocks of {frames} frames, {what} would take {found}: expected at most {most}",

@@ -315,9 +315,8 @@ impl fmt::Debug for Model {
 /// Steps in the longest attention window; its keys and values take 2 GB in the published model.
 pub(crate) const MAX_CONTEXT: usize = 1 << 16;
 
-/// Samples in the largest block: ten seconds of the published model, whose scratch memory is then
-/// about 170 MB.
-pub(crate) const MAX_BLOCK: usize = 1 << 18;
+/// Samples in the largest block.
+pub(crate) const MAX_BLOCK: usize = StreamOptions::MAX_BLOCK;
 
 /// Threads in the largest team: beyond these, what is not shared takes most of the time.
 pub(crate) const MAX_THREADS: usize = 64;

@@ -77,14 +77,17 @@ arm() {
     check "C, golden vectors, static" $emulator "$programs/golden-static" "$data" "$demo" 0 quick
 }
 
-# A CPU without vector kernels, and pointers of 32 bits. Needs no emulator on x86-64.
+# A CPU without vector kernels, and pointers of 32 bits. Needs no emulator on x86-64. Here the library is checked no
+# stricter than the one that people get: sizes that wrap must not be caught by the compiler's checks alone.
 x86_32_bits() {
     kind=i686-unknown-linux-gnu
     has i686-linux-gnu-gcc || return
+    local -x CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS=false CARGO_PROFILE_RELEASE_OVERFLOW_CHECKS=false
     installed Linux i686-linux-gnu-gcc || return
     local loader="/usr/i686-linux-gnu/lib/ld-linux.so.2 --library-path /usr/i686-linux-gnu/lib"
     golden shared $loader "$programs/golden-shared"
     golden static $loader "$programs/golden-static"
+    check "C, hostile checkpoints" $loader "$programs/hostile-static" "$work"
 }
 
 musl() {

@@ -9,7 +9,7 @@ use crate::{
 };
 use mimi::{Decoder, Encoder, Model, StreamOptions, bitstream::Header};
 
-/// Frames worked on at once: enough for the weights to be read once for many rows.
+/// Frames worked on at once, as far as they fit a block: enough for the weights to be read once for many rows.
 const BLOCK_FRAMES: usize = 25;
 
 /// Options of an encoder that is fed with blocks of audio.
@@ -20,8 +20,13 @@ pub(crate) fn encoding_options(model: &Model, encoding: &EncodingArgs) -> Stream
 
 /// Options of a decoder that is fed with blocks of codes.
 pub(crate) fn decoding_options(model: &Model, codebooks: Option<usize>) -> StreamOptions {
-    let max_block = Some(BLOCK_FRAMES * model.config().frame_size());
+    let max_block = Some(block_samples(model.config().frame_size()));
     StreamOptions { codebooks, max_block, ..StreamOptions::default() }
+}
+
+/// Samples worked on at once, of frames of `frame` samples.
+fn block_samples(frame: usize) -> usize {
+    frame.saturating_mul(BLOCK_FRAMES).min(StreamOptions::MAX_BLOCK)
 }
 
 /// The header of codes with `codebooks` codebooks of a recording of `samples` samples at `rate` Hz (0:
@@ -121,5 +126,15 @@ impl Codec {
         let kept: Vec<u32> = frames.flat_map(|frame| &frame[..codebooks]).copied().collect();
         let options = StreamOptions { codebooks: Some(codebooks), ..StreamOptions::default() };
         Ok(self.0.decode(&kept, &options)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_of_long_frames_are_within_the_librarys_bound() {
+        assert_eq!([1_920, 17_280, 262_144, 1 << 24].map(block_samples), [48_000, 262_144, 262_144, 262_144]);
     }
 }

@@ -176,5 +176,5 @@ fn bench_measures_every_precision() {
             assert!(stage["limit"].as_f64().unwrap() > 0.0);
         }
     }
-    fails(&folder, "bench -q -n 9", "mimi: codebooks is 9; the loaded model has 1 to 8");
+    fails(&folder, "bench -q -n 9", "mimi: codebooks is 9: expected 1 to 8, as the loaded model has");
 }
