@@ -232,9 +232,10 @@ MIMI_API const char *mimi_status_string(mimi_status status);
  * What exactly went wrong in this thread's last failed call: the file, tensor, option or argument,
  * what was found and what was expected.
  *
- * Ask only after a function that is not real-time has failed. Successful calls and real-time functions leave
- * the message as it is: after them it is of an earlier call, or empty. UTF-8, cut at 1023 bytes. The string
- * belongs to the thread, and holds until the thread's next failed call or its end. Never free it. Never NULL.
+ * Ask only after a function that is not real-time has failed. Successful calls and real-time functions
+ * leave the message as it is: after them it is of an earlier call, or empty. UTF-8, cut at 1023 bytes.
+ * The string belongs to the thread, and holds until the thread's next failed call or its end. Never
+ * free it. Never NULL.
  */
 MIMI_API const char *mimi_last_error(void);
 
@@ -245,8 +246,9 @@ MIMI_API const char *mimi_last_error(void);
  * @{
  */
 
-/** A bag of options. A function that takes one reads the keys that concern it, ignores the others, and keeps
- * nothing: change, re-use or free the bag as soon as the call has returned. NULL stands for all defaults. */
+/** A bag of options. A function that takes one reads the keys that concern it, ignores the others, and
+ * keeps nothing: change, re-use or free the bag as soon as the call has returned. NULL stands for all
+ * defaults. */
 typedef struct mimi_options mimi_options;
 
 /** The key of an option. For every key, 0 stands for the default and is what a new bag holds. */
@@ -259,11 +261,11 @@ typedef int32_t mimi_option;
 #define MIMI_OPT_CODEBOOKS 1
 
 /** Streams and one-shot calls: the sample rate of your audio in Hz. Default: the model's, 24000 in the
- * published one. Other rates are converted, without a shift between input and output. Possible are 1000 to
- * 768000 Hz at which a frame is an even number of samples: multiples of 25 with the published model (44100:
- * 3528 samples, 48000: 3840). Properties and lengths then count at this rate. It adds a few milliseconds of
- * latency on either side, and a stream's last samples or frame come with the flush. MIMI_OPT_ISA does not
- * apply to the conversion. */
+ * published one. Other rates are converted, without a shift between input and output. Possible are
+ * 1000 to 768000 Hz at which a frame is an even number of samples: multiples of 25 with the published
+ * model (44100: 3528 samples, 48000: 3840). Properties and lengths then count at this rate. It adds a
+ * few milliseconds of latency on either side, and a stream's last samples or frame come with the
+ * flush. MIMI_OPT_ISA does not apply to the conversion. */
 #define MIMI_OPT_SAMPLE_RATE 2
 
 /** Streams and one-shot calls: the number of samples worked on at once, at the model's rate, at most
@@ -280,33 +282,33 @@ typedef int32_t mimi_option;
 /** Streams and one-shot calls: how a last partial frame is completed, a MIMI_TAIL_ value. */
 #define MIMI_OPT_TAIL 6
 
-/** Streams and one-shot calls: how far attention looks back, in steps of the transformers, at most 65536. The
- * published model has two steps a frame, and looks back 250 steps or 10 seconds. Default: the checkpoint's
- * number. Any other number gives other codes than everybody else's. */
+/** Streams and one-shot calls: how far attention looks back, in steps of the transformers, at most
+ * 65536. The published model has two steps a frame, and looks back 250 steps or 10 seconds. Default:
+ * the checkpoint's number. Any other number gives other codes than everybody else's. */
 #define MIMI_OPT_CONTEXT 7
 
 /** One-shot calls: the number of threads that share the work, at most 64, the caller's among them. They
- * are started by the call and gone when it returns; the results do not depend on it. More threads than cores
- * make it slower. Streams always stay on their caller's thread. Default: 1.
- * With more, a lack of memory may end the program, and your signal handlers may run on these threads. */
+ * are started by the call and gone when it returns; the results do not depend on it. More threads than
+ * cores make it slower. Streams always stay on their caller's thread. Default: 1. With more, a lack of
+ * memory may end the program, and your signal handlers may run on these threads. */
 #define MIMI_OPT_THREADS 8
 
-/** Loading: the instruction set that the kernels use, a MIMI_ISA_ value. Loading with one that this CPU lacks is
- * MIMI_ERR_UNSUPPORTED. */
+/** Loading: the instruction set that the kernels use, a MIMI_ISA_ value. Loading with one that this CPU
+ * lacks is MIMI_ERR_UNSUPPORTED. */
 #define MIMI_OPT_ISA 9
 
 /** The weights as they are in the checkpoint, as 32-bit floats. The default. (What is computed differs
- * from other implementations by rounding: sums are taken in another order, and long convolutions by another
- * formula.) */
+ * from other implementations by rounding: sums are taken in another order, and long convolutions by
+ * another formula.) */
 #define MIMI_PRECISION_F32 0
 
 /** Weights are rounded to bfloat16: half the memory, and faster streams. Codebooks, norms, biases,
  * SEANet's convolutions of up to 131,072 weights and all arithmetic stay in 32-bit floats. */
 #define MIMI_PRECISION_BF16 1
 
-/** Weights are rounded to 8 bits with a scale for each output: a quarter of the memory, and faster yet. The
- * inputs of their products are rounded to 16 bits with a scale for each row, and summed in integers. The
- * rest is as with MIMI_PRECISION_BF16. */
+/** Weights are rounded to 8 bits with a scale for each output: a quarter of the memory, and faster yet.
+ * The inputs of their products are rounded to 16 bits with a scale for each row, and summed in
+ * integers. The rest is as with MIMI_PRECISION_BF16. */
 #define MIMI_PRECISION_INT8 2
 /** Load the encoder and the decoder. The default. */
 #define MIMI_PARTS_BOTH 0
@@ -335,15 +337,15 @@ MIMI_API mimi_options *mimi_options_new(void);
 /**
  * Sets the option `key`, a MIMI_OPT_ key, to `value`; 0 for the default.
  *
- * MIMI_ERR_UNSUPPORTED also for a choice that this release does not know, MIMI_ERR_INVALID_ARGUMENT for a
- * number out of range. Limits that depend on the model, such as its number of codebooks and its sample rates,
- * are checked where the bag is used.
+ * MIMI_ERR_UNSUPPORTED also for a choice that this release does not know, MIMI_ERR_INVALID_ARGUMENT
+ * for a number out of range. Limits that depend on the model, such as its number of codebooks and its
+ * sample rates, are checked where the bag is used.
  */
 MIMI_API MIMI_NODISCARD mimi_status mimi_options_set(mimi_options *options, mimi_option key, int64_t value);
 
 /** Reads an option: `out_value` receives the value of `key` that was set, or 0 for the default. */
-MIMI_API MIMI_NODISCARD mimi_status mimi_options_get(const mimi_options *options, mimi_option key, int64_t
-    *out_value);
+MIMI_API MIMI_NODISCARD mimi_status mimi_options_get(const mimi_options *options, mimi_option key,
+    int64_t *out_value);
 
 /** Frees a bag. NULL is allowed. */
 MIMI_API void mimi_options_free(mimi_options *options);
@@ -368,12 +370,13 @@ typedef struct mimi_model mimi_model;
  *
  * Return 0 when all len bytes are in place. Return anything else to stop: the load is then
  * MIMI_ERR_ABORTED. It is called during mimi_load_reader(), on the same thread and in the library's
- * floating-point mode, with offsets in any order. It must not throw a C++ exception, longjmp or end its thread.
+ * floating-point mode, with offsets in any order. It must not throw a C++ exception, longjmp or end
+ * its thread.
  */
 typedef int32_t (*mimi_read_fn)(void *user, uint64_t offset, void *dst, size_t len);
 
-/** A property of a model or of a stream. MIMI_ERR_UNSUPPORTED for a key that does not apply. Those that name
- * neither models nor streams alone apply to both, and a stream answers for its model. */
+/** A property of a model or of a stream. MIMI_ERR_UNSUPPORTED for a key that does not apply. Those that
+ * name neither models nor streams alone apply to both, and a stream answers for its model. */
 typedef int32_t mimi_prop;
 
 /** Model: the codebooks that it has. Stream: its codes per frame. */
@@ -385,9 +388,9 @@ typedef int32_t mimi_prop;
 /** Codes are below this; 2048 in the published model. */
 #define MIMI_PROP_CODEBOOK_SIZE 4
 
-/** Streams: the samples, at the stream's rate, by which an audio host must delay the dry signal to line it up.
- * Encoder: a frame's codes come this many samples after its first sample. Decoder: the samples of a frame that
- * are held back. For an encoder and a decoder in a row, add the two. */
+/** Streams: the samples, at the stream's rate, by which an audio host must delay the dry signal to line
+ * it up. Encoder: a frame's codes come this many samples after its first sample. Decoder: the samples
+ * of a frame that are held back. For an encoder and a decoder in a row, add the two. */
 #define MIMI_PROP_LATENCY_SAMPLES 5
 /** Streams: the frames emitted (encoder) or taken (decoder) since the stream began. */
 #define MIMI_PROP_FRAMES 6
@@ -398,8 +401,8 @@ typedef int32_t mimi_prop;
  * encoder and a decoder agree only if every code arrived, in order. */
 #define MIMI_PROP_CODES_HASH 8
 
-/** A fingerprint of what gives codes their meaning, 0 to 2^63 - 1. A model can decode the codes of another
- * only if their fingerprints are equal. */
+/** A fingerprint of what gives codes their meaning, 0 to 2^63 - 1. A model can decode the codes of
+ * another only if their fingerprints are equal. */
 #define MIMI_PROP_MODEL_ID 9
 /** The bits that one code needs; 11 in the published model. */
 #define MIMI_PROP_CODE_BITS 10
@@ -413,8 +416,8 @@ typedef int32_t mimi_prop;
 #define MIMI_PROP_FLUSH_LEN 14
 
 /** Decoders: where the bad code stood in the input of the last call that answered MIMI_ERR_CORRUPT; in
- * mimi_decoder_process_many(), in this stream's frame. -1 if there was none since the stream was opened or
- * reset. */
+ * mimi_decoder_process_many(), in this stream's frame. -1 if there was none since the stream was
+ * opened or reset. */
 #define MIMI_PROP_BAD_CODE_INDEX 15
 /** Decoders: the value of that code, or -1. */
 #define MIMI_PROP_BAD_CODE_VALUE 16
@@ -424,30 +427,31 @@ typedef int32_t mimi_prop;
  *
  * - `path`: a file `model.safetensors`, a directory that holds one with its `config.json`, or the
  *   index of a checkpoint in parts; in the layout of Hugging Face transformers or of kyutai's moshi.
- *   UTF-8 on every system. It is not the name of a model on a hub: `mimi fetch` brings one, and prints its folder.
+ *   UTF-8 on every system. It is not the name of a model on a hub: `mimi fetch` brings one, and prints
+ *   its folder.
  * - `options`: MIMI_OPT_PARTS, MIMI_OPT_PRECISION, MIMI_OPT_CODEBOOKS, MIMI_OPT_ISA; NULL for the
  *   defaults.
  * - `out`: receives the model; free it with mimi_free().
  *
  * MIMI_ERR_IO if a file cannot be read, MIMI_ERR_FORMAT if it is not a Mimi checkpoint,
- * MIMI_ERR_CORRUPT if it is damaged, MIMI_ERR_UNSUPPORTED for a network that this library cannot
- * run, MIMI_ERR_INVALID_ARGUMENT for more codebooks than it has. A hostile file is an error like any other.
+ * MIMI_ERR_CORRUPT if it is damaged, MIMI_ERR_UNSUPPORTED for a network that this library cannot run,
+ * MIMI_ERR_INVALID_ARGUMENT for more codebooks than it has. A hostile file is an error like any other.
  */
-MIMI_API MIMI_NODISCARD mimi_status mimi_load(const char *path, const mimi_options *options, mimi_model
-    **out);
+MIMI_API MIMI_NODISCARD mimi_status mimi_load(const char *path, const mimi_options *options,
+    mimi_model **out);
 
 /**
  * Loads a model from memory.
  *
- * - `data`, `len`: the bytes of one `model.safetensors`. What is needed of them is copied: free them when the
- *   call has returned.
+ * - `data`, `len`: the bytes of one `model.safetensors`. What is needed of them is copied: free them
+ *   when the call has returned.
  * - `options`, `out`: as for mimi_load().
  *
  * The network's numbers come from the checkpoint's own metadata, or are those of the published model.
  * Errors are those of mimi_load(), without MIMI_ERR_IO.
  */
-MIMI_API MIMI_NODISCARD mimi_status mimi_load_memory(const void *data, size_t len, const mimi_options
-    *options, mimi_model **out);
+MIMI_API MIMI_NODISCARD mimi_status mimi_load_memory(const void *data, size_t len,
+    const mimi_options *options, mimi_model **out);
 
 /**
  * Loads a model through a function of yours: from an archive, an asset, a network.
@@ -459,12 +463,12 @@ MIMI_API MIMI_NODISCARD mimi_status mimi_load_memory(const void *data, size_t le
  *
  * Errors are those of mimi_load_memory(), and MIMI_ERR_ABORTED if `read` returned other than 0.
  */
-MIMI_API MIMI_NODISCARD mimi_status mimi_load_reader(mimi_read_fn read, void *user, uint64_t size, const
-    mimi_options *options, mimi_model **out);
+MIMI_API MIMI_NODISCARD mimi_status mimi_load_reader(mimi_read_fn read, void *user, uint64_t size,
+    const mimi_options *options, mimi_model **out);
 
 /** Reads a property of a model: `out_value` receives that of `key`, a MIMI_PROP_ key. */
-MIMI_API MIMI_NODISCARD mimi_status mimi_model_get(const mimi_model *model, mimi_prop key, int64_t
-    *out_value);
+MIMI_API MIMI_NODISCARD mimi_status mimi_model_get(const mimi_model *model, mimi_prop key,
+    int64_t *out_value);
 
 /** Frees a model; streams on it live on. NULL is allowed. */
 MIMI_API void mimi_free(mimi_model *model);
@@ -487,10 +491,11 @@ MIMI_API void mimi_free(mimi_model *model);
  *   frame is 1920 samples at 24000 Hz, 3528 at 44100, 3840 at 48000. mimi_codes_for() tells exactly.
  * - `out_codes`: receives the number of codes written.
  *
- * MIMI_ERR_UNSUPPORTED if the model was loaded without its encoder. The codes are a stream's, bit for bit.
+ * MIMI_ERR_UNSUPPORTED if the model was loaded without its encoder. The codes are a stream's, bit for
+ * bit.
  */
-MIMI_API MIMI_NODISCARD mimi_status mimi_encode(const mimi_model *model, const mimi_options *options, const
-    float *pcm, size_t n_samples, uint32_t *codes, size_t codes_cap, size_t *out_codes);
+MIMI_API MIMI_NODISCARD mimi_status mimi_encode(const mimi_model *model, const mimi_options *options,
+    const float *pcm, size_t n_samples, uint32_t *codes, size_t codes_cap, size_t *out_codes);
 
 /**
  * Decodes a whole recording.
@@ -498,14 +503,15 @@ MIMI_API MIMI_NODISCARD mimi_status mimi_encode(const mimi_model *model, const m
  * - `model`: a model with a decoder. Any number of threads may use it at once.
  * - `options`: as for mimi_encode(); MIMI_OPT_CODEBOOKS says how many codes make a frame.
  * - `codes`, `n_codes`: whole frames of codes.
- * - `pcm`, `pcm_cap`: room for the audio, frame samples for each frame. mimi_samples_for() tells exactly.
+ * - `pcm`, `pcm_cap`: room for the audio, frame samples for each frame. mimi_samples_for() tells
+ *   exactly.
  * - `out_samples`: receives the number of samples written. They line up with what was encoded.
  *
  * MIMI_ERR_INVALID_ARGUMENT for a partial frame, MIMI_ERR_CORRUPT if a code is not below
  * MIMI_PROP_CODEBOOK_SIZE, MIMI_ERR_UNSUPPORTED if the model was loaded without its decoder.
  */
-MIMI_API MIMI_NODISCARD mimi_status mimi_decode(const mimi_model *model, const mimi_options *options, const
-    uint32_t *codes, size_t n_codes, float *pcm, size_t pcm_cap, size_t *out_samples);
+MIMI_API MIMI_NODISCARD mimi_status mimi_decode(const mimi_model *model, const mimi_options *options,
+    const uint32_t *codes, size_t n_codes, float *pcm, size_t pcm_cap, size_t *out_samples);
 
 /**
  * Tells how many codes mimi_encode() writes, at once and without the audio.
@@ -561,20 +567,20 @@ MIMI_API MIMI_NODISCARD mimi_status mimi_encoder_new(const mimi_model *model, co
  *
  * Codes do not depend on how the audio is cut into calls.
  */
-MIMI_API MIMI_NODISCARD mimi_status mimi_encoder_process(mimi_encoder *encoder, const float *pcm, size_t
-    n_samples, uint32_t *codes, size_t codes_cap, size_t *out_codes);
+MIMI_API MIMI_NODISCARD mimi_status mimi_encoder_process(mimi_encoder *encoder, const float *pcm,
+    size_t n_samples, uint32_t *codes, size_t codes_cap, size_t *out_codes);
 
 /**
  * Ends the stream: completes a last partial frame by MIMI_OPT_TAIL and writes its codes. Real-time.
  *
  * - `encoder`: the stream. Afterwards it is as after mimi_encoder_reset(), except that it keeps
  *   MIMI_PROP_FRAMES and MIMI_PROP_CODES_HASH until the next audio.
- * - `codes`, `codes_cap`: room for MIMI_PROP_FLUSH_LEN codes: none if no audio is pending, else one frame. At
- *   a rate other than the model's, up to two frames.
+ * - `codes`, `codes_cap`: room for MIMI_PROP_FLUSH_LEN codes: none if no audio is pending, else one
+ *   frame. At a rate other than the model's, up to two frames.
  * - `out_codes`: receives the number of codes written.
  */
-MIMI_API MIMI_NODISCARD mimi_status mimi_encoder_flush(mimi_encoder *encoder, uint32_t *codes, size_t
-    codes_cap, size_t *out_codes);
+MIMI_API MIMI_NODISCARD mimi_status mimi_encoder_flush(mimi_encoder *encoder, uint32_t *codes,
+    size_t codes_cap, size_t *out_codes);
 
 /**
  * Tells how many codes mimi_encoder_process() would write for `n_samples` samples now. Real-time.
@@ -589,8 +595,8 @@ MIMI_API MIMI_NODISCARD mimi_status mimi_encoder_codes_for(const mimi_encoder *e
 MIMI_API mimi_status mimi_encoder_reset(mimi_encoder *encoder);
 
 /** Reads a property of a stream: `out_value` receives that of `key`, a MIMI_PROP_ key. Real-time. */
-MIMI_API MIMI_NODISCARD mimi_status mimi_encoder_get(const mimi_encoder *encoder, mimi_prop key, int64_t
-    *out_value);
+MIMI_API MIMI_NODISCARD mimi_status mimi_encoder_get(const mimi_encoder *encoder, mimi_prop key,
+    int64_t *out_value);
 
 /** Forks a stream: the copy stands at the same point, has the same options and goes its own way.
  * `out` receives the copy; free it with mimi_encoder_free(). */
@@ -622,26 +628,27 @@ MIMI_API MIMI_NODISCARD mimi_status mimi_decoder_new(const mimi_model *model, co
 /**
  * Takes whole frames of codes and writes their audio. Real-time.
  *
- * - `codes`, `n_codes`: any number of whole frames. All are taken. NULL with a positive length is reserved for
- *   lost frames and MIMI_ERR_UNSUPPORTED in this release.
+ * - `codes`, `n_codes`: any number of whole frames. All are taken. NULL with a positive length is
+ *   reserved for lost frames and MIMI_ERR_UNSUPPORTED in this release.
  * - `pcm`, `pcm_cap`: room for the audio; mimi_decoder_samples_for() tells exactly.
- * - `out_samples`: receives the number of samples written: the frames' samples. At a rate other than the
- *   model's, a stream's first call writes MIMI_PROP_LATENCY_SAMPLES fewer, which follow with the flush.
+ * - `out_samples`: receives the number of samples written: the frames' samples. At a rate other than
+ *   the model's, a stream's first call writes MIMI_PROP_LATENCY_SAMPLES fewer, which follow with the
+ *   flush.
  *
- * The audio does not depend on how the frames are cut into calls. MIMI_ERR_INVALID_ARGUMENT for a partial
- * frame. MIMI_ERR_CORRUPT if a code is not below MIMI_PROP_CODEBOOK_SIZE: MIMI_PROP_BAD_CODE_INDEX and
- * MIMI_PROP_BAD_CODE_VALUE tell which.
+ * The audio does not depend on how the frames are cut into calls. MIMI_ERR_INVALID_ARGUMENT for a
+ * partial frame. MIMI_ERR_CORRUPT if a code is not below MIMI_PROP_CODEBOOK_SIZE:
+ * MIMI_PROP_BAD_CODE_INDEX and MIMI_PROP_BAD_CODE_VALUE tell which.
  */
-MIMI_API MIMI_NODISCARD mimi_status mimi_decoder_process(mimi_decoder *decoder, const uint32_t *codes, size_t
-    n_codes, float *pcm, size_t pcm_cap, size_t *out_samples);
+MIMI_API MIMI_NODISCARD mimi_status mimi_decoder_process(mimi_decoder *decoder, const uint32_t *codes,
+    size_t n_codes, float *pcm, size_t pcm_cap, size_t *out_samples);
 
 /**
  * Ends the stream and writes what audio is still due. Real-time.
  *
  * - `decoder`: the stream. Afterwards it is as after mimi_decoder_reset(), except that it keeps
  *   MIMI_PROP_FRAMES and MIMI_PROP_CODES_HASH until the next codes.
- * - `pcm`, `pcm_cap`: room for MIMI_PROP_FLUSH_LEN samples: none at the model's rate or if no codes were
- *   taken, else MIMI_PROP_LATENCY_SAMPLES.
+ * - `pcm`, `pcm_cap`: room for MIMI_PROP_FLUSH_LEN samples: none at the model's rate or if no codes
+ *   were taken, else MIMI_PROP_LATENCY_SAMPLES.
  * - `out_samples`: receives the number of samples written.
  */
 MIMI_API MIMI_NODISCARD mimi_status mimi_decoder_flush(mimi_decoder *decoder, float *pcm, size_t pcm_cap,
@@ -660,8 +667,8 @@ MIMI_API MIMI_NODISCARD mimi_status mimi_decoder_samples_for(const mimi_decoder 
 MIMI_API mimi_status mimi_decoder_reset(mimi_decoder *decoder);
 
 /** Reads a property of a stream: `out_value` receives that of `key`, a MIMI_PROP_ key. Real-time. */
-MIMI_API MIMI_NODISCARD mimi_status mimi_decoder_get(const mimi_decoder *decoder, mimi_prop key, int64_t
-    *out_value);
+MIMI_API MIMI_NODISCARD mimi_status mimi_decoder_get(const mimi_decoder *decoder, mimi_prop key,
+    int64_t *out_value);
 
 /** Forks a stream: the copy stands at the same point, has the same options and goes its own way.
  * `out` receives the copy; free it with mimi_decoder_free(). */
@@ -682,40 +689,41 @@ MIMI_API void mimi_decoder_free(mimi_decoder *decoder);
  *
  * Faster than a call for each, because the weights are read from memory once for many streams; every
  * stream's codes are the same bits as alone. Streams may come, go, be reset and be called alone
- * between calls, and may stand at different points of a frame. Streams with equal options next to
- * each other are the fastest. The buffers are compared in pairs: ten thousand streams cost about as much for
- * that as for ten of their frames.
+ * between calls, and may stand at different points of a frame. Streams with equal options next to each
+ * other are the fastest. The buffers are compared in pairs: ten thousand streams cost about as much
+ * for that as for ten of their frames.
  *
- * Streams may have different sample rates. One at a rate other than the model's must take its first frame alone,
- * with mimi_encoder_process(), before it can take part: that frame is encoded only when samples of the second
- * are there.
+ * Streams may have different sample rates. One at a rate other than the model's must take its first
+ * frame alone, with mimi_encoder_process(), before it can take part: that frame is encoded only when
+ * samples of the second are there.
  *
  * - `encoders`, `n`: the streams, all of one model, none of them twice.
- * - `pcm`: for each stream a pointer to one frame of samples, its MIMI_PROP_FRAME_SAMPLES. In C, declare
- *   the array as `const float *pcm[]`.
- * - `codes`: for each stream a pointer to room for one frame of codes, MIMI_PROP_CODEBOOKS. Rooms must not
- *   overlap each other.
+ * - `pcm`: for each stream a pointer to one frame of samples, its MIMI_PROP_FRAME_SAMPLES. In C,
+ *   declare the array as `const float *pcm[]`.
+ * - `codes`: for each stream a pointer to room for one frame of codes, MIMI_PROP_CODEBOOKS. Rooms must
+ *   not overlap each other.
  *
- * MIMI_ERR_INVALID_ARGUMENT for streams of different models, for the same stream twice, and for a first frame.
+ * MIMI_ERR_INVALID_ARGUMENT for streams of different models, for the same stream twice, and for a
+ * first frame.
  */
-MIMI_API MIMI_NODISCARD mimi_status mimi_encoder_process_many(mimi_encoder *const *encoders, size_t n, const
-    float *const *pcm, uint32_t *const *codes);
+MIMI_API MIMI_NODISCARD mimi_status mimi_encoder_process_many(mimi_encoder *const *encoders, size_t n,
+    const float *const *pcm, uint32_t *const *codes);
 
 /**
- * Decodes exactly one frame for each of several streams of one model, as mimi_encoder_process_many() encodes.
- * Real-time.
+ * Decodes exactly one frame for each of several streams of one model, as mimi_encoder_process_many()
+ * encodes. Real-time.
  *
- * - `decoders`, `n`: the streams, all of one model, none of them twice. One at a rate other than the model's must
- *   take its first frame alone, with mimi_decoder_process(): the end of that frame's audio follows with the
- *   second.
+ * - `decoders`, `n`: the streams, all of one model, none of them twice. One at a rate other than the
+ *   model's must take its first frame alone, with mimi_decoder_process(): the end of that frame's
+ *   audio follows with the second.
  * - `codes`: for each stream a pointer to one frame of codes, MIMI_PROP_CODEBOOKS.
  * - `pcm`: for each stream a pointer to room for one frame of samples, its MIMI_PROP_FRAME_SAMPLES.
  *
- * Errors are those of mimi_encoder_process_many(), and MIMI_ERR_CORRUPT as in mimi_decoder_process(). The stream
- * with the bad code tells it by MIMI_PROP_BAD_CODE_INDEX, and is otherwise as it was.
+ * Errors are those of mimi_encoder_process_many(), and MIMI_ERR_CORRUPT as in mimi_decoder_process().
+ * The stream with the bad code tells it by MIMI_PROP_BAD_CODE_INDEX, and is otherwise as it was.
  */
-MIMI_API MIMI_NODISCARD mimi_status mimi_decoder_process_many(mimi_decoder *const *decoders, size_t n, const
-    uint32_t *const *codes, float *const *pcm);
+MIMI_API MIMI_NODISCARD mimi_status mimi_decoder_process_many(mimi_decoder *const *decoders, size_t n,
+    const uint32_t *const *codes, float *const *pcm);
 
 /** @} */
 
@@ -727,16 +735,17 @@ MIMI_API MIMI_NODISCARD mimi_status mimi_decoder_process_many(mimi_decoder *cons
 /**
  * What a reader of a token file must know before the first frame.
  *
- * Set `size` to sizeof(mimi_token_header) before each call, and the members that you do not mean to 0. A
- * later release may add members at the end: it takes a shorter struct as one whose missing members are 0, and
- * leaves what lies behind it alone. In a struct that is longer than this release knows, members behind its own
- * must be 0 when it is read (MIMI_ERR_UNSUPPORTED), and are set to 0 when it is written.
+ * Set `size` to sizeof(mimi_token_header) before each call, and the members that you do not mean to 0.
+ * A later release may add members at the end: it takes a shorter struct as one whose missing members
+ * are 0, and leaves what lies behind it alone. In a struct that is longer than this release knows,
+ * members behind its own must be 0 when it is read (MIMI_ERR_UNSUPPORTED), and are set to 0 when it is
+ * written.
  */
 typedef struct {
     /** The bytes of this struct, as your program was compiled. */
     size_t size;
-    /** Samples per second of the recording, of which the header tells. `n_samples` and `frame_samples` count at
-     * this rate. */
+    /** Samples per second of the recording, of which the header tells. `n_samples` and `frame_samples`
+     * count at this rate. */
     int64_t sample_rate;
     /** Samples in a frame. The frame rate is `sample_rate / frame_samples`, exactly. */
     int64_t frame_samples;
@@ -790,8 +799,9 @@ MIMI_API MIMI_NODISCARD mimi_status mimi_model_header(const mimi_model *model, c
  * | 36 | n - 40 | nothing yet; readers skip it |
  * | n - 4 | 4 | CRC-32, that of zlib, of the bytes before |
  *
- * A frame is a whole number of samples at the header's rate: in the published model's files, a multiple of
- * 25 Hz (or of 12.5). A recording at another rate is described at a rate that is one, usually the model's.
+ * A frame is a whole number of samples at the header's rate: in the published model's files, a
+ * multiple of 25 Hz (or of 12.5). A recording at another rate is described at a rate that is one,
+ * usually the model's.
  *
  * A test vector: 8 codes of 11 bits, 24000 Hz, 1920 samples, 79610 samples, model 0x0123456789abcdef.
  *
@@ -804,8 +814,8 @@ MIMI_API MIMI_NODISCARD mimi_status mimi_model_header(const mimi_model *model, c
  *
  * MIMI_ERR_INVALID_ARGUMENT for a number that the format cannot hold.
  */
-MIMI_API MIMI_NODISCARD mimi_status mimi_pack_header(const mimi_token_header *header, void *dst, size_t
-    dst_cap, size_t *out_len);
+MIMI_API MIMI_NODISCARD mimi_status mimi_pack_header(const mimi_token_header *header, void *dst,
+    size_t dst_cap, size_t *out_len);
 
 /**
  * Reads the header of a token file. No model is needed.
@@ -817,12 +827,12 @@ MIMI_API MIMI_NODISCARD mimi_status mimi_pack_header(const mimi_token_header *he
  * MIMI_ERR_FORMAT for what is no token file, MIMI_ERR_UNSUPPORTED for one of a later format,
  * MIMI_ERR_CORRUPT for a damaged or cut-off header.
  */
-MIMI_API MIMI_NODISCARD mimi_status mimi_unpack_header(const void *src, size_t len, mimi_token_header
-    *header);
+MIMI_API MIMI_NODISCARD mimi_status mimi_unpack_header(const void *src, size_t len,
+    mimi_token_header *header);
 
 /**
- * Tells the length of a recording at another sample rate, so that a reader whose decoder runs at that rate can
- * cut the last frame. Rounded up: to the samples that begin before the recording's end.
+ * Tells the length of a recording at another sample rate, so that a reader whose decoder runs at that
+ * rate can cut the last frame. Rounded up: to the samples that begin before the recording's end.
  *
  * - `header`: the header of the recording's token file.
  * - `sample_rate`: the decoder's rate, MIMI_PROP_SAMPLE_RATE; 1 to 2^31 - 1 Hz.
@@ -835,9 +845,9 @@ MIMI_API MIMI_NODISCARD mimi_status mimi_header_samples(const mimi_token_header 
  * Packs codes into frames of bytes, code after code, most significant bit first. Real-time.
  *
  * The codes of codebooks 0 to k - 1 are the first k * code_bits bits of a frame, so that codebooks can
- * be dropped from a frame without encoding again: mimi_drop_codebooks(). Bits left over at a frame's end are
- * written as 0 and ignored by readers. A test vector, the frame of the codes 2047, 0, 2047, 0, 2047, 0,
- * 2047 and 1 of 11 bits: `ff e0 03 ff 80 0f fe 00 3f f8 01`.
+ * be dropped from a frame without encoding again: mimi_drop_codebooks(). Bits left over at a frame's
+ * end are written as 0 and ignored by readers. A test vector, the frame of the codes 2047, 0, 2047, 0,
+ * 2047, 0, 2047 and 1 of 11 bits: `ff e0 03 ff 80 0f fe 00 3f f8 01`.
  *
  * - `codes`, `n_codes`: whole frames of codes, as mimi_encode() and streams make them.
  * - `codebooks`: codes in a frame, 1 to 64.
@@ -858,26 +868,26 @@ MIMI_API MIMI_NODISCARD mimi_status mimi_pack(const uint32_t *codes, size_t n_co
  * - `codes`, `codes_cap`: room for the codes.
  * - `out_codes`: receives the number of codes written.
  *
- * MIMI_ERR_INVALID_ARGUMENT for a partial frame. Where a codebook's size is no power of two, a damaged file
- * can hold codes beyond it: the decoder answers MIMI_ERR_CORRUPT.
+ * MIMI_ERR_INVALID_ARGUMENT for a partial frame. Where a codebook's size is no power of two, a damaged
+ * file can hold codes beyond it: the decoder answers MIMI_ERR_CORRUPT.
  */
-MIMI_API MIMI_NODISCARD mimi_status mimi_unpack(const void *src, size_t len, int64_t codebooks, int64_t
-    code_bits, uint32_t *codes, size_t codes_cap, size_t *out_codes);
+MIMI_API MIMI_NODISCARD mimi_status mimi_unpack(const void *src, size_t len, int64_t codebooks,
+    int64_t code_bits, uint32_t *codes, size_t codes_cap, size_t *out_codes);
 
 /**
- * Keeps the first codebooks of packed frames, which lowers the bit rate without encoding again: the same
- * bytes as packing fewer codes. Real-time. No model is needed.
+ * Keeps the first codebooks of packed frames, which lowers the bit rate without encoding again: the
+ * same bytes as packing fewer codes. Real-time. No model is needed.
  *
- * - `frames`, `len`: whole frames of ceil(codebooks * code_bits / 8) bytes. The shorter frames are moved
- *   together at the front; the bytes behind them are left over.
+ * - `frames`, `len`: whole frames of ceil(codebooks * code_bits / 8) bytes. The shorter frames are
+ *   moved together at the front; the bytes behind them are left over.
  * - `codebooks`, `code_bits`: as for mimi_pack().
  * - `keep`: codebooks to keep, 1 to `codebooks`. The header of a file must say this number, too.
  * - `out_len`: receives the number of bytes left.
  *
  * MIMI_ERR_INVALID_ARGUMENT for a partial frame.
  */
-MIMI_API MIMI_NODISCARD mimi_status mimi_drop_codebooks(void *frames, size_t len, int64_t codebooks, int64_t
-    code_bits, int64_t keep, size_t *out_len);
+MIMI_API MIMI_NODISCARD mimi_status mimi_drop_codebooks(void *frames, size_t len, int64_t codebooks,
+    int64_t code_bits, int64_t keep, size_t *out_len);
 
 /** @} */
 

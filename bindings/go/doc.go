@@ -17,8 +17,9 @@
 //
 // # Goroutines
 //
-// Any number of goroutines may use one [Model] at once. An [Encoder] or [Decoder] serves one call at a
-// time, whichever goroutine makes it. Close must not be called while another call uses the same value.
+// Any number of goroutines may use one [Model] at once. Calls of one [Encoder] or [Decoder] take turns, whichever
+// goroutine makes them. Close waits for the calls that use the value; calls that come later are [ErrClosed]. A [Reader]
+// or [Writer] is for one goroutine.
 //
 // # Memory
 //
