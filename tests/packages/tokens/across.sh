@@ -37,7 +37,8 @@ for rate in 8000 16000 24000 44100 48000; do
     "$go" encode "$model" second.f32 $rate second.mtok
     "$go" decode "$model" second.mtok 0 third.f32
     samples third.f32 $length
-    # and back: the tool, which converts rates itself, gives as many samples at the same rate, and they line up
+    # And back: the tool, which converts rates itself, gives as many samples at the same rate, and they line up. Its
+    # filter differs near half the rate: 22 dB and more here. A sample off leaves less than 3.
     "$tool" decode -q -m "$model" --f32 second.mtok back.wav
     size=$(stat -c %s back.wav)
     tail -c $((4 * length)) back.wav >back.f32
@@ -48,7 +49,7 @@ for rate in 8000 16000 24000 44100 48000; do
     else
         paste <(od -An -v -tf4 -w4 third.f32) <(od -An -v -tf4 -w4 back.f32) |
             awk '{ s += $1 * $1; e += ($1 - $2) * ($1 - $2) }
-                END { if (!(s > 1000 * e)) { print "signal " s ", error " e; exit 1 } }' ||
+                END { if (!(s > 100 * e)) { print "signal " s ", error " e; exit 1 } }' ||
             fail "audio at $rate Hz does not line up"
     fi
 done
