@@ -712,9 +712,9 @@ MIMI_API MIMI_NODISCARD mimi_status mimi_encoder_process_many(mimi_encoder *cons
  * Decodes exactly one frame for each of several streams of one model, as mimi_encoder_process_many()
  * encodes. Real-time.
  *
- * - `decoders`, `n`: the streams, all of one model, none of them twice; at most 1024. One at a rate other than the
- *   model's must take its first frame alone, with mimi_decoder_process(): the end of that frame's
- *   audio follows with the second.
+ * - `decoders`, `n`: the streams, all of one model, none of them twice; at most 1024. One at a rate
+ *   other than the model's must take its first frame alone, with mimi_decoder_process(): the end of
+ *   that frame's audio follows with the second.
  * - `codes`: for each stream a pointer to one frame of codes, MIMI_PROP_CODEBOOKS.
  * - `pcm`: for each stream a pointer to room for one frame of samples, its MIMI_PROP_FRAME_SAMPLES.
  *
