@@ -91,10 +91,10 @@
  * opening a stream with MIMI_OPT_SAMPLE_RATE, can end the program. The library checks for room before
  * it makes them. The threads of MIMI_OPT_THREADS have no such care.
  *
- * On x86 and 64-bit Arm, every function computes in a floating-point mode of its own: rounding to
- * nearest, denormal numbers flushed to zero, no exception trapped, whatever the input and whatever mode
- * the caller has set. Afterwards the caller's mode and status flags are as before the call. On other
- * processors the caller's mode stays.
+ * On x86 with SSE2 and on 64-bit Arm, every function computes in a floating-point mode of its own:
+ * rounding to nearest, denormal numbers flushed to zero, no exception trapped, whatever the input and
+ * whatever mode the caller has set. Afterwards the caller's mode and status flags are as before the
+ * call. On other processors the caller's mode stays.
  */
 
 /**
