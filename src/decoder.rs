@@ -223,6 +223,7 @@ impl Decoder {
             resampler.finish(pcm);
         }
         self.memory.reset();
+        self.bad_code = None;
         self.ended = true;
         Ok(needed)
     }

@@ -155,3 +155,25 @@ impl Probe {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn streams_are_one_to_sixteen() {
+        let micro = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fuzz/micro.safetensors"));
+        let model = Model::load_bytes(micro, &Default::default()).unwrap();
+        let options = StreamOptions::default();
+        for streams in [0, 17] {
+            for probe in
+                [Probe::encoders(&model, &options, streams), Probe::decoders(&model, &options, streams)]
+            {
+                assert_eq!(probe.err().map(|error| error.kind()), Some(ErrorKind::InvalidArgument));
+            }
+        }
+        assert!(
+            Probe::encoders(&model, &options, 16).is_ok() && Probe::decoders(&model, &options, 1).is_ok()
+        );
+    }
+}

@@ -177,8 +177,9 @@ fn hostile_headers_are_refused_for_what_they_are() {
     }
     assert_eq!(with(11, 0x80), HeaderError::UnknownFlags(0x8000));
     assert_eq!(with(11, 0x80).kind(), ErrorKind::Unsupported);
-    // bits per code, length, codebooks, model
-    for (offset, value) in [(5, 0), (5, 17), (6, 39), (6, 0), (8, 0), (8, 65), (9, 1), (35, 0x80)] {
+    // bits per code, length, codebooks, samples, model
+    for (offset, value) in [(5, 0), (5, 17), (6, 39), (6, 0), (8, 0), (8, 65), (9, 1), (27, 0x80), (35, 0x80)]
+    {
         assert_eq!(with(offset, value).kind(), ErrorKind::Corrupt, "{value} at {offset}");
         assert!(matches!(with(offset, value), HeaderError::Corrupt(_)));
     }
@@ -198,6 +199,27 @@ fn every_flipped_bit_of_a_header_is_noticed() {
     }
 }
 
+/// The last sample at another rate is the last that begins before the recording's end.
+#[test]
+fn a_length_is_told_at_any_rate() {
+    for (rate, samples) in
+        [(8_000, 26_537u64), (44_100, 52_837), (24_000, 79_610), (11_111, 1), (1, 5), (48_000, 0)]
+    {
+        let header = Header { sample_rate: rate, samples, ..PUBLISHED };
+        assert_eq!(header.samples_at(rate), Ok(samples));
+        for to in [1, 8_000, 24_000, 44_100, 48_000, 768_000, u32::MAX] {
+            let there = header.samples_at(to).unwrap();
+            let end = u128::from(samples) * u128::from(to);
+            let begins = |sample: u64| u128::from(sample) * u128::from(rate) < end;
+            assert!(there == 0 || begins(there - 1), "{samples} at {rate} Hz: {there} at {to} Hz");
+            assert!(!begins(there), "{samples} at {rate} Hz: {there} at {to} Hz");
+        }
+    }
+    assert!(Header { sample_rate: 0, ..PUBLISHED }.samples_at(8_000).is_err());
+    let longest = Header { samples: i64::MAX as u64, sample_rate: 1, ..PUBLISHED };
+    assert_eq!(longest.samples_at(u32::MAX), Ok(u64::MAX));
+}
+
 #[test]
 fn headers_that_the_format_forbids_are_not_written() {
     let forbidden = [
@@ -209,6 +231,7 @@ fn headers_that_the_format_forbids_are_not_written() {
         Header { code_bits: 256 + 11, ..PUBLISHED },
         Header { sample_rate: 0, ..PUBLISHED },
         Header { frame_samples: 0, ..PUBLISHED },
+        Header { samples: 1 << 63, ..PUBLISHED },
         Header { model_id: -1, ..PUBLISHED },
     ];
     for header in forbidden {
@@ -220,7 +243,7 @@ proptest! {
     #[test]
     fn a_header_is_read_as_it_was_written(
         codebooks in 1..=MAX_CODEBOOKS, code_bits in 1..=MAX_CODE_BITS, sample_rate in 1u32.., frame_samples in 1u32..,
-        samples: u64, model_id in 0i64.., rest in proptest::collection::vec(any::<u8>(), 0..20),
+        samples in 0..=i64::MAX as u64, model_id in 0i64.., rest in proptest::collection::vec(any::<u8>(), 0..20),
     ) {
         let header = Header { codebooks, code_bits, sample_rate, frame_samples, samples, model_id };
         let mut bytes = header.to_bytes().unwrap().to_vec();

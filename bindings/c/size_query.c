@@ -50,12 +50,11 @@ int main(int argc, char **argv) {
     if (!pcm || mimi_options_set(options, MIMI_OPT_CODEBOOKS, 8) != MIMI_OK)
         return fail("out of memory");
 
-    /* no buffer: nothing is encoded, and the answer is the number of codes */
     size_t n_codes;
-    mimi_status status = mimi_encode(model, options, pcm, samples, NULL, 0, &n_codes);
     uint32_t *codes = NULL;
-    if (status == MIMI_ERR_BUFFER_TOO_SMALL) {
-        codes = malloc(n_codes * sizeof *codes);
+    mimi_status status = mimi_codes_for(model, options, samples, &n_codes);
+    if (status == MIMI_OK) {
+        codes = malloc(n_codes ? n_codes * sizeof *codes : 1);
         if (!codes)
             return fail("out of memory");
         status = mimi_encode(model, options, pcm, samples, codes, n_codes, &n_codes);

@@ -70,7 +70,7 @@ enum class status : std::int32_t {
     invalid_argument = MIMI_ERR_INVALID_ARGUMENT, /**< A value that can never be right. */
     buffer_too_small = MIMI_ERR_BUFFER_TOO_SMALL, /**< See mimi::failure::needed(). */
     io = MIMI_ERR_IO,                             /**< A file could not be read. */
-    format = MIMI_ERR_FORMAT,                     /**< Not a Mimi checkpoint. */
+    format = MIMI_ERR_FORMAT,                     /**< No Mimi checkpoint, or no token file. */
     corrupt = MIMI_ERR_CORRUPT,                   /**< Damaged data. */
     unsupported = MIMI_ERR_UNSUPPORTED,           /**< Well-formed, but not something it does. */
     out_of_memory = MIMI_ERR_OUT_OF_MEMORY,       /**< Memory could not be had. */
@@ -145,6 +145,8 @@ class failure {
     const char *message() const noexcept {
         return message_.empty() ? to_string(code_) : message_.c_str();
     }
+    /** The message, by the name that exceptions have for it. */
+    const char *what() const noexcept { return message(); }
 
   private:
     status code_;
@@ -160,7 +162,13 @@ class exception : public std::exception {
     explicit exception(failure e) : error_(std::make_shared<failure>(std::move(e))) {}
     /** The failure. */
     const failure &error() const noexcept { return *error_; }
-    /** The message. */
+    /** The failure's kind. */
+    status code() const noexcept { return error_->code(); }
+    /** The failure's need of room. */
+    std::size_t needed() const noexcept { return error_->needed(); }
+    /** The failure's message. */
+    const char *message() const noexcept { return error_->message(); }
+    /** The failure's message, by the name that exceptions have for it. */
     const char *what() const noexcept override { return error_->message(); }
 
   private:
@@ -270,12 +278,12 @@ enum class parts : std::int32_t {
 
 /** How weights are kept in memory. */
 enum class precision : std::int32_t {
-    f32 = MIMI_PRECISION_F32,   /**< 32-bit floats: exact. */
+    f32 = MIMI_PRECISION_F32,   /**< 32-bit floats, as in the checkpoint. */
     bf16 = MIMI_PRECISION_BF16, /**< bfloat16. */
     int8 = MIMI_PRECISION_INT8  /**< 8-bit integers. */
 };
 
-/** What becomes of a last partial frame. */
+/** How a last partial frame is completed. */
 enum class tail : std::int32_t {
     audio_pad = MIMI_TAIL_AUDIO_PAD, /**< The waveform is padded, as kyutai's moshi does. */
     layer_pad = MIMI_TAIL_LAYER_PAD  /**< Each layer pads its input, as transformers does. */
@@ -303,9 +311,9 @@ class options {
     options &weights(precision value) { return set(MIMI_OPT_PRECISION, static_cast<std::int64_t>(value)); }
     /** Which half of the model to load. */
     options &load_parts(parts value) { return set(MIMI_OPT_PARTS, static_cast<std::int64_t>(value)); }
-    /** What becomes of a last partial frame. */
+    /** How a last partial frame is completed. */
     options &last_frame(tail value) { return set(MIMI_OPT_TAIL, static_cast<std::int64_t>(value)); }
-    /** How far attention looks back, in steps of half a frame. */
+    /** How far attention looks back, in steps; see MIMI_OPT_CONTEXT. */
     options &context(std::int64_t steps) { return set(MIMI_OPT_CONTEXT, steps); }
     /** The number of threads of one-shot calls. */
     options &threads(std::int64_t n) { return set(MIMI_OPT_THREADS, n); }
@@ -377,6 +385,13 @@ class encoder {
         });
     }
 
+    /** The codes that try_process() would write for so many samples now. Real-time. */
+    result<std::size_t> try_codes_for(std::size_t samples) const noexcept {
+        std::size_t n = 0;
+        const mimi_status s = mimi_encoder_codes_for(handle_.get(), samples, &n);
+        return detail::count_rt(s, n);
+    }
+
     /** Forgets everything: the stream is as new. Real-time. */
     result<nothing> try_reset() noexcept { return detail::done_rt(mimi_encoder_reset(handle_.get())); }
 
@@ -407,6 +422,8 @@ class encoder {
     std::size_t append(span<const float> pcm, std::vector<std::uint32_t> &codes) { return try_append(pcm, codes).value(); }
     /** try_append_flush() that throws. */
     std::size_t append_flush(std::vector<std::uint32_t> &codes) { return try_append_flush(codes).value(); }
+    /** try_codes_for() that throws. */
+    std::size_t codes_for(std::size_t samples) const { return try_codes_for(samples).value(); }
     /** try_reset() that throws. */
     void reset() { try_reset().value(); }
     /** try_get() that throws. */
@@ -437,7 +454,7 @@ class decoder {
     /**
      * Takes whole frames of codes and writes their audio. Real-time.
      *
-     * Gives the number of pcm written. With too little room, status::buffer_too_small,
+     * Gives the number of samples written. With too little room, status::buffer_too_small,
      * mimi::failure::needed() says how much, and nothing was taken.
      */
     result<std::size_t> try_process(span<const std::uint32_t> codes, span<float> pcm) noexcept {
@@ -466,6 +483,13 @@ class decoder {
         return detail::append_rt(pcm, [&](float *data, std::size_t room, std::size_t *n) {
             return mimi_decoder_flush(handle_.get(), data, room, n);
         });
+    }
+
+    /** The samples that try_process() would write for so many codes now, whole frames. Real-time. */
+    result<std::size_t> try_samples_for(std::size_t codes) const noexcept {
+        std::size_t n = 0;
+        const mimi_status s = mimi_decoder_samples_for(handle_.get(), codes, &n);
+        return detail::count_rt(s, n);
     }
 
     /** Forgets everything: the stream is as new. Real-time. */
@@ -498,6 +522,8 @@ class decoder {
     std::size_t append(span<const std::uint32_t> codes, std::vector<float> &pcm) { return try_append(codes, pcm).value(); }
     /** try_append_flush() that throws. */
     std::size_t append_flush(std::vector<float> &pcm) { return try_append_flush(pcm).value(); }
+    /** try_samples_for() that throws. */
+    std::size_t samples_for(std::size_t codes) const { return try_samples_for(codes).value(); }
     /** try_reset() that throws. */
     void reset() { try_reset().value(); }
     /** try_get() that throws. */
@@ -515,6 +541,29 @@ class decoder {
 
   private:
     detail::owned<mimi_decoder, mimi_decoder_free> handle_;
+};
+
+/**
+ * What stands before the frames of a token file: mimi_token_header, with its size set. `n_samples` and
+ * `frame_samples` count at its `sample_rate`.
+ */
+struct token_header : mimi_token_header {
+    /** Everything unknown. */
+    token_header() noexcept : mimi_token_header() { size = sizeof(mimi_token_header); }
+
+    /** The length of the recording at another sample rate, such as a decoder's; 0: unknown. */
+    result<std::int64_t> try_samples_at(std::int64_t rate) const {
+        std::int64_t n = 0;
+        const mimi_status s = mimi_header_samples(this, rate, &n);
+        if (s != MIMI_OK)
+            return detail::failed(s);
+        return n;
+    }
+
+#if MIMI_HPP_EXCEPTIONS
+    /** try_samples_at() that throws. */
+    std::int64_t samples_at(std::int64_t rate) const { return try_samples_at(rate).value(); }
+#endif
 };
 
 /** A model: immutable, and for any number of threads at once. */
@@ -577,6 +626,27 @@ class model {
         });
     }
 
+    /** The codes that try_encode() gives for so many samples. */
+    result<std::size_t> try_codes_for(std::size_t samples, const options &o = {}) const {
+        return count(o, [&](std::size_t *n) { return mimi_codes_for(handle_.get(), o.get(), samples, n); });
+    }
+
+    /** The samples that try_decode() gives for so many codes, whole frames. */
+    result<std::size_t> try_samples_for(std::size_t codes, const options &o = {}) const {
+        return count(o, [&](std::size_t *n) { return mimi_samples_for(handle_.get(), o.get(), codes, n); });
+    }
+
+    /** The header of a token file for codes made with these options; the length is for you to set. */
+    result<token_header> try_header(const options &o = {}) const {
+        if (o.code() != status::ok)
+            return o.error();
+        token_header h;
+        const mimi_status s = mimi_model_header(handle_.get(), o.get(), &h);
+        if (s != MIMI_OK)
+            return detail::failed(s);
+        return h;
+    }
+
     /** Opens a stream of audio to codes; all the memory that it will use is allocated here. */
     result<encoder> try_new_encoder(const options &o = {}) const {
         return make<encoder>(o, [&](mimi_encoder **out) { return mimi_encoder_new(handle_.get(), o.get(), out); });
@@ -608,6 +678,12 @@ class model {
     std::vector<float> decode(span<const std::uint32_t> codes, const options &o = {}) const {
         return try_decode(codes, o).value();
     }
+    /** try_codes_for() that throws. */
+    std::size_t codes_for(std::size_t samples, const options &o = {}) const { return try_codes_for(samples, o).value(); }
+    /** try_samples_for() that throws. */
+    std::size_t samples_for(std::size_t codes, const options &o = {}) const { return try_samples_for(codes, o).value(); }
+    /** try_header() that throws. */
+    token_header header(const options &o = {}) const { return try_header(o).value(); }
     /** try_new_encoder() that throws. */
     encoder new_encoder(const options &o = {}) const { return try_new_encoder(o).value(); }
     /** try_new_decoder() that throws. */
@@ -631,6 +707,17 @@ class model {
         if (s != MIMI_OK)
             return detail::failed(s);
         return T(handle);
+    }
+
+    /* The number that `call(&n)` writes. */
+    template <class Call> static result<std::size_t> count(const options &o, Call call) {
+        if (o.code() != status::ok)
+            return o.error();
+        std::size_t n = 0;
+        const mimi_status s = call(&n);
+        if (s != MIMI_OK)
+            return detail::failed(s);
+        return n;
     }
 
     /* All that `call(data, room, &n)` writes; asks for the size first. */
@@ -679,43 +766,32 @@ inline result<nothing> try_process_many(span<mimi_decoder *const> decoders,
         mimi_decoder_process_many(decoders.data(), decoders.size(), codes.data(), pcm.data()));
 }
 
-/** What stands before the frames of a token file. */
-struct token_header {
-    std::int32_t codebooks = 0; /**< Codes in a frame. */
-    std::int32_t code_bits = 0; /**< Bits of a code. */
-    std::uint64_t samples = 0;  /**< The length of the recording; 0: unknown. */
-    std::int64_t model_id = 0;  /**< MIMI_PROP_MODEL_ID of the codes' model; 0: unknown. */
-    std::size_t size = 0;       /**< The offset of the first frame. */
-};
-
-/** The header of a token file of a model's codes; 0 samples: unknown. */
-inline result<std::vector<unsigned char>> try_pack_header(const model &m, std::int32_t codebooks,
-                                                          std::uint64_t samples = 0) {
-    std::vector<unsigned char> header;
+/** The header of a token file as bytes. */
+inline result<std::vector<unsigned char>> try_pack_header(const token_header &h) {
+    std::vector<unsigned char> bytes;
     std::size_t n = 0;
-    mimi_status s = mimi_pack_header(m.c_handle(), codebooks, samples, nullptr, 0, &n);
+    mimi_status s = mimi_pack_header(&h, nullptr, 0, &n);
     if (s == MIMI_ERR_BUFFER_TOO_SMALL) {
-        header.resize(n);
-        s = mimi_pack_header(m.c_handle(), codebooks, samples, header.data(), header.size(), &n);
+        bytes.resize(n);
+        s = mimi_pack_header(&h, bytes.data(), bytes.size(), &n);
     }
     if (s != MIMI_OK)
         return detail::failed(s, n);
-    return header;
+    return bytes;
 }
 
 /** Reads the header at the beginning of a token file. */
 inline result<token_header> try_unpack_header(span<const unsigned char> bytes) {
     token_header h;
-    const mimi_status s = mimi_unpack_header(bytes.data(), bytes.size(), &h.codebooks, &h.code_bits,
-                                             &h.samples, &h.model_id, &h.size);
+    const mimi_status s = mimi_unpack_header(bytes.data(), bytes.size(), &h);
     if (s != MIMI_OK)
         return detail::failed(s);
     return h;
 }
 
 /** Packs whole frames of codes; gives the number of bytes. Real-time. */
-inline result<std::size_t> try_pack(span<const std::uint32_t> codes, std::int32_t codebooks,
-                                    std::int32_t code_bits, span<unsigned char> bytes) noexcept {
+inline result<std::size_t> try_pack(span<const std::uint32_t> codes, std::int64_t codebooks,
+                                    std::int64_t code_bits, span<unsigned char> bytes) noexcept {
     std::size_t n = 0;
     const mimi_status s =
         mimi_pack(codes.data(), codes.size(), codebooks, code_bits, bytes.data(), bytes.size(), &n);
@@ -723,8 +799,8 @@ inline result<std::size_t> try_pack(span<const std::uint32_t> codes, std::int32_
 }
 
 /** Unpacks whole frames of bytes; gives the number of codes. Real-time. */
-inline result<std::size_t> try_unpack(span<const unsigned char> bytes, std::int32_t codebooks,
-                                      std::int32_t code_bits, span<std::uint32_t> codes) noexcept {
+inline result<std::size_t> try_unpack(span<const unsigned char> bytes, std::int64_t codebooks,
+                                      std::int64_t code_bits, span<std::uint32_t> codes) noexcept {
     std::size_t n = 0;
     const mimi_status s =
         mimi_unpack(bytes.data(), bytes.size(), codebooks, code_bits, codes.data(), codes.size(), &n);
@@ -735,8 +811,8 @@ inline result<std::size_t> try_unpack(span<const unsigned char> bytes, std::int3
  * Keeps the first codebooks of whole packed frames, which are moved together at the front; gives the number
  * of bytes left. Real-time.
  */
-inline result<std::size_t> try_drop_codebooks(span<unsigned char> frames, std::int32_t codebooks,
-                                              std::int32_t code_bits, std::int32_t keep) noexcept {
+inline result<std::size_t> try_drop_codebooks(span<unsigned char> frames, std::int64_t codebooks,
+                                              std::int64_t code_bits, std::int64_t keep) noexcept {
     std::size_t n = 0;
     const mimi_status s =
         mimi_drop_codebooks(frames.data(), frames.size(), codebooks, code_bits, keep, &n);
@@ -755,24 +831,22 @@ inline void process_many(span<mimi_decoder *const> decoders, span<const std::uin
     try_process_many(decoders, codes, pcm).value();
 }
 /** try_pack_header() that throws. */
-inline std::vector<unsigned char> pack_header(const model &m, std::int32_t codebooks, std::uint64_t samples = 0) {
-    return try_pack_header(m, codebooks, samples).value();
-}
+inline std::vector<unsigned char> pack_header(const token_header &h) { return try_pack_header(h).value(); }
 /** try_unpack_header() that throws. */
 inline token_header unpack_header(span<const unsigned char> bytes) { return try_unpack_header(bytes).value(); }
 /** try_pack() that throws. */
-inline std::size_t pack(span<const std::uint32_t> codes, std::int32_t codebooks, std::int32_t code_bits,
+inline std::size_t pack(span<const std::uint32_t> codes, std::int64_t codebooks, std::int64_t code_bits,
                         span<unsigned char> bytes) {
     return try_pack(codes, codebooks, code_bits, bytes).value();
 }
 /** try_unpack() that throws. */
-inline std::size_t unpack(span<const unsigned char> bytes, std::int32_t codebooks, std::int32_t code_bits,
+inline std::size_t unpack(span<const unsigned char> bytes, std::int64_t codebooks, std::int64_t code_bits,
                           span<std::uint32_t> codes) {
     return try_unpack(bytes, codebooks, code_bits, codes).value();
 }
 /** try_drop_codebooks() that throws. */
-inline std::size_t drop_codebooks(span<unsigned char> frames, std::int32_t codebooks, std::int32_t code_bits,
-                                  std::int32_t keep) {
+inline std::size_t drop_codebooks(span<unsigned char> frames, std::int64_t codebooks, std::int64_t code_bits,
+                                  std::int64_t keep) {
     return try_drop_codebooks(frames, codebooks, code_bits, keep).value();
 }
 #endif

@@ -16,30 +16,20 @@ package mimi
 import "C"
 
 import (
-	"runtime"
 	"slices"
 	"unsafe"
 )
 
-// Decoder is a stream of codes to audio. One call at a time.
+// Decoder is a stream of codes to audio. Calls from several goroutines take turns.
 type Decoder struct {
-	handle   handle
-	frame    frame
-	codeBits int
-	modelID  int64
-	// samples of a frame at the model's rate
-	modelFrame int64
+	handle handle
+	header Header // of a token file at its rate
 }
 
 // NewDecoder opens a stream. Codebooks says how many codes make a frame.
 func (m *Model) NewDecoder(options ...Option) (*Decoder, error) {
-	defer runtime.KeepAlive(m)
-	if m.handle.ptr == nil {
-		return nil, ErrClosed
-	}
 	var stream *Decoder
-	err := withOptions(options, func(bag *C.mimi_options) error {
-		var msg message
+	err := m.with(options, func(bag *C.mimi_options, msg *message) error {
 		var out *C.mimi_decoder
 		if err := msg.err(C.mimi_go_decoder_new(m.c(), bag, &out, &msg[0])); err != nil {
 			return err
@@ -50,15 +40,7 @@ func (m *Model) NewDecoder(options ...Option) (*Decoder, error) {
 	if err != nil {
 		return nil, err
 	}
-	if stream.frame, stream.codeBits, err = frames(stream); err != nil {
-		stream.Close()
-		return nil, err
-	}
-	if stream.modelID, err = m.Get(ModelID); err != nil {
-		stream.Close()
-		return nil, err
-	}
-	if stream.modelFrame, err = m.Get(FrameSamples); err != nil {
+	if stream.header, err = describe(stream); err != nil {
 		stream.Close()
 		return nil, err
 	}
@@ -76,10 +58,10 @@ func newDecoder(ptr *C.mimi_decoder) *Decoder {
 // Append takes whole frames of codes and appends their audio to dst. It allocates
 // only where dst has too little room. On an error nothing was taken, and dst is returned as it was.
 func (s *Decoder) Append(dst []float32, codes []uint32) ([]float32, error) {
-	defer runtime.KeepAlive(s)
-	if s.handle.ptr == nil {
-		return dst, ErrClosed
+	if err := s.handle.begin(); err != nil {
+		return dst, err
 	}
+	defer s.handle.lock.Unlock()
 	for {
 		room := dst[len(dst):cap(dst)]
 		var n C.size_t
@@ -97,10 +79,10 @@ func (s *Decoder) Append(dst []float32, codes []uint32) ([]float32, error) {
 
 // AppendFlush ends the stream and appends what audio is still due to dst. The stream is then as new.
 func (s *Decoder) AppendFlush(dst []float32) ([]float32, error) {
-	defer runtime.KeepAlive(s)
-	if s.handle.ptr == nil {
-		return dst, ErrClosed
+	if err := s.handle.begin(); err != nil {
+		return dst, err
 	}
+	defer s.handle.lock.Unlock()
 	for {
 		room := dst[len(dst):cap(dst)]
 		var n C.size_t
@@ -118,10 +100,10 @@ func (s *Decoder) AppendFlush(dst []float32) ([]float32, error) {
 
 // Reset forgets everything: the stream is as new, also after ErrPanic.
 func (s *Decoder) Reset() error {
-	defer runtime.KeepAlive(s)
-	if s.handle.ptr == nil {
-		return ErrClosed
+	if err := s.handle.begin(); err != nil {
+		return err
 	}
+	defer s.handle.lock.Unlock()
 	if status := C.mimi_decoder_reset(s.c()); status != C.MIMI_OK {
 		return &Error{Code: Code(status)}
 	}
@@ -130,10 +112,10 @@ func (s *Decoder) Reset() error {
 
 // Get reads a property.
 func (s *Decoder) Get(p Property) (int64, error) {
-	defer runtime.KeepAlive(s)
-	if s.handle.ptr == nil {
-		return 0, ErrClosed
+	if err := s.handle.begin(); err != nil {
+		return 0, err
 	}
+	defer s.handle.lock.Unlock()
 	var value C.int64_t
 	if status := C.mimi_decoder_get(s.c(), C.mimi_prop(p), &value); status != C.MIMI_OK {
 		return 0, &Error{Code: Code(status)}
@@ -143,19 +125,19 @@ func (s *Decoder) Get(p Property) (int64, error) {
 
 // Clone forks the stream: the copy stands at the same point and goes its own way.
 func (s *Decoder) Clone() (*Decoder, error) {
-	defer runtime.KeepAlive(s)
-	if s.handle.ptr == nil {
-		return nil, ErrClosed
+	if err := s.handle.begin(); err != nil {
+		return nil, err
 	}
+	defer s.handle.lock.Unlock()
 	var msg message
 	var out *C.mimi_decoder
 	if err := msg.err(C.mimi_go_decoder_clone(s.c(), &out, &msg[0])); err != nil {
 		return nil, err
 	}
 	copied := newDecoder(out)
-	copied.frame, copied.codeBits, copied.modelID, copied.modelFrame = s.frame, s.codeBits, s.modelID, s.modelFrame
+	copied.header = s.header
 	return copied, nil
 }
 
-// Close frees the stream. Later calls of Close do nothing.
+// Close frees the stream, once the call that uses it has returned. Later calls of Close do nothing.
 func (s *Decoder) Close() error { return s.handle.close() }

@@ -15,10 +15,17 @@
 // Audio is mono float32, nominally -1 to 1, at the model's sample rate or that of [SampleRate]. Codes are
 // uint32, frame after frame: code k of frame f is codes[f*codebooks+k].
 //
+// # Token files
+//
+// A [Writer] makes a token file, .mtok, of the audio written to it, and [OpenReader] gives the audio of one: at the
+// recording's rate, and as long as it was. The file's [Header] tells both. The command-line tool reads and writes the
+// same files.
+//
 // # Goroutines
 //
-// Any number of goroutines may use one [Model] at once. An [Encoder] or [Decoder] serves one call at a
-// time, whichever goroutine makes it. Close must not be called while another call uses the same value.
+// Any number of goroutines may use one [Model] at once. Calls of one [Encoder] or [Decoder] take turns, whichever
+// goroutine makes them. Close waits for the calls that use the value; calls that come later are [ErrClosed]. A [Reader]
+// or [Writer] is for one goroutine.
 //
 // # Memory
 //

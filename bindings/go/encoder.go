@@ -16,28 +16,20 @@ package mimi
 import "C"
 
 import (
-	"runtime"
 	"slices"
 	"unsafe"
 )
 
-// Encoder is a stream of audio to codes. One call at a time.
+// Encoder is a stream of audio to codes. Calls from several goroutines take turns.
 type Encoder struct {
-	handle   handle
-	frame    frame
-	codeBits int
-	header   []byte // of a token file of its codes
+	handle handle
+	header Header // of a token file of its codes
 }
 
 // NewEncoder opens a stream. It reads the options Codebooks, SampleRate, MaxBlock, LastFrame and Context.
 func (m *Model) NewEncoder(options ...Option) (*Encoder, error) {
-	defer runtime.KeepAlive(m)
-	if m.handle.ptr == nil {
-		return nil, ErrClosed
-	}
 	var stream *Encoder
-	err := withOptions(options, func(bag *C.mimi_options) error {
-		var msg message
+	err := m.with(options, func(bag *C.mimi_options, msg *message) error {
 		var out *C.mimi_encoder
 		if err := msg.err(C.mimi_go_encoder_new(m.c(), bag, &out, &msg[0])); err != nil {
 			return err
@@ -48,11 +40,7 @@ func (m *Model) NewEncoder(options ...Option) (*Encoder, error) {
 	if err != nil {
 		return nil, err
 	}
-	if stream.frame, stream.codeBits, err = frames(stream); err != nil {
-		stream.Close()
-		return nil, err
-	}
-	if stream.header, err = m.AppendHeader(nil, stream.frame.codes, 0); err != nil {
+	if stream.header, err = describe(stream); err != nil {
 		stream.Close()
 		return nil, err
 	}
@@ -70,10 +58,10 @@ func newEncoder(ptr *C.mimi_encoder) *Encoder {
 // Append takes any number of samples and appends the codes of the frames that they complete to dst. It allocates
 // only where dst has too little room. On an error nothing was taken, and dst is returned as it was.
 func (s *Encoder) Append(dst []uint32, pcm []float32) ([]uint32, error) {
-	defer runtime.KeepAlive(s)
-	if s.handle.ptr == nil {
-		return dst, ErrClosed
+	if err := s.handle.begin(); err != nil {
+		return dst, err
 	}
+	defer s.handle.lock.Unlock()
 	for {
 		room := dst[len(dst):cap(dst)]
 		var n C.size_t
@@ -91,10 +79,10 @@ func (s *Encoder) Append(dst []uint32, pcm []float32) ([]uint32, error) {
 
 // AppendFlush ends the stream and appends the codes of a last partial frame to dst, if there is one. The stream is then as new.
 func (s *Encoder) AppendFlush(dst []uint32) ([]uint32, error) {
-	defer runtime.KeepAlive(s)
-	if s.handle.ptr == nil {
-		return dst, ErrClosed
+	if err := s.handle.begin(); err != nil {
+		return dst, err
 	}
+	defer s.handle.lock.Unlock()
 	for {
 		room := dst[len(dst):cap(dst)]
 		var n C.size_t
@@ -112,10 +100,10 @@ func (s *Encoder) AppendFlush(dst []uint32) ([]uint32, error) {
 
 // Reset forgets everything: the stream is as new, also after ErrPanic.
 func (s *Encoder) Reset() error {
-	defer runtime.KeepAlive(s)
-	if s.handle.ptr == nil {
-		return ErrClosed
+	if err := s.handle.begin(); err != nil {
+		return err
 	}
+	defer s.handle.lock.Unlock()
 	if status := C.mimi_encoder_reset(s.c()); status != C.MIMI_OK {
 		return &Error{Code: Code(status)}
 	}
@@ -124,10 +112,10 @@ func (s *Encoder) Reset() error {
 
 // Get reads a property.
 func (s *Encoder) Get(p Property) (int64, error) {
-	defer runtime.KeepAlive(s)
-	if s.handle.ptr == nil {
-		return 0, ErrClosed
+	if err := s.handle.begin(); err != nil {
+		return 0, err
 	}
+	defer s.handle.lock.Unlock()
 	var value C.int64_t
 	if status := C.mimi_encoder_get(s.c(), C.mimi_prop(p), &value); status != C.MIMI_OK {
 		return 0, &Error{Code: Code(status)}
@@ -137,19 +125,19 @@ func (s *Encoder) Get(p Property) (int64, error) {
 
 // Clone forks the stream: the copy stands at the same point and goes its own way.
 func (s *Encoder) Clone() (*Encoder, error) {
-	defer runtime.KeepAlive(s)
-	if s.handle.ptr == nil {
-		return nil, ErrClosed
+	if err := s.handle.begin(); err != nil {
+		return nil, err
 	}
+	defer s.handle.lock.Unlock()
 	var msg message
 	var out *C.mimi_encoder
 	if err := msg.err(C.mimi_go_encoder_clone(s.c(), &out, &msg[0])); err != nil {
 		return nil, err
 	}
 	copied := newEncoder(out)
-	copied.frame, copied.codeBits, copied.header = s.frame, s.codeBits, s.header
+	copied.header = s.header
 	return copied, nil
 }
 
-// Close frees the stream. Later calls of Close do nothing.
+// Close frees the stream, once the call that uses it has returned. Later calls of Close do nothing.
 func (s *Encoder) Close() error { return s.handle.close() }

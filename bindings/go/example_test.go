@@ -108,3 +108,34 @@ func ExampleNewWriter() {
 	fmt.Println(codes.Len(), "bytes")
 	// Output: 105 bytes
 }
+
+// From a token file to audio, at the recording's own rate and as long as it was.
+func ExampleOpenReader() {
+	model, err := mimi.Load("testdata/tiny.safetensors")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer model.Close()
+	header, err := model.Header(mimi.SampleRate(16000))
+	if err != nil {
+		log.Fatal(err)
+	}
+	header.Samples = 2000
+	tokens, err := mimi.AppendHeader(nil, header)
+	if err != nil {
+		log.Fatal(err)
+	}
+	tokens = append(tokens, make([]byte, 2*((header.Codebooks*header.CodeBits+7)/8))...) // two frames of code 0
+
+	reader, err := mimi.OpenReader(model, bytes.NewReader(tokens)) // os.Open("speech.mtok"), a connection, ...
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer reader.Close()
+	audio, err := io.ReadAll(reader)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(len(audio)/4, "samples at", reader.SampleRate(), "Hz")
+	// Output: 2000 samples at 16000 Hz
+}

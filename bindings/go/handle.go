@@ -4,23 +4,80 @@ package mimi
 import "C"
 
 import (
+	"cmp"
 	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"unsafe"
 )
 
-// handle is a C object, which Close or else the garbage collector frees.
+// handle is a C object, which Close or else the garbage collector frees. Whoever uses ptr holds the lock: streams are
+// locked for writing, models for reading, since any number of goroutines may use one at once. Close waits for them.
 type handle struct {
-	ptr     unsafe.Pointer
+	lock    sync.RWMutex
+	ptr     unsafe.Pointer // nil once closed
 	free    func(unsafe.Pointer)
 	cleanup runtime.Cleanup
+	number  uint64 // the order in which several are locked
 }
+
+var made atomic.Uint64
 
 // own puts a C object into h, a part of owner.
 func own[O any](owner *O, h *handle, ptr unsafe.Pointer, free func(unsafe.Pointer)) {
-	*h = handle{ptr, free, runtime.AddCleanup(owner, free, ptr)}
+	h.ptr, h.free, h.number = ptr, free, made.Add(1)
+	h.cleanup = runtime.AddCleanup(owner, free, ptr)
+}
+
+// begin locks the object for one call. The caller unlocks it, which also keeps the object from the collector until then.
+func (h *handle) begin() error {
+	h.lock.Lock()
+	if h.ptr == nil {
+		h.lock.Unlock()
+		return ErrClosed
+	}
+	return nil
+}
+
+// share is begin for calls that may run beside each other; the caller ends it with RUnlock.
+func (h *handle) share() error {
+	h.lock.RLock()
+	if h.ptr == nil {
+		h.lock.RUnlock()
+		return ErrClosed
+	}
+	return nil
+}
+
+// beginAll begins for each of several objects, in an order that is the same for all callers, so that no two wait for
+// each other. end ends it.
+func beginAll(handles []*handle) (end func(), err error) {
+	ordered := slices.SortedFunc(slices.Values(handles), func(a, b *handle) int { return cmp.Compare(a.number, b.number) })
+	begun := 0
+	end = func() {
+		for _, h := range ordered[:begun] {
+			h.lock.Unlock()
+		}
+	}
+	for i, h := range ordered {
+		if i > 0 && ordered[i-1] == h {
+			err = &Error{Code: ErrInvalidArgument, Message: "the same stream twice"}
+		} else {
+			err = h.begin()
+		}
+		if err != nil {
+			end()
+			return nil, err
+		}
+		begun++
+	}
+	return end, nil
 }
 
 func (h *handle) close() error {
+	h.lock.Lock()
+	defer h.lock.Unlock()
 	if h.ptr != nil {
 		h.cleanup.Stop()
 		h.free(h.ptr)

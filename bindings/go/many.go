@@ -18,17 +18,18 @@ func EncodeMany(encoders []*Encoder, pcm [][]float32, codes [][]uint32) error {
 	if len(pcm) != len(encoders) || len(codes) != len(encoders) {
 		return &Error{Code: ErrInvalidArgument, Message: fmt.Sprintf("%d streams, but %d inputs and %d outputs", len(encoders), len(pcm), len(codes))}
 	}
+	end, err := beginAll(handlesOf(encoders, func(s *Encoder) *handle { return &s.handle }))
+	if err != nil {
+		return err
+	}
+	defer end()
 	var pinner runtime.Pinner
 	defer pinner.Unpin()
-	defer runtime.KeepAlive(encoders)
 	streams := make([]*C.mimi_encoder, len(encoders))
 	in := make([]*C.float, len(encoders))
 	out := make([]*C.uint32_t, len(encoders))
 	for i, s := range encoders {
-		if s.handle.ptr == nil {
-			return ErrClosed
-		}
-		if err := s.frame.check(i, len(pcm[i]), len(codes[i])); err != nil {
+		if err := s.header.check(i, len(pcm[i]), len(codes[i])); err != nil {
 			return err
 		}
 		streams[i], in[i], out[i] = s.c(), floats(pcm[i]), uints(codes[i])
@@ -50,17 +51,18 @@ func DecodeMany(decoders []*Decoder, codes [][]uint32, pcm [][]float32) error {
 	if len(pcm) != len(decoders) || len(codes) != len(decoders) {
 		return &Error{Code: ErrInvalidArgument, Message: fmt.Sprintf("%d streams, but %d inputs and %d outputs", len(decoders), len(codes), len(pcm))}
 	}
+	end, err := beginAll(handlesOf(decoders, func(s *Decoder) *handle { return &s.handle }))
+	if err != nil {
+		return err
+	}
+	defer end()
 	var pinner runtime.Pinner
 	defer pinner.Unpin()
-	defer runtime.KeepAlive(decoders)
 	streams := make([]*C.mimi_decoder, len(decoders))
 	in := make([]*C.uint32_t, len(decoders))
 	out := make([]*C.float, len(decoders))
 	for i, s := range decoders {
-		if s.handle.ptr == nil {
-			return ErrClosed
-		}
-		if err := s.frame.check(i, len(pcm[i]), len(codes[i])); err != nil {
+		if err := s.header.check(i, len(pcm[i]), len(codes[i])); err != nil {
 			return err
 		}
 		streams[i], in[i], out[i] = s.c(), uints(codes[i]), floats(pcm[i])
@@ -76,28 +78,23 @@ func DecodeMany(decoders []*Decoder, codes [][]uint32, pcm [][]float32) error {
 	return nil
 }
 
-// frame is the size of a stream's frames.
-type frame struct{ samples, codes int }
-
-// frames asks a stream for the size of its frames and of its codes.
-func frames(stream interface{ Get(Property) (int64, error) }) (f frame, codeBits int, err error) {
-	for _, p := range []struct {
-		property Property
-		value    *int
-	}{{FrameSamples, &f.samples}, {CodebookCount, &f.codes}, {CodeBits, &codeBits}} {
-		value, err := stream.Get(p.property)
-		if err != nil {
-			return frame{}, 0, err
+// handlesOf are the handles of streams; a stream that is nil has none, as if it were closed.
+func handlesOf[S any](streams []*S, of func(*S) *handle) []*handle {
+	handles := make([]*handle, len(streams))
+	for i, s := range streams {
+		if s == nil {
+			handles[i] = new(handle)
+		} else {
+			handles[i] = of(s)
 		}
-		*p.value = int(value)
 	}
-	return f, codeBits, nil
+	return handles
 }
 
 // check is an error unless a frame's buffers are as long as the library will take them to be.
-func (f frame) check(i, samples, codes int) error {
-	if samples == f.samples && codes == f.codes {
+func (h Header) check(i, samples, codes int) error {
+	if samples == h.FrameSamples && codes == h.Codebooks {
 		return nil
 	}
-	return &Error{Code: ErrInvalidArgument, Message: fmt.Sprintf("stream %d: %d samples and %d codes instead of %d and %d", i, samples, codes, f.samples, f.codes)}
+	return &Error{Code: ErrInvalidArgument, Message: fmt.Sprintf("stream %d: %d samples and %d codes instead of %d and %d", i, samples, codes, h.FrameSamples, h.Codebooks)}
 }

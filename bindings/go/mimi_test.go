@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -394,21 +395,175 @@ func TestOtherRate(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 
-	// the length in a file's header counts at the model's rate
-	file, err := model.AppendHeader(nil, 6, 10_001)
-	if err != nil {
-		t.Fatal(err)
+	// the length in a file's header counts at the header's rate, whatever the decoder's is
+	for _, header := range []mimi.Header{
+		{SampleRate: 24000, FrameSamples: 1920, Samples: 10_001},
+		{SampleRate: 48000, FrameSamples: 3840, Samples: 20_002},
+		{SampleRate: 8000, FrameSamples: 640, Samples: 3333},
+	} {
+		header.Codebooks, header.CodeBits = 6, codeBits(t, model)
+		file, err := mimi.AppendHeader(nil, header)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if file, err = mimi.AppendPacked(file, codes, 6, header.CodeBits); err != nil {
+			t.Fatal(err)
+		}
+		length := header.Samples * 48000 / int64(header.SampleRate)
+		data, err := io.ReadAll(mimi.NewReader(bytes.NewReader(file), decoder))
+		if err != nil || !slices.Equal(floatsOf(data), sound[:length]) {
+			t.Errorf("%d samples, %v", len(data)/4, err)
+		}
+		// a decoder of the reader's own
+		reader, err := mimi.OpenReader(model, bytes.NewReader(file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, err = io.ReadAll(reader)
+		if err != nil || int64(len(data)/4) != header.Samples || reader.SampleRate() != header.SampleRate || reader.Header() != header {
+			t.Errorf("%d samples at %d Hz, %v", len(data)/4, reader.SampleRate(), err)
+		}
+		if err := reader.Close(); err != nil {
+			t.Error(err)
+		}
+		if _, err := reader.Read(make([]byte, 4)); err != io.EOF {
+			t.Errorf("%v", err)
+		}
+		if reader, err = mimi.OpenReader(model, bytes.NewReader(file), mimi.SampleRate(48000)); err != nil {
+			t.Fatal(err)
+		}
+		if data, err = io.ReadAll(reader); err != nil || !slices.Equal(floatsOf(data), sound[:length]) {
+			t.Errorf("%d samples, %v", len(data)/4, err)
+		}
 	}
+}
+
+func codeBits(t *testing.T, model *mimi.Model) int {
+	t.Helper()
 	bits, err := model.Get(mimi.CodeBits)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if file, err = mimi.AppendPacked(file, codes, 6, int(bits)); err != nil {
-		t.Fatal(err)
+	return int(bits)
+}
+
+// What OpenReader refuses, and what it leaves behind: nothing.
+func TestOpenReaderRefuses(t *testing.T) {
+	model := load(t)
+	good := mimi.Header{SampleRate: 24000, FrameSamples: 1920, Codebooks: 6, CodeBits: codeBits(t, model)}
+	for name, change := range map[string]func(*mimi.Header){
+		"another model":        func(h *mimi.Header) { h.ModelID = 12345 },
+		"other frames":         func(h *mimi.Header) { h.FrameSamples = 1919 },
+		"more codebooks":       func(h *mimi.Header) { h.Codebooks = 7 },
+		"wider codes":          func(h *mimi.Header) { h.CodeBits = 12 },
+		"an impossible rate":   func(h *mimi.Header) { h.SampleRate = 11111 },
+		"a rate out of bounds": func(h *mimi.Header) { h.SampleRate, h.FrameSamples = 25, 2 },
+	} {
+		header := good
+		change(&header)
+		file, err := mimi.AppendHeader(nil, header)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if reader, err := mimi.OpenReader(model, bytes.NewReader(file)); err == nil || reader != nil {
+			t.Errorf("%s: taken", name)
+		}
 	}
-	data, err := io.ReadAll(mimi.NewReader(bytes.NewReader(file), decoder))
-	if err != nil || !slices.Equal(floatsOf(data), sound[:20_002]) {
-		t.Errorf("%d samples, %v", len(data)/4, err)
+	if _, err := mimi.OpenReader(model, strings.NewReader("mtok")); err != io.ErrUnexpectedEOF {
+		t.Errorf("%v", err)
+	}
+	if _, err := mimi.AppendHeader(nil, mimi.Header{}); !errors.Is(err, mimi.ErrInvalidArgument) {
+		t.Errorf("%v", err)
+	}
+}
+
+// A writer into a file tells the length, and a pipe's or an appended file's is unknown.
+func TestWriterTellsTheLength(t *testing.T) {
+	g, model := readGolden(t), load(t)
+	for _, rate := range []int{8000, 24000, 44100} {
+		encoder, err := model.NewEncoder(append(slices.Clone(options), mimi.SampleRate(rate))...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write := func(dst io.Writer) {
+			t.Helper()
+			writer := mimi.NewWriter(dst, encoder)
+			if _, err := writer.Write(bytesOf(g.pcm)); err != nil {
+				t.Fatal(err)
+			}
+			if err := writer.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		read := func(data []byte) mimi.Header {
+			t.Helper()
+			header, _, err := mimi.ParseHeader(data)
+			if err != nil || header.SampleRate != rate {
+				t.Fatal(header, err)
+			}
+			return header
+		}
+		path := filepath.Join(t.TempDir(), "tokens.mtok")
+		file, err := os.Create(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// a file within a file
+		file.WriteString("before")
+		write(file)
+		file.WriteString("behind")
+		file.Close()
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data = bytes.TrimSuffix(bytes.TrimPrefix(data, []byte("before")), []byte("behind"))
+		if header := read(data); header.Samples != int64(len(g.pcm)) {
+			t.Errorf("%d samples", header.Samples)
+		}
+		reader, err := mimi.OpenReader(model, bytes.NewReader(data))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if audio, err := io.ReadAll(reader); err != nil || len(audio) != 4*len(g.pcm) {
+			t.Errorf("%d bytes, %v", len(audio), err)
+		}
+		var buffer bytes.Buffer
+		write(&buffer)
+		if header := read(buffer.Bytes()); header.Samples != 0 || !bytes.Equal(buffer.Bytes()[40:], data[40:]) {
+			t.Errorf("%d samples", header.Samples)
+		}
+		appended := filepath.Join(t.TempDir(), "appended")
+		if file, err = os.OpenFile(appended, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		write(file)
+		file.Close()
+		if whole, err := os.ReadFile(appended); err != nil || !bytes.Equal(whole, buffer.Bytes()) {
+			t.Errorf("%d bytes instead of %d, %v", len(whole), buffer.Len(), err)
+		}
+		in, out, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		piped := make(chan []byte)
+		go func() {
+			data, _ := io.ReadAll(in)
+			piped <- data
+		}()
+		write(out)
+		out.Close()
+		if whole := <-piped; !bytes.Equal(whole, buffer.Bytes()) {
+			t.Errorf("%d bytes through a pipe instead of %d", len(whole), buffer.Len())
+		}
+		// cut off before the recording's end
+		cut := data[:40+2*((6*codeBits(t, model)+7)/8)]
+		if reader, err = mimi.OpenReader(model, bytes.NewReader(cut)); err != nil {
+			t.Fatal(err)
+		}
+		if audio, err := io.ReadAll(reader); err != io.ErrUnexpectedEOF || len(audio) == 0 {
+			t.Errorf("%d bytes, %v", len(audio), err)
+		}
 	}
 }
 
@@ -432,15 +587,16 @@ func TestDropCodebooks(t *testing.T) {
 // A header that says how long the recording is: the last frame is cut.
 func TestReaderCuts(t *testing.T) {
 	g, model := readGolden(t), load(t)
-	bits, err := model.Get(mimi.CodeBits)
+	header, err := model.Header(mimi.Codebooks(6))
 	if err != nil {
 		t.Fatal(err)
 	}
-	file, err := model.AppendHeader(nil, 6, uint64(len(g.pcm)))
+	header.Samples = int64(len(g.pcm))
+	file, err := mimi.AppendHeader(nil, header)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if file, err = mimi.AppendPacked(file, g.codes, 6, int(bits)); err != nil {
+	if file, err = mimi.AppendPacked(file, g.codes, 6, header.CodeBits); err != nil {
 		t.Fatal(err)
 	}
 	decoder, err := model.NewDecoder(options...)
@@ -451,7 +607,7 @@ func TestReaderCuts(t *testing.T) {
 	if err != nil || len(audio) != 4*len(g.pcm) {
 		t.Errorf("%d bytes for %d samples: %v", len(audio), len(g.pcm), err)
 	}
-	if _, err := mimi.AppendPacked(nil, []uint32{1 << 30}, 1, int(bits)); !errors.Is(err, mimi.ErrCorrupt) {
+	if _, err := mimi.AppendPacked(nil, []uint32{1 << 30}, 1, header.CodeBits); !errors.Is(err, mimi.ErrCorrupt) {
 		t.Errorf("%v", err)
 	}
 }

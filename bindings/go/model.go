@@ -16,7 +16,6 @@ import "C"
 
 import (
 	"fmt"
-	"runtime"
 	"strings"
 	"unsafe"
 )
@@ -48,6 +47,12 @@ const (
 	CodesHash      Property = C.MIMI_PROP_CODES_HASH      // streams: equal if every code arrived
 	ModelID        Property = C.MIMI_PROP_MODEL_ID        // what gives codes their meaning
 	CodeBits       Property = C.MIMI_PROP_CODE_BITS       // the bits that one code needs
+	KeptPrecision  Property = C.MIMI_PROP_PRECISION       // a Precision
+	UsedISA        Property = C.MIMI_PROP_ISA             // an ISA, never AutoISA
+	LoadedParts    Property = C.MIMI_PROP_PARTS           // a Parts
+	FlushLen       Property = C.MIMI_PROP_FLUSH_LEN       // streams: codes or samples that a flush would give now
+	BadCodeIndex   Property = C.MIMI_PROP_BAD_CODE_INDEX  // decoders: where the code of the last ErrCorrupt stood, or -1
+	BadCodeValue   Property = C.MIMI_PROP_BAD_CODE_VALUE  // decoders: its value, or -1
 )
 
 // Model holds the weights of a codec. It never changes: any number of goroutines may use it at once.
@@ -90,15 +95,16 @@ func newModel(options []Option, load func(*C.mimi_options, **C.mimi_model, *mess
 	return model, err
 }
 
-// Close frees the weights, once the last stream on them is closed too. Later calls of Close do nothing.
+// Close frees the weights, once calls that use the model have returned and the last stream on it is closed too. Later
+// calls of Close do nothing.
 func (m *Model) Close() error { return m.handle.close() }
 
 // Get reads a property.
 func (m *Model) Get(p Property) (int64, error) {
-	defer runtime.KeepAlive(m)
-	if m.handle.ptr == nil {
-		return 0, ErrClosed
+	if err := m.handle.share(); err != nil {
+		return 0, err
 	}
+	defer m.handle.lock.RUnlock()
 	var msg message
 	var value C.int64_t
 	err := msg.err(C.mimi_go_model_get(m.c(), C.mimi_prop(p), &value, &msg[0]))
@@ -142,12 +148,17 @@ func (m *Model) Decode(codes []uint32, options ...Option) ([]float32, error) {
 }
 
 func (m *Model) whole(options []Option, f func(*C.mimi_options, *message) C.mimi_status) error {
-	defer runtime.KeepAlive(m)
-	if m.handle.ptr == nil {
-		return ErrClosed
+	return m.with(options, func(bag *C.mimi_options, msg *message) error { return msg.err(f(bag, msg)) })
+}
+
+// with calls f with options and room for a message, while the model cannot be closed.
+func (m *Model) with(options []Option, f func(*C.mimi_options, *message) error) error {
+	if err := m.handle.share(); err != nil {
+		return err
 	}
+	defer m.handle.lock.RUnlock()
 	return withOptions(options, func(bag *C.mimi_options) error {
 		var msg message
-		return msg.err(f(bag, &msg))
+		return f(bag, &msg)
 	})
 }

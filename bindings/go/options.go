@@ -22,7 +22,7 @@ const (
 	DecoderPart Parts = C.MIMI_PARTS_DECODER
 )
 
-// Tail is what becomes of a last partial frame.
+// Tail is how a last partial frame is completed.
 type Tail int64
 
 // The ways to complete a last partial frame.
@@ -36,7 +36,7 @@ type Precision int64
 
 // The precisions.
 const (
-	F32  Precision = C.MIMI_PRECISION_F32  // 32-bit floats: exact
+	F32  Precision = C.MIMI_PRECISION_F32  // 32-bit floats, as in the checkpoint
 	BF16 Precision = C.MIMI_PRECISION_BF16 // bfloat16
 	Int8 Precision = C.MIMI_PRECISION_INT8 // 8-bit integers
 )
@@ -70,10 +70,11 @@ func WeightPrecision(p Precision) Option { return Option{C.MIMI_OPT_PRECISION, i
 // LoadParts loads half a model.
 func LoadParts(p Parts) Option { return Option{C.MIMI_OPT_PARTS, int64(p)} }
 
-// LastFrame is what becomes of a last partial frame.
+// LastFrame is how a last partial frame is completed.
 func LastFrame(t Tail) Option { return Option{C.MIMI_OPT_TAIL, int64(t)} }
 
-// Context is how far attention looks back, in steps of half a frame; by default the checkpoint's.
+// Context is how far attention looks back, in steps of the transformers, of which the published model has two a frame;
+// by default the checkpoint's.
 func Context(steps int) Option { return Option{C.MIMI_OPT_CONTEXT, int64(steps)} }
 
 // Threads is the number of threads that work on a whole recording; by default 1.

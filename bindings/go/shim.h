@@ -24,9 +24,11 @@ mimi_status mimi_go_decoder_new(const mimi_model *m, const mimi_options *o, mimi
                                 char *message);
 mimi_status mimi_go_encoder_clone(const mimi_encoder *e, mimi_encoder **out, char *message);
 mimi_status mimi_go_decoder_clone(const mimi_decoder *d, mimi_decoder **out, char *message);
-mimi_status mimi_go_pack_header(const mimi_model *m, int32_t codebooks, uint64_t samples, void *dst,
-                                size_t room, size_t *out, char *message);
-mimi_status mimi_go_unpack_header(const void *src, size_t len, int32_t *codebooks, int32_t *code_bits,
-                                  uint64_t *samples, int64_t *model_id, size_t *length, char *message);
+mimi_status mimi_go_model_header(const mimi_model *m, const mimi_options *o, mimi_token_header *header,
+                                 char *message);
+mimi_status mimi_go_header_samples(const mimi_token_header *header, int64_t rate, int64_t *out, char *message);
+mimi_status mimi_go_pack_header(const mimi_token_header *header, void *dst, size_t room, size_t *out,
+                                char *message);
+mimi_status mimi_go_unpack_header(const void *src, size_t len, mimi_token_header *header, char *message);
 
 #endif

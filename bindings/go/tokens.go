@@ -1,5 +1,9 @@
 package mimi
 
+// #cgo nocallback mimi_go_model_header
+// #cgo noescape mimi_go_model_header
+// #cgo nocallback mimi_go_header_samples
+// #cgo noescape mimi_go_header_samples
 // #cgo nocallback mimi_go_pack_header
 // #cgo noescape mimi_go_pack_header
 // #cgo nocallback mimi_go_unpack_header
@@ -14,31 +18,51 @@ package mimi
 import "C"
 
 import (
-	"runtime"
 	"slices"
 	"unsafe"
 )
 
 // Header is what stands before the frames of a token file.
 type Header struct {
-	Codebooks int    // codes in a frame
-	CodeBits  int    // bits of a code
-	Samples   uint64 // length of the recording at the model's rate; 0: unknown
-	ModelID   int64  // ModelID of the model that the codes belong to; 0: unknown
+	SampleRate   int   // samples per second of the recording
+	FrameSamples int   // samples in a frame at this rate; the frame rate is SampleRate / FrameSamples, exactly
+	Samples      int64 // length of the recording at this rate; 0: unknown
+	Codebooks    int   // codes in a frame
+	CodeBits     int   // bits of a code
+	ModelID      int64 // ModelID of the model that the codes belong to; 0: unknown
 }
 
-// AppendHeader appends the header of a token file of this model's codes to dst. The length counts samples at
-// the model's rate; 0 means that it is unknown.
-func (m *Model) AppendHeader(dst []byte, codebooks int, samples uint64) ([]byte, error) {
-	defer runtime.KeepAlive(m)
-	if m.handle.ptr == nil {
-		return dst, ErrClosed
+// Header is the header of a token file for codes that the model makes with these options. Its length is unknown: set
+// Samples if you know it.
+func (m *Model) Header(options ...Option) (Header, error) {
+	h := newHeader()
+	err := m.whole(options, func(bag *C.mimi_options, msg *message) C.mimi_status {
+		return C.mimi_go_model_header(m.c(), bag, &h, &msg[0])
+	})
+	if err != nil {
+		return Header{}, err
 	}
+	return goHeader(h), nil
+}
+
+// SamplesAt is the length of the recording at another sample rate, such as a decoder's: the samples that begin before
+// the recording's end. 0: unknown.
+func (h Header) SamplesAt(rate int) (int64, error) {
 	var msg message
+	var n C.int64_t
+	c := h.c()
+	err := msg.err(C.mimi_go_header_samples(&c, C.int64_t(rate), &n, &msg[0]))
+	return int64(n), err
+}
+
+// AppendHeader appends a header to dst, as a token file begins with it. On an error dst is returned as it was.
+func AppendHeader(dst []byte, h Header) ([]byte, error) {
+	var msg message
+	c := h.c()
 	for {
 		room := dst[len(dst):cap(dst)]
 		var n C.size_t
-		status := C.mimi_go_pack_header(m.c(), C.int32_t(codebooks), C.uint64_t(samples), start(room), C.size_t(len(room)), &n, &msg[0])
+		status := C.mimi_go_pack_header(&c, start(room), C.size_t(len(room)), &n, &msg[0])
 		switch status {
 		case C.MIMI_OK:
 			return dst[:len(dst)+int(n)], nil
@@ -53,15 +77,45 @@ func (m *Model) AppendHeader(dst []byte, codebooks int, samples uint64) ([]byte,
 // ParseHeader reads the header at the beginning of a token file, and says where the first frame begins.
 func ParseHeader(data []byte) (h Header, length int, err error) {
 	var msg message
-	var codebooks, bits C.int32_t
-	var samples C.uint64_t
-	var id C.int64_t
-	var n C.size_t
-	err = msg.err(C.mimi_go_unpack_header(start(data), C.size_t(len(data)), &codebooks, &bits, &samples, &id, &n, &msg[0]))
-	if err != nil {
+	c := newHeader()
+	if err = msg.err(C.mimi_go_unpack_header(start(data), C.size_t(len(data)), &c, &msg[0])); err != nil {
 		return Header{}, 0, err
 	}
-	return Header{int(codebooks), int(bits), uint64(samples), int64(id)}, int(n), nil
+	return goHeader(c), int(c.header_bytes), nil
+}
+
+func newHeader() C.mimi_token_header {
+	return C.mimi_token_header{size: C.sizeof_mimi_token_header}
+}
+
+func (h Header) c() C.mimi_token_header {
+	c := newHeader()
+	c.sample_rate, c.frame_samples, c.n_samples = C.int64_t(h.SampleRate), C.int64_t(h.FrameSamples), C.int64_t(h.Samples)
+	c.codebooks, c.code_bits, c.model_id = C.int64_t(h.Codebooks), C.int64_t(h.CodeBits), C.int64_t(h.ModelID)
+	return c
+}
+
+func goHeader(c C.mimi_token_header) Header {
+	return Header{
+		SampleRate: int(c.sample_rate), FrameSamples: int(c.frame_samples), Samples: int64(c.n_samples),
+		Codebooks: int(c.codebooks), CodeBits: int(c.code_bits), ModelID: int64(c.model_id),
+	}
+}
+
+// describe asks a stream for the header of a token file of its codes.
+func describe(stream interface{ Get(Property) (int64, error) }) (h Header, err error) {
+	for _, p := range []struct {
+		property Property
+		value    *int
+	}{{Rate, &h.SampleRate}, {FrameSamples, &h.FrameSamples}, {CodebookCount, &h.Codebooks}, {CodeBits, &h.CodeBits}} {
+		value, err := stream.Get(p.property)
+		if err != nil {
+			return Header{}, err
+		}
+		*p.value = int(value)
+	}
+	h.ModelID, err = stream.Get(ModelID)
+	return h, err
 }
 
 // AppendPacked appends whole frames of codes to dst as bytes: each frame takes the codes' bits, rounded up
@@ -70,7 +124,7 @@ func AppendPacked(dst []byte, codes []uint32, codebooks, codeBits int) ([]byte, 
 	for {
 		room := dst[len(dst):cap(dst)]
 		var n C.size_t
-		status := C.mimi_pack(uints(codes), C.size_t(len(codes)), C.int32_t(codebooks), C.int32_t(codeBits), start(room), C.size_t(len(room)), &n)
+		status := C.mimi_pack(uints(codes), C.size_t(len(codes)), C.int64_t(codebooks), C.int64_t(codeBits), start(room), C.size_t(len(room)), &n)
 		switch status {
 		case C.MIMI_OK:
 			return dst[:len(dst)+int(n)], nil
@@ -87,7 +141,7 @@ func AppendUnpacked(dst []uint32, frames []byte, codebooks, codeBits int) ([]uin
 	for {
 		room := dst[len(dst):cap(dst)]
 		var n C.size_t
-		status := C.mimi_unpack(start(frames), C.size_t(len(frames)), C.int32_t(codebooks), C.int32_t(codeBits), uints(room), C.size_t(len(room)), &n)
+		status := C.mimi_unpack(start(frames), C.size_t(len(frames)), C.int64_t(codebooks), C.int64_t(codeBits), uints(room), C.size_t(len(room)), &n)
 		switch status {
 		case C.MIMI_OK:
 			return dst[:len(dst)+int(n)], nil
@@ -103,7 +157,7 @@ func AppendUnpacked(dst []uint32, frames []byte, codebooks, codeBits int) ([]uin
 // again. It returns the shorter frames, which lie where the others lay. On an error nothing was changed.
 func DropCodebooks(frames []byte, codebooks, codeBits, keep int) ([]byte, error) {
 	var n C.size_t
-	status := C.mimi_drop_codebooks(start(frames), C.size_t(len(frames)), C.int32_t(codebooks), C.int32_t(codeBits), C.int32_t(keep), &n)
+	status := C.mimi_drop_codebooks(start(frames), C.size_t(len(frames)), C.int64_t(codebooks), C.int64_t(codeBits), C.int64_t(keep), &n)
 	if status != C.MIMI_OK {
 		return frames, &Error{Code: Code(status)}
 	}

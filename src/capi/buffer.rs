@@ -15,6 +15,7 @@ pub(super) enum Refusal {
     TooLong(&'static str),
     Overlap(&'static str, &'static str),
     Repeated(&'static str),
+    TooMany(&'static str, usize),
     WrongHandle(&'static str),
     Poisoned(&'static str),
 }
@@ -23,9 +24,11 @@ impl From<Refusal> for mimi_status {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::Null(_) => MIMI_ERR_NULL_POINTER,
-            Refusal::Misaligned(_) | Refusal::TooLong(_) | Refusal::Overlap(..) | Refusal::Repeated(_) => {
-                MIMI_ERR_INVALID_ARGUMENT
-            }
+            Refusal::Misaligned(_)
+            | Refusal::TooLong(_)
+            | Refusal::Overlap(..)
+            | Refusal::Repeated(_)
+            | Refusal::TooMany(..) => MIMI_ERR_INVALID_ARGUMENT,
             Refusal::WrongHandle(_) | Refusal::Poisoned(_) => MIMI_ERR_STATE,
         }
     }
@@ -39,6 +42,7 @@ impl fmt::Display for Refusal {
             Self::TooLong(name) => write!(f, "{name} is longer than the address space"),
             Self::Overlap(a, b) => write!(f, "{a} and {b} overlap"),
             Self::Repeated(name) => write!(f, "the list has the same {name} twice"),
+            Self::TooMany(name, most) => write!(f, "more than {most} {name}"),
             Self::WrongHandle(name) => write!(f, "the handle is not a {name}, or was freed"),
             Self::Poisoned(name) => write!(f, "the {name} met a bug in libmimi: reset or free it"),
         }

@@ -154,9 +154,8 @@ pub(super) unsafe fn exclusive_many<T: Kind, R>(
 pub(super) unsafe fn free<T: Kind>(pointer: *mut T::Opaque) {
     // SAFETY: this function's contract.
     if let Ok(mut handle) = unsafe { checked::<T>(pointer) } {
-        // SAFETY: `checked` found a live handle of this kind, so it came from `boxed`, whose memory is
-        // what a `Box` would have. The write is
-        // volatile because nothing in this program reads it: it is there for a caller's later bug.
+        // SAFETY: `checked` found a live handle of this kind, so it came from `boxed`, whose memory is what a
+        // `Box` would have. The write is for a caller's later bug, and volatile because nothing here reads it.
         unsafe {
             ptr::write_volatile(&mut handle.as_mut().tag, FREED);
             drop(Box::from_raw(handle.as_ptr()));

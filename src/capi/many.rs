@@ -14,19 +14,26 @@ use std::slice;
 /// Streams that are handed to the engine at once; more are worked off in groups.
 const GROUP: usize = 16;
 
+/// Streams in a call. Each buffer is compared with each other one, which takes up to a few milliseconds for so many:
+/// a small part of what their frames take.
+const MOST: usize = 1024;
+
+fn not_too_many(name: &'static str, n: usize) -> Result<(), Refusal> {
+    if n > MOST { Err(Refusal::TooMany(name, MOST)) } else { Ok(()) }
+}
+
 /// Encodes exactly one frame for each of several streams of one model. Real-time.
 ///
 /// Faster than a call for each, because the weights are read from memory once for many streams; every
 /// stream's codes are the same bits as alone. Streams may come, go, be reset and be called alone
 /// between calls, and may stand at different points of a frame. Streams with equal options next to each
-/// other are the fastest. The buffers are compared in pairs: ten thousand streams cost about as much
-/// for that as for ten of their frames.
+/// other are the fastest.
 ///
 /// Streams may have different sample rates. One at a rate other than the model's must take its first
 /// frame alone, with mimi_encoder_process(), before it can take part: that frame is encoded only when
 /// samples of the second are there.
 ///
-/// - `encoders`, `n`: the streams, all of one model, none of them twice.
+/// - `encoders`, `n`: the streams, all of one model, none of them twice; at most 1024.
 /// - `pcm`: for each stream a pointer to one frame of samples, its MIMI_PROP_FRAME_SAMPLES. In C,
 ///   declare the array as `const float *pcm[]`.
 /// - `codes`: for each stream a pointer to room for one frame of codes, MIMI_PROP_CODEBOOKS. Rooms must
@@ -44,6 +51,7 @@ pub unsafe extern "C" fn mimi_encoder_process_many(
 ) -> mimi_status {
     // SAFETY: the pointers are as the header's introduction asks.
     guard_rt(|| unsafe {
+        not_too_many("encoders", n)?;
         let streams = input("encoders", encoders, n)?;
         let (pcm, codes) = (input("pcm", pcm, n)?, input("codes", codes, n)?);
         handle::exclusive_many(
@@ -83,9 +91,9 @@ pub unsafe extern "C" fn mimi_encoder_process_many(
 /// Decodes exactly one frame for each of several streams of one model, as mimi_encoder_process_many()
 /// encodes. Real-time.
 ///
-/// - `decoders`, `n`: the streams, all of one model, none of them twice. One at a rate other than the
-///   model's must take its first frame alone, with mimi_decoder_process(): the end of that frame's
-///   audio follows with the second.
+/// - `decoders`, `n`: the streams, all of one model, none of them twice; at most 1024. One at a rate
+///   other than the model's must take its first frame alone, with mimi_decoder_process(): the end of
+///   that frame's audio follows with the second.
 /// - `codes`: for each stream a pointer to one frame of codes, MIMI_PROP_CODEBOOKS.
 /// - `pcm`: for each stream a pointer to room for one frame of samples, its MIMI_PROP_FRAME_SAMPLES.
 ///
@@ -101,6 +109,7 @@ pub unsafe extern "C" fn mimi_decoder_process_many(
 ) -> mimi_status {
     // SAFETY: the pointers are as the header's introduction asks.
     guard_rt(|| unsafe {
+        not_too_many("decoders", n)?;
         let streams = input("decoders", decoders, n)?;
         let (codes, pcm) = (input("codes", codes, n)?, input("pcm", pcm, n)?);
         handle::exclusive_many(

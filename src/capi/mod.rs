@@ -1,11 +1,11 @@
 //! The C ABI: what `include/mimi.h` declares, and that header is generated from these files.
 //!
 //! One file per group of the header, in its order: [`version`], [`status`], [`options`],
-//! [`model`], [`oneshot`], [`encoder`], [`decoder`], [`many`], [`tokens`]. Each function checks what C gave it, calls
-//! the Rust API and converts the result; the checks are in `guard`, `handle` and `buffer`.
+//! [`model`], [`oneshot`], [`encoder`], [`decoder`], [`many`], [`tokens`]. Each function checks what C gave it,
+//! calls the Rust API and converts the result; the checks are in `guard`, `handle` and `buffer`.
 //!
-//! The documentation of the functions is the header's manual, written for C; what a caller owes
-//! is in the header's introduction (see `cbindgen.toml`) and not repeated as a "Safety" section.
+//! The documentation of the functions is the header's manual, written for C. What a caller owes is in the
+//! header's introduction, `manual.h`, and not repeated as a "Safety" section.
 #![allow(non_camel_case_types, clippy::missing_safety_doc)]
 
 mod buffer;

@@ -61,6 +61,7 @@ static void encode_together(void) {
     pcm[STREAMS - 1] = (const float *)(UINTPTR_MAX - 63);
     STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_encoder_process_many(encoders, STREAMS, pcm, codes));
     pcm[STREAMS - 1] = pcm[0];
+    STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_encoder_process_many(encoders, 1025, pcm, codes));
     OK(mimi_encoder_process_many(NULL, 0, NULL, NULL));
     for (size_t i = 0; i < STREAMS; i++) {
         OK(mimi_encoder_get(encoders[i], MIMI_PROP_FRAMES, &frames));
@@ -105,6 +106,7 @@ static void decode_together(void) {
     STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_decoder_process_many(decoders, STREAMS, codes, pcm));
     pcm[0] = own;
     STATUS(MIMI_ERR_NULL_POINTER, mimi_decoder_process_many(NULL, 1, codes, pcm));
+    STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_decoder_process_many(decoders, 1025, codes, pcm));
     OK(mimi_decoder_process_many(NULL, 0, NULL, NULL));
     for (size_t i = 0; i < STREAMS; i++) {
         mimi_decoder_free(decoders[i]);

@@ -86,6 +86,7 @@ consume() {
         check "mimi.pc is relocatable" sh -c "! grep '$work' '$PKG_CONFIG_PATH/mimi.pc'"
         fully_static
         two_runtimes
+        token_files
     fi
 }
 
@@ -284,8 +285,8 @@ go_programs() {
     done
     mkdir -p "$module-readme"
     readme go >"$module-readme/main.go"
-    cp "$module-consumer/go.mod" "$module-readme"
-    check "the README's Go, built" in_folder "$module-readme" go build -o readme &&
+    check "the README's Go, its module" in_folder "$module-readme" readme_module "$module" &&
+        check "the README's Go, built" in_folder "$module-readme" go build -o readme &&
         check "the README's Go" says "104 codes, true" "$module-readme/readme" "$demo"
     check "go vet" in_folder "$module" go vet ./...
     check "gofmt" in_folder "$module" sh -c 'test -z "$(gofmt -l . "$0")"' "$module-readme"
@@ -293,6 +294,33 @@ go_programs() {
     check "go test -race" in_folder "$module" go test -count=1 -race ./...
     check "go test, cgocheck2, GOGC=1" in_folder "$module" env GOEXPERIMENT=cgocheck2 GOGC=1 go test -count=1 ./...
     check "go mod vendor" in_folder "$module-consumer" vendored
+}
+
+# readme_module MODULE: what the README does to use the clone, without a network.
+readme_module() {
+    env -u GOFLAGS go mod init example.org/speech &&
+        env -u GOFLAGS go mod edit -replace "github.com/libmimi/libmimi/bindings/go=$1" &&
+        env -u GOFLAGS go mod tidy
+}
+
+# Token files between the tool, C, C++ and Go. MIMI_TOOL: the tool, if it is built already.
+token_files() {
+    local tool=${MIMI_TOOL:-$cargo_dir/debug/mimi} programs=$work/tokens
+    command -v go >/dev/null || {
+        echo "go is missing: token files between languages go unchecked"
+        return
+    }
+    mkdir -p "$programs/go"
+    cp "$here/tokens/main.go" "$work/go-$kind-consumer/go.mod" "$programs/go"
+    [ -n "${MIMI_TOOL:-}" ] || check "the tool" cargo build --manifest-path "$root/Cargo.toml" --locked \
+        -p mimi-cli --target-dir "$cargo_dir" || return
+    check "token files, C, built" gcc -std=c99 $warnings "$here/tokens/tokens.c" $(pc --cflags --libs) -lm \
+        -o "$programs/c.out" &&
+        check "token files, C++, built" g++ -std=c++17 $warnings "$here/tokens/tokens.cpp" $(pc --cflags --libs) \
+            -o "$programs/cpp.out" &&
+        check "token files, Go, built" in_folder "$programs/go" go build -o "$programs/go.out" &&
+        check "token files at five rates" "$here/tokens/across.sh" "$tool" "$programs/c.out" "$programs/cpp.out" \
+            "$programs/go.out" "$data/tiny" "$data/speech.wav"
 }
 
 # With mimi_bundled, a vendored copy has all that it needs.

@@ -88,6 +88,17 @@ x86_32_bits() {
     golden shared $loader "$programs/golden-shared"
     golden static $loader "$programs/golden-static"
     check "C, hostile checkpoints" $loader "$programs/hostile-static" "$work"
+    local name arguments
+    for name in misuse many traps; do
+        case $name in
+            misuse) arguments="$data $demo 0" ;;
+            many) arguments="$data 0" ;;
+            traps) arguments="$data $root/tests/fuzz/micro.safetensors" ;;
+        esac
+        check "tests/c/$name.c, built" i686-linux-gnu-gcc -std=c99 -O1 -msse2 -D_POSIX_C_SOURCE=200809L -Wall -Wextra -Werror \
+            "$root/tests/c/$name.c" -I "$prefix/include" "$libdir/libmimi.a" -lpthread -ldl -lm -lgcc_s -o "$work/$name" &&
+            check "tests/c/$name.c" $loader "$work/$name" $arguments
+    done
 }
 
 musl() {

@@ -35,6 +35,9 @@ void one_shot(const mimi::model &model, const golden_case &c) {
     auto audio = model.try_decode(c.codes(), c.options());
     CHECK(audio);
     check_audio(c.g, audio->data(), audio->size());
+    CHECK(*model.try_codes_for(c.g.samples, c.options()) == codes->size());
+    CHECK(*model.try_samples_for(codes->size(), c.options()) == audio->size());
+    CHECK(model.try_samples_for(1, c.options()).code() == mimi::status::invalid_argument);
     // from temporaries, and from what is const
     const std::vector<float> silence(1920);
     CHECK(*model.try_encode(std::vector<float>(1920)) == *model.try_encode(silence));
@@ -50,7 +53,8 @@ void streams(const mimi::model &model, const golden_case &c) {
     std::vector<std::uint32_t> codes;
     for (std::size_t at = 0; at < c.g.samples; at += 1000) {
         const std::size_t n = c.g.samples - at < 1000 ? c.g.samples - at : 1000;
-        CHECK(encoder.try_append({c.g.pcm + at, n}, codes));
+        const std::size_t expected = *encoder.try_codes_for(n);
+        CHECK(*encoder.try_append({c.g.pcm + at, n}, codes) == expected);
     }
     CHECK(encoder.try_append_flush(codes));
     check_codes(c.g, codes.data(), codes.size());
@@ -65,6 +69,7 @@ void streams(const mimi::model &model, const golden_case &c) {
         CHECK(n);
         heard += *n;
     }
+    CHECK(*decoder.try_samples_for(c.g.codebooks) == audio.size() / c.g.frames);
     CHECK(*decoder.try_flush({}) == 0);
     check_audio(c.g, audio.data(), heard);
 }
@@ -90,6 +95,9 @@ void failures(const mimi::model &model, const golden_case &c) {
     CHECK(!greedy && greedy.code() == mimi::status::invalid_argument);
     auto absurd = model.try_new_encoder(mimi::options().codebooks(-1));
     CHECK(!absurd && strstr(absurd.error().message(), "-1"));
+
+    // the ways to a message
+    CHECK(strcmp(absurd.error().what(), absurd.error().message()) == 0);
 
     // too little room: how much there must be, and nothing was taken
     mimi::encoder encoder = std::move(*model.try_new_encoder(c.options()));
@@ -174,11 +182,18 @@ void other_rate(const mimi::model &model, const golden_case &c) {
 }
 
 void tokens(const mimi::model &model, const golden_case &c) {
-    const auto books = static_cast<std::int32_t>(c.g.codebooks);
-    auto bytes = std::move(*mimi::try_pack_header(model, books, c.g.samples));
+    const auto books = static_cast<std::int64_t>(c.g.codebooks);
+    auto written = *model.try_header(c.options().sample_rate(48000));
+    written.n_samples = static_cast<std::int64_t>(c.g.samples);
+    auto bytes = std::move(*mimi::try_pack_header(written));
     const auto header = *mimi::try_unpack_header(bytes);
-    CHECK(header.codebooks == books && header.samples == c.g.samples && header.size == bytes.size());
+    CHECK(header.codebooks == books && header.header_bytes == static_cast<std::int64_t>(bytes.size()));
+    CHECK(header.sample_rate == 48000 && header.frame_samples == 3840 && header.n_samples == written.n_samples);
     CHECK(header.model_id == *model.try_get(MIMI_PROP_MODEL_ID));
+    CHECK(*header.try_samples_at(24000) == (written.n_samples + 1) / 2);
+    CHECK(header.try_samples_at(0).code() == mimi::status::invalid_argument);
+    CHECK(mimi::try_pack_header({}).code() == mimi::status::invalid_argument);
+    CHECK(model.try_header(mimi::options().sample_rate(11111)).code() == mimi::status::invalid_argument);
     bytes[20] ^= 1;
     CHECK(mimi::try_unpack_header(bytes).code() == mimi::status::corrupt);
 
@@ -213,6 +228,11 @@ void exceptions(const golden_case &c, const char *path) {
     check_codes(c.g, codes.data(), codes.size());
     auto encoder = model.new_encoder(c.options());
     CHECK(encoder.get(MIMI_PROP_CODEBOOKS) == static_cast<std::int64_t>(c.g.codebooks));
+    CHECK(model.codes_for(c.g.samples, c.options()) == codes.size() && encoder.codes_for(1920) == c.g.codebooks);
+    CHECK(model.samples_for(codes.size(), c.options()) == c.g.audio_samples);
+    auto header = model.header(c.options());
+    header.n_samples = 5;
+    CHECK(mimi::unpack_header(mimi::pack_header(header)).samples_at(48000) == 10);
     bool caught = false;
     try {
         std::array<std::uint32_t, 1> small;
@@ -221,6 +241,7 @@ void exceptions(const golden_case &c, const char *path) {
         caught = true;
         CHECK(e.error().code() == mimi::status::buffer_too_small);
         CHECK(strcmp(e.what(), mimi::to_string(e.error().code())) == 0);
+        CHECK(e.code() == e.error().code() && e.needed() == e.error().needed() && strcmp(e.message(), e.what()) == 0);
     }
     CHECK(caught);
     caught = false;

@@ -57,16 +57,16 @@
  *
  * Functions return MIMI_OK (0) or a negative status. After an error other than MIMI_ERR_PANIC the call
  * has had no effect: no input is consumed, no output written, a stream is as it was, and you may call
- * again. Two outputs are set all the same: with MIMI_ERR_BUFFER_TOO_SMALL the last argument receives
- * the number of elements that the call needs room for, and a function that makes a handle sets it to
- * NULL.
+ * again. Three things are set all the same: with MIMI_ERR_BUFFER_TOO_SMALL the last argument receives
+ * the number of elements that the call needs room for, a function that makes a handle sets it to NULL,
+ * and a decoder remembers the code that was MIMI_ERR_CORRUPT (MIMI_PROP_BAD_CODE_INDEX).
  *
  * These hold for every function, and are not repeated there:
  *
  * - Pointers must not be NULL (MIMI_ERR_NULL_POINTER), unless the function says so. An empty buffer is
  *   the exception: NULL with a length or capacity of 0.
- * - Pointers must be aligned, and buffers must lie within the address space. A place for a result must
- *   not overlap any other argument (MIMI_ERR_INVALID_ARGUMENT).
+ * - Pointers must be aligned, and buffers must lie within the address space. Buffers and places for
+ *   results must not overlap (MIMI_ERR_INVALID_ARGUMENT).
  * - Handles must be of the kind that the function takes, and usable (MIMI_ERR_STATE).
  * - A key must be known (MIMI_ERR_UNSUPPORTED).
  *
@@ -82,19 +82,19 @@
  *
  * ## What the library does to its host
  *
- * It never ends the program, never prints, reads no environment variable, installs no signal handler,
- * opens only the files that you name, and starts only the threads that MIMI_OPT_THREADS asks for, which
- * end with the call. A bug inside it becomes MIMI_ERR_PANIC; only then may the run-time library write a
- * line to stderr.
+ * It never prints, reads no environment variable, installs no signal handler, opens only the files that
+ * you name, and starts only the threads that MIMI_OPT_THREADS asks for, which end with the call. It
+ * never ends the program, except for the allocations named below. A bug inside it becomes
+ * MIMI_ERR_PANIC; only then may the run-time library write a line to stderr.
  *
  * Running out of memory is MIMI_ERR_OUT_OF_MEMORY. Only small allocations while loading, or while
  * opening a stream with MIMI_OPT_SAMPLE_RATE, can end the program. The library checks for room before
  * it makes them. The threads of MIMI_OPT_THREADS have no such care.
  *
- * Whatever floating-point mode the caller has set, every function computes in its own: to nearest,
- * denormal numbers flushed to zero, no exception trapped. The caller's mode and status flags are then
- * as before the call: no flag is raised, and no exception is trapped, for whatever input. (Denormal
- * numbers are flushed on x86 and on 64-bit Arm.)
+ * On x86 with SSE2 and on 64-bit Arm, every function computes in a floating-point mode of its own:
+ * rounding to nearest, denormal numbers flushed to zero, no exception trapped, whatever the input and
+ * whatever mode the caller has set. Afterwards the caller's mode and status flags are as before the
+ * call. On other processors the caller's mode stays.
  *
  * ## What a model may cost
  *
@@ -706,14 +706,13 @@ MIMI_API void mimi_decoder_free(mimi_decoder *decoder);
  * Faster than a call for each, because the weights are read from memory once for many streams; every
  * stream's codes are the same bits as alone. Streams may come, go, be reset and be called alone
  * between calls, and may stand at different points of a frame. Streams with equal options next to each
- * other are the fastest. The buffers are compared in pairs: ten thousand streams cost about as much
- * for that as for ten of their frames.
+ * other are the fastest.
  *
  * Streams may have different sample rates. One at a rate other than the model's must take its first
  * frame alone, with mimi_encoder_process(), before it can take part: that frame is encoded only when
  * samples of the second are there.
  *
- * - `encoders`, `n`: the streams, all of one model, none of them twice.
+ * - `encoders`, `n`: the streams, all of one model, none of them twice; at most 1024.
  * - `pcm`: for each stream a pointer to one frame of samples, its MIMI_PROP_FRAME_SAMPLES. In C,
  *   declare the array as `const float *pcm[]`.
  * - `codes`: for each stream a pointer to room for one frame of codes, MIMI_PROP_CODEBOOKS. Rooms must
@@ -729,9 +728,9 @@ MIMI_API MIMI_NODISCARD mimi_status mimi_encoder_process_many(mimi_encoder *cons
  * Decodes exactly one frame for each of several streams of one model, as mimi_encoder_process_many()
  * encodes. Real-time.
  *
- * - `decoders`, `n`: the streams, all of one model, none of them twice. One at a rate other than the
- *   model's must take its first frame alone, with mimi_decoder_process(): the end of that frame's
- *   audio follows with the second.
+ * - `decoders`, `n`: the streams, all of one model, none of them twice; at most 1024. One at a rate
+ *   other than the model's must take its first frame alone, with mimi_decoder_process(): the end of
+ *   that frame's audio follows with the second.
  * - `codes`: for each stream a pointer to one frame of codes, MIMI_PROP_CODEBOOKS.
  * - `pcm`: for each stream a pointer to room for one frame of samples, its MIMI_PROP_FRAME_SAMPLES.
  *

@@ -21,45 +21,80 @@
  * mimi_encoder_flush(); and the same for decoders. Streams have no limit of length, and give the same
  * bits as the one-shot calls, however the input is cut.
  *
+ * ## Functions
+ *
+ * | to | call |
+ * |---|---|
+ * | know the library | mimi_version_number() mimi_version_string() |
+ * | understand a failure | mimi_status_string() mimi_last_error() |
+ * | choose options | mimi_options_new() mimi_options_set() mimi_options_get() mimi_options_free() |
+ * | load a model | mimi_load() mimi_load_memory() mimi_load_reader() mimi_model_get() mimi_free() |
+ * | convert a whole recording | mimi_encode() mimi_decode() mimi_codes_for() mimi_samples_for() |
+ * | encode a stream | mimi_encoder_new() mimi_encoder_process() mimi_encoder_flush() mimi_encoder_free() |
+ * | | mimi_encoder_codes_for() mimi_encoder_get() mimi_encoder_reset() mimi_encoder_clone() |
+ * | decode a stream | mimi_decoder_new() mimi_decoder_process() mimi_decoder_flush() mimi_decoder_free() |
+ * | | mimi_decoder_samples_for() mimi_decoder_get() mimi_decoder_reset() mimi_decoder_clone() |
+ * | run many streams at once | mimi_encoder_process_many() mimi_decoder_process_many() |
+ * | write and read token files | mimi_model_header() mimi_pack_header() mimi_unpack_header() |
+ * | | mimi_header_samples() mimi_pack() mimi_unpack() mimi_drop_codebooks() |
+ *
  * ## Audio and codes
  *
- * Audio is mono, 32-bit float, nominally -1 to 1. Codes are uint32_t, frame after frame, each frame
- * with one code per codebook: code k of frame f is codes[f * codebooks + k]. (Arrays of PyTorch
- * programs, [codebooks, frames], are the transpose.) Lengths and capacities count samples and codes,
- * not bytes.
+ * Audio is mono, 32-bit float, nominally -1 to 1. Decoders do not clip. Encoders take not-a-number and
+ * infinity as 0. Codes are uint32_t, frame after frame, one code per codebook: code k of frame f is
+ * codes[f * codebooks + k]. (Arrays of PyTorch programs, [codebooks, frames], are the transpose.)
+ * Lengths and capacities of buffers are size_t and count samples, codes or bytes, whatever the buffer
+ * holds. All other numbers are int64_t: options, properties, and the numbers of token files.
  *
  * ## Ownership
  *
- * Models, streams and option bags are handles that you free with the function named in their _new or
- * _load function; freeing NULL does nothing. A stream keeps its model's weights alive: models and
+ * Models, streams and option bags are handles. The function named in their _new, _clone or _load
+ * function frees them; freeing NULL does nothing. A stream keeps its model's weights alive: models and
  * streams may be freed in any order. No function keeps a pointer of yours after it has returned.
- * Strings that functions return are never freed by you.
+ * The strings that functions return are never freed by you.
  *
  * ## Failure
  *
- * Functions return MIMI_OK (0) or a negative status. On every error but MIMI_ERR_PANIC, nothing has
- * happened: no input is consumed, no output written, a stream is as it was, and you may call again.
- * There are two exceptions: with MIMI_ERR_BUFFER_TOO_SMALL the last argument receives the number of
- * elements that the call needs room for, and functions that create a handle set it to NULL.
+ * Functions return MIMI_OK (0) or a negative status. After an error other than MIMI_ERR_PANIC the call
+ * has had no effect: no input is consumed, no output written, a stream is as it was, and you may call
+ * again. Three things are set all the same: with MIMI_ERR_BUFFER_TOO_SMALL the last argument receives
+ * the number of elements that the call needs room for, a function that makes a handle sets it to NULL,
+ * and a decoder remembers the code that was MIMI_ERR_CORRUPT (MIMI_PROP_BAD_CODE_INDEX).
  *
- * An output pointer of NULL with a capacity of 0 is a valid, empty buffer, hence the way to ask for a
- * size. So is an input pointer of NULL with a length of 0. Other NULL pointers are
- * MIMI_ERR_NULL_POINTER, except where NULL is said to be allowed. Misaligned pointers, lengths beyond
- * the address space, and input and output buffers that overlap are MIMI_ERR_INVALID_ARGUMENT. No
- * library can see that a pointer is wild, or a buffer shorter than you say: that is up to you.
+ * These hold for every function, and are not repeated there:
  *
- * mimi_last_error() has the details of a failure, except of real-time functions, which return
- * nothing but the status.
+ * - Pointers must not be NULL (MIMI_ERR_NULL_POINTER), unless the function says so. An empty buffer is
+ *   the exception: NULL with a length or capacity of 0.
+ * - Pointers must be aligned, and buffers must lie within the address space. Buffers and places for
+ *   results must not overlap (MIMI_ERR_INVALID_ARGUMENT).
+ * - Handles must be of the kind that the function takes, and usable (MIMI_ERR_STATE).
+ * - A key must be known (MIMI_ERR_UNSUPPORTED).
  *
- * The library never ends your program, never prints, reads no environment variable, installs no signal
- * handler, opens no file but the ones you name, and starts no thread but those that MIMI_OPT_THREADS asks
- * for, which end with the call. A bug inside it becomes MIMI_ERR_PANIC; only then a line may appear on
- * stderr, written by the run-time library.
+ * No library can see that a pointer is wild, or a buffer shorter than you say: that is up to you.
  *
- * Where memory ends, MIMI_ERR_OUT_OF_MEMORY. Streams and whole recordings ask for every byte in a way
- * that can be refused. Loading also makes names and lists, and a stream at a rate other than the model's
- * tables, in ways that cannot: they make sure beforehand that there is room, and only if it is taken at
- * that very moment does the run-time library end the program. MIMI_OPT_THREADS has no such care.
+ * There are two ways to learn the size of a result. mimi_codes_for(), mimi_samples_for() and their
+ * relatives compute it. A call that has too little room, such as none, says how much it needs with
+ * MIMI_ERR_BUFFER_TOO_SMALL.
+ *
+ * mimi_last_error() describes a failure in words: the file, tensor, option or argument, what was found
+ * and what was expected. Real-time functions return the status alone. After one of them has failed,
+ * mimi_last_error() still holds the message of an earlier call, or none: use mimi_status_string().
+ *
+ * ## What the library does to its host
+ *
+ * It never prints, reads no environment variable, installs no signal handler, opens only the files that
+ * you name, and starts only the threads that MIMI_OPT_THREADS asks for, which end with the call. It
+ * never ends the program, except for the allocations named below. A bug inside it becomes
+ * MIMI_ERR_PANIC; only then may the run-time library write a line to stderr.
+ *
+ * Running out of memory is MIMI_ERR_OUT_OF_MEMORY. Only small allocations while loading, or while
+ * opening a stream with MIMI_OPT_SAMPLE_RATE, can end the program. The library checks for room before
+ * it makes them. The threads of MIMI_OPT_THREADS have no such care.
+ *
+ * On x86 with SSE2 and on 64-bit Arm, every function computes in a floating-point mode of its own:
+ * rounding to nearest, denormal numbers flushed to zero, no exception trapped, whatever the input and
+ * whatever mode the caller has set. Afterwards the caller's mode and status flags are as before the
+ * call. On other processors the caller's mode stays.
  */
 
 /**
@@ -73,15 +108,14 @@
  * | mimi_encoder, mimi_decoder | any, also one after another  | no: one call at a time per handle     |
  * | mimi_options               | any                          | reading only                          |
  *
- * Different handles never disturb each other. A handle must not be freed while a call uses it, and a
- * thread not be cancelled while it is in the library.
+ * Different handles never disturb each other. Do not free a handle while a call uses it, and do not
+ * cancel a thread while it is in the library.
  *
  * ## Real time
  *
- * The process, flush, reset and get functions of streams are real-time: from the first call on, in any
- * thread, they do not allocate or free memory, lock, make system calls, use thread-local memory, or
- * log. Their work per frame is bounded. Denormal numbers cost nothing: they are flushed to zero
- * inside, where rounding is to nearest and nothing traps; your floating-point mode is restored.
+ * Functions marked "Real-time." do not allocate or free memory, lock, make system calls, use
+ * thread-local memory, or log, from the first call on and in any thread. Their work per frame is
+ * bounded.
  *
  * Real-time does not mean that a call fits an audio callback. Mimi works on whole frames of 80 ms:
  * with blocks of 64 samples, 29 calls of 30 do next to nothing and one does the work of the frame.
@@ -112,31 +146,19 @@
 extern "C" {
 #endif
 
-
 /**
  * @defgroup mimi_version Which library this is
  * @{
  */
 
-/**
- * The version of this header. A change of MINOR may change the ABI while MAJOR is 0; within one
- * MINOR, functions, keys and status codes are only ever added.
- */
+/** The version of this header. A change of MINOR may change the ABI while MAJOR is 0; within one
+ * MINOR, functions, keys and status codes are only ever added. */
 #define MIMI_VERSION_MAJOR 0
-
-/**
- * See MIMI_VERSION_MAJOR.
- */
+/** See MIMI_VERSION_MAJOR. */
 #define MIMI_VERSION_MINOR 1
-
-/**
- * See MIMI_VERSION_MAJOR.
- */
+/** See MIMI_VERSION_MAJOR. */
 #define MIMI_VERSION_PATCH 0
-
-/**
- * The version of this header as one number; compare it with mimi_version_number().
- */
+/** The version of this header as one number; compare it with mimi_version_number(). */
 #define MIMI_VERSION_NUMBER (((MIMI_VERSION_MAJOR * 10000) + (MIMI_VERSION_MINOR * 100)) + MIMI_VERSION_PATCH)
 
 /**
@@ -153,86 +175,50 @@ MIMI_API uint32_t mimi_version_number(void);
  *
  * For logs and bug reports; do not parse it. The string is static: never free it. Never NULL.
  */
-MIMI_API
-const char *mimi_version_string(void);
+MIMI_API const char *mimi_version_string(void);
 
 /** @} */
-
 
 /**
  * @defgroup mimi_status Status codes, and the message of a thread's last failure
  * @{
  */
 
-/**
- * The result of most functions: MIMI_OK, or one of the negative MIMI_ERR_ codes. Later releases
- * may add codes: treat every negative value as an error.
- */
+/** The result of most functions: MIMI_OK, or one of the negative MIMI_ERR_ codes. Later releases
+ * may add codes: treat every negative value as an error. */
 typedef int32_t mimi_status;
 
-/**
- * Success.
- */
+/** Success. */
 #define MIMI_OK 0
-
-/**
- * A required pointer is NULL.
- */
+/** A required pointer is NULL. */
 #define MIMI_ERR_NULL_POINTER (-1)
 
-/**
- * An argument or option value that can never be right: out of range, a misaligned pointer, a
- * length beyond the address space, a partial frame of codes, buffers that overlap.
- */
+/** An argument or option value that can never be right: out of range, a misaligned pointer, a
+ * length beyond the address space, a partial frame of codes, buffers that overlap. */
 #define MIMI_ERR_INVALID_ARGUMENT (-2)
-
-/**
- * The output buffer is too small. Nothing was consumed and nothing was written but the number of
- * elements needed, to the function's last argument.
- */
+/** The output buffer is too small. The function's last argument received the number of elements needed. */
 #define MIMI_ERR_BUFFER_TOO_SMALL (-3)
-
-/**
- * A file could not be read.
- */
+/** A file could not be read. */
 #define MIMI_ERR_IO (-4)
-
-/**
- * The bytes are not a Mimi checkpoint.
- */
+/** The bytes are of another kind than the function reads: no Mimi checkpoint, no token file. */
 #define MIMI_ERR_FORMAT (-5)
-
-/**
- * Damaged data: a truncated or misshapen checkpoint, non-finite weights, a code out of range.
- */
+/** Damaged data: a truncated or misshapen checkpoint, non-finite weights, a code out of range. */
 #define MIMI_ERR_CORRUPT (-6)
 
-/**
- * Well-formed, but not something that this library, this model or this CPU does: an unknown key or
- * choice, a network that it cannot run, the half of a model that was not loaded.
- */
+/** Well-formed, but not something that this library, this model or this CPU does: an unknown key or
+ * choice, a network that it cannot run, the half of a model that was not loaded. */
 #define MIMI_ERR_UNSUPPORTED (-7)
-
-/**
- * Memory for weights or for a stream could not be had.
- */
+/** Memory for weights or for a stream could not be had. */
 #define MIMI_ERR_OUT_OF_MEMORY (-8)
-
-/**
- * A callback of yours asked to stop.
- */
+/** A callback of yours asked to stop. */
 #define MIMI_ERR_ABORTED (-9)
 
-/**
- * The handle is of the wrong kind, was freed, or is unusable after MIMI_ERR_PANIC. The check for
- * freed handles is a best effort: using one is a bug all the same.
- */
+/** The handle is of the wrong kind, was freed, or is unusable after MIMI_ERR_PANIC. The check for
+ * freed handles is a best effort: using one is a bug all the same. */
 #define MIMI_ERR_STATE (-10)
 
-/**
- * A bug in libmimi was caught. A stream that it happened to answers MIMI_ERR_STATE until it is
- * reset or freed; everything else is unaffected. Please report it.
- */
+/** A bug in libmimi was caught. A stream that it happened to answers MIMI_ERR_STATE until it is
+ * reset or freed; everything else is unaffected. Please report it. */
 #define MIMI_ERR_PANIC (-11)
 
 /**
@@ -246,211 +232,133 @@ MIMI_API const char *mimi_status_string(mimi_status status);
  * What exactly went wrong in this thread's last failed call: the file, tensor, option or argument,
  * what was found and what was expected.
  *
- * Successful calls and real-time functions leave the message as it is, so ask only after a call
- * that failed. UTF-8, cut at 1023 bytes; empty when no call of this thread has failed. The string
- * belongs to the thread: it holds until the thread's next failed call or its end, and is never
- * freed by you. Never NULL.
+ * Ask only after a function that is not real-time has failed. Successful calls and real-time functions
+ * leave the message as it is: after them it is of an earlier call, or empty. UTF-8, cut at 1023 bytes.
+ * The string belongs to the thread, and holds until the thread's next failed call or its end. Never
+ * free it. Never NULL.
  */
 MIMI_API const char *mimi_last_error(void);
 
 /** @} */
-
 
 /**
  * @defgroup mimi_options Options: a bag of numbers by key
  * @{
  */
 
-/**
- * A bag of options. Every function that takes one accepts NULL, for all defaults; it reads the
- * keys that concern it, ignores the others, and keeps nothing: change, re-use or free the bag as
- * soon as the call has returned.
- */
+/** A bag of options. A function that takes one reads the keys that concern it, ignores the others, and
+ * keeps nothing: change, re-use or free the bag as soon as the call has returned. NULL stands for all
+ * defaults. */
 typedef struct mimi_options mimi_options;
 
-/**
- * The key of an option. For every key, 0 stands for the default and is what a new bag holds.
- */
+/** The key of an option. For every key, 0 stands for the default and is what a new bag holds. */
 typedef int32_t mimi_option;
 
-/**
- * Streams and one-shot calls: the number of codebooks, that is, of codes per frame; 1 to as many as
+/** Streams and one-shot calls: the number of codebooks, that is, of codes per frame; 1 to as many as
  * the model has. More codebooks sound better. Default: 8, or all if the model has fewer.
  * Loading: keep only this many codebooks, which takes 2 to 3 MB less for each that is left out.
- * Default: all.
- */
+ * Default: all. */
 #define MIMI_OPT_CODEBOOKS 1
 
-/**
- * Streams and one-shot calls: the sample rate of your audio in Hz. Default: the model's, 24000 in the
- * published one. Other rates are converted, in line to the sample: 1000 to 768000, as long as a frame is an
- * even number of samples, so multiples of 25 with the published model (44100: 3528 samples, 48000: 3840).
- * MIMI_PROP_FRAME_SAMPLES, MIMI_PROP_LATENCY_SAMPLES and all lengths then count at this rate. It adds a few
- * milliseconds of latency on either side, and a stream's last samples or frame come with the flush.
- * MIMI_OPT_ISA does not cap the conversion.
- */
+/** Streams and one-shot calls: the sample rate of your audio in Hz. Default: the model's, 24000 in the
+ * published one. Other rates are converted, without a shift between input and output. Possible are
+ * 1000 to 768000 Hz at which a frame is an even number of samples: multiples of 25 with the published
+ * model (44100: 3528 samples, 48000: 3840). Properties and lengths then count at this rate. It adds a
+ * few milliseconds of latency on either side, and a stream's last samples or frame come with the
+ * flush. MIMI_OPT_ISA does not apply to the conversion. */
 #define MIMI_OPT_SAMPLE_RATE 2
 
-/**
- * Streams and one-shot calls: the number of samples worked on at once, at the model's rate, at most
+/** Streams and one-shot calls: the number of samples worked on at once, at the model's rate, at most
  * 262144; rounded up to whole frames. Longer calls are split, and the results do not depend on it. More
  * is faster for long inputs and takes more memory. Default: one frame for streams; a few for one-shot
- * calls.
- */
+ * calls. */
 #define MIMI_OPT_MAX_BLOCK 3
-
-/**
- * Loading: how weights are kept in memory, a MIMI_PRECISION_ value.
- */
+/** Loading: how weights are kept in memory, a MIMI_PRECISION_ value. */
 #define MIMI_OPT_PRECISION 4
 
-/**
- * Weights are kept as 32-bit floats: exact. The default.
- */
-#define MIMI_PRECISION_F32 0
-
-/**
- * Weights are rounded to bfloat16: half the memory, and faster streams. Codebooks, norms, biases,
- * SEANet's convolutions of up to 131,072 weights and all arithmetic stay in 32-bit floats.
- */
-#define MIMI_PRECISION_BF16 1
-
-/**
- * Weights are rounded to 8 bits with a scale for each output: a quarter of the memory, faster yet. What
- * they are multiplied with is rounded to 16 bits with a scale for each row, and summed in integers. The
- * rest as for MIMI_PRECISION_BF16.
- */
-#define MIMI_PRECISION_INT8 2
-
-/**
- * Loading: which half of the model to load, a MIMI_PARTS_ value. Half a model takes half the
- * memory. The other half then answers MIMI_ERR_UNSUPPORTED.
- */
+/** Loading: which half of the model to load, a MIMI_PARTS_ value. Half a model takes half the
+ * memory. What needs the other half is then MIMI_ERR_UNSUPPORTED. */
 #define MIMI_OPT_PARTS 5
-
-/**
- * Load the encoder and the decoder. The default.
- */
-#define MIMI_PARTS_BOTH 0
-
-/**
- * Load the encoder alone.
- */
-#define MIMI_PARTS_ENCODER 1
-
-/**
- * Load the decoder alone.
- */
-#define MIMI_PARTS_DECODER 2
-
-/**
- * Streams and one-shot calls: what becomes of a last partial frame, a MIMI_TAIL_ value.
- */
+/** Streams and one-shot calls: how a last partial frame is completed, a MIMI_TAIL_ value. */
 #define MIMI_OPT_TAIL 6
 
-/**
- * The waveform is padded with zeros to whole frames, as kyutai's moshi does. The default.
- */
-#define MIMI_TAIL_AUDIO_PAD 0
-
-/**
- * Each layer pads its own input, as Hugging Face transformers does.
- */
-#define MIMI_TAIL_LAYER_PAD 1
-
-/**
- * Streams and one-shot calls: how far attention looks back, in steps of half a frame, at most 65536.
- * Default: the checkpoint's, 250 steps or 10 seconds in the published one. Others than the
- * default give codes that differ from everybody else's.
- */
+/** Streams and one-shot calls: how far attention looks back, in steps of the transformers, at most
+ * 65536. The published model has two steps a frame, and looks back 250 steps or 10 seconds. Default:
+ * the checkpoint's number. Any other number gives other codes than everybody else's. */
 #define MIMI_OPT_CONTEXT 7
 
-/**
- * One-shot calls: the number of threads that share the work, at most 64, the caller's among them. They
- * are started by the call and gone when it returns; the results do not depend on it. No more than there
- * are cores, or it gets slower. Streams ignore it: they are always on their caller's thread. Default: 1.
- * With more, a lack of memory may end the program, and your signal handlers may run on these threads.
- */
+/** One-shot calls: the number of threads that share the work, at most 64, the caller's among them. They
+ * are started by the call and gone when it returns; the results do not depend on it. More threads than
+ * cores make it slower. Streams always stay on their caller's thread. Default: 1. With more, a lack of
+ * memory may end the program, and your signal handlers may run on these threads. */
 #define MIMI_OPT_THREADS 8
 
-/**
- * Loading: the instruction set used, a MIMI_ISA_ value. One that this CPU lacks is
- * MIMI_ERR_UNSUPPORTED when the model is loaded.
- */
+/** Loading: the instruction set that the kernels use, a MIMI_ISA_ value. Loading with one that this CPU
+ * lacks is MIMI_ERR_UNSUPPORTED. */
 #define MIMI_OPT_ISA 9
 
-/**
- * The best that this CPU has. The default.
- */
+/** The weights as they are in the checkpoint, as 32-bit floats. The default. (What is computed differs
+ * from other implementations by rounding: sums are taken in another order, and long convolutions by
+ * another formula.) */
+#define MIMI_PRECISION_F32 0
+
+/** Weights are rounded to bfloat16: half the memory, and faster streams. Codebooks, norms, biases,
+ * SEANet's convolutions of up to 131,072 weights and all arithmetic stay in 32-bit floats. */
+#define MIMI_PRECISION_BF16 1
+
+/** Weights are rounded to 8 bits with a scale for each output: a quarter of the memory, and faster yet.
+ * The inputs of their products are rounded to 16 bits with a scale for each row, and summed in
+ * integers. The rest is as with MIMI_PRECISION_BF16. */
+#define MIMI_PRECISION_INT8 2
+/** Load the encoder and the decoder. The default. */
+#define MIMI_PARTS_BOTH 0
+/** Load the encoder alone. */
+#define MIMI_PARTS_ENCODER 1
+/** Load the decoder alone. */
+#define MIMI_PARTS_DECODER 2
+/** The waveform is padded with zeros to whole frames, as kyutai's moshi does. The default. */
+#define MIMI_TAIL_AUDIO_PAD 0
+/** Each layer pads its own input, as Hugging Face transformers does. */
+#define MIMI_TAIL_LAYER_PAD 1
+/** The best that this CPU has. The default. */
 #define MIMI_ISA_AUTO 0
-
-/**
- * Only what every CPU of this architecture has.
- */
+/** Only what every CPU of this architecture has. */
 #define MIMI_ISA_BASELINE 1
-
-/**
- * x86: at most AVX2 and FMA.
- */
+/** x86: AVX2 and FMA. */
 #define MIMI_ISA_AVX2 2
-
-/**
- * x86: AVX-512 F and BW.
- */
+/** x86: AVX-512 F and BW. */
 #define MIMI_ISA_AVX512 3
-
-/**
- * Arm: NEON.
- */
+/** Arm: NEON. */
 #define MIMI_ISA_NEON 4
 
-/**
- * A new bag with all defaults; free it with mimi_options_free(). NULL if there is no memory for it.
- */
+/** A new bag with all defaults; free it with mimi_options_free(). NULL if there is no memory for it. */
 MIMI_API mimi_options *mimi_options_new(void);
 
 /**
- * Sets an option.
+ * Sets the option `key`, a MIMI_OPT_ key, to `value`; 0 for the default.
  *
- * - `options`: the bag; not NULL.
- * - `key`: a MIMI_OPT_ key.
- * - `value`: its value; 0 for the default.
- *
- * MIMI_ERR_UNSUPPORTED for a key or a choice that this release does not know,
- * MIMI_ERR_INVALID_ARGUMENT for a number out of range. Limits that depend on the model, such as its
- * number of codebooks and its sample rates, are checked where the bag is used.
+ * MIMI_ERR_UNSUPPORTED also for a choice that this release does not know, MIMI_ERR_INVALID_ARGUMENT
+ * for a number out of range. Limits that depend on the model, such as its number of codebooks and its
+ * sample rates, are checked where the bag is used.
  */
-MIMI_API mimi_status mimi_options_set(mimi_options *options, mimi_option key, int64_t value);
+MIMI_API MIMI_NODISCARD mimi_status mimi_options_set(mimi_options *options, mimi_option key, int64_t value);
 
-/**
- * Reads an option.
- *
- * - `options`: the bag; not NULL.
- * - `key`: a MIMI_OPT_ key; MIMI_ERR_UNSUPPORTED if this release does not know it.
- * - `out_value`: receives the value that was set, or 0 for the default; not NULL.
- */
-MIMI_API
-mimi_status mimi_options_get(const mimi_options *options,
-                             mimi_option key,
-                             int64_t *out_value);
+/** Reads an option: `out_value` receives the value of `key` that was set, or 0 for the default. */
+MIMI_API MIMI_NODISCARD mimi_status mimi_options_get(const mimi_options *options, mimi_option key,
+    int64_t *out_value);
 
-/**
- * Frees a bag. NULL is allowed.
- */
+/** Frees a bag. NULL is allowed. */
 MIMI_API void mimi_options_free(mimi_options *options);
 
 /** @} */
-
 
 /**
  * @defgroup mimi_model Models: loading them, and asking for their numbers
  * @{
  */
 
-/**
- * A loaded model: weights that never change, so that any number of streams and threads may use it
- * at once. Streams keep the weights alive: free the model as soon as you will open no more.
- */
+/** A loaded model: weights that never change, so that any number of streams and threads may use it
+ * at once. Streams keep the weights alive: free the model as soon as you will open no more. */
 typedef struct mimi_model mimi_model;
 
 /**
@@ -460,149 +368,112 @@ typedef struct mimi_model mimi_model;
  * - `offset`, `len`: copy these bytes of the checkpoint; offset + len is at most its size.
  * - `dst`: where to; room for len bytes.
  *
- * Return 0 when all len bytes are in place, anything else to stop: the load then returns
- * MIMI_ERR_ABORTED. It is called on the thread that called mimi_load_reader() and never after that
- * returned, with offsets in any order. It must not throw a C++ exception, longjmp or
- * end its thread.
+ * Return 0 when all len bytes are in place. Return anything else to stop: the load is then
+ * MIMI_ERR_ABORTED. It is called during mimi_load_reader(), on the same thread and in the library's
+ * floating-point mode, with offsets in any order. It must not throw a C++ exception, longjmp or end
+ * its thread.
  */
 typedef int32_t (*mimi_read_fn)(void *user, uint64_t offset, void *dst, size_t len);
 
-/**
- * A property of a model or of a stream. A key that does not apply, or that this release does not
- * know, is MIMI_ERR_UNSUPPORTED.
- */
+/** A property of a model or of a stream. MIMI_ERR_UNSUPPORTED for a key that does not apply. Those that
+ * name neither models nor streams alone apply to both, and a stream answers for its model. */
 typedef int32_t mimi_prop;
 
-/**
- * Model: the codebooks that it has. Stream: its codes per frame.
- */
+/** Model: the codebooks that it has. Stream: its codes per frame. */
 #define MIMI_PROP_CODEBOOKS 1
-
-/**
- * Samples per second of the audio; 24000 in the published model. Stream: those of MIMI_OPT_SAMPLE_RATE.
- */
+/** Samples per second of the audio; 24000 in the published model. Stream: those of MIMI_OPT_SAMPLE_RATE. */
 #define MIMI_PROP_SAMPLE_RATE 2
-
-/**
- * Samples per frame; 1920, or 80 ms, in the published model. Stream: at its sample rate.
- */
+/** Samples per frame; 1920, or 80 ms, in the published model. Stream: at its sample rate. */
 #define MIMI_PROP_FRAME_SAMPLES 3
-
-/**
- * Codes are below this; 2048 in the published model.
- */
+/** Codes are below this; 2048 in the published model. */
 #define MIMI_PROP_CODEBOOK_SIZE 4
 
-/**
- * Streams only: the samples, at the stream's rate, by which an audio host must delay the dry signal to
- * line it up. Encoder: the codes of a frame are there this many samples after its first one. Decoder:
- * the samples of a frame that are held back. Encoder and decoder in a row: the sum.
- */
+/** Streams: the samples, at the stream's rate, by which an audio host must delay the dry signal to line
+ * it up. Encoder: a frame's codes come this many samples after its first sample. Decoder: the samples
+ * of a frame that are held back. For an encoder and a decoder in a row, add the two. */
 #define MIMI_PROP_LATENCY_SAMPLES 5
-
-/**
- * Streams only: the frames emitted (encoder) or taken (decoder) since the stream began.
- */
+/** Streams: the frames emitted (encoder) or taken (decoder) since the stream began. */
 #define MIMI_PROP_FRAMES 6
-
-/**
- * Model: the bytes of its weights in memory. Stream: the bytes of its state, without the model's.
- */
+/** Model: the bytes of its weights in memory. Stream: the bytes of its state, without the model's. */
 #define MIMI_PROP_MEMORY_BYTES 7
 
-/**
- * Streams only: a hash of the codes emitted (encoder) or taken (decoder) since the stream began. An
- * encoder and a decoder agree only if every code arrived, in order.
- */
+/** Streams: a hash of the codes emitted (encoder) or taken (decoder) since the stream began. An
+ * encoder and a decoder agree only if every code arrived, in order. */
 #define MIMI_PROP_CODES_HASH 8
 
-/**
- * A fingerprint of what gives codes their meaning, 0 to 2^63 - 1: codes made by one model can be
- * decoded by another only if their fingerprints are equal.
- */
+/** A fingerprint of what gives codes their meaning, 0 to 2^63 - 1. A model can decode the codes of
+ * another only if their fingerprints are equal. */
 #define MIMI_PROP_MODEL_ID 9
-
-/**
- * The bits that one code needs; 11 in the published model.
- */
+/** The bits that one code needs; 11 in the published model. */
 #define MIMI_PROP_CODE_BITS 10
+/** How the weights are kept, a MIMI_PRECISION_ value. */
+#define MIMI_PROP_PRECISION 11
+/** The instruction set that the kernels use, a MIMI_ISA_ value other than MIMI_ISA_AUTO. */
+#define MIMI_PROP_ISA 12
+/** The half of the model that was loaded, a MIMI_PARTS_ value. */
+#define MIMI_PROP_PARTS 13
+/** Streams: the codes (encoder) or samples (decoder) that a flush would write now. */
+#define MIMI_PROP_FLUSH_LEN 14
+
+/** Decoders: where the bad code stood in the input of the last call that answered MIMI_ERR_CORRUPT; in
+ * mimi_decoder_process_many(), in this stream's frame. -1 if there was none since the stream was
+ * opened or reset. */
+#define MIMI_PROP_BAD_CODE_INDEX 15
+/** Decoders: the value of that code, or -1. */
+#define MIMI_PROP_BAD_CODE_VALUE 16
 
 /**
  * Loads a model from the file system.
  *
  * - `path`: a file `model.safetensors`, a directory that holds one with its `config.json`, or the
  *   index of a checkpoint in parts; in the layout of Hugging Face transformers or of kyutai's moshi.
- *   UTF-8 on every system; not NULL.
+ *   UTF-8 on every system. It is not the name of a model on a hub: `mimi fetch` brings one, and prints
+ *   its folder.
  * - `options`: MIMI_OPT_PARTS, MIMI_OPT_PRECISION, MIMI_OPT_CODEBOOKS, MIMI_OPT_ISA; NULL for the
  *   defaults.
- * - `out`: receives the model, to be freed with mimi_free(), or NULL on any error; not NULL.
+ * - `out`: receives the model; free it with mimi_free().
  *
  * MIMI_ERR_IO if a file cannot be read, MIMI_ERR_FORMAT if it is not a Mimi checkpoint,
- * MIMI_ERR_CORRUPT if it is damaged, MIMI_ERR_UNSUPPORTED if it is a network that this library cannot
- * run, MIMI_ERR_INVALID_ARGUMENT for more codebooks than it has, MIMI_ERR_OUT_OF_MEMORY. A hostile file is
- * an error like any other.
+ * MIMI_ERR_CORRUPT if it is damaged, MIMI_ERR_UNSUPPORTED for a network that this library cannot run,
+ * MIMI_ERR_INVALID_ARGUMENT for more codebooks than it has. A hostile file is an error like any other.
  */
-MIMI_API
-MIMI_NODISCARD
-mimi_status mimi_load(const char *path,
-                      const mimi_options *options,
-                      mimi_model **out);
+MIMI_API MIMI_NODISCARD mimi_status mimi_load(const char *path, const mimi_options *options,
+    mimi_model **out);
 
 /**
  * Loads a model from memory.
  *
- * - `data`, `len`: the bytes of one `model.safetensors`, and their number. Whatever is needed is
- *   copied: they may be freed when the call has returned.
+ * - `data`, `len`: the bytes of one `model.safetensors`. What is needed of them is copied: free them
+ *   when the call has returned.
  * - `options`, `out`: as for mimi_load().
  *
  * The network's numbers come from the checkpoint's own metadata, or are those of the published model.
- * Errors as for mimi_load(), without MIMI_ERR_IO.
+ * Errors are those of mimi_load(), without MIMI_ERR_IO.
  */
-MIMI_API
-MIMI_NODISCARD
-mimi_status mimi_load_memory(const void *data,
-                             size_t len,
-                             const mimi_options *options,
-                             mimi_model **out);
+MIMI_API MIMI_NODISCARD mimi_status mimi_load_memory(const void *data, size_t len,
+    const mimi_options *options, mimi_model **out);
 
 /**
  * Loads a model through a function of yours: from an archive, an asset, a network.
  *
- * - `read`: the function; not NULL. It can also show progress, and stop the load.
+ * - `read`: the function. It can also show progress, and stop the load.
  * - `user`: handed to it; may be NULL.
  * - `size`: the bytes of the checkpoint, one `model.safetensors`.
  * - `options`, `out`: as for mimi_load().
  *
- * Errors as for mimi_load_memory(), and MIMI_ERR_ABORTED if `read` returned other than 0.
+ * Errors are those of mimi_load_memory(), and MIMI_ERR_ABORTED if `read` returned other than 0.
  */
-MIMI_API
-MIMI_NODISCARD
-mimi_status mimi_load_reader(mimi_read_fn read,
-                             void *user,
-                             uint64_t size,
-                             const mimi_options *options,
-                             mimi_model **out);
+MIMI_API MIMI_NODISCARD mimi_status mimi_load_reader(mimi_read_fn read, void *user, uint64_t size,
+    const mimi_options *options, mimi_model **out);
 
-/**
- * Reads a property of a model.
- *
- * - `model`: the model; not NULL.
- * - `key`: a MIMI_PROP_ key; MIMI_ERR_UNSUPPORTED for one of streams only.
- * - `out_value`: receives the value; not NULL.
- *
- * Any number of threads may ask at once.
- */
-MIMI_API mimi_status mimi_model_get(const mimi_model *model, mimi_prop key, int64_t *out_value);
+/** Reads a property of a model: `out_value` receives that of `key`, a MIMI_PROP_ key. */
+MIMI_API MIMI_NODISCARD mimi_status mimi_model_get(const mimi_model *model, mimi_prop key,
+    int64_t *out_value);
 
-/**
- * Frees a model; streams on it live on. NULL is allowed.
- *
- * Not while another call uses this pointer.
- */
+/** Frees a model; streams on it live on. NULL is allowed. */
 MIMI_API void mimi_free(mimi_model *model);
 
 /** @} */
-
 
 /**
  * @defgroup mimi_oneshot Whole recordings in one call
@@ -612,272 +483,201 @@ MIMI_API void mimi_free(mimi_model *model);
 /**
  * Encodes a whole recording.
  *
- * - `model`: a model with an encoder; not NULL. Any number of threads may use it at once.
+ * - `model`: a model with an encoder. Any number of threads may use it at once.
  * - `options`: MIMI_OPT_CODEBOOKS, MIMI_OPT_TAIL, MIMI_OPT_MAX_BLOCK, MIMI_OPT_CONTEXT,
  *   MIMI_OPT_SAMPLE_RATE, MIMI_OPT_THREADS; NULL for the defaults.
- * - `pcm`, `n_samples`: mono audio, -1 to 1, at the model's sample rate or MIMI_OPT_SAMPLE_RATE.
- *   Not-a-number and infinity count as 0.
- * - `codes`, `codes_cap`: room for the codes, frame after frame: code k of frame f is
- *   `codes[f * codebooks + k]`. Must not overlap `pcm`.
- * - `out_codes`: receives the number of codes written, codebooks * ceil(n_samples / frame samples), where
- *   a frame is 1920 samples at 24000 Hz, 3528 at 44100, 3840 at 48000; not NULL.
+ * - `pcm`, `n_samples`: mono audio, at the model's sample rate or MIMI_OPT_SAMPLE_RATE.
+ * - `codes`, `codes_cap`: room for the codes: codebooks * ceil(n_samples / frame samples), where a
+ *   frame is 1920 samples at 24000 Hz, 3528 at 44100, 3840 at 48000. mimi_codes_for() tells exactly.
+ * - `out_codes`: receives the number of codes written.
  *
- * With `codes` NULL and `codes_cap` 0 it only asks for that number: MIMI_ERR_BUFFER_TOO_SMALL, at
- * once. MIMI_ERR_UNSUPPORTED if the model was loaded without its encoder. Codes are the same as a
- * stream's, bit for bit.
+ * MIMI_ERR_UNSUPPORTED if the model was loaded without its encoder. The codes are a stream's, bit for
+ * bit.
  */
-MIMI_API
-MIMI_NODISCARD
-mimi_status mimi_encode(const mimi_model *model,
-                        const mimi_options *options,
-                        const float *pcm,
-                        size_t n_samples,
-                        uint32_t *codes,
-                        size_t codes_cap,
-                        size_t *out_codes);
+MIMI_API MIMI_NODISCARD mimi_status mimi_encode(const mimi_model *model, const mimi_options *options,
+    const float *pcm, size_t n_samples, uint32_t *codes, size_t codes_cap, size_t *out_codes);
 
 /**
  * Decodes a whole recording.
  *
- * - `model`: a model with a decoder; not NULL. Any number of threads may use it at once.
+ * - `model`: a model with a decoder. Any number of threads may use it at once.
  * - `options`: as for mimi_encode(); MIMI_OPT_CODEBOOKS says how many codes make a frame.
- * - `codes`, `n_codes`: whole frames of codes, laid out as mimi_encode() writes them.
- * - `pcm`, `pcm_cap`: room for the audio, mono, nominally -1 to 1 but not clipped. Must not overlap
- *   `codes`.
- * - `out_samples`: receives the number of samples written, frame samples for each frame, in line with
- *   what was encoded; not NULL.
+ * - `codes`, `n_codes`: whole frames of codes.
+ * - `pcm`, `pcm_cap`: room for the audio, frame samples for each frame. mimi_samples_for() tells
+ *   exactly.
+ * - `out_samples`: receives the number of samples written. They line up with what was encoded.
  *
- * With `pcm` NULL and `pcm_cap` 0 it only asks for that number: MIMI_ERR_BUFFER_TOO_SMALL, at once.
- * MIMI_ERR_INVALID_ARGUMENT if the codes are no whole number of frames, MIMI_ERR_CORRUPT if a code is
- * not below the codebook size, MIMI_ERR_UNSUPPORTED if the model was loaded without its decoder.
+ * MIMI_ERR_INVALID_ARGUMENT for a partial frame, MIMI_ERR_CORRUPT if a code is not below
+ * MIMI_PROP_CODEBOOK_SIZE, MIMI_ERR_UNSUPPORTED if the model was loaded without its decoder.
  */
-MIMI_API
-MIMI_NODISCARD
-mimi_status mimi_decode(const mimi_model *model,
-                        const mimi_options *options,
-                        const uint32_t *codes,
-                        size_t n_codes,
-                        float *pcm,
-                        size_t pcm_cap,
-                        size_t *out_samples);
+MIMI_API MIMI_NODISCARD mimi_status mimi_decode(const mimi_model *model, const mimi_options *options,
+    const uint32_t *codes, size_t n_codes, float *pcm, size_t pcm_cap, size_t *out_samples);
+
+/**
+ * Tells how many codes mimi_encode() writes, at once and without the audio.
+ *
+ * - `model`, `options`: those of the call to come.
+ * - `n_samples`: the samples of the recording.
+ * - `out_codes`: receives the number of codes.
+ */
+MIMI_API MIMI_NODISCARD mimi_status mimi_codes_for(const mimi_model *model, const mimi_options *options,
+    size_t n_samples, size_t *out_codes);
+
+/**
+ * Tells how many samples mimi_decode() writes, at once and without the codes.
+ *
+ * - `model`, `options`: those of the call to come.
+ * - `n_codes`: the codes of the recording, whole frames.
+ * - `out_samples`: receives the number of samples.
+ */
+MIMI_API MIMI_NODISCARD mimi_status mimi_samples_for(const mimi_model *model, const mimi_options *options,
+    size_t n_codes, size_t *out_samples);
 
 /** @} */
-
 
 /**
  * @defgroup mimi_encoder Streams of audio to codes
  * @{
  */
 
-/**
- * A stream of audio to codes. One thread at a time; it may move between threads.
- */
+/** A stream of audio to codes. One thread at a time; it may move between threads. */
 typedef struct mimi_encoder mimi_encoder;
 
 /**
- * Opens a stream.
+ * Opens a stream. All the memory that it will ever use is allocated here.
  *
- * - `model`: a model with an encoder; not NULL. The stream keeps its weights alive.
+ * - `model`: a model with an encoder. The stream keeps its weights alive.
  * - `options`: MIMI_OPT_CODEBOOKS, MIMI_OPT_TAIL, MIMI_OPT_MAX_BLOCK, MIMI_OPT_CONTEXT,
  *   MIMI_OPT_SAMPLE_RATE; NULL for the defaults.
- * - `out`: receives the stream, to be freed with mimi_encoder_free(), or NULL on any error; not NULL.
+ * - `out`: receives the stream; free it with mimi_encoder_free().
  *
- * All the memory that the stream will ever use is allocated here. MIMI_ERR_INVALID_ARGUMENT for more
- * codebooks than the model has or an impossible sample rate, MIMI_ERR_UNSUPPORTED if the model was loaded
- * without its encoder, MIMI_ERR_OUT_OF_MEMORY.
+ * MIMI_ERR_INVALID_ARGUMENT for more codebooks than the model has or an impossible sample rate,
+ * MIMI_ERR_UNSUPPORTED if the model was loaded without its encoder.
  */
-MIMI_API
-MIMI_NODISCARD
-mimi_status mimi_encoder_new(const mimi_model *model,
-                             const mimi_options *options,
-                             mimi_encoder **out);
+MIMI_API MIMI_NODISCARD mimi_status mimi_encoder_new(const mimi_model *model, const mimi_options *options,
+    mimi_encoder **out);
 
 /**
  * Takes any number of samples and writes the codes of the frames that they complete. Real-time.
  *
- * - `encoder`: the stream; not NULL.
- * - `pcm`, `n_samples`: mono audio at the stream's rate, -1 to 1; all of it is taken. Not-a-number and
- *   infinity count as 0.
- * - `codes`, `codes_cap`: room for the codes, frame after frame: code k of frame f of this call is
- *   `codes[f * codebooks + k]`. Must not overlap `pcm`.
- * - `out_codes`: receives the number of codes written, a multiple of the codebooks, often 0; not NULL.
+ * - `pcm`, `n_samples`: mono audio at the stream's rate. All of it is taken.
+ * - `codes`, `codes_cap`: room for the codes of as many frames as the call completes, at most
+ *   ceil(n_samples / frame samples); mimi_encoder_codes_for() tells exactly.
+ * - `out_codes`: receives the number of codes written, a multiple of the codebooks, often 0.
  *
- * Codes do not depend on how the audio is cut into calls. A call with n samples completes at most
- * ceil(n / frame samples) frames; with `codes` NULL and `codes_cap` 0, a call that completes any
- * returns MIMI_ERR_BUFFER_TOO_SMALL and the exact number of codes, and takes nothing.
+ * Codes do not depend on how the audio is cut into calls.
  */
-MIMI_API
-MIMI_NODISCARD
-mimi_status mimi_encoder_process(mimi_encoder *encoder,
-                                 const float *pcm,
-                                 size_t n_samples,
-                                 uint32_t *codes,
-                                 size_t codes_cap,
-                                 size_t *out_codes);
+MIMI_API MIMI_NODISCARD mimi_status mimi_encoder_process(mimi_encoder *encoder, const float *pcm,
+    size_t n_samples, uint32_t *codes, size_t codes_cap, size_t *out_codes);
 
 /**
  * Ends the stream: completes a last partial frame by MIMI_OPT_TAIL and writes its codes. Real-time.
  *
- * - `encoder`: the stream; not NULL. Afterwards it is as after mimi_encoder_reset(), but keeps
+ * - `encoder`: the stream. Afterwards it is as after mimi_encoder_reset(), except that it keeps
  *   MIMI_PROP_FRAMES and MIMI_PROP_CODES_HASH until the next audio.
- * - `codes`, `codes_cap`: room for the codes: one frame, or none if no audio is pending; up to two frames
- *   at a rate other than the model's.
- * - `out_codes`: receives the number of codes written; not NULL.
- *
- * With too little room, MIMI_ERR_BUFFER_TOO_SMALL, and the stream has not ended.
+ * - `codes`, `codes_cap`: room for MIMI_PROP_FLUSH_LEN codes: none if no audio is pending, else one
+ *   frame. At a rate other than the model's, up to two frames.
+ * - `out_codes`: receives the number of codes written.
  */
-MIMI_API
-MIMI_NODISCARD
-mimi_status mimi_encoder_flush(mimi_encoder *encoder,
-                               uint32_t *codes,
-                               size_t codes_cap,
-                               size_t *out_codes);
+MIMI_API MIMI_NODISCARD mimi_status mimi_encoder_flush(mimi_encoder *encoder, uint32_t *codes,
+    size_t codes_cap, size_t *out_codes);
 
 /**
- * Forgets everything: the stream is as new, also after MIMI_ERR_PANIC. Real-time.
+ * Tells how many codes mimi_encoder_process() would write for `n_samples` samples now. Real-time.
  *
- * - `encoder`: the stream; not NULL.
+ * - `n_samples`: the samples of the call to come.
+ * - `out_codes`: receives the number of codes.
  */
+MIMI_API MIMI_NODISCARD mimi_status mimi_encoder_codes_for(const mimi_encoder *encoder, size_t n_samples,
+    size_t *out_codes);
+
+/** Forgets everything: the stream is as new, also after MIMI_ERR_PANIC. Real-time. */
 MIMI_API mimi_status mimi_encoder_reset(mimi_encoder *encoder);
 
-/**
- * Reads a property of a stream. Real-time.
- *
- * - `encoder`: the stream; not NULL.
- * - `key`: a MIMI_PROP_ key; MIMI_ERR_UNSUPPORTED if this release does not know it.
- * - `out_value`: receives the value; not NULL.
- */
-MIMI_API
-mimi_status mimi_encoder_get(const mimi_encoder *encoder,
-                             mimi_prop key,
-                             int64_t *out_value);
+/** Reads a property of a stream: `out_value` receives that of `key`, a MIMI_PROP_ key. Real-time. */
+MIMI_API MIMI_NODISCARD mimi_status mimi_encoder_get(const mimi_encoder *encoder, mimi_prop key,
+    int64_t *out_value);
 
-/**
- * Forks a stream: the copy stands at the same point, has the same options and goes its own way.
- *
- * - `encoder`: the stream; not NULL.
- * - `out`: receives the copy, to be freed with mimi_encoder_free(), or NULL on any error; not NULL.
- *
- * MIMI_ERR_OUT_OF_MEMORY.
- */
-MIMI_API mimi_status mimi_encoder_clone(const mimi_encoder *encoder, mimi_encoder **out);
+/** Forks a stream: the copy stands at the same point, has the same options and goes its own way.
+ * `out` receives the copy; free it with mimi_encoder_free(). */
+MIMI_API MIMI_NODISCARD mimi_status mimi_encoder_clone(const mimi_encoder *encoder, mimi_encoder **out);
 
-/**
- * Frees a stream. NULL is allowed.
- */
+/** Frees a stream. NULL is allowed. */
 MIMI_API void mimi_encoder_free(mimi_encoder *encoder);
 
 /** @} */
-
 
 /**
  * @defgroup mimi_decoder Streams of codes to audio
  * @{
  */
 
-/**
- * A stream of codes to audio. One thread at a time; it may move between threads.
- */
+/** A stream of codes to audio. One thread at a time; it may move between threads. */
 typedef struct mimi_decoder mimi_decoder;
 
 /**
- * Opens a stream.
+ * Opens a stream, as mimi_encoder_new() does.
  *
- * - `model`: a model with a decoder; not NULL. The stream keeps its weights alive.
- * - `options`: as for mimi_encoder_new(); MIMI_OPT_CODEBOOKS says how many codes make a frame.
- * - `out`: receives the stream, to be freed with mimi_decoder_free(), or NULL on any error; not NULL.
- *
- * All the memory that the stream will ever use is allocated here. MIMI_ERR_INVALID_ARGUMENT for more
- * codebooks than the model has or an impossible sample rate, MIMI_ERR_UNSUPPORTED if the model was loaded
- * without its decoder, MIMI_ERR_OUT_OF_MEMORY.
+ * - `model`: a model with a decoder.
+ * - `options`: those of mimi_encoder_new(); MIMI_OPT_CODEBOOKS says how many codes make a frame.
+ * - `out`: receives the stream; free it with mimi_decoder_free().
  */
-MIMI_API
-MIMI_NODISCARD
-mimi_status mimi_decoder_new(const mimi_model *model,
-                             const mimi_options *options,
-                             mimi_decoder **out);
+MIMI_API MIMI_NODISCARD mimi_status mimi_decoder_new(const mimi_model *model, const mimi_options *options,
+    mimi_decoder **out);
 
 /**
  * Takes whole frames of codes and writes their audio. Real-time.
  *
- * - `decoder`: the stream; not NULL.
- * - `codes`, `n_codes`: any number of whole frames: code k of frame f is
- *   `codes[f * codebooks + k]`. All are taken. NULL with a positive length is reserved for lost
- *   frames and MIMI_ERR_UNSUPPORTED in this release.
- * - `pcm`, `pcm_cap`: room for the audio, mono, nominally -1 to 1 but not clipped. Must not overlap
- *   `codes`.
- * - `out_samples`: receives the number of samples written, frame samples for each frame; not NULL. At a
- *   rate other than the model's, the last MIMI_PROP_LATENCY_SAMPLES of a call are held back until the next
- *   one or the flush, so that a stream's first call writes so much less.
+ * - `codes`, `n_codes`: any number of whole frames. All are taken. NULL with a positive length is
+ *   reserved for lost frames and MIMI_ERR_UNSUPPORTED in this release.
+ * - `pcm`, `pcm_cap`: room for the audio; mimi_decoder_samples_for() tells exactly.
+ * - `out_samples`: receives the number of samples written: the frames' samples. At a rate other than
+ *   the model's, a stream's first call writes MIMI_PROP_LATENCY_SAMPLES fewer, which follow with the
+ *   flush.
  *
- * The audio does not depend on how the frames are cut into calls. With `pcm` NULL and `pcm_cap` 0 it
- * only asks for the number of samples: MIMI_ERR_BUFFER_TOO_SMALL, and nothing is taken.
- * MIMI_ERR_INVALID_ARGUMENT if the codes are no whole number of frames, MIMI_ERR_CORRUPT if a code is
- * not below the codebook size.
+ * The audio does not depend on how the frames are cut into calls. MIMI_ERR_INVALID_ARGUMENT for a
+ * partial frame. MIMI_ERR_CORRUPT if a code is not below MIMI_PROP_CODEBOOK_SIZE:
+ * MIMI_PROP_BAD_CODE_INDEX and MIMI_PROP_BAD_CODE_VALUE tell which.
  */
-MIMI_API
-MIMI_NODISCARD
-mimi_status mimi_decoder_process(mimi_decoder *decoder,
-                                 const uint32_t *codes,
-                                 size_t n_codes,
-                                 float *pcm,
-                                 size_t pcm_cap,
-                                 size_t *out_samples);
+MIMI_API MIMI_NODISCARD mimi_status mimi_decoder_process(mimi_decoder *decoder, const uint32_t *codes,
+    size_t n_codes, float *pcm, size_t pcm_cap, size_t *out_samples);
 
 /**
  * Ends the stream and writes what audio is still due. Real-time.
  *
- * - `decoder`: the stream; not NULL. Afterwards it is as after mimi_decoder_reset(), but keeps
+ * - `decoder`: the stream. Afterwards it is as after mimi_decoder_reset(), except that it keeps
  *   MIMI_PROP_FRAMES and MIMI_PROP_CODES_HASH until the next codes.
- * - `pcm`, `pcm_cap`: room for the audio: MIMI_PROP_LATENCY_SAMPLES, which is none at the model's rate, or
- *   none if no codes were taken.
- * - `out_samples`: receives the number of samples written; not NULL.
- *
- * With too little room, MIMI_ERR_BUFFER_TOO_SMALL, and the stream has not ended.
+ * - `pcm`, `pcm_cap`: room for MIMI_PROP_FLUSH_LEN samples: none at the model's rate or if no codes
+ *   were taken, else MIMI_PROP_LATENCY_SAMPLES.
+ * - `out_samples`: receives the number of samples written.
  */
-MIMI_API
-MIMI_NODISCARD
-mimi_status mimi_decoder_flush(mimi_decoder *decoder,
-                               float *pcm,
-                               size_t pcm_cap,
-                               size_t *out_samples);
+MIMI_API MIMI_NODISCARD mimi_status mimi_decoder_flush(mimi_decoder *decoder, float *pcm, size_t pcm_cap,
+    size_t *out_samples);
 
 /**
- * Forgets everything: the stream is as new, also after MIMI_ERR_PANIC. Real-time.
+ * Tells how many samples mimi_decoder_process() would write for `n_codes` codes now. Real-time.
  *
- * - `decoder`: the stream; not NULL.
+ * - `n_codes`: the codes of the call to come, whole frames.
+ * - `out_samples`: receives the number of samples.
  */
+MIMI_API MIMI_NODISCARD mimi_status mimi_decoder_samples_for(const mimi_decoder *decoder, size_t n_codes,
+    size_t *out_samples);
+
+/** Forgets everything: the stream is as new, also after MIMI_ERR_PANIC. Real-time. */
 MIMI_API mimi_status mimi_decoder_reset(mimi_decoder *decoder);
 
-/**
- * Reads a property of a stream. Real-time.
- *
- * - `decoder`: the stream; not NULL.
- * - `key`: a MIMI_PROP_ key; MIMI_ERR_UNSUPPORTED if this release does not know it.
- * - `out_value`: receives the value; not NULL.
- */
-MIMI_API
-mimi_status mimi_decoder_get(const mimi_decoder *decoder,
-                             mimi_prop key,
-                             int64_t *out_value);
+/** Reads a property of a stream: `out_value` receives that of `key`, a MIMI_PROP_ key. Real-time. */
+MIMI_API MIMI_NODISCARD mimi_status mimi_decoder_get(const mimi_decoder *decoder, mimi_prop key,
+    int64_t *out_value);
 
-/**
- * Forks a stream: the copy stands at the same point, has the same options and goes its own way.
- *
- * - `decoder`: the stream; not NULL.
- * - `out`: receives the copy, to be freed with mimi_decoder_free(), or NULL on any error; not NULL.
- *
- * MIMI_ERR_OUT_OF_MEMORY.
- */
-MIMI_API mimi_status mimi_decoder_clone(const mimi_decoder *decoder, mimi_decoder **out);
+/** Forks a stream: the copy stands at the same point, has the same options and goes its own way.
+ * `out` receives the copy; free it with mimi_decoder_free(). */
+MIMI_API MIMI_NODISCARD mimi_status mimi_decoder_clone(const mimi_decoder *decoder, mimi_decoder **out);
 
-/**
- * Frees a stream. NULL is allowed.
- */
+/** Frees a stream. NULL is allowed. */
 MIMI_API void mimi_decoder_free(mimi_decoder *decoder);
 
 /** @} */
-
 
 /**
  * @defgroup mimi_many Many streams of one model, one pass over its weights
@@ -889,48 +689,42 @@ MIMI_API void mimi_decoder_free(mimi_decoder *decoder);
  *
  * Faster than a call for each, because the weights are read from memory once for many streams; every
  * stream's codes are the same bits as alone. Streams may come, go, be reset and be called alone
- * between calls, and may stand at different points of a frame. Streams with equal options next to
- * each other are the fastest.
+ * between calls, and may stand at different points of a frame. Streams with equal options next to each
+ * other are the fastest.
  *
- * Streams may have different sample rates. One at a rate other than the model's must have taken its first
- * frame alone, because that frame is complete with the second only (MIMI_ERR_INVALID_ARGUMENT).
+ * Streams may have different sample rates. One at a rate other than the model's must take its first
+ * frame alone, with mimi_encoder_process(), before it can take part: that frame is encoded only when
+ * samples of the second are there.
  *
- * - `encoders`, `n`: the streams, all of one model, each once; NULL is allowed if `n` is 0.
- * - `pcm`: for each stream a pointer to one frame of samples, its MIMI_PROP_FRAME_SAMPLES. In C, declare
- *   the array as `const float *pcm[]`.
- * - `codes`: for each stream a pointer to room for one frame of codes, MIMI_PROP_CODEBOOKS. No two of
- *   these buffers, nor one of these and one of `pcm`, may overlap.
+ * - `encoders`, `n`: the streams, all of one model, none of them twice; at most 1024.
+ * - `pcm`: for each stream a pointer to one frame of samples, its MIMI_PROP_FRAME_SAMPLES. In C,
+ *   declare the array as `const float *pcm[]`.
+ * - `codes`: for each stream a pointer to room for one frame of codes, MIMI_PROP_CODEBOOKS. Rooms must
+ *   not overlap each other.
  *
- * MIMI_ERR_INVALID_ARGUMENT for streams of different models or a stream that stands there twice. On
- * an error nothing has happened to any stream.
+ * MIMI_ERR_INVALID_ARGUMENT for streams of different models, for the same stream twice, and for a
+ * first frame.
  */
-MIMI_API
-MIMI_NODISCARD
-mimi_status mimi_encoder_process_many(mimi_encoder *const *encoders,
-                                      size_t n,
-                                      const float *const *pcm,
-                                      uint32_t *const *codes);
+MIMI_API MIMI_NODISCARD mimi_status mimi_encoder_process_many(mimi_encoder *const *encoders, size_t n,
+    const float *const *pcm, uint32_t *const *codes);
 
 /**
- * Decodes exactly one frame for each of several streams of one model. Real-time.
+ * Decodes exactly one frame for each of several streams of one model, as mimi_encoder_process_many()
+ * encodes. Real-time.
  *
- * The counterpart of mimi_encoder_process_many(), with the same rules.
- *
- * - `decoders`, `n`: the streams, all of one model, each once; NULL is allowed if `n` is 0.
+ * - `decoders`, `n`: the streams, all of one model, none of them twice; at most 1024. One at a rate
+ *   other than the model's must take its first frame alone, with mimi_decoder_process(): the end of
+ *   that frame's audio follows with the second.
  * - `codes`: for each stream a pointer to one frame of codes, MIMI_PROP_CODEBOOKS.
  * - `pcm`: for each stream a pointer to room for one frame of samples, its MIMI_PROP_FRAME_SAMPLES.
  *
- * MIMI_ERR_CORRUPT if any code is not below MIMI_PROP_CODEBOOK_SIZE.
+ * Errors are those of mimi_encoder_process_many(), and MIMI_ERR_CORRUPT as in mimi_decoder_process().
+ * The stream with the bad code tells it by MIMI_PROP_BAD_CODE_INDEX, and is otherwise as it was.
  */
-MIMI_API
-MIMI_NODISCARD
-mimi_status mimi_decoder_process_many(mimi_decoder *const *decoders,
-                                      size_t n,
-                                      const uint32_t *const *codes,
-                                      float *const *pcm);
+MIMI_API MIMI_NODISCARD mimi_status mimi_decoder_process_many(mimi_decoder *const *decoders, size_t n,
+    const uint32_t *const *codes, float *const *pcm);
 
 /** @} */
-
 
 /**
  * @defgroup mimi_tokens Tokens as bytes
@@ -938,11 +732,53 @@ mimi_status mimi_decoder_process_many(mimi_decoder *const *decoders,
  */
 
 /**
- * Writes the header of a token file: what a reader must know before the first frame.
+ * What a reader of a token file must know before the first frame.
+ *
+ * Set `size` to sizeof(mimi_token_header) before each call, and the members that you do not mean to 0.
+ * A later release may add members at the end: it takes a shorter struct as one whose missing members
+ * are 0, and leaves what lies behind it alone. In a struct that is longer than this release knows,
+ * members behind its own must be 0 when it is read (MIMI_ERR_UNSUPPORTED), and are set to 0 when it is
+ * written.
+ */
+typedef struct {
+    /** The bytes of this struct, as your program was compiled. */
+    size_t size;
+    /** Samples per second of the recording, of which the header tells. `n_samples` and `frame_samples`
+     * count at this rate. */
+    int64_t sample_rate;
+    /** Samples in a frame. The frame rate is `sample_rate / frame_samples`, exactly. */
+    int64_t frame_samples;
+    /** The length of the recording in samples; the last frame may reach beyond it. 0: unknown. */
+    int64_t n_samples;
+    /** Codes in a frame, 1 to 64. */
+    int64_t codebooks;
+    /** Bits of a code, 1 to 16. */
+    int64_t code_bits;
+    /** MIMI_PROP_MODEL_ID of the model that the codes belong to. 0: unknown. */
+    int64_t model_id;
+    /** The bytes of the header in the file: the offset of the first frame. Writers ignore it. */
+    int64_t header_bytes;
+} mimi_token_header;
+
+/**
+ * Fills in the header of a token file for codes that a model makes with some options.
+ *
+ * - `model`: the model.
+ * - `options`: those of the stream or of the call that makes the codes: MIMI_OPT_CODEBOOKS,
+ *   MIMI_OPT_SAMPLE_RATE; NULL for the defaults.
+ * - `header`: receives everything but the length, which is 0; set `n_samples` if you know it.
+ *
+ * MIMI_ERR_INVALID_ARGUMENT for options that the model does not take.
+ */
+MIMI_API MIMI_NODISCARD mimi_status mimi_model_header(const mimi_model *model, const mimi_options *options,
+    mimi_token_header *header);
+
+/**
+ * Writes the header of a token file.
  *
  * A token file is this header and then frames as mimi_pack() makes them, each of
- * ceil(codebooks * code bits / 8) bytes: 11 for the published model with 8 codebooks, so 1.1 kbit/s.
- * Frame f begins at header length + f * frame bytes, and a file that breaks off is good up to there.
+ * ceil(codebooks * code_bits / 8) bytes: 11 for the published model with 8 codebooks, so 1.1 kbit/s.
+ * Frame f begins at header_bytes + f * frame bytes, and a file that breaks off is good up to there.
  * Frames may also be sent alone, as packets, without a header.
  *
  * The header, byte by byte; all numbers are little-endian:
@@ -956,128 +792,101 @@ mimi_status mimi_decoder_process_many(mimi_decoder *const *decoders,
  * | 8 | 2 | codes in a frame, 1 to 64 |
  * | 10 | 2 | flags, 0; a reader refuses others |
  * | 12 | 4 | sample rate in Hz |
- * | 16 | 4 | samples in a frame; the frame rate is the quotient |
- * | 20 | 8 | samples of the recording, 0 for unknown |
+ * | 16 | 4 | samples in a frame at this rate; the frame rate is the quotient |
+ * | 20 | 8 | samples of the recording at this rate, below 2^63; 0 for unknown |
  * | 28 | 8 | MIMI_PROP_MODEL_ID, 0 for unknown |
  * | 36 | n - 40 | nothing yet; readers skip it |
  * | n - 4 | 4 | CRC-32, that of zlib, of the bytes before |
+ *
+ * A frame is a whole number of samples at the header's rate: in the published model's files, a
+ * multiple of 25 Hz (or of 12.5). A recording at another rate is described at a rate that is one,
+ * usually the model's.
  *
  * A test vector: 8 codes of 11 bits, 24000 Hz, 1920 samples, 79610 samples, model 0x0123456789abcdef.
  *
  * `6d 74 6f 6b 01 0b 28 00 08 00 00 00 c0 5d 00 00 80 07 00 00`
  * `fa 36 01 00 00 00 00 00 ef cd ab 89 67 45 23 01 59 f4 86 c3`
  *
- * - `model`: the model that the codes belong to; not NULL.
- * - `codebooks`: the number of codes in a frame, 1 to as many as the model has.
- * - `n_samples`: the length of the recording in samples at the model's rate, so that a reader can cut the
- *   last frame; 0 for unknown.
+ * - `header`: the numbers; see mimi_model_header().
  * - `dst`, `dst_cap`: room for the header, 40 bytes in this release.
- * - `out_len`: receives the number of bytes written, or needed with MIMI_ERR_BUFFER_TOO_SMALL; not
- *   NULL.
+ * - `out_len`: receives the number of bytes written.
+ *
+ * MIMI_ERR_INVALID_ARGUMENT for a number that the format cannot hold.
  */
-MIMI_API
-MIMI_NODISCARD
-mimi_status mimi_pack_header(const mimi_model *model,
-                             int32_t codebooks,
-                             uint64_t n_samples,
-                             void *dst,
-                             size_t dst_cap,
-                             size_t *out_len);
+MIMI_API MIMI_NODISCARD mimi_status mimi_pack_header(const mimi_token_header *header, void *dst,
+    size_t dst_cap, size_t *out_len);
 
 /**
  * Reads the header of a token file. No model is needed.
  *
  * - `src`, `len`: the beginning of the file; 40 bytes are enough for files that this release writes,
  *   and more do no harm.
- * - `out_codebooks`, `out_code_bits`: receive the codes in a frame and the bits of a code; not NULL.
- * - `out_samples`: receives the length of the recording in samples at the model's rate, 0 for unknown; not
- *   NULL.
- * - `out_model_id`: receives the MIMI_PROP_MODEL_ID of the model that the codes belong to, 0 for
- *   unknown; not NULL.
- * - `out_header_len`: receives the offset of the first frame; not NULL.
+ * - `header`: receives the numbers.
  *
  * MIMI_ERR_FORMAT for what is no token file, MIMI_ERR_UNSUPPORTED for one of a later format,
  * MIMI_ERR_CORRUPT for a damaged or cut-off header.
  */
-MIMI_API
-MIMI_NODISCARD
-mimi_status mimi_unpack_header(const void *src,
-                               size_t len,
-                               int32_t *out_codebooks,
-                               int32_t *out_code_bits,
-                               uint64_t *out_samples,
-                               int64_t *out_model_id,
-                               size_t *out_header_len);
+MIMI_API MIMI_NODISCARD mimi_status mimi_unpack_header(const void *src, size_t len,
+    mimi_token_header *header);
+
+/**
+ * Tells the length of a recording at another sample rate, so that a reader whose decoder runs at that
+ * rate can cut the last frame. Rounded up: to the samples that begin before the recording's end.
+ *
+ * - `header`: the header of the recording's token file.
+ * - `sample_rate`: the decoder's rate, MIMI_PROP_SAMPLE_RATE; 1 to 2^31 - 1 Hz.
+ * - `out_samples`: receives the length, 0 for unknown.
+ */
+MIMI_API MIMI_NODISCARD mimi_status mimi_header_samples(const mimi_token_header *header, int64_t sample_rate,
+    int64_t *out_samples);
 
 /**
  * Packs codes into frames of bytes, code after code, most significant bit first. Real-time.
  *
  * The codes of codebooks 0 to k - 1 are the first k * code_bits bits of a frame, so that codebooks can
- * be dropped from a frame without encoding again: mimi_drop_codebooks(). Bits left over at a frame's end are
- * written as 0 and ignored by readers. A test vector, the frame of the codes 2047, 0, 2047, 0, 2047, 0,
- * 2047 and 1 of 11 bits: `ff e0 03 ff 80 0f fe 00 3f f8 01`.
+ * be dropped from a frame without encoding again: mimi_drop_codebooks(). Bits left over at a frame's
+ * end are written as 0 and ignored by readers. A test vector, the frame of the codes 2047, 0, 2047, 0,
+ * 2047, 0, 2047 and 1 of 11 bits: `ff e0 03 ff 80 0f fe 00 3f f8 01`.
  *
  * - `codes`, `n_codes`: whole frames of codes, as mimi_encode() and streams make them.
  * - `codebooks`: codes in a frame, 1 to 64.
  * - `code_bits`: bits of a code, 1 to 16; MIMI_PROP_CODE_BITS of a model.
- * - `dst`, `dst_cap`: room for frames * ceil(codebooks * code_bits / 8) bytes. Must not overlap `codes`.
- * - `out_len`: receives the number of bytes written, or needed with MIMI_ERR_BUFFER_TOO_SMALL; not
- *   NULL.
+ * - `dst`, `dst_cap`: room for frames * ceil(codebooks * code_bits / 8) bytes.
+ * - `out_len`: receives the number of bytes written.
  *
  * MIMI_ERR_CORRUPT for a code that does not fit its bits.
  */
-MIMI_API
-MIMI_NODISCARD
-mimi_status mimi_pack(const uint32_t *codes,
-                      size_t n_codes,
-                      int32_t codebooks,
-                      int32_t code_bits,
-                      void *dst,
-                      size_t dst_cap,
-                      size_t *out_len);
+MIMI_API MIMI_NODISCARD mimi_status mimi_pack(const uint32_t *codes, size_t n_codes, int64_t codebooks,
+    int64_t code_bits, void *dst, size_t dst_cap, size_t *out_len);
 
 /**
  * Unpacks frames of bytes. Real-time. No model is needed.
  *
  * - `src`, `len`: whole frames of ceil(codebooks * code_bits / 8) bytes.
  * - `codebooks`, `code_bits`: as for mimi_pack().
- * - `codes`, `codes_cap`: room for the codes. Must not overlap `src`.
- * - `out_codes`: receives the number of codes written, or needed with MIMI_ERR_BUFFER_TOO_SMALL; not
- *   NULL.
+ * - `codes`, `codes_cap`: room for the codes.
+ * - `out_codes`: receives the number of codes written.
  *
- * MIMI_ERR_INVALID_ARGUMENT for a partial frame. A code may be beyond a codebook whose size is no power
- * of two; the decoder says so.
+ * MIMI_ERR_INVALID_ARGUMENT for a partial frame. Where a codebook's size is no power of two, a damaged
+ * file can hold codes beyond it: the decoder answers MIMI_ERR_CORRUPT.
  */
-MIMI_API
-MIMI_NODISCARD
-mimi_status mimi_unpack(const void *src,
-                        size_t len,
-                        int32_t codebooks,
-                        int32_t code_bits,
-                        uint32_t *codes,
-                        size_t codes_cap,
-                        size_t *out_codes);
+MIMI_API MIMI_NODISCARD mimi_status mimi_unpack(const void *src, size_t len, int64_t codebooks,
+    int64_t code_bits, uint32_t *codes, size_t codes_cap, size_t *out_codes);
 
 /**
- * Keeps the first codebooks of packed frames, which lowers the bit rate without encoding again: the same
- * bytes as packing fewer codes. Real-time. No model is needed.
+ * Keeps the first codebooks of packed frames, which lowers the bit rate without encoding again: the
+ * same bytes as packing fewer codes. Real-time. No model is needed.
  *
- * - `frames`, `len`: whole frames of ceil(codebooks * code_bits / 8) bytes; the shorter frames are moved
- *   together at the front, and what lies behind them is of no use any more.
+ * - `frames`, `len`: whole frames of ceil(codebooks * code_bits / 8) bytes. The shorter frames are
+ *   moved together at the front; the bytes behind them are left over.
  * - `codebooks`, `code_bits`: as for mimi_pack().
  * - `keep`: codebooks to keep, 1 to `codebooks`. The header of a file must say this number, too.
- * - `out_len`: receives the number of bytes left; not NULL.
+ * - `out_len`: receives the number of bytes left.
  *
  * MIMI_ERR_INVALID_ARGUMENT for a partial frame.
  */
-MIMI_API
-MIMI_NODISCARD
-mimi_status mimi_drop_codebooks(void *frames,
-                                size_t len,
-                                int32_t codebooks,
-                                int32_t code_bits,
-                                int32_t keep,
-                                size_t *out_len);
+MIMI_API MIMI_NODISCARD mimi_status mimi_drop_codebooks(void *frames, size_t len, int64_t codebooks,
+    int64_t code_bits, int64_t keep, size_t *out_len);
 
 /** @} */
 

@@ -32,6 +32,8 @@ static mimi_options *make_options(golden g) {
 static void encode(const mimi_model *model, const mimi_options *options, golden g) {
     size_t n, total = 0, cap = g.codebooks * g.frames;
     uint32_t *codes = (uint32_t *)allocate(cap * sizeof *codes);
+    OK(mimi_codes_for(model, options, g.samples, &n));
+    CHECK(n == cap);
     OK(mimi_encode(model, options, g.pcm, g.samples, codes, cap, &n));
     check_codes(g, codes, n);
 
@@ -104,19 +106,26 @@ static void many(const mimi_model *model, const mimi_options *options, golden g)
 static void tokens(const mimi_model *model, golden g) {
     unsigned char header[64];
     size_t n, begin, n_codes = g.codebooks * g.frames;
-    int32_t codebooks, bits;
-    uint64_t samples;
-    int64_t id, own;
-    OK(mimi_pack_header(model, (int32_t)g.codebooks, g.samples, header, sizeof header, &n));
-    OK(mimi_unpack_header(header, n, &codebooks, &bits, &samples, &id, &begin));
+    int64_t own, samples;
+    mimi_token_header h;
+    h.size = sizeof h;
+    OK(mimi_model_header(model, NULL, &h));
+    h.codebooks = (int64_t)g.codebooks;
+    h.n_samples = (int64_t)g.samples;
+    OK(mimi_pack_header(&h, header, sizeof header, &begin));
+    h.codebooks = h.n_samples = h.model_id = 0;
+    OK(mimi_unpack_header(header, begin, &h));
     OK(mimi_model_get(model, MIMI_PROP_MODEL_ID, &own));
-    CHECK(begin == n && codebooks == (int32_t)g.codebooks && samples == g.samples && id == own);
+    CHECK(h.header_bytes == (int64_t)begin && h.codebooks == (int64_t)g.codebooks && h.model_id == own);
+    CHECK(h.sample_rate == 24000 && h.frame_samples == 1920 && h.n_samples == (int64_t)g.samples);
+    OK(mimi_header_samples(&h, 48000, &samples));
+    CHECK(samples == 2 * h.n_samples);
 
     uint32_t *codes = (uint32_t *)allocate(n_codes * sizeof *codes);
     unsigned char *bytes = (unsigned char *)allocate(n_codes * sizeof *codes);
-    OK(mimi_pack(g.codes, n_codes, codebooks, bits, bytes, n_codes * sizeof *codes, &n));
-    CHECK(n == g.frames * (size_t)((codebooks * bits + 7) / 8));
-    OK(mimi_unpack(bytes, n, codebooks, bits, codes, n_codes, &n));
+    OK(mimi_pack(g.codes, n_codes, h.codebooks, h.code_bits, bytes, n_codes * sizeof *codes, &n));
+    CHECK(n == g.frames * (size_t)((h.codebooks * h.code_bits + 7) / 8));
+    OK(mimi_unpack(bytes, n, h.codebooks, h.code_bits, codes, n_codes, &n));
     check_codes(g, codes, n);
     free(codes);
     free(bytes);

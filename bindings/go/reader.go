@@ -1,0 +1,169 @@
+package mimi
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+	"math"
+)
+
+const headerBytes = 40 // at least
+
+// Reader decodes a token file, as a Writer or the tool writes it, read from another reader: audio as little-endian
+// float32 samples comes out, at the decoder's rate and as long as the recording was.
+type Reader struct {
+	src     io.Reader
+	decoder *Decoder
+	own     bool // the decoder is this reader's to close
+	header  Header
+	in      []byte // a packed frame
+	codes   []uint32
+	pcm     []float32
+	out     []byte // audio that was not yet read
+	buffer  []byte
+	left    uint64 // samples still to come, if the header says how many
+	err     error
+}
+
+// OpenReader reads the header of a token file and makes a reader with a decoder of its own, which Close closes: with as
+// many codebooks as the file has, at the recording's rate. Options such as SampleRate come after these two, so that they
+// can choose another rate, 0 for the model's.
+func OpenReader(model *Model, src io.Reader, options ...Option) (*Reader, error) {
+	header, err := readHeader(src)
+	if err != nil {
+		return nil, err
+	}
+	decoder, err := model.NewDecoder(append([]Option{Codebooks(header.Codebooks), SampleRate(header.SampleRate)}, options...)...)
+	if err != nil {
+		return nil, err
+	}
+	r := &Reader{src: src, decoder: decoder, own: true}
+	if err := r.begin(header); err != nil {
+		decoder.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+// NewReader makes a reader through a stream, which must not be used otherwise until io.EOF. The file must
+// have as many codebooks as the stream, and codes of its model; OpenReader makes a stream that fits.
+func NewReader(src io.Reader, decoder *Decoder) *Reader {
+	return &Reader{src: src, decoder: decoder}
+}
+
+// Header is the file's. It is there once OpenReader or the first Read has returned.
+func (r *Reader) Header() Header { return r.header }
+
+// SampleRate is the rate of the audio that comes out.
+func (r *Reader) SampleRate() int { return r.decoder.header.SampleRate }
+
+// Close closes the decoder that OpenReader made. It does not close the other reader.
+func (r *Reader) Close() error {
+	if r.own {
+		return r.decoder.Close()
+	}
+	return nil
+}
+
+// Read gives audio. Errors of the other reader pass unchanged; a file that ends within its header, within a
+// frame or before the recording's end is io.ErrUnexpectedEOF, after what there was.
+func (r *Reader) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	for len(r.out) == 0 {
+		if r.err != nil {
+			return 0, r.err
+		}
+		if r.in == nil {
+			var header Header
+			if header, r.err = readHeader(r.src); r.err == nil {
+				r.err = r.begin(header)
+			}
+		} else {
+			r.err = r.next()
+		}
+	}
+	n := copy(p, r.out)
+	r.out = r.out[n:]
+	return n, nil
+}
+
+func readHeader(src io.Reader) (Header, error) {
+	data := make([]byte, headerBytes)
+	if _, err := io.ReadFull(src, data); err != nil {
+		return Header{}, unexpected(err)
+	}
+	// bytes 6 and 7: how long the header is, should a later release write longer ones
+	if length := int(binary.LittleEndian.Uint16(data[6:])); string(data[:4]) == "mtok" && length > headerBytes {
+		data = append(data, make([]byte, length-headerBytes)...)
+		if _, err := io.ReadFull(src, data[headerBytes:]); err != nil {
+			return Header{}, unexpected(err)
+		}
+	}
+	header, _, err := ParseHeader(data)
+	return header, err
+}
+
+// begin checks that the decoder fits the file.
+func (r *Reader) begin(h Header) error {
+	of := r.decoder.header
+	if h.Codebooks != of.Codebooks || h.CodeBits != of.CodeBits {
+		return &Error{Code: ErrInvalidArgument, Message: fmt.Sprintf("file of %d codes of %d bits for a stream of %d codes of %d bits",
+			h.Codebooks, h.CodeBits, of.Codebooks, of.CodeBits)}
+	}
+	if h.ModelID != 0 && h.ModelID != of.ModelID {
+		return &Error{Code: ErrUnsupported, Message: fmt.Sprintf("file of another model: %d instead of %d", h.ModelID, of.ModelID)}
+	}
+	if int64(h.FrameSamples)*int64(of.SampleRate) != int64(of.FrameSamples)*int64(h.SampleRate) {
+		return &Error{Code: ErrUnsupported, Message: fmt.Sprintf("file of frames of %d samples at %d Hz for a stream of frames of %d at %d Hz",
+			h.FrameSamples, h.SampleRate, of.FrameSamples, of.SampleRate)}
+	}
+	left, err := h.SamplesAt(of.SampleRate)
+	if err != nil {
+		return err
+	}
+	r.header, r.left = h, uint64(left)
+	r.in = make([]byte, (h.Codebooks*h.CodeBits+7)/8)
+	return nil
+}
+
+// next decodes one more frame into out, or what is due at the end.
+func (r *Reader) next() error {
+	_, end := io.ReadFull(r.src, r.in)
+	if end != nil && end != io.EOF {
+		return end
+	}
+	var err error
+	if end == io.EOF {
+		r.pcm, err = r.decoder.AppendFlush(r.pcm[:0])
+	} else {
+		r.codes, err = AppendUnpacked(r.codes[:0], r.in, r.header.Codebooks, r.header.CodeBits)
+		if err == nil {
+			r.pcm, err = r.decoder.Append(r.pcm[:0], r.codes)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	if r.header.Samples != 0 {
+		r.pcm = r.pcm[:min(uint64(len(r.pcm)), r.left)]
+		r.left -= uint64(len(r.pcm))
+		if end == io.EOF && r.left > 0 {
+			end = io.ErrUnexpectedEOF
+		}
+	}
+	r.buffer = r.buffer[:0]
+	for _, sample := range r.pcm {
+		r.buffer = binary.LittleEndian.AppendUint32(r.buffer, math.Float32bits(sample))
+	}
+	r.out = r.buffer
+	return end
+}
+
+func unexpected(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}

@@ -1,0 +1,147 @@
+package mimi
+
+import (
+	"encoding/binary"
+	"errors"
+	"io"
+	"math"
+)
+
+const sampleBytes = 4
+
+// Writer encodes the audio written to it, little-endian float32 samples at the encoder's rate, and writes a token file,
+// .mtok: a header, then frames of packed codes.
+//
+// The header tells the encoder's rate. It tells the recording's length if the other writer can be written at an earlier
+// place, as files can: then Close writes the header again. Elsewhere, as in a pipe or a file opened to append, the
+// length stays unknown, and what is read from the file has whole frames.
+type Writer struct {
+	dst     io.Writer
+	encoder *Encoder
+	patch   func([]byte) error // writes the header again, unless it cannot be done
+	samples int64              // taken
+	pending []byte             // a sample that is not complete
+	pcm     []float32
+	codes   []uint32
+	out     []byte
+	begun   bool
+	err     error
+}
+
+// NewWriter makes a writer through a stream, which must not be used otherwise until Close. The file begins where dst
+// stands at the first write.
+func NewWriter(dst io.Writer, encoder *Encoder) *Writer {
+	return &Writer{dst: dst, encoder: encoder}
+}
+
+// Write takes audio, cut anywhere. An error is final.
+func (w *Writer) Write(p []byte) (int, error) {
+	if w.err != nil {
+		return 0, w.err
+	}
+	w.pending = append(w.pending, p...)
+	whole := len(w.pending) / sampleBytes * sampleBytes
+	w.pcm = w.pcm[:0]
+	for b := w.pending[:whole]; len(b) > 0; b = b[sampleBytes:] {
+		w.pcm = append(w.pcm, math.Float32frombits(binary.LittleEndian.Uint32(b)))
+	}
+	w.pending = append(w.pending[:0], w.pending[whole:]...)
+	w.codes, w.err = w.encoder.Append(w.codes[:0], w.pcm)
+	if w.err == nil {
+		w.samples += int64(len(w.pcm))
+		w.err = w.send()
+	}
+	if w.err != nil {
+		return 0, w.err
+	}
+	return len(p), nil
+}
+
+// Close ends the stream, writes the codes of a last partial frame, and the recording's length into the header. It closes
+// neither the encoder nor the other writer. Bytes that are no whole sample are io.ErrUnexpectedEOF.
+func (w *Writer) Close() error {
+	if w.err != nil {
+		if w.err == errWriterClosed {
+			return nil
+		}
+		return w.err
+	}
+	if w.codes, w.err = w.encoder.AppendFlush(w.codes[:0]); w.err == nil {
+		w.err = w.send()
+	}
+	if w.err == nil && w.patch != nil && w.samples > 0 {
+		w.err = w.writeLength()
+	}
+	if w.err == nil && len(w.pending) > 0 {
+		w.err = io.ErrUnexpectedEOF
+	}
+	if w.err != nil {
+		return w.err
+	}
+	w.err = errWriterClosed
+	return nil
+}
+
+var errWriterClosed = errors.New("mimi: write after Close")
+
+// send writes the codes, the first time after the header.
+func (w *Writer) send() error {
+	var err error
+	w.out = w.out[:0]
+	if !w.begun {
+		w.patch = patcher(w.dst)
+		if w.out, err = AppendHeader(w.out, w.encoder.header); err != nil {
+			return err
+		}
+		w.begun = true
+	}
+	if w.out, err = AppendPacked(w.out, w.codes, w.encoder.header.Codebooks, w.encoder.header.CodeBits); err != nil {
+		return err
+	}
+	if len(w.out) > 0 {
+		_, err = w.dst.Write(w.out)
+	}
+	return err
+}
+
+func (w *Writer) writeLength() error {
+	header := w.encoder.header
+	header.Samples = w.samples
+	data, err := AppendHeader(w.out[:0], header)
+	if err != nil {
+		return err
+	}
+	return w.patch(data)
+}
+
+// patcher writes again where dst stands now, and leaves it standing where it stands then; nil if dst cannot do that.
+func patcher(dst io.Writer) func([]byte) error {
+	seeker, ok := dst.(io.WriteSeeker)
+	if !ok {
+		return nil
+	}
+	start, err := seeker.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return nil // a pipe is a file, too
+	}
+	if at, ok := dst.(io.WriterAt); ok {
+		// a file that was opened to append refuses this, and takes what is written after a seek to its end all the same
+		if _, err := at.WriteAt(nil, start); err != nil {
+			return nil
+		}
+	}
+	return func(data []byte) error {
+		end, err := seeker.Seek(0, io.SeekCurrent)
+		if err != nil {
+			return err
+		}
+		if _, err := seeker.Seek(start, io.SeekStart); err != nil {
+			return err
+		}
+		if _, err := seeker.Write(data); err != nil {
+			return err
+		}
+		_, err = seeker.Seek(end, io.SeekStart)
+		return err
+	}
+}
