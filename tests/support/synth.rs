@@ -22,6 +22,11 @@ pub(crate) fn projected_checkpoint(config: &Config) -> Vec<u8> {
     file(config, tensors(config, true))
 }
 
+/// Values in the file that [`projected_checkpoint`] makes.
+pub(crate) fn values(config: &Config) -> usize {
+    tensors(config, true).iter().map(|tensor| tensor.shape.iter().product::<usize>()).sum()
+}
+
 fn file(config: &Config, tensors: Vec<Tensor>) -> Vec<u8> {
     let named = tensors.iter().map(|tensor| (tensor.name.as_str(), tensor));
     safetensors::serialize(named, Some(metadata(config_json(config)))).unwrap()
