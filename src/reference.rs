@@ -4,6 +4,9 @@
 //! streaming engine is held against, for every [`Config`], and the way to candle's other devices
 //! (features `cuda` and `metal`). Tensors are `[1, channels, steps]` in the convolutions and
 //! `[1, steps, channels]` in the transformers; names are those of transformers' checkpoints.
+//!
+//! Recordings are minutes long and not hours: attention holds its scores whole, `[heads, steps, steps]` in f32,
+//! several times over. With the published network, that is 72 MB for a minute and 7.2 GB for ten, each time.
 
 mod layers;
 mod weights;
@@ -83,11 +86,12 @@ impl Reference {
     }
 
     /// Audio in, codes out, frame-major: `codes[frame * codebooks + k]`. Samples that are not
-    /// finite count as 0; `options.max_block` has no meaning here.
+    /// finite count as 0. `options.max_block` has no meaning here.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`] for options that the model does not have, and
-    /// [`ErrorKind::Unsupported`] for what candle cannot do on this device.
+    /// [`ErrorKind::Unsupported`] for another sample rate than the model's, for a number of threads, and for
+    /// what candle cannot do on this device.
     pub fn encode(&self, pcm: &[f32], options: &StreamOptions) -> Result<Vec<u32>, Error> {
         self.encode_with(pcm, options, &mut |_, _| {})
     }
@@ -133,7 +137,8 @@ impl Reference {
     /// # Errors
     /// [`ErrorKind::InvalidArgument`] for options that the model does not have and for codes that
     /// are no whole frames, [`ErrorKind::Corrupt`] for a code that the codebooks do not have, and
-    /// [`ErrorKind::Unsupported`] for what candle cannot do on this device.
+    /// [`ErrorKind::Unsupported`] for another sample rate than the model's, for a number of threads, and for
+    /// what candle cannot do on this device.
     pub fn decode(&self, codes: &[u32], options: &StreamOptions) -> Result<Vec<f32>, Error> {
         self.decode_with(codes, options, &mut |_, _| {})
     }
@@ -188,6 +193,18 @@ impl Reference {
                 ErrorKind::InvalidArgument,
                 "context is 0; a step attends at least to itself",
             ));
+        }
+        let own = self.config.sampling_rate;
+        if let Some(rate) = options.sample_rate.filter(|&rate| rate != own) {
+            let message =
+                format!("sample_rate is {rate} Hz; the reference takes {own} Hz, the model's, alone");
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
+        if let Some(threads) = options.threads {
+            let message = format!(
+                "threads is {threads}; the reference works on candle's threads, whose number is no option"
+            );
+            return Err(Error::new(ErrorKind::Unsupported, message));
         }
         Ok((codebooks, context))
     }

@@ -10,6 +10,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{RngAlgorithm, TestCaseResult, TestRng, TestRunner};
 use std::cell::Cell;
 use std::collections::HashMap;
+use support::configs::Network;
 use support::golden::{self, Case, Codes, assert_close};
 use support::{configs, synth, tensors};
 
@@ -72,7 +73,7 @@ fn every_layer_of_tiny() {
 /// A random network and what to do with it.
 #[derive(Clone, Debug)]
 struct Trial {
-    config: Config,
+    network: Network,
     /// Samples, up to six frames and a part of one.
     samples: usize,
     options: StreamOptions,
@@ -81,17 +82,17 @@ struct Trial {
 fn any_trial() -> impl Strategy<Value = Trial> {
     let tail = prop_oneof![Just(Tail::AudioPad), Just(Tail::LayerPad)];
     let context = prop::option::weighted(0.2, 1..=20usize);
-    (configs::any_config(), 1..=7 * 1000usize, any::<prop::sample::Index>(), tail, context).prop_map(
-        |(config, thousandths, codebooks, tail, context)| Trial {
-            samples: (config.frame_size() * thousandths).div_ceil(1000),
+    (configs::any_network(), 1..=7 * 1000usize, any::<prop::sample::Index>(), tail, context).prop_map(
+        |(network, thousandths, codebooks, tail, context)| Trial {
+            samples: (network.config.frame_size() * thousandths).div_ceil(1000),
             options: StreamOptions {
-                codebooks: Some(1 + codebooks.index(config.num_quantizers)),
+                codebooks: Some(1 + codebooks.index(network.config.num_quantizers)),
                 tail,
                 context,
                 max_block: None,
                 ..Default::default()
             },
-            config,
+            network,
         },
     )
 }
@@ -110,8 +111,23 @@ impl Trial {
 
     fn reference(&self, checkpoint: &[u8]) -> Reference {
         let checkpoint = Checkpoint::from_source(Box::new(checkpoint)).unwrap();
-        assert_eq!(*checkpoint.config(), self.config);
+        assert_eq!(*checkpoint.config(), self.network.config);
         Reference::new(&checkpoint, &Device::Cpu).unwrap()
+    }
+
+    /// Engine and reference do the same. Returns how many codes are certain, and all.
+    fn agree(&self, checkpoint: &[u8]) -> (usize, usize) {
+        let (reference, pcm) = (self.reference(checkpoint), self.pcm());
+        let model = Model::load_bytes(checkpoint, &LoadOptions::default()).unwrap();
+
+        let expected = codes_and_margins(&reference, &pcm, &self.options);
+        let codes = model.encode(&pcm, &self.options).unwrap();
+        let certain = expected.assert_matched_by(&codes, "encode");
+
+        let audio = model.decode(&expected.codes, &self.options).unwrap();
+        let expected = reference.decode(&expected.codes, &self.options).unwrap();
+        assert_close(&audio, &expected, golden::TOLERANCE, "decode");
+        (certain, codes.len())
     }
 }
 
@@ -148,21 +164,40 @@ fn margin(distances: &[f32]) -> f32 {
 fn reference_and_engine_agree_on_random_configs() {
     let (all, certain) = (Cell::new(0), Cell::new(0));
     on_random_networks(100, |trial| {
-        let checkpoint = synth::checkpoint(&trial.config);
-        let (reference, pcm) = (trial.reference(&checkpoint), trial.pcm());
-        let model = Model::load_bytes(&checkpoint, &LoadOptions::default()).unwrap();
-
-        let expected = codes_and_margins(&reference, &pcm, &trial.options);
-        let codes = model.encode(&pcm, &trial.options).unwrap();
-        certain.set(certain.get() + expected.assert_matched_by(&codes, "encode"));
-        all.set(all.get() + codes.len());
-
-        let audio = model.decode(&expected.codes, &trial.options).unwrap();
-        let expected = reference.decode(&expected.codes, &trial.options).unwrap();
-        assert_close(&audio, &expected, golden::TOLERANCE, "decode");
+        let (sure, codes) = trial.agree(&trial.network.checkpoint());
+        certain.set(certain.get() + sure);
+        all.set(all.get() + codes);
         Ok(())
     });
     assert!(certain.get() * 10 > all.get() * 9, "only {} of {} codes are certain", certain.get(), all.get());
+}
+
+/// Of one tap, the dilation has no meaning and no bounds: the last block's is 1024⁷ here.
+#[test]
+fn one_tap_needs_no_dilation() {
+    let config = Config {
+        num_filters: 2,
+        num_residual_layers: 8,
+        residual_kernel_size: 1,
+        dilation_growth_rate: 1 << 10,
+        upsampling_ratios: vec![2],
+        hidden_size: 16,
+        num_hidden_layers: 1,
+        intermediate_size: 16,
+        num_attention_heads: 1,
+        num_key_value_heads: 1,
+        head_dim: 8,
+        codebook_size: 16,
+        codebook_dim: 8,
+        vector_quantization_hidden_dimension: 8,
+        num_quantizers: 2,
+        upsample_groups: 16,
+        ..Config::published()
+    };
+    let options = StreamOptions { codebooks: Some(2), ..Default::default() };
+    let trial = Trial { samples: 5 * config.frame_size(), options, network: Network::new(config) };
+    let (certain, all) = trial.agree(&trial.network.checkpoint());
+    assert!(certain * 10 > all * 9, "only {certain} of {all} codes are certain");
 }
 
 /// The frames of a whole number of frames are a prefix of the frames of anything longer, and so is
@@ -170,8 +205,8 @@ fn reference_and_engine_agree_on_random_configs() {
 #[test]
 fn reference_does_not_look_ahead() {
     on_random_networks(30, |trial| {
-        let reference = trial.reference(&synth::checkpoint(&trial.config));
-        let (pcm, frame_size, options) = (trial.pcm(), trial.config.frame_size(), &trial.options);
+        let reference = trial.reference(&trial.network.checkpoint());
+        let (pcm, frame_size, options) = (trial.pcm(), trial.network.config.frame_size(), &trial.options);
         let whole = codes_and_margins(&reference, &pcm[..pcm.len() / frame_size * frame_size], options);
         let all = reference.encode(&pcm, options).unwrap();
         let codebooks = options.codebooks.unwrap();
@@ -197,6 +232,16 @@ fn reference_refuses_what_is_not_there() {
     assert_eq!(message(reference.encode(&[0.0], &with_codebooks(0))), "codebooks is 0; the model has 1 to 8");
     let no_context = StreamOptions { context: Some(0), ..Default::default() };
     assert!(message(reference.encode(&[0.0], &no_context)).starts_with("context is 0"));
+    let at_rate = |rate| StreamOptions { sample_rate: Some(rate), ..Default::default() };
+    let rate = "sample_rate is 48000 Hz; the reference takes 24000 Hz, the model's, alone";
+    assert_eq!(message(reference.encode(&[0.0], &at_rate(48_000))), rate);
+    assert_eq!(reference.decode(&[0; 8], &at_rate(48_000)).unwrap_err().to_string(), rate);
+    let same_rate = reference.encode(&[0.0], &at_rate(24_000)).unwrap();
+    assert_eq!(same_rate, reference.encode(&[0.0], &StreamOptions::default()).unwrap());
+    let threads = StreamOptions { threads: Some(2), ..Default::default() };
+    let refused = "threads is 2; the reference works on candle's threads, whose number is no option";
+    assert_eq!(message(reference.encode(&[0.0], &threads)), refused);
+    assert_eq!(reference.decode(&[0; 8], &threads).unwrap_err().to_string(), refused);
 
     let message = |codes: &[u32]| reference.decode(codes, &with_codebooks(2)).unwrap_err().to_string();
     assert_eq!(message(&[1, 2, 3]), "3 codes are no whole number of frames of 2 codebooks");

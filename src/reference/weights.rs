@@ -38,7 +38,8 @@ impl Weights<'_> {
             true => Some(self.conv(&format!("{name}.shortcut"), [channels, channels, 1], c.pad_mode)?),
             false => None,
         };
-        let dilation = c.dilation_growth_rate.pow(index as u32);
+        // one tap has no dilation, whose powers are then without bounds
+        let dilation = if c.residual_kernel_size == 1 { 1 } else { c.dilation_growth_rate.pow(index as u32) };
         Ok(Layer::Residual { wide: Conv { dilation, ..wide }, narrow, shortcut })
     }
 
@@ -124,8 +125,10 @@ impl Weights<'_> {
     ) -> Result<ResidualVectorQuantizer, Error> {
         let name = format!("quantizer.{branch}");
         let (hidden, inner) = (c.hidden_size, c.vector_quantization_hidden_dimension);
+        // between equal dimensions, kyutai's files have projections and transformers' have none
+        let projected = inner != hidden || self.checkpoint.contains(&format!("{name}.input_proj.weight"));
         let projection = |part: &str, inputs: usize, outputs: usize| -> Result<Option<Linear>, Error> {
-            if inner == hidden {
+            if !projected {
                 return Ok(None);
             }
             // a convolution with kernel 1

@@ -1,17 +1,44 @@
 //! Random networks: small ones, from everywhere in the space of configs that are run.
 
+use super::synth;
 use mimi::{Activation, Config, PadMode};
 use proptest::prelude::*;
 use proptest::sample::select;
 
+/// A network's numbers, and what they leave open.
+#[derive(Clone, Debug)]
+pub(crate) struct Network {
+    pub(crate) config: Config,
+    /// The file has projections around the quantizer also between equal dimensions.
+    projected: bool,
+}
+
+impl Network {
+    /// Without projections between equal dimensions.
+    pub(crate) fn new(config: Config) -> Self {
+        Self { config, projected: false }
+    }
+
+    pub(crate) fn checkpoint(&self) -> Vec<u8> {
+        match self.projected {
+            true => synth::projected_checkpoint(&self.config),
+            false => synth::checkpoint(&self.config),
+        }
+    }
+}
+
 /// Any network, small enough to run in milliseconds.
-pub(crate) fn any_config() -> impl Strategy<Value = Config> {
+pub(crate) fn any_network() -> impl Strategy<Value = Network> {
+    (any_config(), any::<bool>()).prop_map(|(config, projected)| Network { config, projected })
+}
+
+fn any_config() -> impl Strategy<Value = Config> {
     (seanet(), transformer(), quantizer(), resampling()).prop_map(
         |(seanet, transformer, quantizer, resampling)| {
             let (codebook_dim, codebook_size, num_quantizers, num_semantic_quantizers) = quantizer;
             let (sampling_rate, latent_stride, upsample_groups, channels) = resampling;
             let hidden_size = upsample_groups * channels;
-            // without projections, the codebooks are as wide as the network
+            // the codebooks are as wide as the network: there need be no projections
             let codebook_dim = codebook_dim.unwrap_or(hidden_size);
             Config {
                 sampling_rate,
@@ -90,7 +117,7 @@ fn transformer() -> impl Strategy<Value = Config> {
     })
 }
 
-/// Dimensions (`None`: no projections), entries, codebooks, semantic codebooks.
+/// Dimensions (`None`: those of the network), entries, codebooks, semantic codebooks.
 fn quantizer() -> impl Strategy<Value = (Option<usize>, usize, usize, usize)> {
     let codebooks = (2..=10usize).prop_flat_map(|all| (Just(all), 1..all));
     (prop::option::weighted(0.7, 1..=20usize), 2..=70usize, codebooks)

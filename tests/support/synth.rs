@@ -12,9 +12,22 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 /// A safetensors file with a network of these numbers, in the layout of transformers, with its
-/// config inside.
+/// config inside. The quantizer has projections between unequal dimensions alone.
 pub(crate) fn checkpoint(config: &Config) -> Vec<u8> {
-    let tensors = tensors(config);
+    file(config, tensors(config, config.vector_quantization_hidden_dimension != config.hidden_size))
+}
+
+/// As [`checkpoint`], with projections in any case. kyutai's files have them between equal dimensions, too.
+pub(crate) fn projected_checkpoint(config: &Config) -> Vec<u8> {
+    file(config, tensors(config, true))
+}
+
+/// Values in the file that [`projected_checkpoint`] makes.
+pub(crate) fn values(config: &Config) -> usize {
+    tensors(config, true).iter().map(|tensor| tensor.shape.iter().product::<usize>()).sum()
+}
+
+fn file(config: &Config, tensors: Vec<Tensor>) -> Vec<u8> {
     let named = tensors.iter().map(|tensor| (tensor.name.as_str(), tensor));
     safetensors::serialize(named, Some(metadata(config_json(config)))).unwrap()
 }
@@ -36,7 +49,7 @@ pub(crate) fn full_size() -> PathBuf {
 }
 
 fn write_full_size(listing: &str, directory: &Path, path: &Path) {
-    let tensors = tensors(&Config::published());
+    let tensors = tensors(&Config::published(), true);
     let mut listed: HashMap<&str, (&str, &str)> = listing.lines().skip(1).map(listed_tensor).collect();
     for tensor in &tensors {
         let (shape, digest) = listed.remove(tensor.name.as_str()).expect(&tensor.name);
@@ -150,15 +163,16 @@ pub(crate) fn units(name: &str, count: usize) -> impl Iterator<Item = f32> {
 }
 
 /// The tensors of a network in the layout of transformers.
-pub(crate) fn tensors(config: &Config) -> Vec<Tensor> {
+fn tensors(config: &Config, projected: bool) -> Vec<Tensor> {
     let mut list = List(Vec::new());
     list.seanet_encoder(config);
     list.transformer("encoder_transformer", config);
     let hidden = config.hidden_size;
     list.add("downsample.conv.weight", &[hidden, hidden, 2 * config.latent_stride]);
     let semantic = config.num_semantic_quantizers;
-    list.quantizer("quantizer.semantic_residual_vector_quantizer", semantic, config);
-    list.quantizer("quantizer.acoustic_residual_vector_quantizer", config.num_quantizers - semantic, config);
+    let acoustic = config.num_quantizers - semantic;
+    list.quantizer("quantizer.semantic_residual_vector_quantizer", semantic, projected, config);
+    list.quantizer("quantizer.acoustic_residual_vector_quantizer", acoustic, projected, config);
     let upsample = [hidden, hidden / config.upsample_groups, 2 * config.latent_stride];
     list.add_transposed("upsample.conv.weight", &upsample, config.upsample_groups);
     list.transformer("decoder_transformer", config);
@@ -252,9 +266,9 @@ impl List {
         }
     }
 
-    fn quantizer(&mut self, name: &str, count: usize, c: &Config) {
+    fn quantizer(&mut self, name: &str, count: usize, projected: bool, c: &Config) {
         let (hidden, inner) = (c.hidden_size, c.vector_quantization_hidden_dimension);
-        if inner != hidden {
+        if projected {
             self.add(&format!("{name}.input_proj.weight"), &[inner, hidden, 1]);
             self.add(&format!("{name}.output_proj.weight"), &[hidden, inner, 1]);
         }

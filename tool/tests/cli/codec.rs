@@ -26,15 +26,15 @@ fn a_roundtrip_is_encode_and_decode() {
 #[test]
 fn codes_are_those_of_the_reference() {
     let folder = folder();
-    let reference = npy(&golden("demo/speech.codes.npy"));
     ok(&folder, "encode --tail layer SPEECH layer.npy");
-    assert_eq!(npy(&folder.path().join("layer.npy")), reference);
+    let layer = npy(&folder.path().join("layer.npy"));
+    assert_golden_codes(&layer);
     // the default differs in the last frame, which is partial, alone
     ok(&folder, "encode SPEECH audio.npy");
     let codes = npy(&folder.path().join("audio.npy"));
     assert_eq!((codes.len(), codes[0].len()), (8, SAMPLES.div_ceil(FRAME)));
-    for (codes, reference) in codes.iter().zip(&reference) {
-        assert_eq!(codes[..codes.len() - 1], reference[..reference.len() - 1]);
+    for (codes, layer) in codes.iter().zip(&layer) {
+        assert_eq!(codes[..codes.len() - 1], layer[..layer.len() - 1]);
     }
 }
 

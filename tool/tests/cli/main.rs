@@ -91,6 +91,28 @@ fn npy(path: &Path) -> Vec<Vec<i64>> {
     values.chunks(frames).map(<[i64]>::to_vec).collect()
 }
 
+/// That codes of the demo model, `[codebooks][frames]`, are those of transformers: all that are certain. A code whose
+/// nearest and second-nearest words differ by less than rounding may be another, and those of its frame that quantize
+/// what it leaves: the first codebook is a branch of its own, the others are the second branch.
+fn assert_golden_codes(found: &[Vec<i64>]) {
+    let expected = npy(&golden("demo/speech.codes.npy"));
+    assert_eq!(found.len(), expected.len());
+    let bytes = fs::read(golden("demo/speech.margin.npy")).unwrap();
+    let margins: Vec<f32> = npyz::NpyFile::new(&bytes[..]).unwrap().into_vec().unwrap();
+    let frames = expected[0].len();
+    let mut certain = vec![true; frames];
+    for (index, (found, expected)) in found.iter().zip(&expected).enumerate() {
+        assert_eq!(found.len(), frames);
+        if index == 1 {
+            certain.fill(true);
+        }
+        for frame in 0..frames {
+            certain[frame] &= margins[index * frames + frame] >= 1e-4;
+            assert!(!certain[frame] || found[frame] == expected[frame], "codebook {index}, frame {frame}");
+        }
+    }
+}
+
 /// Signal-to-distortion ratio in dB of `b` as a scaled `a`.
 fn similarity(a: &[i32], b: &[i32]) -> f64 {
     let dot = |a: &[i32], b: &[i32]| a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum::<f64>();
