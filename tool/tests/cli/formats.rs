@@ -116,7 +116,10 @@ fn every_rate_comes_back_at_its_rate_and_length() {
         shell_ok(&folder, &format!("sox -D -r {rate} -n -b 16 in.wav synth {samples}s sine 300"));
         for name in ["back.wav", "back.flac"] {
             if name == "back.flac" && rate > 655_350 {
-                assert!(stderr(&mimi(&folder, "roundtrip -q in.wav back.flac")).contains("FLAC has rates up to 655350 Hz"));
+                assert!(
+                    stderr(&mimi(&folder, "roundtrip -q in.wav back.flac"))
+                        .contains("FLAC has rates up to 655350 Hz")
+                );
                 continue;
             }
             ok(&folder, &format!("roundtrip -q in.wav {name}"));
