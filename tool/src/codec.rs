@@ -3,11 +3,14 @@
 use crate::{
     args::EncodingArgs,
     audio::AudioReader,
-    codes::Codes,
+    codes::{Codes, Described},
     failure::{Failure, Outcome},
     resample::{self, Resampler},
 };
-use mimi::{Decoder, Encoder, Model, StreamOptions, bitstream::Header};
+use mimi::{
+    Decoder, Encoder, Model, StreamOptions,
+    bitstream::{Header, Original},
+};
 
 /// Frames worked on at once, as far as they fit a block: enough for the weights to be read once for many rows.
 const BLOCK_FRAMES: usize = 25;
@@ -30,16 +33,19 @@ fn block_samples(frame: usize) -> usize {
 }
 
 /// The header of codes with `codebooks` codebooks of a recording of `samples` samples at `rate` Hz (0:
-/// unknown). It counts at that rate if a frame is a whole number of samples there, else at the model's.
-pub(crate) fn header(model: &Model, codebooks: usize, samples: u64, rate: u32) -> Outcome<Header> {
+/// unknown). It counts at that rate if a frame is a whole number of samples there, else at the model's, and tells the
+/// recording's own beside.
+pub(crate) fn header(model: &Model, codebooks: usize, samples: u64, rate: u32) -> Outcome<Described> {
     let config = model.config();
     let covered = resample::covering_length(samples, rate, config.sampling_rate);
     let header = Header::for_model(model, codebooks, covered)?;
     let scaled = u64::from(header.frame_samples) * u64::from(rate);
     let whole = scaled.is_multiple_of(u64::from(header.sample_rate));
     match u32::try_from(scaled / u64::from(header.sample_rate)) {
-        Ok(frame_samples) if whole => Ok(Header { sample_rate: rate, frame_samples, samples, ..header }),
-        _ => Ok(header),
+        Ok(frame_samples) if whole => {
+            Ok(Header { sample_rate: rate, frame_samples, samples, ..header }.into())
+        }
+        _ => Ok(Described::with_original(header, Original { sample_rate: rate, samples })),
     }
 }
 

@@ -48,6 +48,7 @@ pub(super) struct Decoded {
     length: Option<u64>,
     is_promise: bool,
     given: u64,
+    is_mp4: bool,
 }
 
 /// What is known of a file before symphonia reads it.
@@ -83,14 +84,16 @@ impl Decoded {
         let (skip, length) = extent(&*format, track, parameters, rate, &tracks, length);
         let is_exact = parameters.bits_per_sample.is_some() || parameters.sample_format.is_some();
         // A CAF file's count of compressed samples may reach to the end of its last packet.
-        let counts_packets = format.format_info().format == FORMAT_ID_CAF
-            && matches!(parameters.codec, CODEC_ID_AAC | CODEC_ID_ALAC | CODEC_ID_OPUS | CODEC_ID_MP3);
+        let is_caf = format.format_info().format == FORMAT_ID_CAF;
+        let counts_packets =
+            is_caf && matches!(parameters.codec, CODEC_ID_AAC | CODEC_ID_ALAC | CODEC_ID_OPUS | CODEC_ID_MP3);
         let is_promise = is_file && !counts_packets && (is_exact || !tracks.is_empty());
         let channels = parameters.channels.as_ref().map_or(1, |channels| channels.count());
         let decoder = CODECS
             .make_audio_decoder(parameters, &AudioDecoderOptions::default())
             .map_err(|_| names::of_parameters(parameters, channels).unwrap_or_else(no_audio))?;
-        let is_cut = skip > 0 || !tracks.is_empty();
+        // The ends of Ogg's packets are cut by its own reader.
+        let has_end = is_caf && skip > 0 || !tracks.is_empty();
         Ok(Self {
             track: track.id,
             format,
@@ -99,10 +102,11 @@ impl Decoded {
             channels,
             interleaved: Vec::new(),
             skip,
-            room: length.filter(|_| is_cut).unwrap_or(u64::MAX),
+            room: length.filter(|_| has_end).unwrap_or(u64::MAX),
             length,
             is_promise,
             given: 0,
+            is_mp4: !tracks.is_empty(),
         })
     }
 
@@ -135,7 +139,13 @@ impl Decoded {
                 Err(Error::IoError(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
                     return self.check_end();
                 }
-                Err(error) => return Err(damaged(error)),
+                Err(error) => {
+                    // All of an MP4 file is described at one place; what is not where it should be was cut off.
+                    if self.is_mp4 {
+                        self.check_end()?;
+                    }
+                    return Err(damaged(error));
+                }
             };
             if packet.track_id != self.track {
                 continue;

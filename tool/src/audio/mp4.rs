@@ -194,3 +194,45 @@ fn be32_at(bytes: &[u8], at: usize) -> Option<u32> {
 fn be64_at(bytes: &[u8], at: usize) -> Option<u64> {
     Some(u64::from(be32_at(bytes, at)?) << 32 | u64::from(be32_at(bytes, at + 4)?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(duration: u32, start: i32) -> Vec<u8> {
+        [duration.to_be_bytes(), start.to_be_bytes(), [0, 1, 0, 0]].concat()
+    }
+
+    fn list(entries: &[Vec<u8>]) -> Vec<u8> {
+        [&[0; 4], &(entries.len() as u32).to_be_bytes()[..], &entries.concat()].concat()
+    }
+
+    #[test]
+    fn an_edit_in_milliseconds_means_all_of_the_rest_if_it_is_as_near_as_it_can_be() {
+        // 79610 samples at 24 kHz behind a delay of 1024 are 3317.1 ms
+        let exact = Cut { start: 1_024, length: Some(79_610), scale: 24_000 };
+        for milliseconds in [3_317, 3_318] {
+            assert_eq!(cut(&list(&[entry(milliseconds, 1_024)]), 1_000, 24_000, 80_634), Some(exact));
+        }
+        // a second is really cut
+        let found = cut(&list(&[entry(1_000, 1_024)]), 1_000, 24_000, 80_634);
+        assert_eq!(found, Some(Cut { length: Some(24_000), ..exact }));
+        // a pause before it is not heard, and of two parts no length is known
+        let found = cut(&list(&[entry(500, -1), entry(3_317, 1_024)]), 1_000, 24_000, 80_634);
+        assert_eq!(found, Some(exact));
+        let found = cut(&list(&[entry(10, 1_024), entry(10, 9_000)]), 1_000, 24_000, 80_634);
+        assert_eq!(found, Some(Cut { length: None, ..exact }));
+        assert_eq!(cut(&list(&[entry(10, 90_000)]), 1_000, 24_000, 80_634), None);
+    }
+
+    #[test]
+    fn the_note_of_itunes_is_read() {
+        let text = b" 00000000 00000840 000001CA 00000000000136FA 00000000 00000000";
+        let data =
+            [&(16 + text.len() as u32).to_be_bytes()[..], b"data", &[0, 0, 0, 1, 0, 0, 0, 0], text].concat();
+        let movie = [&b"....mean....com.apple.iTunes....nameiTunSMPB"[..], &data].concat();
+        assert_eq!(gaps(&movie), Some((0x840, 79_610)));
+        assert_eq!(gaps(&movie[..movie.len() - 1]), None);
+        assert_eq!(gaps(b"iTunSMPB"), None);
+    }
+}

@@ -16,6 +16,10 @@ fn container(name: &str) -> Failure {
     Failure::new(format!("{name} cannot be read; expected {KINDS}"))
 }
 
+fn broken(format: &str) -> Failure {
+    Failure::new(format!("a damaged {format} file, or one that is cut off"))
+}
+
 /// The failure to read what looks like nothing known.
 pub(super) fn unknown() -> Failure {
     Failure::new(format!("not an audio file of a kind that can be read; expected {KINDS}"))
@@ -77,6 +81,9 @@ pub(super) fn in_file(front: &[u8], tracks: &[mp4::Track]) -> Option<Failure> {
         [b'M', b'T', b'h', b'd', ..] => container("a MIDI file"),
         [b'R', b'I', b'F', b'F', _, _, _, _, b'A', b'V', b'I', b' ', ..] => container("an AVI file"),
         [b'F', b'L', b'V', ..] => container("an FLV file"),
+        [b'c', b'a', b'f', b'f', ..] => broken("CAF"),
+        [_, _, _, _, b'f', b't', b'y', b'p', ..] => broken("MP4"),
+        [b'f', b'L', b'a', b'C', ..] => broken("FLAC"),
         _ => return None,
     })
 }

@@ -17,6 +17,9 @@ use std::{
 /// Bytes of samples in a WAV file: its lengths have 32 bits, of which 1 KiB is left to the header.
 const WAV_MAX_BYTES: u64 = u32::MAX as u64 - 1024;
 
+/// Hz. Headers of frames cannot tell higher ones.
+const FLAC_MAX_RATE: u32 = 655_350;
+
 /// One channel of audio, written block by block.
 pub(crate) struct AudioWriter {
     sink: Sink,
@@ -64,6 +67,10 @@ impl AudioWriter {
                 let (file, pending) = output::create(path)?;
                 let wav = WavWriter::new(BufWriter::new(file), wav_spec(format));
                 (Sink::Wav(wav.map_err(|error| wav_failure(&pending, error))?, WAV_MAX_BYTES), pending)
+            }
+            SoundFormat::Flac if rate > FLAC_MAX_RATE => {
+                let problem = format_args!("FLAC has rates up to {FLAC_MAX_RATE} Hz; this is {rate} Hz");
+                return Err(Failure::at(path, problem));
             }
             SoundFormat::Flac if is_standard => {
                 return Err(Failure::usage("FLAC is written to files, not to standard output"));

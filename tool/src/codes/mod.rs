@@ -1,11 +1,13 @@
 //! Files and pipes of codes.
 
+mod described;
 mod moshi;
 mod npy;
 mod reader;
 mod tensors;
 mod tokens;
 
+pub(crate) use described::Described;
 pub(crate) use reader::CodeReader;
 pub(crate) use tokens::TokenWriter;
 
@@ -13,7 +15,7 @@ use crate::{
     failure::{Failure, Outcome},
     standard::{self, Destination},
 };
-use mimi::bitstream::{self, Header};
+use mimi::bitstream;
 use std::path::Path;
 
 /// Extensions of the files of codes in a folder.
@@ -27,7 +29,7 @@ pub(crate) struct Codes {
     /// Frame-major: `data[frame * codebooks + k]`.
     pub(crate) data: Vec<u32>,
     /// What is known beyond the numbers; its `codebooks` are as above.
-    pub(crate) header: Option<Header>,
+    pub(crate) header: Option<Described>,
 }
 
 /// A way to store codes.
@@ -120,6 +122,7 @@ fn transpose(values: &[u32], rows: usize, columns: usize) -> Vec<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mimi::bitstream::Header;
 
     fn read(path: &Path) -> Outcome<(Codes, Format)> {
         let reader = CodeReader::open(path)?;
@@ -145,8 +148,9 @@ mod tests {
     #[test]
     fn every_format_is_read_as_it_was_written() {
         let folder = tempfile::tempdir().unwrap();
-        let full = Codes { header: Some(header()), ..example() };
-        let empty = Codes { data: Vec::new(), header: Some(Header { samples: 0, ..header() }), codebooks: 3 };
+        let full = Codes { header: Some(header().into()), ..example() };
+        let empty =
+            Codes { data: Vec::new(), header: Some(Header { samples: 0, ..header() }.into()), codebooks: 3 };
         for codes in [full, empty] {
             for format in [Format::Mtok, Format::Npy, Format::Safetensors] {
                 // the extension is not asked when reading
@@ -173,8 +177,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         for format in [Format::Mtok, Format::Npy] {
             let path = folder.path().join("codes");
-            write(standard::create(&path).unwrap(), &Codes { header: Some(header()), ..example() }, format)
-                .unwrap();
+            write(
+                standard::create(&path).unwrap(),
+                &Codes { header: Some(header().into()), ..example() },
+                format,
+            )
+            .unwrap();
             let mut reader = CodeReader::open(&path).unwrap();
             reader.keep(2).unwrap();
             let codes = reader.read_to_end().unwrap();
@@ -189,7 +197,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("codes");
         let data: Vec<u32> = (0..3 * 20_000).map(|i| i * 7 % 2048).collect();
-        let codes = Codes { codebooks: 3, data, header: Some(Header { samples: 0, ..header() }) };
+        let codes = Codes { codebooks: 3, data, header: Some(Header { samples: 0, ..header() }.into()) };
         for format in [Format::Mtok, Format::Npy] {
             write(standard::create(&path).unwrap(), &codes, format).unwrap();
             assert_eq!(read(&path).unwrap().0.data, codes.data);

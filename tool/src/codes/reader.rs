@@ -1,12 +1,12 @@
 //! Any source of codes, block by block.
 
-use super::{Codes, Format, moshi, npy, sniff, tensors, tokens::TokenReader};
+use super::{Codes, Described, Format, moshi, npy, sniff, tensors, tokens::TokenReader};
 use crate::{
     failure::{Failure, Outcome},
     progress, standard,
 };
 use indicatif::ProgressBar;
-use mimi::bitstream::{self, Header};
+use mimi::bitstream;
 use std::{
     io::Read,
     path::{Path, PathBuf},
@@ -77,9 +77,9 @@ impl CodeReader {
     }
 
     /// What is known beyond the numbers.
-    pub(crate) fn header(&self) -> Option<Header> {
+    pub(crate) fn header(&self) -> Option<Described> {
         match &self.source {
-            Source::Tokens(tokens) => Some(Header { codebooks: self.codebooks, ..*tokens.header() }),
+            Source::Tokens(tokens) => Some(tokens.header().with_codebooks(self.codebooks)),
             Source::Whole(..) => None,
         }
     }

@@ -1,12 +1,12 @@
 //! The packed format of [`mimi::bitstream`], frame by frame.
 
-use super::Codes;
+use super::{Codes, Described};
 use crate::{
     failure::{Failure, Outcome},
     output::Pending,
     standard::Destination,
 };
-use mimi::bitstream::{Header, HeaderError, frame_bytes, pack, unpack};
+use mimi::bitstream::{HeaderError, frame_bytes, pack, unpack};
 use std::io::{self, BufWriter, Read, Write};
 
 /// Bytes asked for at a time. What a pipe has is handed on at once, be it less.
@@ -14,7 +14,7 @@ const BLOCK_BYTES: usize = 16 * 1024;
 
 /// Frames as they come.
 pub(super) struct TokenReader {
-    header: Header,
+    header: Described,
     source: Box<dyn Read + Send>,
     /// Bytes of frames; those from `waiting` on are free.
     bytes: Vec<u8>,
@@ -26,7 +26,7 @@ impl TokenReader {
     /// Reads the header, of which `front` was read from `source` already, and no frame.
     pub(super) fn new(mut front: Vec<u8>, mut source: Box<dyn Read + Send>) -> Outcome<Self> {
         let (header, start) = loop {
-            match Header::from_bytes(&front) {
+            match Described::from_bytes(&front) {
                 Err(HeaderError::Truncated { needed }) => {
                     let missing = (needed - front.len()) as u64;
                     let read = source.by_ref().take(missing).read_to_end(&mut front);
@@ -43,7 +43,7 @@ impl TokenReader {
         Ok(Self { header, source, bytes: front, waiting, frames: 0 })
     }
 
-    pub(super) fn header(&self) -> &Header {
+    pub(super) fn header(&self) -> &Described {
         &self.header
     }
 
@@ -86,7 +86,7 @@ impl TokenReader {
 
 /// Frames as they come, to a file or standard output.
 pub(crate) struct TokenWriter {
-    header: Header,
+    header: Described,
     sink: BufWriter<Box<dyn Write + Send>>,
     pending: Pending,
     bytes: Vec<u8>,
@@ -94,7 +94,7 @@ pub(crate) struct TokenWriter {
 
 impl TokenWriter {
     /// Writes the header.
-    pub(crate) fn new((mut sink, pending): Destination, header: Header) -> Outcome<Self> {
+    pub(crate) fn new((mut sink, pending): Destination, header: Described) -> Outcome<Self> {
         let head = header.to_bytes().map_err(failure)?;
         let written = sink.write_all(&head).and_then(|()| sink.flush());
         written.map_err(|error| Failure::io(pending.path(), &error))?;
@@ -103,7 +103,7 @@ impl TokenWriter {
 
     /// Writes whole frames, so that the other end of a pipe has them now.
     pub(crate) fn write(&mut self, codes: &[u32]) -> Outcome {
-        let Header { codebooks, code_bits, .. } = self.header;
+        let (codebooks, code_bits) = (self.header.codebooks, self.header.code_bits);
         self.bytes.resize(codes.len() / codebooks * frame_bytes(codebooks, code_bits), 0);
         pack(codes, codebooks, code_bits, &mut self.bytes).map_err(failure)?;
         let written = self.sink.write_all(&self.bytes).and_then(|()| self.sink.flush());

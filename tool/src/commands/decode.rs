@@ -60,7 +60,7 @@ fn write(mut codes: CodeReader, model: &Model, output: &Path, args: &DecodeArgs)
     check_model(&codes, model)?;
     let options = codec::decoding_options(model, Some(codes.codebooks()));
     let mut decoder = Decoder::new(model, &options).map_err(|error| Failure::at(&name, error))?;
-    let original = codes.header().map(|header| header.sample_rate);
+    let original = codes.header().map(|header| header.recording_rate());
     let sound = format_of(output, args)?;
     let rate = sound.rate(args.rate.or(original).unwrap_or(model.config().sampling_rate));
     let resampler = Resampler::new(model.config().sampling_rate, rate)?;
@@ -85,8 +85,8 @@ fn check_model(codes: &CodeReader, model: &Model) -> Outcome {
 
 /// Samples of the original, counted at `rate`, if that is known.
 fn due(codes: &CodeReader, rate: u32) -> Option<u64> {
-    let header = codes.header().filter(|header| header.samples > 0)?;
-    Some(resample::converted_length(header.samples, header.sample_rate, rate))
+    let header = codes.header().filter(|header| header.recording_samples() > 0)?;
+    Some(resample::converted_length(header.recording_samples(), header.recording_rate(), rate))
 }
 
 /// Writes what `codes` sound like, as they come, and no longer than the original if that is known.

@@ -25,6 +25,7 @@ pub(crate) fn run(args: &EncodeArgs) -> Outcome {
             let mut encoder = Encoder::new(&model, &options(&model))?;
             // Before the work, so that it is not in vain.
             match (args.live, format) {
+                // A destination before the work, so that it is not in vain.
                 (false, _) => {
                     let destination = standard::create(&job.output)?;
                     codes::write(destination, &encode(audio, &mut encoder)?, format)

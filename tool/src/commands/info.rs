@@ -112,12 +112,12 @@ fn describe_codes(codes: CodeReader, table: &mut Table) -> Outcome {
     table
         .row("frame rate", format_args!("{frames} a second"))
         .row("bit rate", format_args!("{} bit/s, {} bits a code", frames * bits, header.code_bits))
-        .row("sample rate", format_args!("{} Hz", header.sample_rate));
-    match header.samples {
+        .row("sample rate", format_args!("{} Hz", header.recording_rate()));
+    match header.recording_samples() {
         0 => table.row("samples", "unknown"),
         samples => table.row(
             "samples",
-            format_args!("{samples}, {:.3} s", samples as f64 / f64::from(header.sample_rate)),
+            format_args!("{samples}, {:.3} s", samples as f64 / f64::from(header.recording_rate())),
         ),
     };
     match header.model_id {

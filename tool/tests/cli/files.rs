@@ -212,7 +212,8 @@ fn a_token_file_that_breaks_off_is_good_up_to_there() {
 fn failures_name_the_file_and_leave_nothing_behind() {
     let folder = folder();
     fs::write(folder.path().join("text.wav"), "To be, or not to be").unwrap();
-    let kinds = "not an audio file of a kind that can be read (WAV, AIFF, FLAC, Ogg Vorbis, MP3)";
+    let kinds = "not an audio file of a kind that can be read; expected WAV, RF64, W64, AIFF, CAF, FLAC, MP3, AAC, M4A, \
+        Ogg Vorbis or Ogg Opus";
     fails(&folder, "roundtrip missing.wav out.wav", "mimi: missing.wav: No such file or directory");
     fails(&folder, "roundtrip text.wav out.wav", &format!("mimi: text.wav: {kinds}"));
     fails(&folder, "encode text.wav out.npy", &format!("mimi: text.wav: {kinds}"));

@@ -4,7 +4,9 @@ mod codec;
 mod convert;
 mod fetch;
 mod files;
+mod formats;
 mod person;
+mod recorder;
 mod reduce;
 mod tools;
 

@@ -13,7 +13,7 @@ const MIMI: &str = env!("CARGO_BIN_EXE_mimi");
 
 /// Runs a line of a shell in `folder`; `mimi` is the tool, `SPEECH` the golden recording, `TINY` a
 /// golden model.
-fn shell(folder: &TempDir, line: &str) -> Output {
+pub(super) fn shell(folder: &TempDir, line: &str) -> Output {
     let line = line.replace("SPEECH", golden("speech.wav").to_str().unwrap());
     let line = line.replace("TINY", golden("tiny").to_str().unwrap());
     let path = format!("{}:{}", Path::new(MIMI).parent().unwrap().display(), std::env::var("PATH").unwrap());
@@ -22,7 +22,7 @@ fn shell(folder: &TempDir, line: &str) -> Output {
     command.stdin(Stdio::null()).output().unwrap()
 }
 
-fn shell_ok(folder: &TempDir, line: &str) -> Output {
+pub(super) fn shell_ok(folder: &TempDir, line: &str) -> Output {
     let output = shell(folder, line);
     assert!(output.status.success(), "{line}: {}", stderr(&output));
     output
