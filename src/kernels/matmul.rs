@@ -11,18 +11,17 @@
 //! chunking gives the same bits.
 
 use super::matrix::{Bf16, Matrix, Weights};
-use super::simd::Simd;
 use super::{Kernels, Scratch};
-use finish::Finish;
+use finish::Steps;
 use std::mem::MaybeUninit;
 use std::ops::Range;
-use tile::{Prefetch, tile};
+use tile::Prefetch;
 use weight::Weight;
 
 mod column;
 pub(super) mod finish;
-mod tile;
-mod weight;
+pub(super) mod tile;
+pub(super) mod weight;
 
 /// Streams that one product can serve.
 pub(crate) const MAX_BATCH: usize = 16;
@@ -202,7 +201,7 @@ impl Job {
 
 /// Inputs of a row that lie side by side, worked on one segment at a time.
 #[derive(Clone, Copy)]
-struct Segment {
+pub(super) struct Segment {
     /// Which of the row's inputs is the first.
     input: usize,
     /// From the row's begin to it.
@@ -276,7 +275,7 @@ fn share(count: usize, unit: usize, part: usize, parts: usize) -> Range<usize> {
 /// `job` came from [`Job::new`] for memory that is still borrowed, for kernels whose panels are `P`
 /// registers of `S` wide; `part` is of this job, and nobody else works on it; the CPU has `S`.
 #[inline(always)]
-pub(super) unsafe fn dispatch<S: Finish, const P: usize, const TILE: usize, const INTEGER_TILE: usize>(
+pub(super) unsafe fn dispatch<S: Steps, const P: usize, const TILE: usize, const INTEGER_TILE: usize>(
     job: &Job,
     part: Part,
 ) {
@@ -292,7 +291,7 @@ pub(super) unsafe fn dispatch<S: Finish, const P: usize, const TILE: usize, cons
 }
 
 #[inline(always)]
-unsafe fn matmul<S: Finish, W: Weight<S>, const P: usize, const TILE: usize>(
+unsafe fn matmul<S: Steps, W: Weight<S>, const P: usize, const TILE: usize>(
     job: &Job,
     weights: *const W,
     Part { rows, panels }: Part,
@@ -313,7 +312,7 @@ struct Sums([MaybeUninit<f32>; MAX_ROWS * MAX_WIDTH]);
 
 /// The outputs of some panels for `rows` rows from row `first` on.
 #[inline(always)]
-unsafe fn row_block<S: Finish, W: Weight<S>, const P: usize, const TILE: usize>(
+unsafe fn row_block<S: Steps, W: Weight<S>, const P: usize, const TILE: usize>(
     job: &Job,
     weights: *const W,
     first: usize,
@@ -342,10 +341,10 @@ unsafe fn row_block<S: Finish, W: Weight<S>, const P: usize, const TILE: usize>(
             for segment in job.segments(W::SEGMENT.unwrap_or(job.run)) {
                 let next = Prefetch::of_panels(job, segment, together, width * size_of::<W>());
                 match (together, rows) {
-                    (2, 1) => tile::<S, W, P, 2, 1>(job, weights, segment, inputs.as_ptr(), sums, next),
-                    (2, _) => tile::<S, W, P, 2, 2>(job, weights, segment, inputs.as_ptr(), sums, next),
-                    (_, 1) => tile::<S, W, P, 3, 1>(job, weights, segment, inputs.as_ptr(), sums, next),
-                    _ => tile::<S, W, P, 3, 2>(job, weights, segment, inputs.as_ptr(), sums, next),
+                    (2, 1) => S::tile::<W, 2, 1>(job, weights, segment, inputs.as_ptr(), sums, next),
+                    (2, _) => S::tile::<W, 2, 2>(job, weights, segment, inputs.as_ptr(), sums, next),
+                    (_, 1) => S::tile::<W, 3, 1>(job, weights, segment, inputs.as_ptr(), sums, next),
+                    _ => S::tile::<W, 3, 2>(job, weights, segment, inputs.as_ptr(), sums, next),
                 }
             }
             S::finish(job, sums, [first, rows], [panel, together]);
@@ -364,7 +363,7 @@ unsafe fn row_block<S: Finish, W: Weight<S>, const P: usize, const TILE: usize>(
 
 /// A panel's sums over a segment for rows that begin at `inputs`.
 #[inline(always)]
-unsafe fn tiles<S: Simd, W: Weight<S>, const P: usize, const TILE: usize>(
+unsafe fn tiles<S: Steps, W: Weight<S>, const P: usize, const TILE: usize>(
     job: &Job,
     weights: *const W,
     segment: Segment,
@@ -383,18 +382,18 @@ unsafe fn tiles<S: Simd, W: Weight<S>, const P: usize, const TILE: usize>(
         unsafe {
             let (x, sums) = (inputs.as_ptr().add(row), sums.add(row * P * S::LANES));
             match count {
-                1 => tile::<S, W, P, 1, 1>(job, weights, segment, x, sums, next),
-                2 => tile::<S, W, P, 1, 2>(job, weights, segment, x, sums, next),
-                3 => tile::<S, W, P, 1, 3>(job, weights, segment, x, sums, next),
-                4 => tile::<S, W, P, 1, 4>(job, weights, segment, x, sums, next),
-                5 if TILE >= 5 => tile::<S, W, P, 1, 5>(job, weights, segment, x, sums, next),
-                6 if TILE >= 6 => tile::<S, W, P, 1, 6>(job, weights, segment, x, sums, next),
-                7 if TILE >= 7 => tile::<S, W, P, 1, 7>(job, weights, segment, x, sums, next),
-                8 if TILE >= 8 => tile::<S, W, P, 1, 8>(job, weights, segment, x, sums, next),
-                9 if TILE >= 9 => tile::<S, W, P, 1, 9>(job, weights, segment, x, sums, next),
-                10 if TILE >= 10 => tile::<S, W, P, 1, 10>(job, weights, segment, x, sums, next),
-                11 if TILE >= 11 => tile::<S, W, P, 1, 11>(job, weights, segment, x, sums, next),
-                12 if TILE >= 12 => tile::<S, W, P, 1, 12>(job, weights, segment, x, sums, next),
+                1 => S::tile::<W, 1, 1>(job, weights, segment, x, sums, next),
+                2 => S::tile::<W, 1, 2>(job, weights, segment, x, sums, next),
+                3 => S::tile::<W, 1, 3>(job, weights, segment, x, sums, next),
+                4 => S::tile::<W, 1, 4>(job, weights, segment, x, sums, next),
+                5 if TILE >= 5 => S::tile::<W, 1, 5>(job, weights, segment, x, sums, next),
+                6 if TILE >= 6 => S::tile::<W, 1, 6>(job, weights, segment, x, sums, next),
+                7 if TILE >= 7 => S::tile::<W, 1, 7>(job, weights, segment, x, sums, next),
+                8 if TILE >= 8 => S::tile::<W, 1, 8>(job, weights, segment, x, sums, next),
+                9 if TILE >= 9 => S::tile::<W, 1, 9>(job, weights, segment, x, sums, next),
+                10 if TILE >= 10 => S::tile::<W, 1, 10>(job, weights, segment, x, sums, next),
+                11 if TILE >= 11 => S::tile::<W, 1, 11>(job, weights, segment, x, sums, next),
+                12 if TILE >= 12 => S::tile::<W, 1, 12>(job, weights, segment, x, sums, next),
                 _ => unreachable!(),
             }
         }

@@ -48,6 +48,8 @@ macro_rules! instantiate {
         $(#[$target])*
         mod $module {
             use super::attention::{self, Heads, Queries};
+            use super::matmul::tile::Prefetch;
+            use super::matmul::weight::Weight;
             use super::simd::Simd;
             use super::{elementwise, limits, matmul, norm, rounded};
 
@@ -63,12 +65,33 @@ macro_rules! instantiate {
 
             $(#[$feature])*
             #[inline(never)]
+            unsafe fn tile<W: Weight<$simd>, const G: usize, const R: usize>(
+                job: &matmul::Job, weights: *const W, segment: matmul::Segment, inputs: *const *const W::Input,
+                sums: *mut f32, prefetch: Prefetch,
+            ) {
+                // SAFETY: the caller's.
+                unsafe {
+                    matmul::tile::tile::<$simd, W, $panel, G, R>(job, weights, segment, inputs, sums, prefetch)
+                }
+            }
+
+            $(#[$feature])*
+            #[inline(never)]
             unsafe fn finish(job: &matmul::Job, sums: *const f32, rows: [usize; 2], panels: [usize; 2]) {
                 // SAFETY: the caller's.
                 unsafe { matmul::finish::finish::<$simd, $panel>(job, sums, rows, panels) }
             }
 
-            impl matmul::finish::Finish for $simd {
+            impl matmul::finish::Steps for $simd {
+                #[inline(always)]
+                unsafe fn tile<W: Weight<$simd>, const G: usize, const R: usize>(
+                    job: &matmul::Job, weights: *const W, segment: matmul::Segment, inputs: *const *const W::Input,
+                    sums: *mut f32, prefetch: Prefetch,
+                ) {
+                    // SAFETY: the caller's.
+                    unsafe { tile::<W, G, R>(job, weights, segment, inputs, sums, prefetch) }
+                }
+
                 #[inline(always)]
                 unsafe fn finish(job: &matmul::Job, sums: *const f32, rows: [usize; 2], panels: [usize; 2]) {
                     // SAFETY: the caller's.

@@ -17,6 +17,9 @@ warnings="-Wall -Wextra -Wpedantic -Werror"
 passed=0
 failed=0
 
+# What is tested is how it is installed: quicker to build than the library that people get.
+export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_DEBUG=false
+
 . "$here/steps.sh"
 
 kinds=("$@")
@@ -30,7 +33,11 @@ if [ ${#kinds[@]} -eq 0 ]; then
 fi
 for kind in "${kinds[@]}"; do
     if "install_with_${kind//-/_}"; then
-        consume
+        check "exported symbols, SONAME, links" only_mimi_is_visible
+        check "the CMake package is relocatable" nothing_names_the_old_place
+        check "the files" these_files
+        # what is in the files does not depend on who put them there
+        if [ "$kind" = cmake ]; then consume; else link_one_program; fi
     fi
 done
 sources

@@ -117,3 +117,14 @@ add_custom_target(mimi_build ALL
   BYPRODUCTS ${mimi_files}
   COMMENT "Building libmimi with cargo"
   VERBATIM)
+
+if(MIMI_TOOL)
+  # after the library, because both write to cargo's folder
+  add_custom_target(mimi_tool ALL
+    COMMAND "${CMAKE_COMMAND}" -E env ${mimi_environment}
+            "${MIMI_CARGO}" build --manifest-path "${mimi_root}/Cargo.toml" --target-dir "${mimi_cargo_dir}"
+            --locked --release -p mimi-cli ${mimi_target_args}
+    COMMENT "Building the tool with cargo"
+    VERBATIM)
+  add_dependencies(mimi_tool mimi_build)
+endif()

@@ -4,7 +4,7 @@
 //! Its weights lie side by side. Within each run of inputs, input i is added in lane i mod lanes, in order, and inputs
 //! that do not fill a register to a sum of their own, which is added to the sum of the lanes at the end.
 
-use super::finish::Finish;
+use super::finish::Steps;
 use super::{Job, MAX_WIDTH};
 use std::ops::Range;
 
@@ -17,7 +17,7 @@ const ROWS: usize = 8;
 ///
 /// As for [`dispatch`](super::dispatch), of a job with one output whose weights are `weights`.
 #[inline(always)]
-pub(super) unsafe fn column<S: Finish, const P: usize>(job: &Job, weights: *const f32, rows: Range<usize>) {
+pub(super) unsafe fn column<S: Steps, const P: usize>(job: &Job, weights: *const f32, rows: Range<usize>) {
     const { assert!(P * S::LANES <= MAX_WIDTH) };
     // what a panel's sums would be: of each row, the first is used
     let mut outputs = [0.0; ROWS * MAX_WIDTH];

@@ -1,13 +1,29 @@
 //! What becomes of sums before they are stored: scale, bias, residual, activation.
 
-use super::{Activation, Job, MAX_WIDTH};
+use super::tile::Prefetch;
+use super::weight::Weight;
+use super::{Activation, Job, MAX_WIDTH, Segment};
 use crate::kernels::elementwise::{Elu, Function, Gelu, Identity, Relu, Silu};
 use crate::kernels::matrix::Weights;
 use crate::kernels::simd::Simd;
 
-/// The second half of a product, apart from the first so that it is compiled once per instruction set and not
-/// once per format.
-pub(in crate::kernels) trait Finish: Simd {
+/// The steps of a product, each a function of its own for an instruction set. As one function they would take longer
+/// to compile, because the compiler's time grows faster than a function's size. A call is little beside a tile's work.
+pub(in crate::kernels) trait Steps: Simd {
+    /// [`tile`](super::tile::tile).
+    ///
+    /// # Safety
+    ///
+    /// As there.
+    unsafe fn tile<W: Weight<Self>, const G: usize, const R: usize>(
+        job: &Job,
+        weights: *const W,
+        segment: Segment,
+        inputs: *const *const W::Input,
+        sums: *mut f32,
+        prefetch: Prefetch,
+    );
+
     /// Adds bias and residual to sums, activates, stores: `sums` is `[rows][panels · panel width]`, for rows
     /// `rows.0..rows.0 + rows.1` and likewise for panels.
     ///
@@ -17,7 +33,7 @@ pub(in crate::kernels) trait Finish: Simd {
     unsafe fn finish(job: &Job, sums: *const f32, rows: [usize; 2], panels: [usize; 2]);
 }
 
-/// The body of [`Finish::finish`].
+/// The body of [`Steps::finish`].
 ///
 /// # Safety
 ///

@@ -8,7 +8,7 @@ use std::mem::MaybeUninit;
 /// Which weights a tile asks for: those `offset` bytes after its first ones, `step` bytes farther for each input, and
 /// from input `turn` on, another `jump` bytes farther.
 #[derive(Clone, Copy)]
-pub(super) struct Prefetch {
+pub(in crate::kernels) struct Prefetch {
     offset: usize,
     step: usize,
     turn: usize,
@@ -46,7 +46,13 @@ impl Prefetch {
 /// `inputs` are `R` of the job's rows, `weights` the first of `G` of its panels, `segment` one of its segments; `sums` has
 /// room for `R` rows of `G` panels, with sums in it unless the segment is the first; the CPU has `S`.
 #[inline(always)]
-pub(super) unsafe fn tile<S: Simd, W: Weight<S>, const P: usize, const G: usize, const R: usize>(
+pub(in crate::kernels) unsafe fn tile<
+    S: Simd,
+    W: Weight<S>,
+    const P: usize,
+    const G: usize,
+    const R: usize,
+>(
     job: &Job,
     weights: *const W,
     segment: Segment,

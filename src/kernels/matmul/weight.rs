@@ -6,7 +6,7 @@ use crate::kernels::matrix::Bf16;
 use crate::kernels::simd::Simd;
 
 /// A weight as it is stored.
-pub(super) trait Weight<S: Simd>: Element {
+pub(in crate::kernels) trait Weight<S: Simd>: Element {
     /// An input as it is read.
     type Input: Copy;
     /// Weights of `LANES` outputs, or inputs for them.

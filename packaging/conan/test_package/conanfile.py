@@ -1,0 +1,29 @@
+import os
+
+from conan import ConanFile
+from conan.tools.build import can_run
+from conan.tools.cmake import CMake, cmake_layout
+
+
+class Test(ConanFile):
+    settings = "os", "arch", "compiler", "build_type"
+    generators = "CMakeDeps", "CMakeToolchain"
+
+    def requirements(self):
+        self.requires(self.tested_reference_str)
+
+    def layout(self):
+        cmake_layout(self)
+
+    def build(self):
+        cmake = CMake(self)
+        cmake.configure()
+        cmake.build()
+
+    def test(self):
+        if not can_run(self):
+            return
+        repository = os.path.join(self.recipe_folder, "../../..")
+        golden = os.path.join(self.cpp.build.bindir, "golden")
+        self.run(f'"{golden}" "{repository}/tests/data/golden" "{repository}/tool/demo/model.safetensors" 0',
+                 env="conanrun")

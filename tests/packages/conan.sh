@@ -1,0 +1,28 @@
+#!/bin/bash
+# conan.sh: makes the Conan package, static and shared, and runs golden vectors with each. Conan itself comes from PyPI, to
+# a temporary folder, unless it is there.
+#
+# MIMI_CARGO_DIR: where cargo builds, to share it between runs; otherwise a temporary folder.
+set -euo pipefail
+
+root=$(cd "$(dirname "$0")/../.." && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+# packages and settings of its own
+export CONAN_HOME=$work/home
+# Quicker to build than the library that people get.
+export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_DEBUG=false
+
+conan=conan
+if ! command -v conan > /dev/null; then
+    python3 -m venv "$work/venv"
+    "$work/venv/bin/pip" --quiet install 'conan>=2,<3'
+    conan=$work/venv/bin/conan
+fi
+"$conan" profile detect
+for shared in False True; do
+    "$conan" create "$root/packaging/conan" -o "libmimi/*:shared=$shared" \
+        -c "tools.cmake.cmaketoolchain:extra_variables={'MIMI_CARGO_DIR': '${MIMI_CARGO_DIR:-$work/cargo}'}"
+done
+rm -rf "$root/packaging/conan/test_package/build" "$root/packaging/conan/test_package/CMakeUserPresets.json"
+echo "Conan packages: made and used, static and shared"
