@@ -106,7 +106,7 @@ impl Decoded {
         match self.length {
             Some(length) if self.is_promise && length > self.given => {
                 let given = self.given;
-                Err(Failure::new(format!("cut off after {given} of {length} samples")))
+                Err(Failure::cut_off(format!("cut off after {given} of {length} samples")))
             }
             _ => Ok(()),
         }

@@ -30,7 +30,9 @@ impl Raw {
     pub(super) fn read(&mut self, block: &mut Vec<f32>) -> Outcome {
         while block.is_empty() {
             let read = match self.source.read(&mut self.bytes[self.waiting..]) {
-                Ok(0) if self.waiting > 0 => return Err(Failure::new("it ends in the middle of a sample")),
+                Ok(0) if self.waiting > 0 => {
+                    return Err(Failure::cut_off("it ends in the middle of a sample"));
+                }
                 Ok(0) => return Ok(()),
                 Ok(read) => read,
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,

@@ -9,10 +9,10 @@ use std::{
     thread,
 };
 
-const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+pub(super) const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
 /// A command that sees no cache but `hub` in its folder, and no server but `endpoint`.
-fn command(folder: &TempDir, endpoint: &str, args: &str) -> Command {
+pub(super) fn command(folder: &TempDir, endpoint: &str, args: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mimi"));
     let theirs = std::env::vars().map(|(name, _)| name);
     for name in theirs.filter(|name| name.starts_with("HF_") || name.to_lowercase().contains("proxy")) {
@@ -27,12 +27,12 @@ fn command(folder: &TempDir, endpoint: &str, args: &str) -> Command {
     command
 }
 
-fn run(folder: &TempDir, endpoint: &str, args: &str) -> Output {
+pub(super) fn run(folder: &TempDir, endpoint: &str, args: &str) -> Output {
     command(folder, endpoint, args).stdin(Stdio::null()).output().unwrap()
 }
 
 /// Expects status 1, and these words on standard error.
-fn refused(output: &Output, words: &str) {
+pub(super) fn refused(output: &Output, words: &str) {
     assert_eq!(output.status.code(), Some(1), "{}", stderr(output));
     assert!(stderr(output).contains(words), "{}", stderr(output));
 }
