@@ -55,11 +55,15 @@ fn main() -> ExitCode {
         // wrong usage, help or the version
         Err(error) => {
             let error = args::explain(error);
-            match error.print().and_then(|()| io::stdout().flush()) {
-                // Where standard error is closed there is nobody to tell; the status does.
-                _ if error.use_stderr() => return ExitCode::from(2),
+            let printed = error.print().and_then(|()| io::stdout().flush());
+            // Where standard error is closed there is nobody to tell; the status does.
+            if error.use_stderr() {
+                return ExitCode::from(2);
+            }
+            let printed = printed.map_err(|error| Failure::io(Path::new("standard output"), &error));
+            match printed.and_then(|()| standard::check_output()) {
                 Ok(()) => return ExitCode::SUCCESS,
-                Err(error) => Failure::io(Path::new("standard output"), &error),
+                Err(failure) => failure,
             }
         }
     };

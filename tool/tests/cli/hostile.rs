@@ -142,12 +142,16 @@ impl Files {
     }
 
     fn answer(&self, mut stream: &TcpStream, sent: &AtomicU64) -> io::Result<()> {
-        let lines: Vec<String> =
-            BufReader::new(stream).lines().map_while(Result::ok).take_while(|line| !line.is_empty()).collect();
+        let lines: Vec<String> = BufReader::new(stream)
+            .lines()
+            .map_while(Result::ok)
+            .take_while(|line| !line.is_empty())
+            .collect();
         let Some(first) = lines.first() else { return Ok(()) };
         let index = usize::from(first.contains("model.safetensors"));
         let (etag, body) = (self.etags[index], [&self.config, &self.weights][index]);
-        let head = format!("HTTP/1.1 200 OK\r\nConnection: close\r\nX-Repo-Commit: {COMMIT}\r\nETag: \"{etag}\"");
+        let head =
+            format!("HTTP/1.1 200 OK\r\nConnection: close\r\nX-Repo-Commit: {COMMIT}\r\nETag: \"{etag}\"");
         write!(stream, "{head}\r\n\r\n")?;
         if first.starts_with("HEAD") {
             return Ok(());

@@ -185,7 +185,10 @@ fn help_fits_terminals_of_40_80_and_200_columns() {
                     let words = line.split_whitespace().count();
                     let width = line.chars().count();
                     // what is typed stands in one line
-                    assert!(width <= columns || words == 1 || line.starts_with("Usage:"), "{command} {flag}, {columns}: {line:?}");
+                    assert!(
+                        width <= columns || words == 1 || line.starts_with("Usage:"),
+                        "{command} {flag}, {columns}: {line:?}"
+                    );
                 }
                 // no word is broken
                 assert!(text.split_whitespace().eq(wide.split_whitespace()), "{command}, {columns}: {text}");
@@ -249,8 +252,18 @@ fn manual_pages_have_examples_to_copy_and_all_are_written_at_once() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn help_that_cannot_be_written_is_a_failure() {
+fn what_cannot_be_written_to_standard_output_is_a_failure() {
     let folder = folder();
+    let speech = golden("speech.wav");
+    for args in ["--help", "--version", "info", "man", &format!("roundtrip -q {} -", speech.display())] {
+        let line = format!("{} {args} >&-", env!("CARGO_BIN_EXE_mimi"));
+        let output = Command::new("bash").args(["-c", &line]).current_dir(&folder).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{args}");
+        assert!(stderr(&output).contains("mimi: standard output is closed"), "{args}: {}", stderr(&output));
+        // whoever wants nothing gets nothing
+        let line = line.replace(">&-", "> /dev/null");
+        assert!(Command::new("bash").args(["-c", &line]).current_dir(&folder).status().unwrap().success());
+    }
     for (args, status) in
         [("--help > /dev/full", 1), ("--version > /dev/full", 1), ("encode -h > /dev/full", 1)]
     {
