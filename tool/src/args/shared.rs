@@ -15,7 +15,7 @@ pub(crate) struct BatchArgs {
     /// Make files again that are there already, and replace an input by its output
     #[arg(long, help_heading = "Many files")]
     pub(crate) overwrite: bool,
-    /// Write what became of each file here: lines of JSON
+    /// Write what became of each file here: lines of JSON, as the help of encode has them
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Many files")]
     pub(crate) report: Option<PathBuf>,
 }

@@ -92,13 +92,13 @@ pub(crate) fn run<W>(
             let made = made.and_then(|seconds| record::note(job, settings).map(|()| seconds));
             let mut report = report.lock().unwrap_or_else(PoisonError::into_inner);
             match made {
-                Ok(seconds) => report.add(&job.input, Some(&job.output), Fate::Made(seconds)),
+                Ok(seconds) => {
+                    report.add(&job.input, Some(&job.output), Fate::Made(seconds));
+                    output::count_made();
+                }
                 Err(failure) => bar.suspend(|| report.fail(&job.input, Some(&job.output), &failure)),
             }
             drop(report);
-            if !quiet {
-                output::count_made();
-            }
             bar.inc(1);
         }
         Ok(())

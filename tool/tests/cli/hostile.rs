@@ -157,9 +157,11 @@ impl Files {
             return Ok(());
         }
         stream.write_all(body)?;
-        while self.endless[index] {
-            stream.write_all(&[b' '; 1 << 16])?;
-            sent.fetch_add(1 << 16, Ordering::Relaxed);
+        if self.endless[index] {
+            loop {
+                stream.write_all(&[b' '; 1 << 16])?;
+                sent.fetch_add(1 << 16, Ordering::Relaxed);
+            }
         }
         Ok(())
     }

@@ -153,8 +153,9 @@ fn a_reader_that_goes_away_ends_the_run_without_a_word() {
 /// Starts the encoding of `in` to `out` and waits for half of its `count` files.
 fn half_way(folder: &TempDir, count: usize) -> Child {
     let mut child = Command::new(MIMI)
-        .args(["encode", "-q", "--jobs", "2", "in", "out"])
+        .args(["encode", "--jobs", "2", "in", "out"])
         .current_dir(folder)
+        .stderr(fs::File::create(folder.path().join("said")).unwrap())
         .spawn()
         .unwrap();
     let started = Instant::now();
@@ -185,6 +186,9 @@ fn a_folder_of_200_files_that_is_killed_half_way_goes_on() {
         );
         let status = child.wait().unwrap();
         assert_eq!(status.code(), if signal == "KILL" { None } else { Some(130) }, "{signal}");
+        let said = fs::read_to_string(folder.path().join("said")).unwrap();
+        let told = said.starts_with("mimi: interrupted; files made: ") && said.lines().count() == 1;
+        assert!(if signal == "KILL" { said.is_empty() } else { told }, "{signal}: {said}");
         let left = names(&out);
         let done: Vec<_> = left.iter().filter(|name| name.ends_with(".mtok")).collect();
         assert!((COUNT / 2..COUNT).contains(&done.len()), "{signal}: {} files", done.len());
