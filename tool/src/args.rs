@@ -131,7 +131,7 @@ pub(crate) struct RoundtripArgs {
     pub(crate) output: PathBuf,
     #[command(flatten)]
     pub(crate) encoding: EncodingArgs,
-    /// Take an input that is cut off as far as it goes, and say so
+    /// Take a recording, or codes in frames (.mtok, .mimi), that is cut off as far as it goes, and say so
     #[arg(long)]
     pub(crate) partial: bool,
     /// Write OUTPUT even if it is INPUT
@@ -169,7 +169,7 @@ pub(crate) struct ReduceArgs {
     /// How to store the codes; default: as OUTPUT's extension says, in a folder as INPUT's
     #[arg(short, long, value_enum)]
     pub(crate) format: Option<Format>,
-    /// Take an input that is cut off as far as it goes, and say so
+    /// Take a recording, or codes in frames (.mtok, .mimi), that is cut off as far as it goes, and say so
     #[arg(long)]
     pub(crate) partial: bool,
     /// Say nothing but errors
@@ -193,7 +193,7 @@ pub(crate) struct EncodeArgs {
     /// Write each frame as soon as it is there, for a pipe: mtok that does not tell the exact length
     #[arg(long)]
     pub(crate) live: bool,
-    /// Take an input that is cut off as far as it goes, and say so
+    /// Take a recording, or codes in frames (.mtok, .mimi), that is cut off as far as it goes, and say so
     #[arg(long)]
     pub(crate) partial: bool,
     #[command(flatten)]
@@ -227,7 +227,7 @@ pub(crate) struct DecodeArgs {
     /// Codebooks to use; default: all that the file has
     #[arg(short = 'n', long, value_name = "N", value_parser = count())]
     pub(crate) codebooks: Option<usize>,
-    /// Take an input that is cut off as far as it goes, and say so
+    /// Take a recording, or codes in frames (.mtok, .mimi), that is cut off as far as it goes, and say so
     #[arg(long)]
     pub(crate) partial: bool,
     #[command(flatten)]

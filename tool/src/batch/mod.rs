@@ -16,6 +16,7 @@ use record::Records;
 use report::{Fate, Report};
 use std::{
     fs,
+    panic::{self, AssertUnwindSafe},
     path::{Path, PathBuf},
     sync::{
         Mutex, PoisonError,
@@ -61,7 +62,7 @@ pub(crate) fn check_one(job: &Job, args: &BatchArgs) -> Outcome {
     }
 }
 
-/// Does `work` for each of `jobs`, on several threads, each with its own `worker`; `work` returns the
+/// Does `work` for each of `jobs`, on several threads, each with its own worker; `work` returns the
 /// seconds of audio, or 0. What is made depends on `settings`. Outputs that are there already and were
 /// made in the same way are left alone; `told` reads what a file tells of that. Whatever cannot be
 /// worked on is told of, and the others go on.
@@ -71,7 +72,7 @@ pub(crate) fn run<W>(
     quiet: bool,
     settings: &Settings,
     told: impl Fn(&Path) -> Outcome<Settings>,
-    worker: impl Fn() -> Outcome<W> + Sync,
+    new_worker: impl Fn() -> Outcome<W> + Sync,
     work: impl Fn(&mut W, &Job) -> Outcome<f64> + Sync,
 ) -> Outcome {
     let mut report = Report::begin(args.report.as_deref())?;
@@ -86,10 +87,22 @@ pub(crate) fn run<W>(
     let bar = progress::files(jobs.len(), quiet);
     let (next, report) = (AtomicUsize::new(0), Mutex::new(report));
     let run_jobs = || -> Outcome {
-        let mut worker = worker()?;
+        let mut worker = new_worker()?;
         while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let made = prepare(&job.output).and_then(|()| work(&mut worker, job));
-            let made = made.and_then(|seconds| record::note(job, settings).map(|()| seconds));
+            let make = || {
+                prepare(&job.output)?;
+                let seconds = work(&mut worker, job)?;
+                record::note(job, settings).map(|()| seconds)
+            };
+            let made = match panic::catch_unwind(AssertUnwindSafe(make)) {
+                Ok(made) => made,
+                // A fault of the program's, or of a library's that reads files. The other files are not to
+                // blame, and get a worker that it has not touched.
+                Err(_) => {
+                    worker = new_worker()?;
+                    Err(Failure::at(&job.input, "the program failed on it, which is a bug"))
+                }
+            };
             let mut report = report.lock().unwrap_or_else(PoisonError::into_inner);
             match made {
                 Ok(seconds) => {
@@ -109,7 +122,7 @@ pub(crate) fn run<W>(
         let threads: Vec<_> = (0..threads).map(|_| scope.spawn(run_jobs)).collect();
         threads.into_iter().try_for_each(|thread| match thread.join() {
             Ok(outcome) => outcome,
-            Err(panic) => std::panic::resume_unwind(panic),
+            Err(panic) => panic::resume_unwind(panic),
         })
     })?;
     bar.finish_and_clear();
@@ -166,21 +179,22 @@ mod tests {
         list.iter().for_each(|job| fs::write(&job.input, "").unwrap());
         let args = BatchArgs { jobs: Some(4), overwrite: false, report: None };
         let jobs = || Jobs { list: list.clone(), ..Jobs::default() };
-        let work = |(): &mut (), job: &Job| match job.input.ends_with("13") {
-            true => Err(Failure::new("13 is out of luck")),
-            false => fs::write(&job.output, "done").map(|()| 1.0).map_err(|e| Failure::io(&job.output, &e)),
+        let work = |(): &mut (), job: &Job| match job.input.file_name().and_then(|name| name.to_str()) {
+            Some("13") => Err(Failure::new("13 is out of luck")),
+            Some("14") => panic!("14 is hostile"),
+            _ => fs::write(&job.output, "done").map(|()| 1.0).map_err(|e| Failure::io(&job.output, &e)),
         };
         let (settings, told) = (Settings::new(), |_: &Path| Ok(Settings::new()));
         let failure = run(jobs(), &args, true, &settings, told, || Ok(()), work).unwrap_err().to_string();
-        assert_eq!(failure, "1 of 50 files failed");
-        assert_eq!(list.iter().filter(|job| job.output.exists()).count(), 49);
-        // all but the one that failed are there
+        assert_eq!(failure, "2 of 50 files failed");
+        assert_eq!(list.iter().filter(|job| job.output.exists()).count(), 48);
+        // all but those that failed are there
         let again = AtomicUsize::new(0);
         let count = |(): &mut (), _: &Job| {
             again.fetch_add(1, Ordering::Relaxed);
             Ok(0.0)
         };
         let _ = run(jobs(), &args, true, &settings, told, || Ok(()), count);
-        assert_eq!(again.load(Ordering::Relaxed), 1);
+        assert_eq!(again.load(Ordering::Relaxed), 2);
     }
 }

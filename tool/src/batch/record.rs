@@ -9,9 +9,10 @@ use crate::{
 use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, HashMap},
-    fs::{self, OpenOptions},
+    fs::{self, Metadata, OpenOptions},
     io::Write,
     path::{Path, PathBuf},
+    time::UNIX_EPOCH,
 };
 
 /// The name of the file.
@@ -29,6 +30,14 @@ struct Record {
     settings: HashMap<String, String>,
     /// Bytes of what it was made of.
     bytes: u64,
+    /// When it was written: who writes another in its place does not always note it.
+    modified: u64,
+}
+
+/// Nanoseconds since 1970.
+fn modified(file: &Metadata) -> u64 {
+    let since = file.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    since.map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
 }
 
 impl Records {
@@ -44,9 +53,10 @@ impl Records {
         if !self.0.contains_key(folder) {
             self.0.insert(folder.to_path_buf(), read(folder));
         }
-        let record = self.0.get(folder).and_then(|records| records.get(&name(&job.output)));
         let input = fs::metadata(&job.input).map_err(|error| Failure::io(&job.input, &error))?;
         let made = fs::metadata(&job.output).map_err(|error| Failure::io(&job.output, &error))?;
+        let record = self.0.get(folder).and_then(|records| records.get(&name(&job.output)));
+        let record = record.filter(|record| record.modified == modified(&made));
         let differs = |name: &str, then: &str| match settings.get(name) {
             Some(now) if now != then => Some(format!("made with {name} {then}, not {now}")),
             _ => None,
@@ -77,12 +87,12 @@ fn read(folder: &Path) -> HashMap<String, Record> {
     for line in text.split(|&byte| byte == b'\n') {
         // A line that a run did not finish says nothing.
         let Ok(line) = serde_json::from_slice::<Value>(line) else { continue };
-        let (Some(file), Some(bytes)) = (line["file"].as_str(), line["input_bytes"].as_u64()) else {
-            continue;
-        };
+        let number = |name: &str| line[name].as_u64();
+        let (Some(bytes), Some(modified)) = (number("input_bytes"), number("modified_ns")) else { continue };
+        let Some(file) = line["file"].as_str() else { continue };
         let settings = line["settings"].as_object().into_iter().flatten();
         let settings = settings.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())));
-        records.insert(file.to_owned(), Record { settings: settings.collect(), bytes });
+        records.insert(file.to_owned(), Record { settings: settings.collect(), bytes, modified });
     }
     records
 }
@@ -90,8 +100,12 @@ fn read(folder: &Path) -> HashMap<String, Record> {
 /// Notes that the output of `job` was made with `settings`.
 pub(super) fn note(job: &Job, settings: &Settings) -> Outcome {
     let path = super::folder_of(&job.output).join(NAME);
-    let bytes = fs::metadata(&job.input).map_or(0, |input| input.len());
-    let line = json!({ "file": name(&job.output), "input_bytes": bytes, "settings": settings });
+    let line = json!({
+        "file": name(&job.output),
+        "modified_ns": fs::metadata(&job.output).map_or(0, |output| modified(&output)),
+        "input_bytes": fs::metadata(&job.input).map_or(0, |input| input.len()),
+        "settings": settings,
+    });
     let mut file = output::open_plain(OpenOptions::new().append(true).create(true), &path)
         .map_err(|error| Failure::io(&path, &error))?;
     // in one piece, because other runs may write, too
@@ -131,5 +145,14 @@ mod tests {
         assert_eq!(difference("4", "4").unwrap(), "older than its input");
         fs::write(&job.input, "1234").unwrap();
         assert_eq!(difference("4", "4").unwrap(), "its input has another length by now");
+        // written by somebody else since: the file speaks for itself again
+        fs::File::options()
+            .write(true)
+            .open(&job.output)
+            .unwrap()
+            .set_modified(later + std::time::Duration::from_secs(1))
+            .unwrap();
+        assert_eq!(difference("4", "4"), None);
+        assert_eq!(difference("4", "8").unwrap(), "made with codebooks 8, not 4");
     }
 }

@@ -142,6 +142,11 @@ fn what_was_made_in_another_way_is_not_called_done() {
             fs::remove_file(at("out/.mimi-made.jsonl")).unwrap();
         }
     }
+    // made again by itself, which no record tells
+    ok(&folder, "encode -q -n 2 in/a.wav out/a.mtok");
+    let text = stderr(&mimi(&folder, "encode in out"));
+    assert!(text.contains("out/a.mtok: made with codebooks 2, not 8; --overwrite"), "{text}");
+    ok(&folder, "encode -q in/a.wav out/a.mtok");
     let later = fs::metadata(at("out/a.mtok")).unwrap().modified().unwrap() + Duration::from_secs(5);
     for name in ["in/a.wav", "in/b.wav"] {
         fs::File::options().append(true).open(at(name)).unwrap().set_modified(later).unwrap();
