@@ -193,7 +193,8 @@ pub(crate) struct EncodeArgs {
     /// How to store the codes; default: as OUTPUT's extension says, else mtok
     #[arg(short, long, value_enum)]
     pub(crate) format: Option<Format>,
-    /// Write each frame as soon as it is there, for a pipe: mtok that does not tell the exact length
+    /// Write each frame as soon as it is there, to a pipe or under OUTPUT's own name, where it stays if the
+    /// recording is interrupted: mtok that does not tell the exact length
     #[arg(long)]
     pub(crate) live: bool,
     /// Take a recording, or codes in frames (.mtok, .mimi), that is cut off as far as it goes, and say so

@@ -75,7 +75,7 @@ fn one_bad_entry_is_named_and_all_else_is_made() {
     symlink("nowhere.txt", at("in/dangling.txt")).unwrap();
     symlink("..", at("in/deep/loop")).unwrap();
     assert!(Command::new("mkfifo").arg(at("in/pipe.wav")).status().unwrap().success());
-    for name in ["in/phone.opus", "in/phone.M4A", "in/other.m4a", "in/README"] {
+    for name in ["in/phone.webm", "in/phone.WMA", "in/other.wma", "in/README"] {
         fs::write(at(name), "").unwrap();
     }
     fs::set_permissions(at("in/locked"), fs::Permissions::from_mode(0o000)).unwrap();
@@ -97,7 +97,7 @@ fn one_bad_entry_is_named_and_all_else_is_made() {
     ] {
         assert!(text.lines().any(|found| found == line), "{line}\n{text}");
     }
-    let told = "mimi: files made: 3, already there: 0, skipped: 5 (.m4a: 2, .opus: 1, .txt: 1, no extension: 1), \
+    let told = "mimi: files made: 3, already there: 0, skipped: 5 (.wma: 2, .txt: 1, .webm: 1, no extension: 1), \
         failed: 4; 0.2 s of audio in ";
     assert!(text.contains(told) && text.contains(" times real time"), "{text}");
     for name in ["out/a.mtok", "out/deep/b.mtok", "out/z.mtok"] {
@@ -105,7 +105,7 @@ fn one_bad_entry_is_named_and_all_else_is_made() {
     }
     let (files, summary) = report(&folder, "report.jsonl");
     assert_eq!(files["in/a.wav"], ("made".to_owned(), String::new()));
-    assert_eq!(files["in/phone.opus"].0, "skipped");
+    assert_eq!(files["in/phone.webm"].0, "skipped");
     assert!(files["in/locked"].1.contains("Permission denied"));
     assert_eq!((summary["made"].as_u64(), summary["failed"].as_u64()), (Some(3), Some(4)));
     assert_eq!(summary["audio_seconds"].as_f64(), Some(0.25));
@@ -285,7 +285,7 @@ fn two_thousand_files_a_twentieth_of_each_kind_of_trouble_and_three_kills() {
             }
         }
         write_wav(&trouble(format!("in/old/{index}.wav"), "made with codebooks 1, not 6"), 1_000, index);
-        fs::write(at(format!("in/other{index}.opus")), "").unwrap();
+        fs::write(at(format!("in/other{index}.wma")), "").unwrap();
         let path = trouble(format!("in/pipe{index}.wav"), "neither a file nor a folder");
         assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
     }
