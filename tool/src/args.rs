@@ -1,19 +1,26 @@
 //! What may be typed, and the help.
 
+mod errors;
 mod examples;
+mod shared;
+
+pub(crate) use errors::explain;
+pub(crate) use shared::{BatchArgs, EncodingArgs, ModelArgs, PrecisionArg, typed};
 
 use crate::{
     audio::{self, RawFormat, SampleType, SoundFormat},
     codes::Format,
     weights::{Half, Values},
 };
-use clap::{Args as Group, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{
+    Args as Group, Parser, Subcommand, ValueEnum, ValueHint, builder::RangedU64ValueParser, value_parser,
+};
 use examples::*;
 use std::path::PathBuf;
 
 /// The command line.
 #[derive(Debug, Parser)]
-#[command(name = "mimi", version, about = ABOUT, after_help = EXAMPLES)]
+#[command(name = "mimi", version, about = ABOUT, after_help = format!("{EXAMPLES}\n\n{NOTES}"))]
 #[command(long_about = format!("{ABOUT}.\n\n{DEMO_NOTE}"))]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -31,7 +38,10 @@ pub(crate) enum Command {
     /// Turn audio into codes
     ///
     /// With several inputs, or a folder (taken with all below it), OUTPUT is a folder, and files that
-    /// are there already are not made again: a run that was interrupted goes on where it stopped.
+    /// are there already are not made again: a run that was interrupted goes on where it stopped. What
+    /// is there must have been made by the same model and options, of the same input; else it is an
+    /// error. Several folders keep their names below OUTPUT. What cannot be read is named and left, and
+    /// the exit status is 1.
     #[command(after_help = ENCODE_EXAMPLES)]
     Encode(EncodeArgs),
     /// Turn codes into audio
@@ -43,13 +53,15 @@ pub(crate) enum Command {
     Decode(DecodeArgs),
     /// Keep the first codebooks of a file of codes: a lower bit rate, without encoding again
     ///
-    /// The result is the same as if so many codebooks had been encoded.
+    /// The result is the same as if so many codebooks had been encoded. Several inputs, or folders, go
+    /// to a folder, as with encode.
     #[command(after_help = REDUCE_EXAMPLES)]
     Reduce(ReduceArgs),
-    /// Tell what a model, a file of codes or a recording is
+    /// Tell what models, files of codes or recordings are
     ///
-    /// Without INPUT: what the built-in model is, and what it is not.
-    #[command(after_help = "Examples:\n  mimi info\n  mimi info kyutai/mimi\n  mimi info out.mtok")]
+    /// Without INPUT: what the built-in model is, and what it is not. Of a folder without a model: all
+    /// codes and recordings in it and below.
+    #[command(after_help = INFO_EXAMPLES)]
     Info(InfoArgs),
     /// Measure what the codec loses, for each number of codebooks, or how two recordings differ
     ///
@@ -60,7 +72,7 @@ pub(crate) enum Command {
     /// Draw what the codec does to a recording, as PNG or SVG
     ///
     /// Spectrograms of input and output, the codes, and the error for each number of codebooks.
-    #[command(after_help = "Examples:\n  mimi plot in.wav out.png\n  mimi plot -n 1 in.wav out.svg")]
+    #[command(after_help = PLOT_EXAMPLES)]
     Plot(PlotArgs),
     /// Measure how fast this machine runs a model
     ///
@@ -68,9 +80,7 @@ pub(crate) enum Command {
     /// than the published model. For each precision: loading; one frame at a time, encoded and decoded; the
     /// same for several streams in one pass over the weights; and a whole clip at once, also on several threads. Of each, the share of what the machine can do: a
     /// small model's weights stay in the cache, and may pass 100 % of a limit that counts them as read from memory.
-    #[command(
-        after_help = "Examples:\n  mimi bench --model model.safetensors\n  mimi bench --json > bench.json"
-    )]
+    #[command(after_help = BENCH_EXAMPLES)]
     Bench(BenchArgs),
     /// Download a model by name, to where Hugging Face's tools keep theirs
     ///
@@ -93,12 +103,21 @@ pub(crate) enum Command {
     Completions {
         /// The shell
         shell: clap_complete::Shell,
+        /// Say nothing but errors
+        #[arg(short, long)]
+        quiet: bool,
     },
-    /// Print the manual page
-    #[command(after_help = "Example:\n  mimi man encode | man -l -")]
+    /// Print the manual page, or write all of them
+    #[command(after_help = MAN_EXAMPLES)]
     Man {
         /// The command that it is about; default: all in short
         command: Option<String>,
+        /// Write the pages of all commands to this folder: mimi.1, mimi-encode.1 …
+        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "command")]
+        all: Option<PathBuf>,
+        /// Say nothing but errors
+        #[arg(short, long)]
+        quiet: bool,
     },
 }
 
@@ -115,13 +134,22 @@ pub(crate) struct RoundtripArgs {
     pub(crate) format: Option<SoundFormat>,
     #[command(flatten)]
     pub(crate) encoding: EncodingArgs,
+    /// Take a recording, or codes in frames (.mtok, .mimi), that is cut off as far as it goes, and say so
+    #[arg(long)]
+    pub(crate) partial: bool,
+    /// Write OUTPUT even if it is INPUT
+    #[arg(long)]
+    pub(crate) overwrite: bool,
     #[command(flatten)]
     pub(crate) model: ModelArgs,
     /// Samples have no header, but in files whose extension names a format: little-endian, one channel
     #[arg(long, help_heading = "Audio")]
     pub(crate) raw: bool,
     /// Sample rate of raw audio, Hz
-    #[arg(long, value_name = "HZ", default_value_t = 24_000, requires = "raw", help_heading = "Audio")]
+    #[arg(
+        long, value_name = "HZ", default_value_t = 24_000, requires = "raw", help_heading = "Audio",
+        value_parser = value_parser!(u32).range(RATES)
+    )]
     pub(crate) rate: u32,
     /// Write (and, if raw, read) 32-bit floats, not 16-bit integers
     #[arg(long, help_heading = "Audio")]
@@ -130,18 +158,26 @@ pub(crate) struct RoundtripArgs {
 
 #[derive(Debug, Group)]
 pub(crate) struct ReduceArgs {
-    /// A file of codes, or -
-    #[arg(value_hint = ValueHint::FilePath)]
-    pub(crate) input: PathBuf,
-    /// The file of codes to write, or -
-    #[arg(value_hint = ValueHint::FilePath)]
+    /// Files of codes, folders of them, or -
+    #[arg(required = true, value_hint = ValueHint::AnyPath, value_name = "INPUT")]
+    pub(crate) inputs: Vec<PathBuf>,
+    /// The file of codes to write, the folder for them, or -
+    #[arg(value_hint = ValueHint::AnyPath)]
     pub(crate) output: PathBuf,
+    #[command(flatten)]
+    pub(crate) batch: BatchArgs,
     /// How many codebooks to keep
-    #[arg(short = 'n', long, value_name = "N")]
+    #[arg(short = 'n', long, value_name = "N", value_parser = count())]
     pub(crate) codebooks: usize,
-    /// How to store the codes; default: as OUTPUT's extension says, else mtok
+    /// How to store the codes; default: as OUTPUT's extension says, in a folder as INPUT's
     #[arg(short, long, value_enum)]
     pub(crate) format: Option<Format>,
+    /// Take a recording, or codes in frames (.mtok, .mimi), that is cut off as far as it goes, and say so
+    #[arg(long)]
+    pub(crate) partial: bool,
+    /// Say nothing but errors
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
 }
 
 #[derive(Debug, Group)]
@@ -157,9 +193,13 @@ pub(crate) struct EncodeArgs {
     /// How to store the codes; default: as OUTPUT's extension says, else mtok
     #[arg(short, long, value_enum)]
     pub(crate) format: Option<Format>,
-    /// Write each frame as soon as it is there, for a pipe: mtok that does not tell the exact length
+    /// Write each frame as soon as it is there, to a pipe or under OUTPUT's own name, where it stays if the
+    /// recording is interrupted: mtok that does not tell the exact length
     #[arg(long)]
     pub(crate) live: bool,
+    /// Take a recording, or codes in frames (.mtok, .mimi), that is cut off as far as it goes, and say so
+    #[arg(long)]
+    pub(crate) partial: bool,
     #[command(flatten)]
     pub(crate) encoding: EncodingArgs,
     #[command(flatten)]
@@ -168,7 +208,10 @@ pub(crate) struct EncodeArgs {
     #[arg(long, help_heading = "Audio")]
     pub(crate) raw: bool,
     /// Sample rate of raw audio, Hz
-    #[arg(long, value_name = "HZ", default_value_t = 24_000, requires = "raw", help_heading = "Audio")]
+    #[arg(
+        long, value_name = "HZ", default_value_t = 24_000, requires = "raw", help_heading = "Audio",
+        value_parser = value_parser!(u32).range(RATES)
+    )]
     pub(crate) rate: u32,
     /// Raw audio is 32-bit floats, not 16-bit integers
     #[arg(long, requires = "raw", help_heading = "Audio")]
@@ -189,15 +232,20 @@ pub(crate) struct DecodeArgs {
     #[arg(short, long, value_enum)]
     pub(crate) format: Option<SoundFormat>,
     /// Codebooks to use; default: all that the file has
-    #[arg(short = 'n', long, value_name = "N")]
+    #[arg(short = 'n', long, value_name = "N", value_parser = count())]
     pub(crate) codebooks: Option<usize>,
+    /// Take a recording, or codes in frames (.mtok, .mimi), that is cut off as far as it goes, and say so
+    #[arg(long)]
+    pub(crate) partial: bool,
     #[command(flatten)]
     pub(crate) model: ModelArgs,
     /// Write samples without a header, little-endian, one channel: the same as --format raw
     #[arg(long, conflicts_with = "format", help_heading = "Audio")]
     pub(crate) raw: bool,
     /// Sample rate to write, Hz; default: the original's if the file tells it, else the model's
-    #[arg(long, value_name = "HZ", help_heading = "Audio")]
+    #[arg(
+        long, value_name = "HZ", help_heading = "Audio", value_parser = value_parser!(u32).range(RATES)
+    )]
     pub(crate) rate: Option<u32>,
     /// Write 32-bit floats, not 16-bit integers
     #[arg(long, help_heading = "Audio")]
@@ -228,7 +276,7 @@ pub(crate) struct PlotArgs {
     #[arg(value_hint = ValueHint::FilePath)]
     pub(crate) output: PathBuf,
     /// Codebooks of the output that is drawn; default: 8, or all if there are fewer
-    #[arg(short = 'n', long, value_name = "N")]
+    #[arg(short = 'n', long, value_name = "N", value_parser = count())]
     pub(crate) codebooks: Option<usize>,
     #[command(flatten)]
     pub(crate) model: ModelArgs,
@@ -243,22 +291,22 @@ pub(crate) struct BenchArgs {
     #[arg(short, long)]
     pub(crate) quiet: bool,
     /// Codebooks of the streams; default: 8, or all if there are fewer
-    #[arg(short = 'n', long, value_name = "N")]
+    #[arg(short = 'n', long, value_name = "N", value_parser = count())]
     pub(crate) codebooks: Option<usize>,
     /// Numbers of streams that share a call
     #[arg(
         long, value_name = "N", value_delimiter = ',', default_values_t = [1, 8],
-        value_parser = clap::value_parser!(u8).range(1..)
+        value_parser = value_parser!(u8).range(1..)
     )]
     pub(crate) streams: Vec<u8>,
     /// Numbers of threads that share a clip
     #[arg(
         long, value_name = "N", value_delimiter = ',', default_values_t = [1, 2],
-        value_parser = clap::value_parser!(u8).range(1..=64)
+        value_parser = value_parser!(u8).range(1..=64)
     )]
     pub(crate) threads: Vec<u8>,
     /// Seconds of audio in the clip, and in each stream
-    #[arg(long, value_name = "S", default_value_t = 10, value_parser = clap::value_parser!(u8).range(1..))]
+    #[arg(long, value_name = "S", default_value_t = 10, value_parser = value_parser!(u8).range(1..))]
     pub(crate) seconds: u8,
     /// Print numbers for programs
     #[arg(long)]
@@ -286,12 +334,18 @@ pub(crate) struct ConvertArgs {
     /// How tensors are called; default: as in INPUT
     #[arg(long, value_enum)]
     pub(crate) layout: Option<LayoutArg>,
-    /// How weights are stored
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) precision: Values,
+    /// How weights are stored; default: as in INPUT
+    #[arg(long, value_enum)]
+    pub(crate) precision: Option<Values>,
     /// Which half of the model
     #[arg(long, value_enum, default_value_t)]
     pub(crate) half: Half,
+    /// Write OUTPUT even if it is INPUT
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+    /// Say nothing but errors
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
 }
 
 /// [`mimi::Layout`] as typed.
@@ -305,83 +359,12 @@ pub(crate) enum LayoutArg {
 
 #[derive(Debug, Group)]
 pub(crate) struct InfoArgs {
-    /// A checkpoint (file, folder or name), codes or audio; default: the built-in model
-    #[arg(value_hint = ValueHint::AnyPath)]
-    pub(crate) input: Option<PathBuf>,
-}
-
-/// How many files are worked on.
-#[derive(Debug, Group)]
-pub(crate) struct BatchArgs {
-    /// Files to work on at once; default: one for each core
-    #[arg(short, long, value_name = "N", help_heading = "Many files")]
-    pub(crate) jobs: Option<std::num::NonZeroUsize>,
-    /// Make files again that are there already
-    #[arg(long, help_heading = "Many files")]
-    pub(crate) overwrite: bool,
-}
-
-/// Which model.
-#[derive(Debug, Default, Group)]
-pub(crate) struct ModelArgs {
-    /// A checkpoint: a .safetensors file, a folder with one, or a name; default: the built-in toy
-    #[arg(short, long, value_name = "PATH|NAME", value_hint = ValueHint::AnyPath)]
-    pub(crate) model: Option<PathBuf>,
-    /// How weights are kept: f32 is exact, the others take a half and a quarter of the memory
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) precision: PrecisionArg,
+    /// Checkpoints (files, folders or names), codes, audio, folders of them, or -
+    #[arg(value_hint = ValueHint::AnyPath, value_name = "INPUT")]
+    pub(crate) inputs: Vec<PathBuf>,
     /// Say nothing but errors
     #[arg(short, long)]
     pub(crate) quiet: bool,
-}
-
-/// [`mimi::Precision`] as typed.
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-pub(crate) enum PrecisionArg {
-    #[default]
-    F32,
-    Bf16,
-    Int8,
-}
-
-impl From<PrecisionArg> for mimi::Precision {
-    fn from(precision: PrecisionArg) -> Self {
-        match precision {
-            PrecisionArg::F32 => Self::F32,
-            PrecisionArg::Bf16 => Self::Bf16,
-            PrecisionArg::Int8 => Self::Int8,
-        }
-    }
-}
-
-/// How audio becomes codes.
-#[derive(Clone, Debug, Group)]
-pub(crate) struct EncodingArgs {
-    /// Codebooks to use, the more the better the sound; default: 8, or all if there are fewer
-    #[arg(short = 'n', long, value_name = "N")]
-    pub(crate) codebooks: Option<usize>,
-    /// How a last partial frame is filled up
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) tail: TailArg,
-}
-
-/// [`mimi::Tail`] as typed.
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-pub(crate) enum TailArg {
-    /// With silence, as kyutai's moshi does
-    #[default]
-    Audio,
-    /// Layer by layer, as transformers does
-    Layer,
-}
-
-impl From<TailArg> for mimi::Tail {
-    fn from(tail: TailArg) -> Self {
-        match tail {
-            TailArg::Audio => Self::AudioPad,
-            TailArg::Layer => Self::LayerPad,
-        }
-    }
 }
 
 impl RoundtripArgs {
@@ -409,6 +392,14 @@ impl DecodeArgs {
     pub(crate) fn samples(&self) -> SampleType {
         sample_type(self.f32)
     }
+}
+
+/// Hz.
+const RATES: std::ops::RangeInclusive<i64> = 1_000..=768_000;
+
+/// How many of something that models have up to 1024 of.
+fn count() -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(1..=1024)
 }
 
 fn sample_type(f32: bool) -> SampleType {

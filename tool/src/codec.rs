@@ -16,9 +16,21 @@ use mimi::{
 const BLOCK_FRAMES: usize = 25;
 
 /// Options of an encoder that is fed with blocks of audio.
-pub(crate) fn encoding_options(model: &Model, encoding: &EncodingArgs) -> StreamOptions {
+pub(crate) fn encoding_options(model: &Model, encoding: &EncodingArgs) -> Outcome<StreamOptions> {
+    check_codebooks(model, encoding.codebooks)?;
     let options = decoding_options(model, encoding.codebooks);
-    StreamOptions { tail: encoding.tail.into(), ..options }
+    Ok(StreamOptions { tail: encoding.tail.into(), ..options })
+}
+
+/// Refuses more codebooks than `model` has.
+pub(crate) fn check_codebooks(model: &Model, codebooks: Option<usize>) -> Outcome {
+    match codebooks {
+        Some(typed) if typed > model.codebooks() => {
+            let most = model.codebooks();
+            Err(Failure::usage(format!("--codebooks is {typed}; this model has 1 to {most}")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Options of a decoder that is fed with blocks of codes.

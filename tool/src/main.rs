@@ -32,16 +32,44 @@ mod standard;
 mod weights;
 
 use clap::Parser;
-use std::process::ExitCode;
+use failure::{Failure, Kind, tell};
+use std::{
+    io::{self, Write},
+    path::Path,
+    process::ExitCode,
+};
+
+/// What a shell reports of a program whose reader has gone.
+const NO_READER: u8 = 128 + 13;
 
 fn main() -> ExitCode {
     output::remove_unfinished_on_interrupt();
-    // Wrong usage ends inside `parse`, with a message and status 2.
-    match commands::run(args::Args::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            eprintln!("mimi: {failure}");
-            ExitCode::FAILURE
+    let failure = match args::Args::try_parse() {
+        Ok(args) => match commands::run(args) {
+            Ok(()) => {
+                model::tell_of_demo();
+                return ExitCode::SUCCESS;
+            }
+            Err(failure) => failure,
+        },
+        // wrong usage, help or the version
+        Err(error) => {
+            let error = args::explain(error);
+            let printed = error.print().and_then(|()| io::stdout().flush());
+            // Where standard error is closed there is nobody to tell; the status does.
+            if error.use_stderr() {
+                return ExitCode::from(2);
+            }
+            let printed = printed.map_err(|error| Failure::io(Path::new("standard output"), &error));
+            match printed.and_then(|()| standard::check_output()) {
+                Ok(()) => return ExitCode::SUCCESS,
+                Err(failure) => failure,
+            }
         }
+    };
+    match failure.kind() {
+        Kind::NoReader => return ExitCode::from(NO_READER),
+        _ => tell(&failure),
     }
+    ExitCode::from(if failure.kind() == Kind::Usage { 2 } else { 1 })
 }

@@ -2,16 +2,37 @@
 
 use crate::{
     args::ModelArgs,
-    failure::{Failure, Outcome},
+    failure::{Failure, Outcome, tell},
     hub::{Cache, Name},
 };
 use mimi::{LoadOptions, Model, Parts};
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 static DEMO: &[u8] = include_bytes!("../demo/model.safetensors");
 
-const DEMO_WARNING: &str = "mimi: using the built-in demo model, a toy that blurs speech; \
-    for real quality, `mimi fetch` and then --model kyutai/mimi";
+/// The built-in model's fingerprint.
+pub(crate) const DEMO_ID: i64 = 0x3966_7896_8fa5_7f9a;
+
+const DEMO_NOTE: &str = "this was the built-in model, a toy that blurs speech; for real quality, \
+    `mimi fetch` and then --model kyutai/mimi";
+
+/// Whether [`tell_of_demo`] has something to tell.
+static USED_DEMO: AtomicBool = AtomicBool::new(false);
+
+/// After a success: whether it was the toy's. Once, and not beside an error.
+pub(crate) fn tell_of_demo() {
+    if USED_DEMO.load(Ordering::Relaxed) {
+        tell(DEMO_NOTE);
+    }
+}
+
+/// Codes tell which model they are of: who decodes those of the toy was told when they were made.
+pub(crate) fn is_known_from_codes() {
+    USED_DEMO.store(false, Ordering::Relaxed);
+}
 
 /// Loads the model that `args` names, with the halves that the command needs.
 pub(crate) fn load(args: &ModelArgs, parts: Parts) -> Outcome<Model> {
@@ -19,9 +40,7 @@ pub(crate) fn load(args: &ModelArgs, parts: Parts) -> Outcome<Model> {
     match &args.model {
         Some(model) => Ok(Model::load(find(model)?, &options)?),
         None => {
-            if !args.quiet {
-                eprintln!("{DEMO_WARNING}");
-            }
+            USED_DEMO.fetch_or(!args.quiet, Ordering::Relaxed);
             Ok(Model::load_bytes(DEMO, &options)?)
         }
     }
@@ -42,4 +61,15 @@ pub(crate) fn find(typed: &Path) -> Outcome<PathBuf> {
             "{name}: no such file, and no such model in {cache}; to download it: mimi fetch {name}"
         ))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fingerprint_is_that_of_the_built_in_model() {
+        let args = ModelArgs { quiet: true, ..ModelArgs::default() };
+        assert_eq!(load(&args, Parts::Decoder).unwrap().id(), DEMO_ID);
+    }
 }

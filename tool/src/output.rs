@@ -1,24 +1,34 @@
 //! Files that appear complete or not at all.
 
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Failure, Outcome, tell};
 use std::{
-    fs::{self, File},
+    collections::BTreeSet,
+    fs::{self, File, OpenOptions},
     io,
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 use tempfile::TempPath;
 
-/// What the names of temporary files begin and end with.
-const AFFIXES: (&str, &str) = (".mimi-", ".part");
+/// What the names of all files begin with that are the tool's own business.
+pub(crate) const PREFIX: &str = ".mimi-";
 
-/// How old a temporary file must be for [`remove_abandoned`]: older than one can be between its
-/// creation and its lock.
-const GRACE: Duration = Duration::from_secs(10);
+/// What the names of temporary files end with.
+const SUFFIX: &str = ".part";
 
 /// Temporary files that exist now, for [`remove_unfinished_on_interrupt`].
 static UNFINISHED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// Files that a run over many has made so far, for whoever interrupts it.
+static MADE: AtomicUsize = AtomicUsize::new(0);
+
+/// One file more of many is made.
+pub(crate) fn count_made() {
+    MADE.fetch_add(1, Ordering::Relaxed);
+}
 
 fn unfinished() -> MutexGuard<'static, Vec<PathBuf>> {
     UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner)
@@ -33,27 +43,63 @@ pub(crate) fn remove_unfinished_on_interrupt() {
         for path in unfinished.iter() {
             let _ = fs::remove_file(path);
         }
+        match MADE.load(Ordering::Relaxed) {
+            0 => {}
+            made => tell(format_args!("interrupted; files made: {made}; the same line makes the others")),
+        }
         // What a shell reports of a program that was interrupted.
         std::process::exit(130);
     });
 }
 
-/// Removes what runs that were killed have left in `folder`: temporary files that nobody holds.
-pub(crate) fn remove_abandoned(folder: &Path) {
+/// Removes what runs that were killed have left in `folder`: temporary files that nobody holds. Looks
+/// once into each folder.
+fn remove_abandoned(folder: &Path) {
+    static SEEN: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+    if !SEEN.lock().unwrap_or_else(PoisonError::into_inner).insert(folder.to_path_buf()) {
+        return;
+    }
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        if name.starts_with(AFFIXES.0) && name.ends_with(AFFIXES.1) && is_abandoned(&entry.path()) {
-            // no harm if it stays
-            let _ = fs::remove_file(entry.path());
+        if name.starts_with(PREFIX) && name.ends_with(SUFFIX) {
+            remove_if_abandoned(&entry.path());
         }
     }
 }
 
-fn is_abandoned(path: &Path) -> bool {
-    let Ok(file) = File::open(path) else { return false };
-    let age = file.metadata().and_then(|data| data.modified()).ok().and_then(|time| time.elapsed().ok());
-    age.is_some_and(|age| age > GRACE) && file.try_lock().is_ok()
+/// Whoever writes a file holds its lock, and looks after locking whether the file is still there.
+fn remove_if_abandoned(path: &Path) {
+    // for writing, because some file systems lock nothing else
+    let Ok(file) = open_plain(OpenOptions::new().read(true).write(true), path) else { return };
+    if file.try_lock().is_ok() {
+        // no harm if it stays
+        let _ = fs::remove_file(path);
+    }
+}
+
+/// Opens a file, and nothing else: it does not wait for the other end of a pipe, nor follow a link.
+pub(crate) fn open_plain(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW);
+    }
+    let file = options.open(path)?;
+    match file.metadata()?.is_file() && !fs::symlink_metadata(path)?.is_symlink() {
+        true => Ok(file),
+        false => Err(io::Error::other("not a file")),
+    }
+}
+
+/// Refuses to replace `input` by `output`, if they are the same file.
+pub(crate) fn refuse_input(input: &Path, output: &Path) -> Outcome {
+    match (fs::canonicalize(input), fs::canonicalize(output)) {
+        (Ok(input), Ok(same)) if input == same && input.is_file() => {
+            Err(Failure::at(output, "this is the input; --overwrite to replace it"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The place of a file under construction. If it is dropped before [`Pending::commit`], nothing is
@@ -80,6 +126,10 @@ pub(crate) fn create(path: &Path) -> Outcome<(File, Pending)> {
         Err(error) => return Err(fail(error)),
     };
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !folder.exists() {
+        return Err(Failure::at(&path, format!("the folder {} does not exist", folder.display())));
+    }
+    remove_abandoned(folder);
     let mut unfinished = unfinished();
     let (file, temporary) = temporary_in(folder).map_err(|error| Failure::io(&path, &error))?;
     unfinished.push(temporary.to_path_buf());
@@ -123,17 +173,22 @@ impl Drop for Pending {
 
 fn temporary_in(folder: &Path) -> io::Result<(File, TempPath)> {
     let mut builder = tempfile::Builder::new();
-    builder.prefix(AFFIXES.0).suffix(AFFIXES.1);
+    builder.prefix(PREFIX).suffix(SUFFIX);
     #[cfg(unix)]
     {
         // What any new file gets; the umask takes its share.
         use std::os::unix::fs::PermissionsExt;
         builder.permissions(fs::Permissions::from_mode(0o666));
     }
-    let (file, path) = builder.tempfile_in(folder)?.into_parts();
-    // For `remove_abandoned`; where there are no locks, what a killed run leaves stays.
-    let _ = file.try_lock();
-    Ok((file, path))
+    loop {
+        let (file, path) = builder.tempfile_in(folder)?.into_parts();
+        // For `remove_abandoned`; where there are no locks, what a killed run leaves stays.
+        let _ = file.lock();
+        // Another run may have taken it for abandoned before it was locked.
+        if path.exists() {
+            return Ok((file, path));
+        }
+    }
 }
 
 #[cfg(test)]
@@ -154,17 +209,30 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_holds_is_removed_when_it_is_old() {
+    fn what_nobody_holds_is_removed_by_the_next_that_writes_there() {
         let folder = tempfile::tempdir().unwrap();
-        let old = std::time::SystemTime::now() - 2 * GRACE;
-        let (held, _pending) = create(&folder.path().join("out")).unwrap();
-        held.set_modified(old).unwrap();
-        for (name, time) in [(".mimi-a.part", old), (".mimi-b.part", old + 2 * GRACE), ("mimi-c.part", old)] {
-            File::create(folder.path().join(name)).unwrap().set_modified(time).unwrap();
+        for name in [".mimi-a.part", "mimi-c.part"] {
+            fs::write(folder.path().join(name), "half").unwrap();
         }
-        remove_abandoned(folder.path());
+        let (_held, pending) = create(&folder.path().join("out")).unwrap();
         assert!(!folder.path().join(".mimi-a.part").exists());
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
+        let held = pending.temporary.as_ref().unwrap();
+        remove_if_abandoned(held);
+        assert!(held.exists());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn pipes_and_links_of_the_same_name_are_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        assert!(std::process::Command::new("mkfifo").arg(at(".mimi-a.part")).status().unwrap().success());
+        fs::write(at("target"), "mine").unwrap();
+        std::os::unix::fs::symlink(at("target"), at(".mimi-b.part")).unwrap();
+        // A pipe that is opened waits for its other end.
+        let (_held, _pending) = create(&at("out")).unwrap();
+        assert!(at(".mimi-a.part").exists() && at(".mimi-b.part").is_symlink() && at("target").exists());
     }
 
     #[cfg(unix)]
@@ -193,7 +261,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let inside_nothing = folder.path().join("nothing").join("out.wav");
         let message = create(&inside_nothing).err().unwrap().to_string();
-        assert!(message.ends_with("out.wav: No such file or directory"), "{message}");
+        assert!(
+            message.contains("out.wav: the folder ") && message.ends_with("nothing does not exist"),
+            "{message}"
+        );
         assert!(create(folder.path()).is_err());
     }
 }

@@ -1,16 +1,16 @@
-//! Bars on a terminal; nothing in a pipe.
+//! Bars on a terminal, as wide as it is; nothing in a pipe.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle};
 
 /// Over many files.
 pub(crate) fn files(count: usize, quiet: bool) -> ProgressBar {
-    bar(Some(count as u64), "{bar:40} {pos} of {len} files, {eta} left", quiet)
+    bar(Some(count as u64), "{wide_bar} {pos} of {len} files, {eta} left", quiet)
 }
 
 /// Over one recording of so many samples or frames.
 pub(crate) fn recording(length: Option<u64>, quiet: bool) -> ProgressBar {
     let template = match length {
-        Some(_) => "{bar:40} {percent}%, {eta} left",
+        Some(_) => "{wide_bar} {percent}%, {eta} left",
         None => "{spinner} {elapsed}",
     };
     bar(length, template, quiet)
@@ -19,7 +19,7 @@ pub(crate) fn recording(length: Option<u64>, quiet: bool) -> ProgressBar {
 /// Over a download.
 pub(crate) fn bytes(size: Option<u64>, quiet: bool) -> ProgressBar {
     let template = match size {
-        Some(_) => "{bar:40} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left",
+        Some(_) => "{wide_bar} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left",
         None => "{spinner} {bytes}",
     };
     bar(size, template, quiet)

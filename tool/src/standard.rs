@@ -10,6 +10,44 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// Whether standard output was closed from the beginning. Rust's run-time opens /dev/null in its place,
+/// where everything would be lost without an error.
+#[cfg(unix)]
+mod closed {
+    use std::{
+        io,
+        os::fd::AsFd,
+        sync::atomic::{AtomicBool, Ordering},
+    };
+
+    static IS_CLOSED: AtomicBool = AtomicBool::new(false);
+
+    // Before `main` and the run-time, on the only thread. It asks the system and does nothing else.
+    #[ctor::ctor(unsafe)]
+    fn look() {
+        IS_CLOSED.store(io::stdout().as_fd().try_clone_to_owned().is_err(), Ordering::Relaxed);
+    }
+
+    pub(super) fn output() -> bool {
+        IS_CLOSED.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(not(unix))]
+mod closed {
+    pub(super) fn output() -> bool {
+        false
+    }
+}
+
+/// Refuses to write where nothing arrives.
+pub(crate) fn check_output() -> Outcome {
+    match closed::output() {
+        true => Err(Failure::new("standard output is closed")),
+        false => Ok(()),
+    }
+}
+
 /// Is it `-`?
 pub(crate) fn is_standard(path: &Path) -> bool {
     path == Path::new("-")
@@ -58,6 +96,7 @@ pub(crate) fn create_live(path: &Path) -> Outcome<Destination> {
 
 fn create_with(path: &Path, create: fn(&Path) -> Outcome<(File, Pending)>) -> Outcome<Destination> {
     let (sink, pending): (Box<dyn Write + Send>, _) = if is_standard(path) {
+        check_output()?;
         if io::stdout().is_terminal() {
             return Err(Failure::new("standard output is a terminal; this is not for reading: use a pipe"));
         }
@@ -78,6 +117,7 @@ pub(crate) fn write((mut sink, pending): Destination, bytes: &[u8]) -> Outcome {
 
 /// Writes text to standard output.
 pub(crate) fn print(text: &[u8]) -> Outcome {
+    check_output()?;
     let mut out = io::stdout();
     out.write_all(text)
         .and_then(|()| out.flush())

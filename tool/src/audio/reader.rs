@@ -2,13 +2,13 @@
 
 use super::{RawFormat, decoded::Decoded, raw::Raw};
 use crate::{
-    failure::{Failure, Outcome},
+    failure::{Failure, Kind, Outcome, PARTIAL, tell},
     progress, standard,
 };
 use indicatif::ProgressBar;
 use std::{
     fs::File,
-    io,
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 use symphonia::core::io::{MediaSource, ReadOnlySource};
@@ -17,6 +17,8 @@ use symphonia::core::io::{MediaSource, ReadOnlySource};
 pub(crate) struct AudioReader {
     name: PathBuf,
     source: Source,
+    /// Whether what is cut off is taken as far as it goes; `None`: nobody can ask for it.
+    partial: Option<bool>,
     progress: ProgressBar,
 }
 
@@ -41,7 +43,20 @@ impl AudioReader {
                 Source::Decoded(Decoded::new(source, path).map_err(|failure| Failure::at(&name, failure))?)
             }
         };
-        Ok(Self { name, source, progress: progress::none() })
+        Ok(Self { name, source, partial: None, progress: progress::none() })
+    }
+
+    /// Reads `source`, which `name` is said to be.
+    pub(crate) fn of(name: &Path, source: impl Read + Send + Sync + 'static) -> Outcome<Self> {
+        let source: Box<dyn MediaSource> = Box::new(ReadOnlySource::new(source));
+        let decoded = Decoded::new(source, name).map_err(|failure| Failure::at(name, failure))?;
+        let source = Source::Decoded(decoded);
+        Ok(Self { name: name.to_path_buf(), source, partial: None, progress: progress::none() })
+    }
+
+    /// From now on a recording that is cut off is taken as far as it goes, with a warning, if `partial`.
+    pub(crate) fn take_partial(&mut self, partial: bool) {
+        self.partial = Some(partial);
     }
 
     /// Hz.
@@ -90,7 +105,16 @@ impl AudioReader {
             Source::Raw(raw) => raw.read(block),
         };
         self.progress.inc(block.len() as u64);
-        result.map_err(|failure| Failure::at(&self.name, failure))
+        let Err(failure) = result else { return Ok(()) };
+        let failure = failure.of(&self.name);
+        match self.partial.filter(|_| failure.kind() == Kind::CutOff) {
+            Some(true) => {
+                tell(format_args!("warning: {failure}"));
+                Ok(())
+            }
+            Some(false) => Err(failure.but(PARTIAL)),
+            None => Err(failure),
+        }
     }
 
     /// All samples.

@@ -82,8 +82,7 @@ impl AudioWriter {
             }
             SoundFormat::Opus => {
                 let (stream, pending) = standard::create(path)?;
-                let opus =
-                    OggOpus::new(stream, rate).map_err(|failure| Failure::at(pending.path(), failure))?;
+                let opus = OggOpus::new(stream, rate).map_err(|failure| failure.of(pending.path()))?;
                 (Sink::Opus(Box::new(opus)), pending)
             }
         };
@@ -111,7 +110,7 @@ impl AudioWriter {
                 let block: Vec<i32> = block.iter().map(|&sample| i32::from(int16(sample))).collect();
                 flac.write(&block).map_err(|error| flac_failure(&self.pending, error))
             }
-            Sink::Opus(opus) => opus.write(block).map_err(|failure| Failure::at(path, failure)),
+            Sink::Opus(opus) => opus.write(block).map_err(|failure| failure.of(path)),
             Sink::Stream(stream, wav) => {
                 wav.iter_mut().for_each(|wav| wav.count(bytes));
                 write_stream(stream, samples, block).map_err(|error| Failure::io(path, &error))
@@ -137,7 +136,7 @@ impl AudioWriter {
             Sink::Wav(wav, _) => wav.finalize().map_err(|error| wav_failure(&pending, error))?,
             Sink::Flac(flac) => flac.finalize().map_err(|error| flac_failure(&pending, error))?,
             Sink::Opus(opus) => {
-                let mut stream = opus.finish().map_err(|failure| Failure::at(pending.path(), failure))?;
+                let mut stream = opus.finish().map_err(|failure| failure.of(pending.path()))?;
                 stream.flush().map_err(|error| Failure::io(pending.path(), &error))?;
             }
             Sink::Stream(_, wav) => {

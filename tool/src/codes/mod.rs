@@ -12,6 +12,7 @@ pub(crate) use reader::CodeReader;
 pub(crate) use tokens::TokenWriter;
 
 use crate::{
+    batch::Settings,
     failure::{Failure, Outcome},
     standard::{self, Destination},
 };
@@ -58,7 +59,7 @@ impl Format {
             Some("safetensors") => Ok(Self::Safetensors),
             _ => {
                 let expected = "expected the extension .mtok, .npy or .safetensors, or a --format";
-                Err(Failure::at(path, expected))
+                Err(Failure::usage(format!("{}: {expected}", path.display())))
             }
         }
     }
@@ -104,19 +105,65 @@ pub(crate) fn write(destination: Destination, codes: &Codes, format: Format) -> 
     standard::write(destination, &bytes)
 }
 
+/// What the file of codes at `path` tells of how it was made.
+pub(crate) fn told(path: &Path) -> Outcome<Settings> {
+    let codes = CodeReader::open(path)?;
+    let mut settings = Settings::from([("codebooks", codes.codebooks().to_string())]);
+    if let Some(header) = codes.header().filter(|header| header.model_id != 0) {
+        settings.insert("model", format!("{:016x}", header.model_id));
+    }
+    Ok(settings)
+}
+
 /// `[codebooks, frames]` from the shape of an array that may have a batch dimension of 1.
 fn shape(found: &[u64]) -> Outcome<(usize, usize)> {
-    match *found {
-        [codebooks @ 1..=1024, frames] | [1, codebooks @ 1..=1024, frames] => {
-            Ok((codebooks as usize, frames as usize))
+    let wrong = || Failure::new(format!("an array of shape {found:?}; expected [codebooks, frames]"));
+    let (codebooks, frames) = match *found {
+        [codebooks @ 1..=1024, frames] | [1, codebooks @ 1..=1024, frames] => (codebooks as usize, frames),
+        _ => return Err(wrong()),
+    };
+    let frames = usize::try_from(frames).map_err(|_| wrong())?;
+    codebooks.checked_mul(frames).ok_or_else(wrong)?;
+    Ok((codebooks, frames))
+}
+
+/// All values of an array, one codebook after the other or one frame after the other.
+#[derive(Debug, PartialEq, Eq)]
+struct Array {
+    codebooks: usize,
+    frames: usize,
+    /// As many as codebooks times frames.
+    values: Vec<u32>,
+    by_frames: bool,
+}
+
+impl Array {
+    /// Refuses another number of values than that of `shape`.
+    fn new((codebooks, frames): (usize, usize), values: Vec<u32>, by_frames: bool) -> Outcome<Self> {
+        if codebooks.checked_mul(frames) != Some(values.len()) {
+            let found = values.len();
+            return Err(Failure::new(format!("{found} values; expected {codebooks} times {frames}")));
         }
-        _ => Err(Failure::new(format!("an array of shape {found:?}; expected [codebooks, frames]"))),
+        Ok(Self { codebooks, frames, values, by_frames })
+    }
+
+    /// Appends the codes of `frames`.
+    fn append(&self, frames: std::ops::Range<usize>, codes: &mut Vec<u32>) {
+        let Self { codebooks, .. } = *self;
+        match self.by_frames {
+            true => codes.extend_from_slice(&self.values[frames.start * codebooks..frames.end * codebooks]),
+            false => codes.extend(frames.flat_map(|frame| {
+                (0..codebooks).map(move |codebook| self.values[codebook * self.frames + frame])
+            })),
+        }
     }
 }
 
-/// `[rows, columns]` to `[columns, rows]`; empty if there are fewer values than that.
-fn transpose(values: &[u32], rows: usize, columns: usize) -> Vec<u32> {
-    (0..columns).flat_map(|column| (0..rows).map(move |row| values[row * columns + column])).collect()
+/// The codes of each codebook, one after the other.
+fn by_codebooks(codes: &Codes) -> impl Iterator<Item = u32> + '_ {
+    let (codebooks, frames) = (codes.codebooks, codes.frames());
+    (0..codebooks)
+        .flat_map(move |codebook| (0..frames).map(move |frame| codes.data[frame * codebooks + codebook]))
 }
 
 #[cfg(test)]
@@ -166,7 +213,11 @@ mod tests {
     fn what_is_no_file_of_codes_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("codes.npy");
-        for bytes in [&b"hello"[..], b"", b"mtok", b"MIMI", b"\x93NUMPY", b"\x05\0\0\0\0\0\0\0{}"] {
+        // an array of so many values that their number wraps to 0
+        let mut wraps = b"\x93NUMPY\x01\0\x4d\0{'descr': '<i4', 'fortran_order': False, ".to_vec();
+        wraps.extend(b"'shape': (1024, 18014398509481984)}\n");
+        let none = [&b"hello"[..], b"", b"mtok", b"MIMI", b"\x93NUMPY", b"\x05\0\0\0\0\0\0\0{}", &wraps];
+        for bytes in none {
             std::fs::write(&path, bytes).unwrap();
             assert!(read(&path).unwrap_err().to_string().contains("codes.npy: "));
         }

@@ -1,40 +1,88 @@
 //! moshi.cpp's `.mimi` files: the magic, codebooks as i32, then one i16 per code, frame-major;
 //! little-endian.
 
-use super::Codes;
 use crate::failure::{Failure, Outcome};
+use std::io::{self, Read};
 
 pub(super) const MAGIC: &[u8] = b"MIMI";
 
-pub(super) fn parse(bytes: &[u8]) -> Outcome<Codes> {
-    let Some((codebooks, codes)) = bytes[MAGIC.len()..].split_first_chunk() else {
-        return Err(Failure::new("it ends in its header"));
-    };
-    let codebooks = match i32::from_le_bytes(*codebooks) {
-        codebooks @ 1..=1024 => codebooks as usize,
-        codebooks => return Err(Failure::new(format!("{codebooks} codebooks; expected 1 to 1024"))),
-    };
-    let (codes, rest) = codes.as_chunks();
-    if !rest.is_empty() || codes.len() % codebooks != 0 {
-        return Err(Failure::new("it ends in the middle of a frame"));
+/// Bytes asked for at a time.
+const BLOCK_BYTES: usize = 16 * 1024;
+
+/// Frames as they come.
+pub(super) struct MoshiReader {
+    codebooks: usize,
+    source: Box<dyn Read + Send>,
+    /// Bytes of frames; those from `waiting` on are free.
+    bytes: Vec<u8>,
+    waiting: usize,
+}
+
+impl MoshiReader {
+    /// Reads the header; `source` begins with it.
+    pub(super) fn new(mut source: Box<dyn Read + Send>) -> Outcome<Self> {
+        let mut header = [0; 8];
+        source.read_exact(&mut header).map_err(|_| Failure::new("it ends in its header"))?;
+        let [.., a, b, c, d] = header;
+        match i32::from_le_bytes([a, b, c, d]) {
+            codebooks @ 1..=1024 => {
+                Ok(Self { codebooks: codebooks as usize, source, bytes: vec![0; BLOCK_BYTES], waiting: 0 })
+            }
+            codebooks => Err(Failure::new(format!("{codebooks} codebooks; expected 1 to 1024"))),
+        }
     }
-    let code = |&bytes: &[u8; 2]| match i16::from_le_bytes(bytes) {
-        code @ 0.. => Ok(code as u32),
-        code => Err(Failure::new(format!("{code} is no code"))),
-    };
-    Ok(Codes { codebooks, data: codes.iter().map(code).collect::<Outcome<_>>()?, header: None })
+
+    pub(super) fn codebooks(&self) -> usize {
+        self.codebooks
+    }
+
+    /// Appends the codes of the next whole frames; none: the end.
+    pub(super) fn read(&mut self, codes: &mut Vec<u32>) -> Outcome {
+        let size = 2 * self.codebooks;
+        while self.waiting < size {
+            match self.source.read(&mut self.bytes[self.waiting..]) {
+                Ok(0) => return Ok(()),
+                Ok(read) => self.waiting += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(Failure::system(&error)),
+            }
+        }
+        let used = self.waiting / size * size;
+        let (whole, _) = self.bytes[..used].as_chunks();
+        for &code in whole {
+            match i16::from_le_bytes(code) {
+                code @ 0.. => codes.push(code as u32),
+                code => return Err(Failure::new(format!("{code} is no code"))),
+            }
+        }
+        self.bytes.copy_within(used..self.waiting, 0);
+        self.waiting -= used;
+        Ok(())
+    }
+
+    /// At the end: what is missing, in words.
+    pub(super) fn loss(&self) -> Option<String> {
+        (self.waiting > 0).then(|| "it ends in the middle of a frame".to_owned())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn parse(bytes: &'static [u8]) -> Outcome<(Vec<u32>, bool)> {
+        let mut reader = MoshiReader::new(Box::new(bytes))?;
+        let mut codes = Vec::new();
+        reader.read(&mut codes)?;
+        Ok((codes, reader.loss().is_some()))
+    }
+
     #[test]
     fn a_file_written_by_hand_is_read() {
-        let file = b"MIMI\x02\0\0\0\x01\0\x02\0\x03\0\xff\x07";
-        assert_eq!(parse(file).unwrap(), Codes { codebooks: 2, data: vec![1, 2, 3, 2047], header: None });
-        assert!(parse(&file[..file.len() - 1]).is_err());
-        assert!(parse(&file[..file.len() - 2]).is_err());
+        static FILE: &[u8] = b"MIMI\x02\0\0\0\x01\0\x02\0\x03\0\xff\x07";
+        assert_eq!(parse(FILE).unwrap(), (vec![1, 2, 3, 2047], false));
+        assert_eq!(parse(&FILE[..FILE.len() - 1]).unwrap(), (vec![1, 2], true));
+        assert_eq!(parse(&FILE[..FILE.len() - 2]).unwrap(), (vec![1, 2], true));
         assert!(parse(b"MIMI\0\0\0\0").is_err());
         assert!(parse(b"MIMI\x01\0\0\0\xff\xff").is_err());
         assert!(parse(b"MIMI").is_err());

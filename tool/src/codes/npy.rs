@@ -1,25 +1,67 @@
 //! NumPy arrays.
 
-use super::{Codes, shape, transpose};
+use super::{Array, Codes, by_codebooks, shape};
 use crate::failure::{Failure, Outcome};
 use npyz::{NpyFile, Order, TypeChar, WriterBuilder};
-use std::io;
+use py_literal::Value;
+use std::io::{self, Read};
+
+/// Bytes of a header that is read. NumPy writes 128.
+const LONGEST_HEADER: u64 = 1 << 20;
 
 /// Reads an array of integers, shape `[codebooks, frames]` or `[1, codebooks, frames]`.
-pub(super) fn parse(bytes: &[u8]) -> Outcome<Codes> {
-    let npy = NpyFile::new(bytes).map_err(failure)?;
-    let (codebooks, frames) = shape(npy.shape())?;
+pub(super) fn parse(mut source: impl Read) -> Outcome<Array> {
+    let header = header(&mut source)?;
+    // npyz multiplies the numbers of a shape without asking whether the product fits.
+    let shape = shape(&shape_in(&header)?)?;
+    let npy = NpyFile::new(header.chain(source)).map_err(failure)?;
     let order = npy.order();
-    let values = integers(npy).map_err(failure)?;
-    let data = match order {
-        Order::Fortran => values,
-        Order::C => transpose(&values, codebooks, frames),
+    Array::new(shape, integers(npy).map_err(failure)?, order == Order::Fortran)
+}
+
+/// All before the values: the magic, the version, a length, and a dictionary as Python writes it.
+fn header(source: &mut impl Read) -> Outcome<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut take = |count: u64, bytes: &mut Vec<u8>| -> io::Result<()> {
+        match source.take(count).read_to_end(bytes)? as u64 == count {
+            true => Ok(()),
+            false => Err(io::ErrorKind::UnexpectedEof.into()),
+        }
     };
-    Ok(Codes { codebooks, data, header: None })
+    take(10, &mut bytes).map_err(failure)?;
+    let mut length = u64::from(u16::from_le_bytes([bytes[8], bytes[9]]));
+    if bytes[6] > 1 {
+        take(2, &mut bytes).map_err(failure)?;
+        length |= u64::from(u16::from_le_bytes([bytes[10], bytes[11]])) << 16;
+    }
+    if length > LONGEST_HEADER {
+        let found = format!("a header of {length} bytes; expected {LONGEST_HEADER} at the most");
+        return Err(Failure::new(found));
+    }
+    take(length, &mut bytes).map_err(failure)?;
+    Ok(bytes)
+}
+
+fn shape_in(header: &[u8]) -> Outcome<Vec<u64>> {
+    let dictionary = &header[if header[6] > 1 { 12 } else { 10 }..];
+    let text = String::from_utf8_lossy(dictionary);
+    let sizes = match text.trim().parse() {
+        Ok(Value::Dict(entries)) => entries.into_iter().find_map(|entry| match entry {
+            (Value::String(name), Value::Tuple(sizes)) if name == "shape" => Some(sizes),
+            _ => None,
+        }),
+        _ => None,
+    };
+    let size = |size: &Value| match size {
+        Value::Integer(size) => u64::try_from(size).ok(),
+        _ => None,
+    };
+    let sizes: Option<Vec<u64>> = sizes.and_then(|sizes| sizes.iter().map(size).collect());
+    sizes.ok_or_else(|| Failure::new("not a .npy file of codes: its header tells no shape"))
 }
 
 /// The elements of an array of any integer type, in the order of the file.
-fn integers(npy: NpyFile<&[u8]>) -> io::Result<Vec<u32>> {
+fn integers(npy: NpyFile<impl Read>) -> io::Result<Vec<u32>> {
     let invalid = |problem: String| io::Error::new(io::ErrorKind::InvalidData, problem);
     macro_rules! convert {
         ($type:ty) => {{
@@ -61,8 +103,7 @@ fn append(bytes: &mut Vec<u8>, codes: &Codes) -> io::Result<()> {
     let shape = [codes.codebooks as u64, codes.frames() as u64];
     let options = npyz::WriteOptions::<i32>::new().default_dtype().shape(&shape);
     let mut npy = options.writer(bytes).begin_nd()?;
-    let values = transpose(&codes.data, codes.frames(), codes.codebooks);
-    npy.extend(values.into_iter().map(|code| code as i32))?;
+    npy.extend(by_codebooks(codes).map(|code| code as i32))?;
     npy.finish()
 }
 
@@ -96,14 +137,24 @@ mod tests {
         bytes
     }
 
+    fn array(codebooks: usize, values: &[u32]) -> Array {
+        Array { codebooks, frames: values.len() / codebooks, values: values.to_vec(), by_frames: false }
+    }
+
     #[test]
     fn any_integer_type_order_and_a_batch_of_one_are_read() {
         let data: Vec<i16> = example().data.iter().map(|&code| code as i16).collect();
-        assert_eq!(parse(&make(&[1, 3, 4], Order::Fortran, &data)).unwrap(), example());
-        let expected = Codes { codebooks: 2, data: vec![1, 3, 2, 4], header: None };
-        assert_eq!(parse(&make(&[2, 2], Order::C, &[1u8, 2, 3, 4])).unwrap(), expected);
-        assert_eq!(parse(&make(&[2, 2], Order::C, &[1i64, 2, 3, 4])).unwrap(), expected);
-        assert_eq!(parse(&make(&[2, 2], Order::C, &[1u64, 2, 3, 4])).unwrap(), expected);
+        let fortran = parse(&make(&[1, 3, 4], Order::Fortran, &data)[..]).unwrap();
+        let mut codes = Vec::new();
+        fortran.append(0..4, &mut codes);
+        assert_eq!(codes, example().data);
+        let expected = array(2, &[1, 2, 3, 4]);
+        assert_eq!(parse(&make(&[2, 2], Order::C, &[1u8, 2, 3, 4])[..]).unwrap(), expected);
+        assert_eq!(parse(&make(&[2, 2], Order::C, &[1i64, 2, 3, 4])[..]).unwrap(), expected);
+        assert_eq!(parse(&make(&[2, 2], Order::C, &[1u64, 2, 3, 4])[..]).unwrap(), expected);
+        codes.clear();
+        expected.append(0..2, &mut codes);
+        assert_eq!(codes, [1, 3, 2, 4]);
     }
 
     #[test]
@@ -114,6 +165,11 @@ mod tests {
         assert!(message(&make(&[0, 2], Order::C, &[0i32; 0])).contains("shape [0, 2]"));
         assert!(message(&make(&[1, 2], Order::C, &[5, -1])).contains("-1 is no code"));
         assert!(message(&make(&[1, 2], Order::C, &[5.0, 1.0])).contains("expected integers"));
+        let mut long = b"\x93NUMPY\x02\0".to_vec();
+        long.extend(3_000_000u32.to_le_bytes());
+        long.resize(3_000_012, b' ');
+        assert!(message(&long).contains("a header of 3000000 bytes"));
+        assert!(message(b"\x93NUMPY\x01\0\x02\0{}").contains("its header tells no shape"));
         let whole = make(&[1, 2], Order::C, &[1, 2]);
         assert!(parse(&whole[..whole.len() - 1]).is_err());
     }

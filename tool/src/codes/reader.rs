@@ -1,22 +1,22 @@
 //! Any source of codes, block by block.
 
-use super::{Codes, Described, Format, moshi, npy, sniff, tensors, tokens::TokenReader};
+use super::{Array, Codes, Described, Format, moshi::MoshiReader, npy, sniff, tensors, tokens::TokenReader};
 use crate::{
-    failure::{Failure, Outcome},
+    failure::{Failure, Outcome, PARTIAL, tell},
     progress, standard,
 };
 use indicatif::ProgressBar;
 use mimi::bitstream;
 use std::{
-    io::Read,
+    io::{self, BufReader, Read},
     path::{Path, PathBuf},
 };
 
 /// Frames handed on at a time.
 const BLOCK_FRAMES: usize = 256;
 
-/// A file or standard input of codes. Token files are read as they come; the others are small, and
-/// in an order that needs them whole.
+/// A file or standard input of codes. Those that have one frame after the other are read as they come;
+/// arrays need to be there as a whole.
 pub(crate) struct CodeReader {
     name: PathBuf,
     format: Format,
@@ -24,42 +24,51 @@ pub(crate) struct CodeReader {
     /// Codes per frame in the source, and how many of them are handed on.
     stored: usize,
     codebooks: usize,
+    /// Whether what is cut off is taken as far as it goes; `None`: nobody can ask for it.
+    partial: Option<bool>,
     progress: ProgressBar,
 }
 
 enum Source {
     Tokens(TokenReader),
-    /// Codes and how many of them were handed on.
-    Whole(Vec<u32>, usize),
+    Moshi(MoshiReader),
+    /// An array, and how many frames of it were handed on.
+    Whole(Array, usize),
 }
 
 impl CodeReader {
     /// Opens `path`, or standard input if it is `-`, in whatever format it is.
     pub(crate) fn open(path: &Path) -> Outcome<Self> {
-        let name = standard::input_name(path);
-        let mut file = standard::open(path)?;
+        Self::of(standard::input_name(path), standard::open(path)?)
+    }
+
+    /// Reads `file`, which `name` is said to be.
+    pub(crate) fn of(name: PathBuf, file: Box<dyn Read + Send>) -> Outcome<Self> {
+        let mut file = file;
         let mut front = Vec::new();
         let read = file.by_ref().take(bitstream::HEADER_BYTES as u64).read_to_end(&mut front);
         read.map_err(|error| Failure::io(&name, &error))?;
         let kinds = "not a file of codes (.mtok, .npy, .safetensors, or moshi.cpp's .mimi)";
         let format = sniff(&front).ok_or_else(|| Failure::at(&name, kinds))?;
-        if format == Format::Mtok {
-            let tokens = TokenReader::new(front, file).map_err(|failure| Failure::at(&name, failure))?;
-            let codebooks = tokens.header().codebooks;
-            return Ok(Self::new(name, format, Source::Tokens(tokens), codebooks));
+        match Source::new(format, front, file) {
+            Ok(source) => Ok(Self::new(name, format, source)),
+            Err(failure) => Err(failure.of(&name)),
         }
-        file.read_to_end(&mut front).map_err(|error| Failure::io(&name, &error))?;
-        let codes = match format {
-            Format::Npy => npy::parse(&front),
-            Format::Safetensors => tensors::parse(&front),
-            _ => moshi::parse(&front),
-        };
-        let Codes { codebooks, data, .. } = codes.map_err(|failure| Failure::at(&name, failure))?;
-        Ok(Self::new(name, format, Source::Whole(data, 0), codebooks))
     }
 
-    fn new(name: PathBuf, format: Format, source: Source, codebooks: usize) -> Self {
-        Self { name, format, source, stored: codebooks, codebooks, progress: progress::none() }
+    fn new(name: PathBuf, format: Format, source: Source) -> Self {
+        let codebooks = match &source {
+            Source::Tokens(tokens) => tokens.header().codebooks,
+            Source::Moshi(moshi) => moshi.codebooks(),
+            Source::Whole(array, _) => array.codebooks,
+        };
+        let progress = progress::none();
+        Self { name, format, source, stored: codebooks, codebooks, partial: None, progress }
+    }
+
+    /// From now on a file that is cut off is taken as far as it goes, with a warning, if `partial`.
+    pub(crate) fn take_partial(&mut self, partial: bool) {
+        self.partial = Some(partial);
     }
 
     /// What to call it in messages.
@@ -80,7 +89,7 @@ impl CodeReader {
     pub(crate) fn header(&self) -> Option<Described> {
         match &self.source {
             Source::Tokens(tokens) => Some(tokens.header().with_codebooks(self.codebooks)),
-            Source::Whole(..) => None,
+            Source::Moshi(_) | Source::Whole(..) => None,
         }
     }
 
@@ -88,7 +97,8 @@ impl CodeReader {
     pub(crate) fn show_progress(&mut self, quiet: bool) {
         let frames = match &self.source {
             Source::Tokens(tokens) => Some(tokens.expected()).filter(|&frames| frames > 0),
-            Source::Whole(data, _) => Some((data.len() / self.stored) as u64),
+            Source::Moshi(_) => None,
+            Source::Whole(array, _) => Some(array.frames as u64),
         };
         self.progress = progress::recording(frames, quiet);
     }
@@ -106,18 +116,19 @@ impl CodeReader {
     /// Replaces `codes` by those of the next whole frames; empty: the end.
     pub(crate) fn read(&mut self, codes: &mut Vec<u32>) -> Outcome {
         codes.clear();
-        match &mut self.source {
-            Source::Tokens(tokens) => {
-                tokens.read(codes).map_err(|failure| Failure::at(&self.name, failure))?;
-                if let (true, Some(loss)) = (codes.is_empty(), tokens.loss()) {
-                    eprintln!("mimi: warning: {}: {loss}", self.name.display());
-                }
-            }
-            Source::Whole(data, at) => {
-                let end = data.len().min(*at + BLOCK_FRAMES * self.stored);
-                codes.extend_from_slice(&data[*at..end]);
+        let read = match &mut self.source {
+            Source::Tokens(tokens) => tokens.read(codes),
+            Source::Moshi(moshi) => moshi.read(codes),
+            Source::Whole(array, at) => {
+                let end = array.frames.min(*at + BLOCK_FRAMES);
+                array.append(*at..end, codes);
                 *at = end;
+                Ok(())
             }
+        };
+        read.map_err(|failure| failure.of(&self.name))?;
+        if codes.is_empty() {
+            self.check_end()?;
         }
         self.progress.inc((codes.len() / self.stored) as u64);
         if self.codebooks < self.stored {
@@ -130,6 +141,25 @@ impl CodeReader {
         Ok(())
     }
 
+    /// Is this the end of the file, or was it cut off?
+    fn check_end(&self) -> Outcome {
+        let loss = match &self.source {
+            Source::Tokens(tokens) => tokens.loss(),
+            Source::Moshi(moshi) => moshi.loss(),
+            Source::Whole(..) => None,
+        };
+        let Some(loss) = loss else { return Ok(()) };
+        let failure = Failure::cut_off(loss).of(&self.name);
+        match self.partial {
+            Some(true) => {
+                tell(format_args!("warning: {failure}"));
+                Ok(())
+            }
+            Some(false) => Err(failure.but(PARTIAL)),
+            None => Err(failure),
+        }
+    }
+
     /// All codes.
     pub(crate) fn read_to_end(mut self) -> Outcome<Codes> {
         let (mut data, mut block) = (Vec::new(), Vec::new());
@@ -140,5 +170,21 @@ impl CodeReader {
             }
             data.extend_from_slice(&block);
         }
+    }
+}
+
+impl Source {
+    /// A file in `format` that begins with `front` and goes on with `file`.
+    fn new(format: Format, front: Vec<u8>, file: Box<dyn Read + Send>) -> Outcome<Self> {
+        Ok(match format {
+            Format::Mtok => Self::Tokens(TokenReader::new(front, file)?),
+            Format::Moshi => Self::Moshi(MoshiReader::new(Box::new(io::Cursor::new(front).chain(file)))?),
+            Format::Npy => Self::Whole(npy::parse(BufReader::new(io::Cursor::new(front).chain(file)))?, 0),
+            Format::Safetensors => {
+                let (mut bytes, mut file) = (front, file);
+                file.read_to_end(&mut bytes).map_err(|error| Failure::system(&error))?;
+                Self::Whole(tensors::parse(&bytes)?, 0)
+            }
+        })
     }
 }

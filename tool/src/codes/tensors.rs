@@ -1,18 +1,16 @@
 //! A safetensors file with a tensor `codes`.
 
-use super::{Codes, shape, transpose};
+use super::{Array, Codes, by_codebooks, shape};
 use crate::failure::{Failure, Outcome};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
 const NAME: &str = "codes";
 
-pub(super) fn parse(bytes: &[u8]) -> Outcome<Codes> {
+pub(super) fn parse(bytes: &[u8]) -> Outcome<Array> {
     let file = SafeTensors::deserialize(bytes).map_err(failure)?;
     let tensor = file.tensor(NAME).map_err(failure)?;
     let found: Vec<u64> = tensor.shape().iter().map(|&size| size as u64).collect();
-    let (codebooks, frames) = shape(&found)?;
-    let values = integers(&tensor)?;
-    Ok(Codes { codebooks, data: transpose(&values, codebooks, frames), header: None })
+    Array::new(shape(&found)?, integers(&tensor)?, false)
 }
 
 fn integers(tensor: &TensorView<'_>) -> Outcome<Vec<u32>> {
@@ -38,8 +36,7 @@ fn code<T: Copy + TryInto<u32> + std::fmt::Display>(value: T) -> Outcome<u32> {
 }
 
 pub(super) fn bytes(codes: &Codes) -> Outcome<Vec<u8>> {
-    let values = transpose(&codes.data, codes.frames(), codes.codebooks);
-    let bytes: Vec<u8> = values.into_iter().flat_map(u32::to_le_bytes).collect();
+    let bytes: Vec<u8> = by_codebooks(codes).flat_map(u32::to_le_bytes).collect();
     let shape = vec![1, codes.codebooks, codes.frames()];
     let tensor = TensorView::new(Dtype::U32, shape, &bytes).map_err(failure)?;
     safetensors::serialize([(NAME, tensor)], None).map_err(failure)
@@ -59,7 +56,7 @@ mod tests {
             let tensor = TensorView::new(dtype, shape.to_vec(), bytes).unwrap();
             safetensors::serialize([(name, tensor)], None).unwrap()
         };
-        let expected = Codes { codebooks: 2, data: vec![1, 3, 2, 4], header: None };
+        let expected = Array { codebooks: 2, frames: 2, values: vec![1, 2, 3, 4], by_frames: false };
         let wide: Vec<u8> = [1i64, 2, 3, 4].into_iter().flat_map(i64::to_le_bytes).collect();
         assert_eq!(parse(&make(Dtype::I64, &[2, 2], &wide, "codes")).unwrap(), expected);
         let narrow: Vec<u8> = [1i16, 2, 3, 4].into_iter().flat_map(i16::to_le_bytes).collect();

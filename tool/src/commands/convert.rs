@@ -3,25 +3,37 @@
 use crate::{
     args::{ConvertArgs, LayoutArg},
     failure::{Failure, Outcome},
-    model, standard,
+    model, output, standard,
     weights::{self, Form},
 };
 use mimi::{Checkpoint, Layout};
-use std::fs;
+use std::{fs, path::Path};
+
+const WEIGHTS: &str = "model.safetensors";
 
 pub(crate) fn run(args: &ConvertArgs) -> Outcome {
-    let checkpoint = Checkpoint::open(&model::find(&args.input)?)?;
+    let input = model::find(&args.input)?;
+    let checkpoint = Checkpoint::open(&input)?;
     let layout = match args.layout {
         None => checkpoint.layout(),
         Some(LayoutArg::Transformers) => Layout::Transformers,
         Some(LayoutArg::Kyutai) => Layout::Kyutai,
     };
-    let form = Form { layout, values: args.precision, half: args.half };
+    let values = args.precision.map_or_else(|| weights::stored_values(&input), Ok)?;
+    let form = Form { layout, values, half: args.half };
+    let replaces = |output: &Path| match args.overwrite {
+        true => Ok(()),
+        false => output::refuse_input(&input, output)
+            .and_then(|()| output::refuse_input(&input.join(WEIGHTS), output)),
+    };
     if !standard::names_folder(&args.output) {
+        replaces(&args.output)?;
         return weights::write(&checkpoint, form, standard::create(&args.output)?);
     }
+    let weights = args.output.join(WEIGHTS);
+    replaces(&weights)?;
     fs::create_dir_all(&args.output).map_err(|error| Failure::io(&args.output, &error))?;
-    weights::write(&checkpoint, form, standard::create(&args.output.join("model.safetensors"))?)?;
+    weights::write(&checkpoint, form, standard::create(&weights)?)?;
     let config = weights::config_json(checkpoint.config());
     standard::write(standard::create(&args.output.join("config.json"))?, config.as_bytes())
 }

@@ -1,9 +1,9 @@
 //! `mimi decode`: codes to audio.
 
 use crate::{
-    args::DecodeArgs,
+    args::{DecodeArgs, typed},
     audio::{AudioWriter, RawFormat, SoundFormat},
-    batch::{self, Job, Plan},
+    batch::{self, Job, Plan, Settings},
     codec,
     codes::{self, CodeReader},
     failure::{Failure, Outcome},
@@ -15,18 +15,20 @@ use std::path::Path;
 
 pub(crate) fn run(args: &DecodeArgs) -> Outcome {
     let made = typed_format(args).unwrap_or(SoundFormat::Wav).extension();
-    match batch::plan(&args.inputs, &args.output, codes::EXTENSIONS, made)? {
+    match batch::plan(&args.inputs, &args.output, codes::EXTENSIONS, &|_| made)? {
         Plan::One(job) => {
+            batch::check_one(&job, &args.batch)?;
             format_of(&job.output, args)?;
             let mut codes = open(&job.input, args)?;
             let model = model::load(&args.model, Parts::Decoder)?;
             codes.show_progress(args.model.quiet);
-            write(codes, &model, &job.output, args)
+            write(codes, &model, &job.output, args).map(drop)
         }
         Plan::Many(jobs) => {
             let model = model::load(&args.model, Parts::Decoder)?;
             let work = |(): &mut (), job: &Job| write(open(&job.input, args)?, &model, &job.output, args);
-            batch::run(jobs, &args.batch, args.model.quiet, || Ok(()), work)
+            let (settings, told) = (settings(args, &model), |_: &Path| Ok(Settings::new()));
+            batch::run(jobs, &args.batch, args.model.quiet, &settings, told, || Ok(()), work)
         }
     }
 }
@@ -47,15 +49,28 @@ fn format_of(output: &Path, args: &DecodeArgs) -> Outcome<SoundFormat> {
     }
 }
 
+/// What decides what codes become.
+fn settings(args: &DecodeArgs, model: &Model) -> Settings {
+    let or = |number: Option<String>, default: &str| number.unwrap_or_else(|| default.to_owned());
+    Settings::from([
+        ("model", format!("{:016x}", model.id())),
+        ("codebooks", or(args.codebooks.map(|n| n.to_string()), "all")),
+        ("precision", typed(args.model.precision)),
+        ("rate", or(args.rate.map(|hertz| hertz.to_string()), "the original's")),
+        ("samples", format!("{:?}", args.samples())),
+    ])
+}
+
 /// The codes in a file, as many codebooks of them as were asked for.
 fn open(input: &Path, args: &DecodeArgs) -> Outcome<CodeReader> {
     let mut codes = CodeReader::open(input)?;
+    codes.take_partial(args.partial);
     args.codebooks.map_or(Ok(()), |codebooks| codes.keep(codebooks))?;
     Ok(codes)
 }
 
-/// Writes what `codes` sound like to `output`.
-fn write(mut codes: CodeReader, model: &Model, output: &Path, args: &DecodeArgs) -> Outcome {
+/// Writes what `codes` sound like to `output`; returns its seconds.
+fn write(mut codes: CodeReader, model: &Model, output: &Path, args: &DecodeArgs) -> Outcome<f64> {
     let name = codes.name().to_path_buf();
     check_model(&codes, model)?;
     let options = codec::decoding_options(model, Some(codes.codebooks()));
@@ -66,8 +81,9 @@ fn write(mut codes: CodeReader, model: &Model, output: &Path, args: &DecodeArgs)
     let resampler = Resampler::new(model.config().sampling_rate, rate)?;
     let format = RawFormat { rate, samples: args.samples() };
     let mut audio = AudioWriter::create(output, sound, format, due(&codes, rate))?;
-    decode(&mut codes, &mut decoder, resampler, &mut audio)?;
-    audio.finish()
+    let samples = decode(&mut codes, &mut decoder, resampler, &mut audio)?;
+    audio.finish()?;
+    Ok(samples as f64 / f64::from(rate))
 }
 
 /// Codes mean nothing to a model that they were not made with, if that is known.
@@ -78,6 +94,10 @@ fn check_model(codes: &CodeReader, model: &Model) -> Outcome {
             let found =
                 format!("made with another model ({theirs:016x}) than this one ({this:016x}); see --model");
             Err(Failure::at(codes.name(), found))
+        }
+        Some(header) if header.model_id == model::DEMO_ID => {
+            model::is_known_from_codes();
+            Ok(())
         }
         _ => Ok(()),
     }
@@ -90,16 +110,17 @@ fn due(codes: &CodeReader, rate: u32) -> Option<u64> {
 }
 
 /// Writes what `codes` sound like, as they come, and no longer than the original if that is known.
+/// Returns the samples.
 fn decode(
     codes: &mut CodeReader,
     decoder: &mut Decoder,
     mut resampler: Resampler,
     audio: &mut AudioWriter,
-) -> Outcome {
+) -> Outcome<u64> {
     let (from, to) = (decoder.model().config().sampling_rate, resampler.to());
     let due = due(codes, to);
     let (mut room, mut decoded) = (due.unwrap_or(u64::MAX), 0);
-    let (mut block, mut resampled) = (Vec::new(), Vec::new());
+    let (mut block, mut resampled, mut written) = (Vec::new(), Vec::new(), 0);
     loop {
         codes.read(&mut block)?;
         resampled.clear();
@@ -114,10 +135,11 @@ fn decode(
         }
         resampled.truncate(usize::try_from(room).unwrap_or(usize::MAX));
         room -= resampled.len() as u64;
+        written += resampled.len() as u64;
         audio.write(&resampled)?;
         audio.flush()?;
         if block.is_empty() {
-            return Ok(());
+            return Ok(written);
         }
     }
 }

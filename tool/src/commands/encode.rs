@@ -1,57 +1,92 @@
 //! `mimi encode`: audio to codes.
 
 use crate::{
-    args::EncodeArgs,
+    args::{EncodeArgs, typed},
     audio::{self, AudioReader},
-    batch::{self, Job, Plan},
+    batch::{self, Job, Plan, Settings},
     codec,
     codes::{self, Codes, Format, TokenWriter},
     failure::{Failure, Outcome},
     model,
     standard::{self, Destination},
 };
-use mimi::{Encoder, Parts};
+use mimi::{Encoder, Model, Parts};
+use std::path::Path;
 
 pub(crate) fn run(args: &EncodeArgs) -> Outcome {
     let made = args.format.unwrap_or(Format::Mtok).extension();
-    let plan = batch::plan(&args.inputs, &args.output, audio::EXTENSIONS, made)?;
+    let plan = batch::plan(&args.inputs, &args.output, audio::EXTENSIONS, &|_| made)?;
     let options = |model| codec::encoding_options(model, &args.encoding);
     match plan {
         Plan::One(job) => {
+            batch::check_one(&job, &args.batch)?;
             let format = args.format.map_or_else(|| Format::of(&job.output), Ok)?;
-            let mut audio = AudioReader::open(&job.input, args.raw_format())?;
+            if args.live && format != Format::Mtok {
+                return Err(Failure::usage("--live goes with the mtok format alone"));
+            }
+            let mut audio = open(&job.input, args)?;
             let model = model::load(&args.model, Parts::Encoder)?;
             audio.show_progress(args.model.quiet);
-            let mut encoder = Encoder::new(&model, &options(&model))?;
+            let mut encoder = Encoder::new(&model, &options(&model)?)?;
             // Before the work, so that it is not in vain.
-            match (args.live, format) {
-                // A destination before the work, so that it is not in vain.
-                (false, _) => {
+            match args.live {
+                false => {
                     let destination = standard::create(&job.output)?;
-                    codes::write(destination, &encode(audio, &mut encoder)?, format)
+                    codes::write(destination, &encode(audio, &mut encoder)?.0, format)
                 }
-                (true, Format::Mtok) => {
+                true => {
                     let destination = standard::create_live(&job.output)?;
                     encode_live(audio, &mut encoder, destination)
                 }
-                (true, _) => Err(Failure::at(&job.output, "--live goes with the mtok format alone")),
             }
         }
-        Plan::Many(_) if args.live => Err(Failure::new("--live goes with one input alone")),
+        Plan::Many(_) if args.live => Err(Failure::usage("--live goes with one input alone")),
         Plan::Many(jobs) => {
             let model = model::load(&args.model, Parts::Encoder)?;
             let format = args.format.unwrap_or(Format::Mtok);
-            let worker = || Ok(Encoder::new(&model, &options(&model))?);
-            batch::run(jobs, &args.batch, args.model.quiet, worker, |encoder, job: &Job| {
-                let audio = AudioReader::open(&job.input, args.raw_format())?;
-                codes::write(standard::create(&job.output)?, &encode(audio, encoder)?, format)
-            })
+            let options = options(&model)?;
+            let settings = settings(args, &model);
+            let worker = || Ok(Encoder::new(&model, &options)?);
+            batch::run(
+                jobs,
+                &args.batch,
+                args.model.quiet,
+                &settings,
+                codes::told,
+                worker,
+                |encoder, job: &Job| {
+                    let (codes, seconds) = encode(open(&job.input, args)?, encoder)?;
+                    codes::write(standard::create(&job.output)?, &codes, format)?;
+                    Ok(seconds)
+                },
+            )
         }
     }
 }
 
-/// All of `audio` as codes.
-fn encode(mut audio: AudioReader, encoder: &mut Encoder) -> Outcome<Codes> {
+fn open(input: &Path, args: &EncodeArgs) -> Outcome<AudioReader> {
+    let mut audio = AudioReader::open(input, args.raw_format())?;
+    audio.take_partial(args.partial);
+    Ok(audio)
+}
+
+/// What decides what a recording becomes.
+fn settings(args: &EncodeArgs, model: &Model) -> Settings {
+    let codebooks = args.encoding.codebooks.unwrap_or(model.codebooks().min(8));
+    let mut settings = Settings::from([
+        ("model", format!("{:016x}", model.id())),
+        ("codebooks", codebooks.to_string()),
+        ("precision", typed(args.model.precision)),
+        ("tail", typed(args.encoding.tail)),
+    ]);
+    if let Some(raw) = args.raw_format() {
+        settings.insert("raw samples", format!("{raw:?}"));
+    }
+    settings
+}
+
+/// All of `audio` as codes, and its seconds.
+fn encode(mut audio: AudioReader, encoder: &mut Encoder) -> Outcome<(Codes, f64)> {
     // It may have been left in the middle of a recording that failed.
     encoder.reset();
     let mut data = Vec::new();
@@ -61,7 +96,7 @@ fn encode(mut audio: AudioReader, encoder: &mut Encoder) -> Outcome<Codes> {
     })?;
     let (model, codebooks) = (encoder.model(), encoder.codebooks());
     let header = codec::header(model, codebooks, samples, audio.rate()).ok();
-    Ok(Codes { codebooks, data, header })
+    Ok((Codes { codebooks, data, header }, samples as f64 / f64::from(audio.rate())))
 }
 
 /// Each frame at once. How long the recording is going to be, the header cannot tell.

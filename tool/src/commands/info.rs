@@ -2,38 +2,111 @@
 
 use crate::{
     args::{InfoArgs, ModelArgs},
-    audio::AudioReader,
-    codec,
+    audio::{self, AudioReader},
+    batch, codec,
     codes::{self, CodeReader, Format},
-    failure::{Failure, Outcome},
+    failure::{Failure, Outcome, plain, tell},
     model, standard,
 };
 use mimi::{Model, Parts};
-use std::{fmt::Display, io::Read, path::Path};
+use std::{
+    fmt::Display,
+    io::{self, Read},
+    path::Path,
+};
+
+/// Bytes that tell what a file is.
+const FRONT: u64 = 16;
 
 pub(crate) fn run(args: &InfoArgs) -> Outcome {
     let mut table = Table::default();
-    match &args.input {
-        None => describe_model(&load(None)?, describe_demo(&mut table)),
-        Some(path) if is_folder_or_name(path) => describe_model(&load(Some(path))?, &mut table),
-        Some(path) => match codes::sniff(&front(path)?) {
-            Some(Format::Safetensors) => match load(Some(path)) {
-                Ok(model) => describe_model(&model, &mut table),
-                // Codes have the same format as weights. If it is neither, it was to be a model.
-                Err(failure) => match CodeReader::open(path) {
-                    Ok(codes) => describe_codes(codes, &mut table)?,
-                    Err(_) => return Err(failure),
-                },
-            },
-            Some(_) => describe_codes(CodeReader::open(path)?, &mut table)?,
-            None => describe_audio(AudioReader::open(path, None)?, &mut table)?,
-        },
+    if args.inputs.is_empty() {
+        describe_model(&load(None)?, describe_demo(&mut table));
+        return standard::print(table.text().as_bytes());
     }
-    standard::print(table.text().as_bytes())
+    let mut troubles = Vec::new();
+    let mut paths = Vec::new();
+    for input in &args.inputs {
+        if !input.is_dir() || is_model(input) {
+            paths.push(input.clone());
+            continue;
+        }
+        let found = batch::files(input, &[audio::EXTENSIONS, codes::EXTENSIONS].concat());
+        if found.list.is_empty() && found.troubles.is_empty() {
+            troubles.push(Failure::at(input, "no model in it, no codes and no recordings"));
+        }
+        paths.extend(found.list.into_iter().map(|job| job.input));
+        troubles.extend(found.troubles.into_iter().map(|(_, failure)| failure));
+    }
+    let are_many = paths.len() + troubles.len() > 1;
+    for path in &paths {
+        let mut table = Table::default();
+        if are_many {
+            table.row("file", plain(&standard::input_name(path).to_string_lossy()));
+        }
+        match describe(path, &mut table) {
+            Ok(()) => {
+                let end = if are_many { "\n" } else { "" };
+                standard::print(format!("{}{end}", table.text()).as_bytes())?;
+            }
+            Err(failure) => troubles.push(failure),
+        }
+    }
+    match troubles.pop() {
+        None => Ok(()),
+        Some(failure) if troubles.is_empty() => Err(failure),
+        Some(failure) => {
+            troubles.push(failure);
+            troubles.iter().for_each(tell);
+            let (failed, all) = (troubles.len(), paths.len().max(troubles.len()));
+            Err(Failure::new(format!("{failed} of {all} files failed")))
+        }
+    }
 }
 
-fn is_folder_or_name(path: &Path) -> bool {
-    path.is_dir() || !path.exists() && !standard::is_standard(path)
+/// A folder with a checkpoint in it.
+fn is_model(folder: &Path) -> bool {
+    ["config.json", "model.safetensors", "model.safetensors.index.json", "mimi_config.json"]
+        .iter()
+        .any(|name| folder.join(name).exists())
+}
+
+fn describe(path: &Path, table: &mut Table) -> Outcome {
+    if standard::is_standard(path) {
+        return describe_input(path, table);
+    }
+    if path.is_dir() || !path.exists() {
+        describe_model(&load(Some(path))?, table);
+        return Ok(());
+    }
+    match codes::sniff(&front(path)?) {
+        Some(Format::Safetensors) => match load(Some(path)) {
+            Ok(model) => describe_model(&model, table),
+            // Codes have the same format as weights. If it is neither, it was to be a model.
+            Err(failure) => match CodeReader::open(path) {
+                Ok(codes) => describe_codes(codes, table)?,
+                Err(_) => return Err(failure),
+            },
+        },
+        Some(_) => describe_codes(CodeReader::open(path)?, table)?,
+        None => describe_audio(AudioReader::open(path, None)?, table)?,
+    }
+    Ok(())
+}
+
+/// Standard input: codes or audio.
+fn describe_input(path: &Path, table: &mut Table) -> Outcome {
+    standard::refuse_terminal_input()?;
+    let (name, mut input) = (standard::input_name(path), io::stdin());
+    let mut front = Vec::new();
+    let read = input.by_ref().take(FRONT).read_to_end(&mut front);
+    read.map_err(|error| Failure::io(&name, &error))?;
+    let is_codes = codes::sniff(&front).is_some();
+    let whole = io::Cursor::new(front).chain(input);
+    match is_codes {
+        true => describe_codes(CodeReader::of(name, Box::new(whole))?, table),
+        false => describe_audio(AudioReader::of(&name, whole)?, table),
+    }
 }
 
 /// A model, and which halves of it are there.
@@ -47,11 +120,8 @@ fn load(path: Option<&Path>) -> Outcome<(Model, Parts)> {
 
 /// The first bytes of a file.
 fn front(path: &Path) -> Outcome<Vec<u8>> {
-    if standard::is_standard(path) {
-        return Err(Failure::new("info needs a file, not standard input"));
-    }
     let mut bytes = Vec::new();
-    standard::open(path)?.take(16).read_to_end(&mut bytes).map_err(|error| Failure::io(path, &error))?;
+    standard::open(path)?.take(FRONT).read_to_end(&mut bytes).map_err(|error| Failure::io(path, &error))?;
     Ok(bytes)
 }
 
@@ -96,17 +166,34 @@ fn describe_model((model, parts): &(Model, Parts), table: &mut Table) {
         .row("fingerprint", format_args!("{:016x}", model.id()));
 }
 
-fn describe_codes(codes: CodeReader, table: &mut Table) -> Outcome {
-    let format = codes.format();
-    let codes = codes.read_to_end()?;
-    table
-        .row("codes", format_args!("in the {} format", format.extension()))
-        .row("codebooks", codes.codebooks)
-        .row("frames", codes.frames());
-    if let Some(code) = codes.data.iter().max() {
-        table.row("largest code", code);
+fn describe_codes(mut codes: CodeReader, table: &mut Table) -> Outcome {
+    codes.take_partial(true);
+    let (mut frames, mut largest, mut block) = (0, None, Vec::new());
+    loop {
+        codes.read(&mut block)?;
+        if block.is_empty() {
+            break;
+        }
+        frames += block.len() / codes.codebooks();
+        largest = largest.max(block.iter().max().copied());
     }
-    let Some(header) = codes.header else { return Ok(()) };
+    table
+        .row("codes", format_args!("in the {} format", codes.format().extension()))
+        .row("codebooks", codes.codebooks())
+        .row("frames", frames);
+    if let Some(code) = largest {
+        match codes.header() {
+            Some(header) => {
+                let most = (1u32 << header.code_bits) - 1;
+                table.row(
+                    "largest code",
+                    format_args!("{code}; {} bits, so {most} at the most", header.code_bits),
+                )
+            }
+            None => table.row("largest code", code),
+        };
+    }
+    let Some(header) = codes.header() else { return Ok(()) };
     let frames = f64::from(header.sample_rate) / f64::from(header.frame_samples);
     let bits = header.codebooks as f64 * f64::from(header.code_bits);
     table
@@ -122,12 +209,14 @@ fn describe_codes(codes: CodeReader, table: &mut Table) -> Outcome {
     };
     match header.model_id {
         0 => table.row("model", "unknown"),
+        model::DEMO_ID => table.row("model", format_args!("{:016x}, the built-in toy", header.model_id)),
         id => table.row("model", format_args!("{id:016x}")),
     };
     Ok(())
 }
 
 fn describe_audio(mut audio: AudioReader, table: &mut Table) -> Outcome {
+    audio.take_partial(true);
     let (mut block, mut samples, mut peak) = (Vec::new(), 0, 0.0f32);
     loop {
         audio.read(&mut block)?;

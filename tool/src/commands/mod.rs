@@ -7,6 +7,7 @@ mod decode;
 mod encode;
 mod fetch;
 mod info;
+mod manual;
 mod plot;
 mod reduce;
 mod roundtrip;
@@ -30,7 +31,8 @@ pub(crate) fn run(args: Args) -> Outcome {
         Command::Info(args) => info::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Plot(args) => plot::run(&args),
-        Command::Completions { shell } => shell::completions(shell),
-        Command::Man { command } => shell::man(command.as_deref()),
+        Command::Completions { shell, .. } => shell::completions(shell),
+        Command::Man { all: Some(folder), .. } => shell::manual(&folder),
+        Command::Man { command, .. } => shell::man(command.as_deref()),
     }
 }

@@ -3,7 +3,7 @@
 use super::compare;
 use crate::{
     args::PlotArgs,
-    codec::Codec,
+    codec::{self, Codec},
     failure::{Failure, Outcome},
     model,
     picture::{self, Format, Overview},
@@ -17,16 +17,18 @@ pub(crate) fn run(args: &PlotArgs) -> Outcome {
     let format = Format::of(&args.output)?;
     let destination = standard::create(&args.output)?;
     let codec = Codec::new(model::load(&args.model, Parts::Both)?);
+    codec::check_codebooks(codec.model(), args.codebooks)?;
     let config = codec.model().config();
     let pcm = compare::read(&args.input, config.sampling_rate)?;
+    if pcm.len() < config.frame_size() {
+        let (found, least) = (pcm.len(), config.frame_size());
+        let found = format!("a recording of {found} samples; a picture needs a frame of {least}");
+        return Err(Failure::at(&args.input, found));
+    }
     let codes = codec.encode(&pcm)?;
     let shown = match args.codebooks {
         None => codes.codebooks.min(8),
-        Some(codebooks) if (1..=codes.codebooks).contains(&codebooks) => codebooks,
-        Some(codebooks) => {
-            let found = format!("this model has 1 to {} codebooks, not {codebooks}", codes.codebooks);
-            return Err(Failure::new(found));
-        }
+        Some(codebooks) => codebooks,
     };
     let levels = compare::levels(&codec, &pcm, &codes, args.model.quiet)?;
     let mut output = codec.decode(&codes, shown)?;

@@ -5,18 +5,22 @@ use crate::{
     audio::{AudioReader, AudioWriter, RawFormat, SoundFormat},
     codec,
     failure::Outcome,
-    model,
+    model, output,
     resample::{self, Resampler},
 };
 use mimi::{Decoder, Encoder, Parts};
 
 pub(crate) fn run(args: &RoundtripArgs) -> Outcome {
+    if !args.overwrite {
+        output::refuse_input(&args.input, &args.output)?;
+    }
     let sound = SoundFormat::of(&args.output, args.format, args.raw)?;
     let mut audio = AudioReader::open(&args.input, args.raw_format())?;
+    audio.take_partial(args.partial);
     let (original, rate) = (audio.rate(), sound.rate(audio.rate()));
     let model = model::load(&args.model, Parts::Both)?;
     audio.show_progress(args.model.quiet);
-    let mut encoder = Encoder::new(&model, &codec::encoding_options(&model, &args.encoding))?;
+    let mut encoder = Encoder::new(&model, &codec::encoding_options(&model, &args.encoding)?)?;
     let mut decoder = Decoder::new(&model, &codec::decoding_options(&model, Some(encoder.codebooks())))?;
     let mut resampler = Resampler::new(model.config().sampling_rate, rate)?;
     let format = RawFormat { rate, samples: args.samples() };

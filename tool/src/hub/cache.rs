@@ -11,9 +11,13 @@ use super::Name;
 use crate::failure::{Failure, Outcome};
 use std::{
     ffi::OsString,
-    fs, io,
+    fs::{self, OpenOptions},
+    io::{self, Write},
     path::{Path, PathBuf},
 };
+
+/// What the name of a version ends with while it is fetched.
+pub(super) const INCOMPLETE: &str = ".incomplete";
 
 /// The folder of all models.
 pub(crate) struct Cache(PathBuf);
@@ -81,7 +85,10 @@ impl Cache {
     pub(super) fn set_main(&self, name: &Name, commit: &str) -> Outcome {
         let folder = self.folder(name).join("refs");
         let path = folder.join("main");
-        let made = fs::create_dir_all(&folder).and_then(|()| replace(&path, |new| fs::write(new, commit)));
+        let write = |new: &Path| {
+            OpenOptions::new().write(true).create_new(true).open(new)?.write_all(commit.as_bytes())
+        };
+        let made = fs::create_dir_all(&folder).and_then(|()| replace(&path, write));
         made.map_err(|error| Failure::io(&path, &error))
     }
 }
@@ -92,12 +99,22 @@ pub(super) fn plain(name: &str) -> Option<&str> {
     (!name.is_empty() && !name.starts_with('.') && name.chars().all(allowed)).then_some(name)
 }
 
-/// Makes something beside `path` and puts it there in one step.
+/// What the server calls a version: a name that leads nowhere else, and not to another's unfinished file.
+pub(super) fn version(name: &str) -> Option<&str> {
+    plain(name).filter(|name| !name.to_lowercase().ends_with(INCOMPLETE))
+}
+
+/// Makes something new beside `path` and puts it there in one step.
 fn replace(path: &Path, make: impl Fn(&Path) -> io::Result<()>) -> io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.new", std::process::id()));
     let new = path.with_file_name(name);
-    make(&new).and_then(|()| fs::rename(&new, path)).inspect_err(|_| {
+    let made = make(&new).or_else(|error| match error.kind() {
+        // Left by another run, or put there by others: it is not written through, but removed.
+        io::ErrorKind::AlreadyExists => fs::remove_file(&new).and_then(|()| make(&new)),
+        _ => Err(error),
+    });
+    made.and_then(|()| fs::rename(&new, path)).inspect_err(|_| {
         let _ = fs::remove_file(&new);
     })
 }
@@ -160,5 +177,30 @@ mod tests {
         cache.link(&name, "c0", "model.safetensors", "etag").unwrap();
         cache.set_main(&name, "../snapshots/c0").unwrap();
         assert_eq!(cache.find(&name), None);
+    }
+
+    #[test]
+    fn versions_are_no_names_of_other_files() {
+        assert_eq!(version("c0ffee"), Some("c0ffee"));
+        for name in ["", "..", "a/b", ".lock", "c0ffee.incomplete", "c0ffee.INCOMPLETE"] {
+            assert_eq!(version(name), None, "{name}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_planted_link_is_replaced_and_not_written_through() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache(folder.path().join("hub"));
+        let name = Name::parse(Path::new("a/b")).unwrap();
+        cache.set_main(&name, "c0").unwrap();
+        let (refs, victim) = (cache.folder(&name).join("refs"), folder.path().join("victim"));
+        fs::write(&victim, "mine").unwrap();
+        let planted = refs.join(format!("main.{}.new", std::process::id()));
+        std::os::unix::fs::symlink(&victim, &planted).unwrap();
+        cache.set_main(&name, "c1").unwrap();
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "mine");
+        assert_eq!(fs::read_to_string(refs.join("main")).unwrap(), "c1");
+        assert!(!refs.join("main").is_symlink() && !planted.exists());
     }
 }

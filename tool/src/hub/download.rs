@@ -1,14 +1,16 @@
 //! One file from a server to disk, in as many goes as it takes.
 
+use super::cache::INCOMPLETE;
 use crate::{
     failure::{Failure, Outcome},
-    progress,
+    output, progress,
 };
 use indicatif::ProgressBar;
+use safetensors::tensor::Metadata;
 use sha2::{Digest, Sha256};
 use std::{
     fs::{File, OpenOptions},
-    io::{self, Read, Seek, Write},
+    io::{self, Read, Seek, SeekFrom, Write},
     path::Path,
     thread,
     time::Duration,
@@ -19,6 +21,8 @@ use ureq::{Agent, Body, http::Response};
 const ATTEMPTS: u32 = 4;
 /// Bytes read at a time.
 const BLOCK: usize = 1 << 16;
+/// Bytes of a config, and of a header of weights, that are taken. Real ones have some thousands.
+const MOST_TEXT: u64 = 16 << 20;
 
 /// What is fetched, and how it is known that it is that.
 pub(super) struct Wanted<'a> {
@@ -26,8 +30,63 @@ pub(super) struct Wanted<'a> {
     pub(super) token: Option<&'a str>,
     /// Bytes, if the server told.
     pub(super) size: Option<u64>,
+    pub(super) kind: Kind,
     /// Digits of the SHA-256, if known.
     pub(super) sha256: Option<&'a str>,
+}
+
+/// What kind of file is fetched: how long it may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Config,
+    /// Safetensors, whose header tells its length.
+    Weights,
+}
+
+impl Wanted<'_> {
+    /// Bytes that are taken, as far as it is known from what the server told and what of it is in `file`.
+    fn most(&self, file: &mut File) -> Outcome<u64> {
+        match (self.kind, self.size) {
+            (Kind::Config, Some(size)) if size <= MOST_TEXT => Ok(size),
+            (Kind::Config, Some(size)) => {
+                Err(self.too_long(format_args!("{size} bytes; expected {MOST_TEXT} at the most")))
+            }
+            (Kind::Config, None) => Ok(MOST_TEXT),
+            (Kind::Weights, Some(size)) => Ok(size),
+            (Kind::Weights, None) => self.most_by_header(file),
+        }
+    }
+
+    fn most_by_header(&self, file: &mut File) -> Outcome<u64> {
+        const LENGTH: u64 = 8;
+        let mut bytes = Vec::new();
+        let mut read = |end: u64, bytes: &mut Vec<u8>| -> io::Result<()> {
+            bytes.clear();
+            file.seek(SeekFrom::Start(0))?;
+            file.take(end).read_to_end(bytes)?;
+            Ok(())
+        };
+        read(LENGTH, &mut bytes).map_err(|error| Failure::system(&error))?;
+        let Ok(length) = <[u8; 8]>::try_from(&bytes[..]).map(u64::from_le_bytes) else { return Ok(LENGTH) };
+        if length > MOST_TEXT {
+            return Err(
+                self.too_long(format_args!("a header of {length} bytes; expected {MOST_TEXT} at the most"))
+            );
+        }
+        let start = LENGTH + length;
+        read(start, &mut bytes).map_err(|error| Failure::system(&error))?;
+        if (bytes.len() as u64) < start {
+            return Ok(start);
+        }
+        match serde_json::from_slice::<Metadata>(&bytes[LENGTH as usize..]) {
+            Ok(header) => Ok(start.saturating_add(header.data_len() as u64)),
+            Err(error) => Err(self.too_long(format_args!("no header of safetensors: {error}"))),
+        }
+    }
+
+    fn too_long(&self, found: impl std::fmt::Display) -> Failure {
+        Failure::new(format!("{}: {found}", self.url))
+    }
 }
 
 /// An agent that waits for an answer, but not for ever.
@@ -45,11 +104,13 @@ pub(super) fn agent() -> Agent {
 /// `….incomplete`, and a later call goes on where an earlier one was cut off.
 pub(super) fn download(agent: &Agent, wanted: &Wanted, path: &Path, quiet: bool) -> Outcome {
     let mut name = path.as_os_str().to_owned();
-    name.push(".incomplete");
+    name.push(INCOMPLETE);
     let incomplete = Path::new(&name);
     let failed = |error: io::Error| Failure::io(incomplete, &error);
+    // Others may write to a cache, and have put a link or a pipe there.
+    let mut options = OpenOptions::new();
     let mut file =
-        OpenOptions::new().read(true).append(true).create(true).open(incomplete).map_err(failed)?;
+        output::open_plain(options.read(true).append(true).create(true), incomplete).map_err(failed)?;
     if file.try_lock().is_err() {
         return Err(Failure::at(incomplete, "somebody else is fetching it"));
     }
@@ -73,7 +134,12 @@ fn fill(agent: &Agent, wanted: &Wanted, file: &mut File, path: &Path, quiet: boo
     while wanted.size != Some(present) {
         let end = receive(agent, wanted, file, path, &bar)?;
         let now = length(file)?;
-        if wanted.size.map_or(end.is_none(), |size| now >= size) {
+        let is_whole = match (wanted.kind, wanted.size) {
+            (_, Some(size)) => now >= size,
+            (Kind::Config, None) => end.is_none(),
+            (Kind::Weights, None) => now >= wanted.most(file)?,
+        };
+        if is_whole {
             break;
         }
         idle = if now > present { 0 } else { idle + 1 };
@@ -115,14 +181,21 @@ fn receive(
     if status == 416 {
         return Ok(Some("there is no more than is here".to_owned()));
     }
-    // never much more than was announced
-    let most = wanted.size.map_or(u64::MAX, |size| size.saturating_sub(present) + 1);
-    let (mut body, mut block) = (response.into_body().into_reader().take(most), vec![0; BLOCK]);
+    let (mut body, mut block) = (response.into_body().into_reader(), vec![0; BLOCK]);
+    let mut most = wanted.most(file)?;
     loop {
-        match body.read(&mut block) {
+        if present >= most {
+            // By now more of the header may be there.
+            most = wanted.most(file)?;
+        }
+        let is_full = present >= most;
+        let room = if is_full { 1 } else { (most - present).min(BLOCK as u64) as usize };
+        match body.read(&mut block[..room]) {
             Ok(0) => return Ok(None),
+            Ok(_) if is_full => return Err(wanted.too_long(format_args!("more than {most} bytes come"))),
             Ok(read) => {
                 file.write_all(&block[..read]).map_err(failed)?;
+                present += read as u64;
                 bar.inc(read as u64);
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -2,13 +2,16 @@
 
 use super::{
     Cache, Name,
-    cache::plain,
-    download::{self, Wanted, agent, check, refusal},
+    cache::{plain, version},
+    download::{self, Kind, Wanted, agent, check, refusal},
 };
-use crate::failure::{Failure, Outcome};
+use crate::{
+    failure::{Failure, Outcome},
+    output,
+};
 use mimi::Config;
 use std::{
-    fs::{self, File},
+    fs::{self, OpenOptions},
     path::{Path, PathBuf},
 };
 use ureq::{Agent, Body, http::Response};
@@ -152,8 +155,9 @@ impl Server {
     ) -> Outcome<PathBuf> {
         let blob = cache.blob(name, &remote.etag)?;
         let url = format!("{}/{name}/resolve/{}/{file}", self.endpoint, remote.commit);
-        let wanted = Wanted { url: &url, token: self.token.as_deref(), size: remote.size, sha256 };
-        if let Ok(mut file) = File::open(&blob)
+        let kind = if file == CONFIG { Kind::Config } else { Kind::Weights };
+        let wanted = Wanted { url: &url, token: self.token.as_deref(), size: remote.size, kind, sha256 };
+        if let Ok(mut file) = output::open_plain(OpenOptions::new().read(true), &blob)
             && check(&wanted, &mut file, &blob).is_ok()
         {
             return Ok(blob);
@@ -173,7 +177,7 @@ fn remote(url: String, response: &Response<Body>) -> Outcome<Remote> {
         |what: &str| Failure::new(format!("{url}: the answer tells no {what}: not a Hugging Face server?"));
     let commit = header(response, "x-repo-commit").and_then(plain).ok_or_else(|| missing("commit"))?;
     let etag = first(["x-linked-etag", "etag"]).map(|etag| etag.trim_start_matches("W/").trim_matches('"'));
-    let etag = etag.and_then(plain).ok_or_else(|| missing("version"))?;
+    let etag = etag.and_then(version).ok_or_else(|| missing("version"))?;
     // a redirection's own length is not the file's
     let length = if response.status().is_redirection() { "x-linked-size" } else { "content-length" };
     let size = first(["x-linked-size", length]).and_then(|size| size.parse().ok());

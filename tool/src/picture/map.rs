@@ -75,7 +75,8 @@ fn draw_key<B: DrawingBackend>(area: &Area<B>, map: &Map) -> Drawn<B> {
         .disable_x_axis()
         .label_style((FONT_NAME, 14))
         .y_desc(map.key)
-        .y_label_formatter(&short)
+        // a space between a number and its mark
+        .y_label_formatter(&|number| short(number) + "\u{a0}")
         .draw()
 }
 

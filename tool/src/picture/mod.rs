@@ -37,7 +37,7 @@ impl Format {
             _ if standard::is_standard(path) => Ok(Self::Png),
             Some("png") => Ok(Self::Png),
             Some("svg") => Ok(Self::Svg),
-            _ => Err(Failure::at(path, "expected the extension .png or .svg")),
+            _ => Err(Failure::usage(format!("{}: expected the extension .png or .svg", path.display()))),
         }
     }
 }

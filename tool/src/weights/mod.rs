@@ -1,9 +1,11 @@
 //! Checkpoints, written: any layout, precision and half of a model, with its config inside.
 
 mod config;
+mod stored;
 mod tensors;
 mod writer;
 
+pub(crate) use stored::stored_values;
 pub(crate) use writer::write;
 
 use mimi::Layout;
@@ -18,10 +20,9 @@ pub(crate) struct Form {
 
 /// How the values of weights are stored. Codebooks are always in 32 bits: rounded, they would give
 /// other codes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Values {
     /// 32 bits, exact
-    #[default]
     F32,
     /// 16 bits, 11 of them significant
     F16,

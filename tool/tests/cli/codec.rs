@@ -66,8 +66,8 @@ fn codebooks_are_chosen_when_encoding_or_when_decoding() {
     ok(&folder, "decode -n 3 all.mtok c.wav");
     assert_eq!(wav(&folder, "c.wav").1, wav(&folder, "b.wav").1[..SAMPLES]);
     fails(&folder, "decode -n 9 all.npy d.wav", "mimi: all.npy: it has 8 codebooks, 9 were asked for");
-    assert_eq!(mimi(&folder, "encode -n 9 -q SPEECH d.npy").status.code(), Some(1));
-    assert_eq!(mimi(&folder, "encode -n 0 -q SPEECH d.npy").status.code(), Some(1));
+    assert_eq!(mimi(&folder, "encode -n 9 -q SPEECH d.npy").status.code(), Some(2));
+    assert_eq!(mimi(&folder, "encode -n 0 -q SPEECH d.npy").status.code(), Some(2));
     assert!(!folder.path().join("d.npy").exists() && !folder.path().join("d.wav").exists());
 }
 

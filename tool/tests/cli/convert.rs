@@ -131,7 +131,11 @@ fn what_cannot_be_converted_is_refused_and_nothing_is_left() {
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("cut.safetensors: truncated"), "{}", stderr(&output));
     fails(&folder, "convert nothing out.safetensors", "mimi: nothing: No such file or directory");
-    fails(&folder, "convert TINY no/out.safetensors", "mimi: no/out.safetensors: No such file or directory");
+    fails(
+        &folder,
+        "convert TINY no/out.safetensors",
+        "mimi: no/out.safetensors: the folder no does not exist",
+    );
     // a value that 16 bits do not hold
     let mut large = whole;
     let at = large.len() - 4;

@@ -9,10 +9,10 @@ use std::{
     thread,
 };
 
-const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+pub(super) const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
 /// A command that sees no cache but `hub` in its folder, and no server but `endpoint`.
-fn command(folder: &TempDir, endpoint: &str, args: &str) -> Command {
+pub(super) fn command(folder: &TempDir, endpoint: &str, args: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mimi"));
     let theirs = std::env::vars().map(|(name, _)| name);
     for name in theirs.filter(|name| name.starts_with("HF_") || name.to_lowercase().contains("proxy")) {
@@ -27,12 +27,12 @@ fn command(folder: &TempDir, endpoint: &str, args: &str) -> Command {
     command
 }
 
-fn run(folder: &TempDir, endpoint: &str, args: &str) -> Output {
+pub(super) fn run(folder: &TempDir, endpoint: &str, args: &str) -> Output {
     command(folder, endpoint, args).stdin(Stdio::null()).output().unwrap()
 }
 
 /// Expects status 1, and these words on standard error.
-fn refused(output: &Output, words: &str) {
+pub(super) fn refused(output: &Output, words: &str) {
     assert_eq!(output.status.code(), Some(1), "{}", stderr(output));
     assert!(stderr(output).contains(words), "{}", stderr(output));
 }
@@ -288,7 +288,9 @@ fn no_server_no_model_and_no_permission_are_told_apart() {
         &run(&folder, "http://127.0.0.1:1", "fetch test/tiny"),
         "http://127.0.0.1:1/test/tiny/resolve/main",
     );
-    refused(&run(&folder, &server.endpoint, "fetch mimi"), "mimi: mimi: not a name");
+    let output = run(&folder, &server.endpoint, "fetch mimi");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("mimi: mimi: not a name"));
     let before = server.requests().len();
     let mut offline = command(&folder, &server.endpoint, "fetch test/tiny");
     refused(&offline.env("HF_HUB_OFFLINE", "1").output().unwrap(), "HF_HUB_OFFLINE forbids");
@@ -329,5 +331,8 @@ fn models_are_found_wherever_the_environment_says() {
     // a path that is there wins
     fs::create_dir_all(folder.path().join("test/tiny")).unwrap();
     let mut info = command(&folder, "http://127.0.0.1:1", "info test/tiny");
-    refused(&info.env("HF_HUB_CACHE", folder.path().join("a")).output().unwrap(), "no weights");
+    refused(
+        &info.env("HF_HUB_CACHE", folder.path().join("a")).output().unwrap(),
+        "test/tiny: no model in it",
+    );
 }

@@ -180,11 +180,10 @@ fn lengths_above_four_gigabytes_are_understood() {
     ];
     write("a.w64", &w64);
     for name in ["a.rf64", "a.w64"] {
-        fails(
-            &folder,
-            &format!("info {name}"),
-            &format!("mimi: {name}: cut off after 1000 of 2684354560 samples"),
-        );
+        let output = mimi(&folder, &format!("encode -q {name} out.mtok"));
+        assert_eq!(output.status.code(), Some(1));
+        let expected = format!("mimi: {name}: cut off after 1000 of 2684354560 samples");
+        assert!(stderr(&output).starts_with(&expected), "{}", stderr(&output));
     }
 }
 
@@ -240,7 +239,7 @@ fn a_file_that_is_cut_off_is_refused() {
         shell_ok(&folder, &format!("{made_by} {name}"));
         let bytes = fs::read(folder.path().join(name)).unwrap();
         fs::write(folder.path().join(name), &bytes[..bytes.len() * 2 / 3]).unwrap();
-        let output = mimi(&folder, &format!("info {name}"));
+        let output = mimi(&folder, &format!("encode -q {name} out.mtok"));
         assert_eq!(output.status.code(), Some(1), "{name}");
         let message = stderr(&output);
         assert!(
@@ -315,4 +314,37 @@ fn flac_and_opus_are_written_and_others_understand_them() {
     assert!(!shell(&folder, "mimi decode -q --format flac a.mtok - > a").status.success());
     assert!(!mimi(&folder, "decode -q --f32 a.mtok d.flac").status.success());
     assert!(!folder.path().join("d.flac").exists());
+}
+
+#[test]
+fn a_file_that_is_cut_off_is_taken_as_far_as_it_goes_on_request() {
+    let folder = folder();
+    for (name, made_by) in [
+        ("a.wav", "sox SPEECH"),
+        ("a.rf64", "ffmpeg -v error -i SPEECH -rf64 always -f wav"),
+        ("a.w64", "sox SPEECH"),
+        ("a.flac", "ffmpeg -v error -i SPEECH"),
+    ] {
+        shell_ok(&folder, &format!("{made_by} {name}"));
+        let bytes = fs::read(folder.path().join(name)).unwrap();
+        fs::write(folder.path().join(name), &bytes[..bytes.len() * 2 / 3]).unwrap();
+        assert_eq!(mimi(&folder, &format!("encode -q {name} a.mtok")).status.code(), Some(1), "{name}");
+        let output = ok(&folder, &format!("encode -q --partial {name} a.mtok"));
+        let message = stderr(&output);
+        assert!(message.contains(&format!("warning: {name}: cut off after ")), "{name}: {message}");
+        ok(&folder, "decode -q a.mtok a.raw");
+        let samples = fs::read(folder.path().join("a.raw")).unwrap().len() / 2;
+        assert!((SAMPLES / 2..SAMPLES * 3 / 4).contains(&samples), "{name}: {samples}");
+    }
+}
+
+#[test]
+fn a_reader_that_has_enough_ends_the_run_quietly() {
+    let folder = folder();
+    ok(&folder, "encode SPEECH a.mtok");
+    for format in ["wav", "raw", "opus"] {
+        let line = format!("mimi decode -q --format {format} a.mtok - | head -c 10 | wc -c");
+        let output = shell(&folder, &line);
+        assert_eq!((stderr(&output), output.stdout), (String::new(), b"10\n".to_vec()), "{format}");
+    }
 }

@@ -2,13 +2,16 @@
 
 mod codec;
 mod convert;
+mod corpus;
 mod fetch;
 mod files;
 mod formats;
+mod hostile;
 mod person;
 mod recorder;
 mod reduce;
 mod tools;
+mod usage;
 
 use std::{
     fs,
@@ -65,8 +68,17 @@ fn ok(folder: &TempDir, args: &str) -> Output {
 
 /// Runs it and expects failure with status 1 and this last line on standard error.
 fn fails(folder: &TempDir, args: &str, message: &str) {
+    ends(folder, args, 1, message);
+}
+
+/// The same for a wrong command line.
+fn wrong(folder: &TempDir, args: &str, message: &str) {
+    ends(folder, args, 2, message);
+}
+
+fn ends(folder: &TempDir, args: &str, status: i32, message: &str) {
     let output = mimi(folder, args);
-    assert_eq!(output.status.code(), Some(1), "mimi {args}: {}", stderr(&output));
+    assert_eq!(output.status.code(), Some(status), "mimi {args}: {}", stderr(&output));
     assert_eq!(stderr(&output).lines().last(), Some(message), "mimi {args}");
     assert!(output.stdout.is_empty());
 }

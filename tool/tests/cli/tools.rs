@@ -74,8 +74,8 @@ fn plots_are_pictures_with_maps_curves_and_words() {
     ok(&folder, "compare SPEECH --plot losses.png");
     let (width, height, colours) = picture(&folder.path().join("losses.png"));
     assert!((width, height) == (1200, 420) && colours > 10, "{width} x {height}, {colours} colours");
-    fails(&folder, "plot -q -n 9 SPEECH b.svg", "mimi: this model has 1 to 8 codebooks, not 9");
-    fails(&folder, "plot -q SPEECH b.jpg", "mimi: b.jpg: expected the extension .png or .svg");
+    wrong(&folder, "plot -q -n 9 SPEECH b.svg", "mimi: --codebooks is 9; this model has 1 to 8");
+    wrong(&folder, "plot -q SPEECH b.jpg", "mimi: b.jpg: expected the extension .png or .svg");
     assert!(!folder.path().join("b.svg").exists());
 }
 
@@ -103,8 +103,12 @@ fn folders_are_encoded_and_decoded_in_parallel_and_what_is_there_is_left() {
 
     fs::remove_file(folder.path().join("in/broken.wav")).unwrap();
     fs::remove_file(folder.path().join("out/c.mtok")).unwrap();
-    fs::write(folder.path().join("out/a.mtok"), "mine").unwrap();
     assert!(stderr(&ok(&folder, "encode in out")).contains("files made: 1, already there: 2"));
+    fs::write(folder.path().join("out/a.mtok"), "mine").unwrap();
+    fs::remove_file(folder.path().join("out/.mimi-made.jsonl")).unwrap();
+    let output = mimi(&folder, "encode in out");
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert!(stderr(&output).contains("mimi: out/a.mtok: not a file of codes"), "{}", stderr(&output));
     assert_eq!(read("out/a.mtok").unwrap(), b"mine");
     ok(&folder, "encode --overwrite -q in out");
     assert_eq!(read("out/a.mtok").unwrap(), read("one.mtok").unwrap());
@@ -124,7 +128,7 @@ fn completions_and_manual_pages_name_the_commands() {
     let man = String::from_utf8(ok(&folder, "man").stdout).unwrap();
     assert!(man.contains(".TH mimi 1") && man.contains("roundtrip"));
     assert!(String::from_utf8(ok(&folder, "man encode").stdout).unwrap().contains("\\-\\-codebooks"));
-    fails(&folder, "man dance", "mimi: there is no command dance");
+    wrong(&folder, "man dance", "mimi: there is no command dance; mimi --help lists them");
 }
 
 #[test]
@@ -176,5 +180,5 @@ fn bench_measures_every_precision() {
             assert!(stage["limit"].as_f64().unwrap() > 0.0);
         }
     }
-    fails(&folder, "bench -q -n 9", "mimi: codebooks is 9: expected 1 to 8, as the loaded model has");
+    wrong(&folder, "bench -q -n 9", "mimi: --codebooks is 9; this model has 1 to 8");
 }

@@ -7,6 +7,7 @@ mod work;
 
 use crate::{
     args::{BenchArgs, ModelArgs, PrecisionArg},
+    codec,
     failure::Outcome,
     model, standard,
 };
@@ -55,6 +56,7 @@ fn measure(
     args: &BenchArgs,
     loads: [Load; 3],
 ) -> Outcome<Results> {
+    codec::check_codebooks(model, args.codebooks)?;
     let config = model.config();
     let options = StreamOptions { codebooks: args.codebooks, ..StreamOptions::default() };
     let codebooks = args.codebooks.unwrap_or(model.codebooks().min(8));

@@ -1,0 +1,89 @@
+//! Options that several commands have.
+
+use super::count;
+use clap::{Args as Group, ValueEnum, ValueHint, value_parser};
+use std::path::PathBuf;
+
+/// How many files are worked on.
+#[derive(Debug, Group)]
+pub(crate) struct BatchArgs {
+    /// Files to work on at once; default: one for each core
+    #[arg(
+        short, long, value_name = "N", help_heading = "Many files", value_parser = value_parser!(u16).range(1..)
+    )]
+    pub(crate) jobs: Option<u16>,
+    /// Make files again that are there already, and replace an input by its output
+    #[arg(long, help_heading = "Many files")]
+    pub(crate) overwrite: bool,
+    /// Write what became of each file here: lines of JSON, as the help of encode has them
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Many files")]
+    pub(crate) report: Option<PathBuf>,
+}
+
+/// Which model.
+#[derive(Debug, Default, Group)]
+pub(crate) struct ModelArgs {
+    /// A checkpoint: a .safetensors file, a folder with one, or a name; default: the built-in toy
+    #[arg(short, long, value_name = "PATH|NAME", value_hint = ValueHint::AnyPath)]
+    pub(crate) model: Option<PathBuf>,
+    /// How weights are kept: f32 is exact, the others take a half and a quarter of the memory
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) precision: PrecisionArg,
+    /// Say nothing but errors
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+/// [`mimi::Precision`] as typed.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(crate) enum PrecisionArg {
+    #[default]
+    F32,
+    Bf16,
+    Int8,
+}
+
+impl From<PrecisionArg> for mimi::Precision {
+    fn from(precision: PrecisionArg) -> Self {
+        match precision {
+            PrecisionArg::F32 => Self::F32,
+            PrecisionArg::Bf16 => Self::Bf16,
+            PrecisionArg::Int8 => Self::Int8,
+        }
+    }
+}
+
+/// How audio becomes codes.
+#[derive(Clone, Debug, Group)]
+pub(crate) struct EncodingArgs {
+    /// Codebooks to use, the more the better the sound; default: 8, or all if there are fewer
+    #[arg(short = 'n', long, value_name = "N", value_parser = count())]
+    pub(crate) codebooks: Option<usize>,
+    /// How a last partial frame is filled up
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) tail: TailArg,
+}
+
+/// [`mimi::Tail`] as typed.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(crate) enum TailArg {
+    /// With silence, as kyutai's moshi does
+    #[default]
+    Audio,
+    /// Layer by layer, as transformers does
+    Layer,
+}
+
+impl From<TailArg> for mimi::Tail {
+    fn from(tail: TailArg) -> Self {
+        match tail {
+            TailArg::Audio => Self::AudioPad,
+            TailArg::Layer => Self::LayerPad,
+        }
+    }
+}
+
+/// What a value is called on the command line.
+pub(crate) fn typed(value: impl ValueEnum) -> String {
+    value.to_possible_value().map_or(String::new(), |value| value.get_name().to_owned())
+}
