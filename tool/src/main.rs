@@ -2,7 +2,7 @@
 //!
 //! - `args`: what may be typed, and the help;
 //! - `commands/`: one file per command, a few lines each;
-//! - `batch`: the same command on many files, on all cores;
+//! - `batch/`: the same command on many files, on all cores;
 //! - `codec`: audio blocks → codes → audio blocks, in bounded memory;
 //! - `audio/`, `resample`: files of samples, and sample rates;
 //! - `codes/`: files of codes;

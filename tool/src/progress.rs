@@ -19,7 +19,7 @@ pub(crate) fn recording(length: Option<u64>, quiet: bool) -> ProgressBar {
 /// Over a download.
 pub(crate) fn bytes(size: Option<u64>, quiet: bool) -> ProgressBar {
     let template = match size {
-        Some(_) => "{wide_bar} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left",
+        Some(_) => "{wide_bar} {bytes} of {total_bytes}, {eta} left",
         None => "{spinner} {bytes}",
     };
     bar(size, template, quiet)

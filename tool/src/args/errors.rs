@@ -1,8 +1,7 @@
 //! Wrong command lines, in words of the tool's own where those of the parser mislead.
 
-use super::Args;
 use clap::{
-    CommandFactory, Error,
+    Error,
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
@@ -20,8 +19,10 @@ pub(crate) fn explain(mut error: Error) -> Error {
             error
         }
         ["--raw"] => {
+            let usage = error.get(ContextKind::Usage).map(ToString::to_string).unwrap_or_default();
             let message = "--rate and --f32 describe samples without a header; they go with --raw";
-            Args::command().error(ErrorKind::MissingRequiredArgument, message)
+            let help = "For more information, try '--help'.";
+            Error::raw(ErrorKind::MissingRequiredArgument, format!("{message}\n\n{usage}\n\n{help}\n"))
         }
         _ => error,
     }

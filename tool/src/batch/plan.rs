@@ -38,11 +38,10 @@ pub(crate) fn plan(
             .iter()
             .find(|&&format| extension == OsStr::new(format))
     {
-        let meant = format!(
-            "a folder is to be made there, with files in it; for one of that name, {}/",
-            output.display()
-        );
-        return Err(Failure::usage(format!("{}: named as a .{format} file, but {meant}", output.display())));
+        let output = output.display();
+        return Err(Failure::usage(format!(
+            "{output}: named as a .{format} file, but what is made goes to a folder; for one of that name, {output}/"
+        )));
     }
     let mut jobs = Jobs::default();
     let folders: Vec<_> = distinct(inputs.iter().filter(|input| input.is_dir()));

@@ -22,7 +22,7 @@ pub(crate) fn run(args: &PlotArgs) -> Outcome {
     let pcm = compare::read(&args.input, config.sampling_rate)?;
     if pcm.len() < config.frame_size() {
         let (found, least) = (pcm.len(), config.frame_size());
-        let found = format!("a recording of {found} samples; a picture needs a frame of {least}");
+        let found = format!("too short for a picture: {found} of the {least} samples of a frame");
         return Err(Failure::at(&args.input, found));
     }
     let codes = codec.encode(&pcm)?;

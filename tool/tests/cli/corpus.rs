@@ -30,7 +30,10 @@ fn as_somebody(folder: &TempDir) -> Command {
     let mut command = if is_root {
         let tool = folder.path().join("mimi");
         if !tool.exists() {
-            fs::copy(env!("CARGO_BIN_EXE_mimi"), &tool).unwrap();
+            // By another program: what this one has open for writing, a child of another test may hold, too, and
+            // then it cannot be run.
+            let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_mimi")).arg(&tool).status();
+            assert!(copied.unwrap().success());
         }
         let mut command = Command::new("setpriv");
         command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(tool);
@@ -295,7 +298,8 @@ fn two_thousand_files_a_twentieth_of_each_kind_of_trouble_and_three_kills() {
         command.stderr(Stdio::null());
         command
     };
-    assert!(encode(&folder, &["-n", "1", "in/old", "out/old"]).status().unwrap().success());
+    let old = encode(&folder, &["-n", "1", "in/old", "out/old"]).stderr(Stdio::piped()).output().unwrap();
+    assert!(old.status.success(), "{}: {}", old.status, stderr(&old));
 
     let made = || -> BTreeMap<PathBuf, std::time::SystemTime> {
         let folders = (0..10).filter_map(|index| fs::read_dir(at(format!("out/{index}"))).ok());
@@ -309,7 +313,7 @@ fn two_thousand_files_a_twentieth_of_each_kind_of_trouble_and_three_kills() {
     for part in 1..=3 {
         let mut child = encode(&folder, &["--report", "report.jsonl", "in", "out"]).spawn().unwrap();
         let started = Instant::now();
-        while made().len() < (GOOD * part / 4) as usize {
+        while made().len() < (GOOD * part / 5) as usize {
             assert!(child.try_wait().unwrap().is_none(), "it ended before it could be killed");
             assert!(started.elapsed().as_secs() < 120, "it does not get on");
             std::thread::sleep(Duration::from_millis(2));

@@ -39,7 +39,8 @@ fn what_is_missing_is_what_was_not_typed() {
     let told = |args: &str| stderr(&mimi(&folder, args));
     let one = told("encode in.wav");
     assert!(one.contains("<OUTPUT>\n") && !one.contains("provided:\n  <INPUT>"), "{one}");
-    assert!(told("encode --rate 8000 x.wav y.mtok").contains("they go with --raw"));
+    let raw = told("encode --rate 8000 x.wav y.mtok");
+    assert!(raw.contains("they go with --raw") && raw.contains("Usage: mimi encode"), "{raw}");
     assert!(told("encode -j 0 x.wav y.mtok").contains("0 is not in 1.."));
 }
 
@@ -138,7 +139,7 @@ fn a_picture_needs_a_frame() {
     let mut wav = hound::WavWriter::create(folder.path().join("one.wav"), spec).unwrap();
     wav.write_sample(7i16).unwrap();
     wav.finalize().unwrap();
-    let message = "mimi: one.wav: a recording of 1 samples; a picture needs a frame of 1920";
+    let message = "mimi: one.wav: too short for a picture: 1 of the 1920 samples of a frame";
     fails(&folder, "plot -q one.wav one.png", message);
 }
 
