@@ -21,7 +21,7 @@ pub const MIMI_ERR_INVALID_ARGUMENT: mimi_status = -2;
 pub const MIMI_ERR_BUFFER_TOO_SMALL: mimi_status = -3;
 /// A file could not be read.
 pub const MIMI_ERR_IO: mimi_status = -4;
-/// The bytes are of another kind than the function reads: no Mimi checkpoint, no token file.
+/// The bytes are not in the format that is expected: not a Mimi checkpoint, or not a token header.
 pub const MIMI_ERR_FORMAT: mimi_status = -5;
 /// Damaged data: a truncated or misshapen checkpoint, non-finite weights, a code out of range.
 pub const MIMI_ERR_CORRUPT: mimi_status = -6;
@@ -66,7 +66,7 @@ fn describe(status: mimi_status) -> &'static CStr {
         MIMI_ERR_INVALID_ARGUMENT => c"invalid argument",
         MIMI_ERR_BUFFER_TOO_SMALL => c"output buffer too small",
         MIMI_ERR_IO => c"read error",
-        MIMI_ERR_FORMAT => c"not a Mimi checkpoint or token file",
+        MIMI_ERR_FORMAT => c"not in the expected format",
         MIMI_ERR_CORRUPT => c"damaged data",
         MIMI_ERR_UNSUPPORTED => c"not supported",
         MIMI_ERR_OUT_OF_MEMORY => c"out of memory",
