@@ -180,7 +180,7 @@ fn the_manual_lists_every_function() {
 fn the_manual_does_not_repeat_itself() {
     let header = read(root().join("include/mimi.h"));
     assert_eq!(header.lines().find(|line| line.contains("not NULL")), None);
-    assert!(header.lines().count() < 900, "{} lines", header.lines().count());
+    assert!(header.lines().count() < 930, "{} lines", header.lines().count());
 }
 
 #[test]

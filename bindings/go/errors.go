@@ -15,7 +15,7 @@ const (
 	ErrInvalidArgument Code = C.MIMI_ERR_INVALID_ARGUMENT // a value that can never be right
 	ErrBufferTooSmall  Code = C.MIMI_ERR_BUFFER_TOO_SMALL // of no function here: they make room
 	ErrIO              Code = C.MIMI_ERR_IO               // a file could not be read
-	ErrFormat          Code = C.MIMI_ERR_FORMAT           // not a Mimi checkpoint, or not a token file
+	ErrFormat          Code = C.MIMI_ERR_FORMAT           // not in the expected format
 	ErrCorrupt         Code = C.MIMI_ERR_CORRUPT          // damaged data
 	ErrUnsupported     Code = C.MIMI_ERR_UNSUPPORTED      // well-formed, but not something it does
 	ErrOutOfMemory     Code = C.MIMI_ERR_OUT_OF_MEMORY    // memory could not be had

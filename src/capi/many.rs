@@ -14,8 +14,8 @@ use std::slice;
 /// Streams that are handed to the engine at once; more are worked off in groups.
 const GROUP: usize = 16;
 
-/// Streams in a call. Each buffer is compared with each other one, which takes up to a few milliseconds for so many:
-/// a small part of what their frames take.
+/// Streams in a call. Each buffer is compared with each other one: about 30 ms for so many, whose frames take the
+/// published model more than a second.
 const MOST: usize = 1024;
 
 fn not_too_many(name: &'static str, n: usize) -> Result<(), Refusal> {

@@ -22,7 +22,7 @@ pub const MIMI_ERR_INVALID_ARGUMENT: mimi_status = -2;
 pub const MIMI_ERR_BUFFER_TOO_SMALL: mimi_status = -3;
 /// A file could not be read.
 pub const MIMI_ERR_IO: mimi_status = -4;
-/// The bytes are of another kind than the function reads: not a Mimi checkpoint, not a token file.
+/// The bytes are not in the format that is expected: not a Mimi checkpoint, or not a token header.
 pub const MIMI_ERR_FORMAT: mimi_status = -5;
 /// Damaged data: a truncated or misshapen checkpoint, non-finite weights, a code out of range.
 pub const MIMI_ERR_CORRUPT: mimi_status = -6;

@@ -200,7 +200,7 @@ typedef int32_t mimi_status;
 #define MIMI_ERR_BUFFER_TOO_SMALL (-3)
 /** A file could not be read. */
 #define MIMI_ERR_IO (-4)
-/** The bytes are of another kind than the function reads: no Mimi checkpoint, no token file. */
+/** The bytes are not in the format that is expected: not a Mimi checkpoint, or not a token header. */
 #define MIMI_ERR_FORMAT (-5)
 /** Damaged data: a truncated or misshapen checkpoint, non-finite weights, a code out of range. */
 #define MIMI_ERR_CORRUPT (-6)
