@@ -162,7 +162,7 @@ impl Job {
 
     /// Whether there is more to do than telling other threads takes: a few microseconds of one.
     pub(super) fn is_worth_sharing(&self) -> bool {
-        self.inputs * self.outputs * self.total >= 1 << 18
+        self.inputs.saturating_mul(self.outputs).saturating_mul(self.total) >= 1 << 18
     }
 
     /// Which stream row `row` of all rows of all streams belongs to, and which of its rows it is.

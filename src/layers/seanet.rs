@@ -35,7 +35,7 @@ impl Pieces {
     }
 }
 
-/// The parts of `0..rows` that are `piece` long, but for the last: where each begins, and its length.
+/// Cuts `0..rows` into parts of `piece` rows, of which the last may be shorter: where each begins, and its length.
 fn pieces(rows: usize, piece: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..rows).step_by(piece).map(move |start| (start, piece.min(rows - start)))
 }

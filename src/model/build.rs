@@ -130,8 +130,8 @@ impl Builder<'_, '_> {
         packed
     }
 
-    /// Takes memory for what comes next, unless the file is too small to have it: then the config lies, and what is
-    /// missing will be named.
+    /// Reserves `bytes` bytes of weights. Does nothing if the file is too small to hold them: the config is wrong, and
+    /// the tensor that is missing or misshapen will be named.
     fn reserve(&self, bytes: usize) -> Result<(), Error> {
         // 16-bit weights may become 32-bit ones
         if bytes as u64 > self.checkpoint.bytes().saturating_mul(2) {

@@ -386,7 +386,7 @@ static void unfit_options(const char *path) {
         snprintf(found, sizeof found, "sample_rate is %d Hz", (int)impossible[i]);
         OK(mimi_options_set(o, MIMI_OPT_SAMPLE_RATE, impossible[i]));
         NO_HANDLE(MIMI_ERR_INVALID_ARGUMENT, mimi_encoder, mimi_encoder_new(model, o, &out));
-        CHECK(strstr(mimi_last_error(), found) && strstr(mimi_last_error(), "multiples of 25 Hz"));
+        CHECK(strstr(mimi_last_error(), found) && strstr(mimi_last_error(), "a multiple of 25 Hz"));
         NO_HANDLE(MIMI_ERR_INVALID_ARGUMENT, mimi_decoder, mimi_decoder_new(model, o, &out));
         STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_encode(model, o, g.pcm, 100, codes, 256, &n));
         STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_decode(model, o, g.codes, 8, pcm, 1920, &n));
