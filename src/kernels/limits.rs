@@ -50,12 +50,15 @@ pub(super) unsafe fn integer_multiply_adds<S: Simd>(rounds: usize) -> usize {
         for _ in 0..rounds {
             // Opaque, or the products would be computed once.
             let (weights, inputs) = (std::hint::black_box(&weights), std::hint::black_box(&inputs));
-            let pairs = |i: usize| S::load_pairs(weights.as_ptr().add(i * 2 * S::LANES));
-            let pairs: [_; WEIGHTS] = std::array::from_fn(pairs);
+            // loops, because functions of the standard library are not always compiled into this one
+            let mut pairs = [S::load_pairs(weights.as_ptr()); WEIGHTS];
+            for (i, pairs) in pairs.iter_mut().enumerate() {
+                *pairs = S::load_pairs(weights.as_ptr().add(i * 2 * S::LANES));
+            }
             for (sums, input) in sums.iter_mut().zip(inputs) {
                 let input = S::splat_pair(input.as_ptr());
-                for (sum, pairs) in sums.iter_mut().zip(pairs) {
-                    *sum = S::add_products(*sum, pairs, input);
+                for (sum, pairs) in sums.iter_mut().zip(&pairs) {
+                    *sum = S::add_products(*sum, *pairs, input);
                 }
             }
         }
