@@ -91,7 +91,7 @@ pub unsafe extern "C" fn mimi_model_header(
 /// | 16 | 4 | samples in a frame at this rate; the frame rate is the quotient |
 /// | 20 | 8 | samples of the recording at this rate, below 2^63; 0 for unknown |
 /// | 28 | 8 | MIMI_PROP_MODEL_ID, 0 for unknown |
-/// | 36 | n - 40 | nothing yet; readers skip it |
+/// | 36 | n - 40 | the original's rate and length, where the rate above is another; readers may skip it |
 /// | n - 4 | 4 | CRC-32, that of zlib, of the bytes before |
 ///
 /// A frame is a whole number of samples at the header's rate: in the published model's files, a

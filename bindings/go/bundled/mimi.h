@@ -95,6 +95,22 @@
  * rounding to nearest, denormal numbers flushed to zero, no exception trapped, whatever the input and
  * whatever mode the caller has set. Afterwards the caller's mode and status flags are as before the
  * call. On other processors the caller's mode stays.
+ *
+ * ## What a model may cost
+ *
+ * A checkpoint of a few kilobytes can describe a network that takes gigabytes or hours. Such a model is
+ * MIMI_ERR_UNSUPPORTED when it is loaded, with a message that says what it would take. Every other model
+ * keeps to these bounds:
+ *
+ * - A stream with default options takes at most 512 MiB (the published model's: 10 MB), and so does a
+ *   one-shot call, beside its result. MIMI_OPT_CONTEXT and MIMI_OPT_MAX_BLOCK may raise that to 4 GiB,
+ *   MIMI_OPT_SAMPLE_RATE adds up to 512 MB. Options that ask for more are MIMI_ERR_INVALID_ARGUMENT.
+ * - A frame takes at most 2^35 multiply-adds, or what costs as much, and a second of audio 2^39, a hundred
+ *   times what the published model takes. That is seconds a frame, and minutes a second of audio. A call
+ *   with a single sample may take a frame's time.
+ * - A loaded model takes at most 64 times its file and 256 MiB: a weight on disk may have 16 bits, and
+ *   narrow layers are filled up to whole registers.
+ * - A config has at most 1 MiB, a header 100 MB. Reading them takes up to 128 and 32 times that.
  */
 
 /**
@@ -233,8 +249,8 @@ MIMI_API const char *mimi_status_string(mimi_status status);
  * what was found and what was expected.
  *
  * Ask only after a function that is not real-time has failed. Successful calls and real-time functions
- * leave the message as it is: after them it is of an earlier call, or empty. UTF-8, cut at 1023 bytes.
- * The string belongs to the thread, and holds until the thread's next failed call or its end. Never
+ * leave the message as it is: after them it is of an earlier call, or empty. UTF-8, one line, cut at 1023
+ * bytes. The string belongs to the thread, and holds until the thread's next failed call or its end. Never
  * free it. Never NULL.
  */
 MIMI_API const char *mimi_last_error(void);
@@ -795,7 +811,7 @@ MIMI_API MIMI_NODISCARD mimi_status mimi_model_header(const mimi_model *model, c
  * | 16 | 4 | samples in a frame at this rate; the frame rate is the quotient |
  * | 20 | 8 | samples of the recording at this rate, below 2^63; 0 for unknown |
  * | 28 | 8 | MIMI_PROP_MODEL_ID, 0 for unknown |
- * | 36 | n - 40 | nothing yet; readers skip it |
+ * | 36 | n - 40 | the original's rate and length, where the rate above is another; readers may skip it |
  * | n - 4 | 4 | CRC-32, that of zlib, of the bytes before |
  *
  * A frame is a whole number of samples at the header's rate: in the published model's files, a
