@@ -83,6 +83,9 @@ pub use error::{Error, ErrorKind, StreamError};
 pub use model::Model;
 pub use options::{Isa, LoadOptions, Parts, Precision, StreamOptions, Tail};
 
+#[doc = include_str!("from_transformers.md")]
+pub mod from_transformers {}
+
 /// The README's Rust program is a test.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

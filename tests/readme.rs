@@ -1,5 +1,5 @@
-//! README.md says what is true: its C program compiles with its command and does what it says. (Its Rust
-//! program is a documentation test of the crate.)
+//! README.md and the pages that it links to say what is true: links lead somewhere, named files and functions exist, and
+//! the C program compiles with its command and does what it says. (The Rust program is a documentation test.)
 
 mod support;
 
@@ -25,11 +25,47 @@ fn blocks(language: &str) -> Vec<String> {
     blocks.collect()
 }
 
-/// The files that the README links to.
-fn links() -> Vec<String> {
-    let text = readme();
+/// The README, and the pages that it links to.
+const PAGES: [&str; 11] = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "bindings/c/README.md",
+    "bindings/cpp/README.md",
+    "bindings/go/README.md",
+    "src/from_transformers.md",
+    "tests/README.md",
+    "tests/published/README.md",
+    "tool/README.md",
+    "tool/demo/README.md",
+    "tool/demo/train/README.md",
+];
+
+fn pages() -> impl Iterator<Item = (PathBuf, String)> {
+    let page = |page| {
+        let path = repository(page);
+        let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{page}: {e}"));
+        (path, text)
+    };
+    PAGES.into_iter().map(page)
+}
+
+/// The targets of the links in `text` that are not on the web.
+fn links(text: &str) -> Vec<String> {
     let targets = text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap().to_owned());
-    targets.filter(|target| !target.starts_with("http") && !target.starts_with('#')).collect()
+    targets.filter(|target| !target.starts_with("http")).collect()
+}
+
+/// The anchors that headings of `text` get where it is shown.
+fn anchors(text: &str) -> Vec<String> {
+    let headings = text.lines().filter_map(|line| line.strip_prefix('#'));
+    let mut anchors: Vec<String> = Vec::new();
+    for heading in headings {
+        let words = heading.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
+        let plain: String = words.chars().filter(|&c| c.is_alphanumeric() || c == '-' || c == '_').collect();
+        let earlier = anchors.iter().filter(|anchor| **anchor == plain).count();
+        anchors.push(if earlier == 0 { plain } else { format!("{plain}-{earlier}") });
+    }
+    anchors
 }
 
 /// Compiles the README's C program with the README's command, against the library built with this test.
@@ -84,9 +120,9 @@ fn the_c_program_is_a_codec() {
         output.stdout.chunks_exact(4).map(|sample| f32::from_le_bytes(sample.try_into().unwrap())).collect();
 
     let model = Model::load(repository(DEMO), &LoadOptions::default()).unwrap();
-    let whole = pcm.len() / FRAME * FRAME;
     let options = StreamOptions::default();
-    let expected = model.decode(&model.encode(&pcm[..whole], &options).unwrap(), &options).unwrap();
+    let expected = model.decode(&model.encode(&pcm, &options).unwrap(), &options).unwrap();
+    assert_eq!(expected.len(), pcm.len().next_multiple_of(FRAME));
     assert_eq!(audio, expected);
 
     let output = run(&program, Path::new("no-such-model"), Vec::new());
@@ -97,39 +133,78 @@ fn the_c_program_is_a_codec() {
 
 #[test]
 fn links_lead_somewhere() {
-    let links = links();
-    assert!(links.len() >= 5);
-    for link in links {
-        assert!(repository(&link).exists(), "README.md links to {link}, which is not there");
+    let mut count = 0;
+    for (page, text) in pages() {
+        for link in links(&text) {
+            let (file, anchor) = link.split_once('#').unwrap_or((&link, ""));
+            let target = if file.is_empty() { page.clone() } else { page.parent().unwrap().join(file) };
+            assert!(target.exists(), "{} links to {link}, which does not exist", page.display());
+            if !anchor.is_empty() {
+                let anchors = anchors(&fs::read_to_string(target).unwrap());
+                assert!(anchors.iter().any(|a| a == anchor), "{} links to {link}", page.display());
+            }
+            count += 1;
+        }
     }
+    assert!(count > 30, "{count} links");
 }
 
-/// The tests that the README names exist.
+/// A link that leads nowhere is seen, and so is a heading that stands twice.
+#[test]
+fn links_and_anchors_are_found() {
+    assert_eq!(links("[a](b/c.md#d) and [e](https://f)"), ["b/c.md#d"]);
+    assert_eq!(anchors("# From C\n## From C++\n"), ["from-c", "from-c-1"]);
+}
+
+#[test]
+fn the_readme_is_short() {
+    let lines = readme().lines().count();
+    assert!(lines < 300, "README.md has {lines} lines: expected fewer than 300");
+}
+
+/// The tests that the pages name exist.
 #[test]
 fn proofs_exist() {
-    let text = readme();
-    let names = text.split('`').filter(|name| {
-        (name.starts_with("tests/") || name.starts_with("src/")) && !name.contains([' ', '\n', '*'])
-    });
-    let names: Vec<_> = names.collect();
-    assert!(names.len() > 10);
-    for name in names {
-        assert!(repository(name).exists(), "README.md names {name}, which is not there");
+    let mut count = 0;
+    for (page, text) in pages() {
+        let names = text.split('`').filter(|name| {
+            (name.starts_with("tests/") || name.starts_with("src/") || name.starts_with("tool/"))
+                && !name.contains([' ', '\n', '*'])
+        });
+        for name in names {
+            assert!(repository(name).exists(), "{} names {name}, which does not exist", page.display());
+            count += 1;
+        }
     }
+    assert!(count > 30, "{count} names");
 }
 
-/// Names of the C ABI in the README are names of the header.
+/// Names of the C ABI in the pages are names of the header.
 #[test]
 fn names_of_the_c_abi_exist() {
     let header = fs::read_to_string(repository("include/mimi.h")).unwrap();
-    let text = readme();
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let names = text.split(|c| !is_name(c));
-    let names = names.filter(|name| name.starts_with("MIMI_") || name.starts_with("mimi_"));
     let known: Vec<_> = header.split(|c| !is_name(c)).collect();
-    // of a config's file name, and tags of the Go package
-    let others = ["mimi_config", "mimi_static", "mimi_bundled"];
-    for name in names.filter(|name| !others.contains(name)) {
-        assert!(known.contains(&name), "README.md names {name}, which is not in mimi.h");
+    // a config's file name, tags of the Go package, and variables of CMake and of tests
+    let others = [
+        "mimi_config",
+        "mimi_config_name",
+        "mimi_static",
+        "mimi_bundled",
+        "MIMI_TOOL",
+        "MIMI_BLESS",
+        "MIMI_ISA_",
+        "MIMI_NIGHTLY",
+        "MIMI_SECONDS",
+        "MIMI_SEED",
+        "MIMI_LIBRARY",
+        "MIMI_CARGO_DIR",
+    ];
+    for (page, text) in pages() {
+        let names = text.split(|c| !is_name(c));
+        let names = names.filter(|name| name.starts_with("MIMI_") || name.starts_with("mimi_"));
+        for name in names.filter(|name| !others.contains(name)) {
+            assert!(known.contains(&name), "{} names {name}, which is not in mimi.h", page.display());
+        }
     }
 }
