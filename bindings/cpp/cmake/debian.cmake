@@ -3,6 +3,9 @@
 #     cmake -S bindings/cpp -B build -DCMAKE_INSTALL_PREFIX=/usr -DMIMI_TOOL=ON
 #     cmake --build build && (cd build && cpack -G DEB)
 
+# cargo builds the library for itself and for the tool in turn, so that asking it again would build both again
+set(CMAKE_SKIP_INSTALL_ALL_DEPENDENCY ${MIMI_TOOL})
+
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_VENDOR "The libmimi developers")
 set(CPACK_PACKAGE_CONTACT "The libmimi developers <libmimi@example.org>")
