@@ -72,7 +72,7 @@ fn describe(status: mimi_status) -> &'static CStr {
         MIMI_ERR_UNSUPPORTED => c"not supported",
         MIMI_ERR_OUT_OF_MEMORY => c"out of memory",
         MIMI_ERR_ABORTED => c"stopped by the caller's callback",
-        MIMI_ERR_STATE => c"wrong, freed or poisoned handle",
+        MIMI_ERR_STATE => c"wrong, freed or unusable handle",
         MIMI_ERR_PANIC => c"bug in libmimi",
         _ => c"unknown status",
     }

@@ -26,7 +26,7 @@ pub(crate) struct ModelArgs {
     /// A checkpoint: a .safetensors file, a folder with one, or a name; default: the built-in toy
     #[arg(short, long, value_name = "PATH|NAME", value_hint = ValueHint::AnyPath)]
     pub(crate) model: Option<PathBuf>,
-    /// How weights are kept: f32 is exact, the others take a half and a quarter of the memory
+    /// How weights are kept: f32 as they are; bf16 and int8 in half and in a quarter of the memory
     #[arg(long, value_enum, default_value_t)]
     pub(crate) precision: PrecisionArg,
     /// Say nothing but errors
