@@ -49,6 +49,7 @@ pub(super) struct Decoded {
     is_promise: bool,
     given: u64,
     is_mp4: bool,
+    is_cut_off: bool,
 }
 
 /// What is known of a file before symphonia reads it.
@@ -107,6 +108,7 @@ impl Decoded {
             is_promise,
             given: 0,
             is_mp4: !tracks.is_empty(),
+            is_cut_off: tracks.iter().any(|track| track.is_cut_off),
         })
     }
 
@@ -172,6 +174,7 @@ impl Decoded {
                 let given = self.given;
                 Err(Failure::cut_off(format!("cut off after {given} of {length} samples")))
             }
+            _ if self.is_cut_off => Err(Failure::cut_off(format!("cut off after {} samples", self.given))),
             _ => Ok(()),
         }
     }
@@ -219,9 +222,11 @@ fn extent(
     tracks: &[mp4::Track],
     length: Option<u64>,
 ) -> (u64, Option<u64>) {
-    let frames = length.or(track.num_frames);
+    let described = tracks.iter().find(|found| found.id == track.id);
+    let counted = track.num_frames.filter(|_| described.is_none_or(|found| !found.is_fragmented));
+    let frames = length.or(counted);
     let delay = u64::from(track.delay.unwrap_or(0));
-    if let Some(cut) = tracks.iter().find(|found| found.id == track.id).and_then(|found| found.cut) {
+    if let Some(cut) = described.and_then(|found| found.cut) {
         let samples = |units: u64| (u128::from(units) * u128::from(rate) / u128::from(cut.scale)) as u64;
         let rest = frames.map(|frames| frames.saturating_sub(samples(cut.start)));
         return (samples(cut.start), cut.length.map(samples).or(rest));
