@@ -1,4 +1,4 @@
-# The Debian packages that tests need, for scripts to source. Each list is lines of a command and the package that has it;
+# The Debian packages that tests need, for scripts to source. Each list is lines of a command and its package;
 # a package without a command of its own has `-`.
 
 # installed: reads such a list, and installs what is missing. Works as root, or with sudo.

@@ -315,8 +315,9 @@ fn a_model_takes_what_the_header_says_at_most() {
     }
 }
 
-/// What is counted as equal work takes times of one order.
+/// What is counted as equal work takes times of one order. Times depend on the machine, so this is weekly work.
 #[test]
+#[ignore = "measures time"]
 fn work_is_counted_alike_in_all_layers() {
     let plain =
         Config { num_residual_layers: 1, upsampling_ratios: vec![8, 6, 5, 4], num_filters: 16, ..micro() };

@@ -1,5 +1,5 @@
-//! README.md and the pages that it links to say what is true: links lead somewhere, named files and functions exist, and
-//! the C program compiles with its command and does what it says. (The Rust program is a documentation test.)
+//! README.md and the pages that it links to say what is true: links lead somewhere, named files and functions exist,
+//! and the C program compiles with its command and does what it says. (The Rust program is a documentation test.)
 
 mod support;
 
@@ -169,7 +169,7 @@ fn proofs_exist() {
     for (page, text) in pages() {
         let names = text.split('`').filter(|name| {
             (name.starts_with("tests/") || name.starts_with("src/") || name.starts_with("tool/"))
-                && !name.contains([' ', '\n', '*'])
+                && !name.contains([' ', '\n', '*', '<'])
         });
         for name in names {
             assert!(repository(name).exists(), "{} names {name}, which does not exist", page.display());

@@ -30,7 +30,8 @@ func own[O any](owner *O, h *handle, ptr unsafe.Pointer, free func(unsafe.Pointe
 	h.cleanup = runtime.AddCleanup(owner, free, ptr)
 }
 
-// begin locks the object for one call. The caller unlocks it, which also keeps the object from the collector until then.
+// begin locks the object for one call. The caller unlocks it, which also keeps the object from the collector until
+// then.
 func (h *handle) begin() error {
 	h.lock.Lock()
 	if h.ptr == nil {

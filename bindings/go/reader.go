@@ -26,8 +26,8 @@ type Reader struct {
 }
 
 // OpenReader reads the header of a token file and makes a reader with a decoder of its own, which Close closes: with as
-// many codebooks as the file has, at the recording's rate. Options such as SampleRate come after these two, so that they
-// can choose another rate, 0 for the model's.
+// many codebooks as the file has, at the recording's rate. Options such as SampleRate come after these two, so that
+// they can choose another rate, 0 for the model's.
 func OpenReader(model *Model, src io.Reader, options ...Option) (*Reader, error) {
 	header, err := readHeader(src)
 	if err != nil {

@@ -57,8 +57,8 @@ func (w *Writer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Close ends the stream, writes the codes of a last partial frame, and the recording's length into the header. It closes
-// neither the encoder nor the other writer. Bytes that are no whole sample are io.ErrUnexpectedEOF.
+// Close ends the stream, writes the codes of a last partial frame, and the recording's length into the header. It
+// closes neither the encoder nor the other writer. Bytes that are no whole sample are io.ErrUnexpectedEOF.
 func (w *Writer) Close() error {
 	if w.err != nil {
 		if w.err == errWriterClosed {

@@ -206,8 +206,8 @@ impl<T: Element> Deref for Arena<T> {
     type Target = [T];
 
     fn deref(&self) -> &[T] {
-        // SAFETY: `start` is followed by `len` elements that are initialised (`Room::zeros`), aligned to 64 bytes, in a block
-        // that `_owner` keeps, and this arena's alone; `Element` allows any bits.
+        // SAFETY: `start` is followed by `len` elements that are initialised (`Room::zeros`), aligned to 64 bytes, in a
+        // block that `_owner` keeps, and this arena's alone; `Element` allows any bits.
         unsafe { std::slice::from_raw_parts(self.start, self.len) }
     }
 }

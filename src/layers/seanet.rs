@@ -24,8 +24,8 @@ struct Pieces {
 }
 
 impl Pieces {
-    /// For steps of up to `rows` rows of a stage whose widest row has `width` values, when `threads` threads share them.
-    /// Both are multiples of twice the `stride`: convolutions in pairs must start at an even output.
+    /// For steps of up to `rows` rows of a stage whose widest row has `width` values, when `threads` threads share
+    /// them. Both are multiples of twice the `stride`: convolutions in pairs must start at an even output.
     fn new(conv: &Conv, width: usize, stride: usize, rows: usize, threads: usize) -> Self {
         let unit = 2 * stride;
         let all = whole(rows, unit);

@@ -47,8 +47,8 @@ impl Model {
     /// or an index of shards.
     ///
     /// # Errors
-    /// Those of [`Checkpoint::open`] and [`Checkpoint::tensor`]. [`ErrorKind::Corrupt`]: also weights that are finite in
-    /// the file and not as they are kept. [`ErrorKind::Unsupported`]: also a checkpoint that lacks the half to be
+    /// Those of [`Checkpoint::open`] and [`Checkpoint::tensor`]. [`ErrorKind::Corrupt`]: also weights that are finite
+    /// in the file and not as they are kept. [`ErrorKind::Unsupported`]: also a checkpoint that lacks the half to be
     /// loaded, an instruction set that this CPU lacks, and a network that costs too much: a stream with default options
     /// takes at most 512 MiB, a frame 2³⁵ multiply-adds, a second of audio 2³⁹. [`ErrorKind::InvalidArgument`]: more
     /// codebooks than there are.

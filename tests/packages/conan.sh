@@ -1,6 +1,6 @@
 #!/bin/bash
-# conan.sh: makes the Conan package, static and shared, and runs golden vectors with each. Conan itself comes from PyPI, to
-# a temporary folder, unless it is there.
+# conan.sh: makes the Conan package, static and shared, and runs golden vectors with each. Conan itself comes from PyPI,
+# to a temporary folder, unless it is there.
 #
 # MIMI_CARGO_DIR: where cargo builds, to share it between runs; otherwise a temporary folder.
 set -euo pipefail
@@ -21,8 +21,8 @@ if ! command -v conan > /dev/null; then
 fi
 "$conan" profile detect
 for shared in False True; do
-    "$conan" create "$root/packaging/conan" -o "libmimi/*:shared=$shared" \
+    "$conan" create "$root/bindings/cpp/packaging/conan" -o "libmimi/*:shared=$shared" \
         -c "tools.cmake.cmaketoolchain:extra_variables={'MIMI_CARGO_DIR': '${MIMI_CARGO_DIR:-$work/cargo}'}"
 done
-rm -rf "$root/packaging/conan/test_package/build" "$root/packaging/conan/test_package/CMakeUserPresets.json"
+rm -rf "$root/bindings/cpp/packaging/conan/test_package/build" "$root/bindings/cpp/packaging/conan/test_package/CMakeUserPresets.json"
 echo "Conan packages: made and used, static and shared"

@@ -3,6 +3,9 @@
 #     cmake -S bindings/cpp -B build -DCMAKE_INSTALL_PREFIX=/usr -DMIMI_TOOL=ON
 #     cmake --build build && (cd build && cpack -G DEB)
 
+# cargo builds the library for itself and for the tool in turn, so that asking it again would build both again
+set(CMAKE_SKIP_INSTALL_ALL_DEPENDENCY ${MIMI_TOOL})
+
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_VENDOR "The libmimi developers")
 set(CPACK_PACKAGE_CONTACT "The libmimi developers <libmimi@example.org>")
@@ -22,18 +25,18 @@ set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 set(CPACK_DEBIAN_LIBRARY_PACKAGE_NAME "libmimi${mimi_abi}")
 set(CPACK_DEBIAN_LIBRARY_PACKAGE_SECTION libs)
 set(CPACK_COMPONENT_LIBRARY_DESCRIPTION "neural speech codec Mimi, shared library
- 24 kHz speech becomes 12.5 frames a second of up to 32 codes, and codes become
- speech again, in streams of any length on one thread each.")
+24 kHz speech becomes 12.5 frames a second of up to 32 codes, and codes become
+speech again, in streams of any length on one thread each.")
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_NAME libmimi-dev)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SECTION libdevel)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SHLIBDEPS OFF)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS "libmimi${mimi_abi} (= ${PROJECT_VERSION}), libc6-dev")
 set(CPACK_COMPONENT_DEVELOPMENT_DESCRIPTION "neural speech codec Mimi, development files
- Headers for C and C++, the static library, and files for pkg-config and CMake.")
+Headers for C and C++, the static library, and files for pkg-config and CMake.")
 set(CPACK_DEBIAN_TOOL_PACKAGE_NAME mimi)
 set(CPACK_DEBIAN_TOOL_PACKAGE_SECTION sound)
 set(CPACK_COMPONENT_TOOL_DESCRIPTION "neural speech codec Mimi, command-line tool
- Turns recordings to codes and back, measures what is lost, and draws it.")
+Turns recordings to codes and back, measures what is lost, and draws it.")
 if(MIMI_TOOL)
   list(APPEND CPACK_COMPONENTS_ALL tool)
 endif()
@@ -46,12 +49,12 @@ if(CMAKE_INSTALL_PREFIX STREQUAL "/usr")
   file(READ "${mimi_root}/LICENSE-MIT" mimi_mit)
   foreach(component IN LISTS CPACK_COMPONENTS_ALL)
     string(TOUPPER "${component}" name)
-    set(others "${mimi_root}/packaging/third-party-library.txt")
+    set(others "${mimi_root}/bindings/cpp/packaging/third-party-library.txt")
     if(component STREQUAL tool)
-      set(others "${mimi_root}/packaging/third-party-tool.txt")
+      set(others "${mimi_root}/bindings/cpp/packaging/third-party-tool.txt")
     endif()
     file(READ "${others}" mimi_others)
-    configure_file("${mimi_root}/packaging/copyright.in" "copyright-${component}" @ONLY)
+    configure_file("${mimi_root}/bindings/cpp/packaging/copyright.in" "copyright-${component}" @ONLY)
     set(folder "${CMAKE_INSTALL_DATADIR}/doc/${CPACK_DEBIAN_${name}_PACKAGE_NAME}")
     install(FILES "${CMAKE_CURRENT_BINARY_DIR}/copyright-${component}" DESTINATION "${folder}"
             RENAME copyright COMPONENT ${component})

@@ -5,7 +5,7 @@
 list(GET mimi_files 0 mimi_first)
 install(CODE "
   if(NOT EXISTS \"${mimi_first}\")
-    execute_process(COMMAND \"${CMAKE_COMMAND}\" --build \"${CMAKE_BINARY_DIR}\" --target mimi_build
+    execute_process(COMMAND \"${CMAKE_COMMAND}\" --build \"${CMAKE_BINARY_DIR}\"
                     RESULT_VARIABLE status)
     if(NOT status EQUAL 0)
       message(FATAL_ERROR \"libmimi could not be built\")

@@ -43,8 +43,8 @@ impl Prefetch {
 ///
 /// # Safety
 ///
-/// `inputs` are `R` of the job's rows, `weights` the first of `G` of its panels, `segment` one of its segments; `sums` has
-/// room for `R` rows of `G` panels, with sums in it unless the segment is the first; the CPU has `S`.
+/// `inputs` are `R` of the job's rows, `weights` the first of `G` of its panels, `segment` one of its segments; `sums`
+/// has room for `R` rows of `G` panels, with sums in it unless the segment is the first; the CPU has `S`.
 #[inline(always)]
 pub(in crate::kernels) unsafe fn tile<
     S: Simd,

@@ -1,5 +1,5 @@
 /*
- * tokens decode MODEL FILE.mtok RATE OUT.f32: the recording of a token file at RATE Hz (0: its own), to its last sample.
+ * tokens decode MODEL FILE.mtok RATE OUT.f32: the recording of a token file at RATE Hz (0: its own), to its end.
  * tokens encode MODEL IN.f32 RATE OUT.mtok: a recording at RATE Hz as a token file, with its rate and its length.
  */
 #include "../../c/fixture.h"

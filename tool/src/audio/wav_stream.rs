@@ -51,7 +51,7 @@ impl WavStream {
         Ok(())
     }
 
-    /// Lengths of 4 GiB and above do not fit; the header then says, as if they were unknown, that they are as long as can be.
+    /// Lengths of 4 GiB and above do not fit. The header then tells the largest number, as for an unknown length.
     fn set_lengths(&mut self, data: u64) {
         let end = self.header.len();
         let riff = u32::try_from(data + end as u64 - 8);

@@ -9,6 +9,9 @@ use std::io::{self, Read};
 /// Bytes of a header that is read. NumPy writes 128.
 const LONGEST_HEADER: u64 = 1 << 20;
 
+/// Opening brackets in a header. NumPy writes two for integers; the parser goes a level down its stack for each.
+const MOST_BRACKETS: usize = 16;
+
 /// Reads an array of integers, shape `[codebooks, frames]` or `[1, codebooks, frames]`.
 pub(super) fn parse(mut source: impl Read) -> Outcome<Array> {
     let header = header(&mut source)?;
@@ -39,6 +42,10 @@ fn header(source: &mut impl Read) -> Outcome<Vec<u8>> {
         return Err(Failure::new(found));
     }
     take(length, &mut bytes).map_err(failure)?;
+    let opened = |bytes: &[u8]| bytes.iter().filter(|byte| b"([{".contains(byte)).count();
+    if opened(&bytes) > MOST_BRACKETS {
+        return Err(Failure::new("not a .npy file of codes: its header has too many brackets"));
+    }
     Ok(bytes)
 }
 

@@ -244,7 +244,7 @@ mod tests {
         assert_eq!(of(Side::Decode, Stage::Transformer), transformer);
         assert_eq!(of(Side::Encode, Stage::Quantizer), 8.0 * 256.0 * 2048.0 + 2.0 * 512.0 * 256.0);
         assert_eq!(of(Side::Decode, Stage::Resampling), 2.0 * 2.0 * 512.0);
-        // the sizes of the weights in tests/data/golden/full/tensors.tsv, times the rows of each layer, but for a quarter
+        // the sizes of the weights in tests/data/golden/full/tensors.tsv, times the rows of each layer, less a quarter
         // of those that come in pairs
         let paired = 1_572_864.0 * 16.0 + 327_680.0 * 96.0 + 65_536.0 * 480.0;
         assert_eq!(of(Side::Encode, Stage::Seanet), 161_292_288.0 - paired / 4.0);

@@ -1,4 +1,4 @@
-"""libmimi for Conan 2: `conan create packaging/conan`. Needs Rust, as cargo in the PATH."""
+"""libmimi for Conan 2: `conan create bindings/cpp/packaging/conan`. Needs Rust, as cargo in the PATH."""
 
 import os
 
@@ -7,8 +7,8 @@ from conan.errors import ConanInvalidConfiguration
 from conan.tools.cmake import CMake, CMakeToolchain, cmake_layout
 from conan.tools.files import copy, load, rmdir
 
-SOURCES = ["Cargo.toml", "Cargo.lock", "LICENSE-*", "include/*", "src/*", "bindings/cpp/*", "packaging/third-party-library.txt",
-           "tool/Cargo.toml", "tool/src/*"]
+SOURCES = ["Cargo.toml", "Cargo.lock", "LICENSE-*", "include/*", "src/*", "bindings/cpp/*", "tool/Cargo.toml",
+           "tool/src/*"]
 
 
 class Mimi(ConanFile):
@@ -23,13 +23,13 @@ class Mimi(ConanFile):
     default_options = {"shared": False}
 
     def set_version(self):
-        for line in load(self, os.path.join(self.recipe_folder, "../../Cargo.toml")).splitlines():
+        for line in load(self, os.path.join(self.recipe_folder, "../../../../Cargo.toml")).splitlines():
             if line.startswith("version = "):
                 self.version = self.version or line.split('"')[1]
                 return
 
     def export_sources(self):
-        repository = os.path.join(self.recipe_folder, "../..")
+        repository = os.path.join(self.recipe_folder, "../../../..")
         for pattern in SOURCES:
             copy(self, pattern, repository, self.export_sources_folder)
 
@@ -58,8 +58,8 @@ class Mimi(ConanFile):
     def package(self):
         CMake(self).install()
         copy(self, "LICENSE-*", self.source_folder, os.path.join(self.package_folder, "licenses"))
-        copy(self, "packaging/third-party-library.txt", self.source_folder, os.path.join(self.package_folder, "licenses"),
-             keep_path=False)
+        copy(self, "bindings/cpp/packaging/third-party-library.txt", self.source_folder,
+             os.path.join(self.package_folder, "licenses"), keep_path=False)
         lib = os.path.join(self.package_folder, "lib")
         # Conan writes files for CMake and pkg-config itself
         rmdir(self, os.path.join(self.package_folder, "share"))
