@@ -81,7 +81,8 @@ impl Decoded {
         let track = format.default_track(TrackType::Audio).ok_or_else(no_audio)?;
         let parameters =
             track.codec_params.as_ref().and_then(|parameters| parameters.audio()).ok_or_else(no_audio)?;
-        let rate = parameters.sample_rate.ok_or_else(|| Failure::new("audio of unknown sample rate"))?;
+        let rate = parameters.sample_rate.filter(|&rate| rate > 0);
+        let rate = rate.ok_or_else(|| Failure::new("audio of unknown sample rate"))?;
         let (skip, length) = extent(&*format, track, parameters, rate, &tracks, length);
         let is_exact = parameters.bits_per_sample.is_some() || parameters.sample_format.is_some();
         // A CAF file's count of compressed samples may reach to the end of its last packet.
@@ -306,6 +307,17 @@ mod tests {
         assert_eq!(mixed.len(), 40_000);
         let expected = |i: usize| (8_192.0 / 3.0 + (i % 64) as f32 * 3.0) / 32_768.0;
         assert!(mixed.iter().enumerate().all(|(i, &sample)| (sample - expected(i)).abs() < 1e-6));
+    }
+
+    #[test]
+    fn audio_of_no_rate_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.wav");
+        write_ints(&path, 1, 16, &[1; 10]);
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[24..28].fill(0);
+        fs::write(&path, bytes).unwrap();
+        assert!(read_all(&path).unwrap_err().to_string().contains("unknown sample rate"));
     }
 
     #[test]

@@ -90,10 +90,11 @@ struct Head {
 }
 
 impl Head {
-    /// Goes on to the next box, if there can be one.
+    /// Goes on to the next box, if there can be one: not beyond the end of all numbers.
     fn skip(&self, file: &mut impl Seek) -> io::Result<bool> {
-        match self.body.and_then(|body| i64::try_from(body).ok()) {
-            Some(body) => file.seek(SeekFrom::Current(body)).map(|_| true),
+        let here = file.stream_position()?;
+        match self.body.and_then(|body| here.checked_add(body)).filter(|&next| i64::try_from(next).is_ok()) {
+            Some(next) => file.seek(SeekFrom::Start(next)).map(|_| true),
             None => Ok(false),
         }
     }
@@ -265,6 +266,18 @@ mod tests {
         let found = cut(&list(&[entry(10, 1_024), entry(10, 9_000)]), 1_000, 24_000, 80_634);
         assert_eq!(found, Some(Cut { length: None, ..exact }));
         assert_eq!(cut(&list(&[entry(10, 90_000)]), 1_000, 24_000, 80_634), None);
+    }
+
+    #[test]
+    fn a_box_as_long_as_can_be_is_the_last() {
+        for body in [i64::MAX as u64, u64::MAX] {
+            let mut bytes = b"\0\0\0\x08ftyp\0\0\0\x01free".to_vec();
+            bytes.extend(body.to_be_bytes());
+            assert!(tracks(&mut io::Cursor::new(bytes.clone())).unwrap().is_empty());
+            let mut file = tempfile::tempfile().unwrap();
+            io::Write::write_all(&mut file, &bytes).unwrap();
+            assert!(tracks(&mut file).unwrap().is_empty());
+        }
     }
 
     #[test]
