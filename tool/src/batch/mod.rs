@@ -285,10 +285,14 @@ mod tests {
         for overwrite in [false, true] {
             let args = BatchArgs { jobs: None, overwrite, report: None };
             let jobs = Jobs { list: vec![job.clone()], ..Jobs::default() };
-            let work = |(): &mut (), _: &Job| panic!("nothing is to be made");
+            let made = AtomicUsize::new(0);
+            let work = |(): &mut (), _: &Job| {
+                made.fetch_add(1, Ordering::Relaxed);
+                Ok(0.0)
+            };
             let told = |_: &Path| panic!("nothing is to be read");
             let failure = run(jobs, &args, true, &Settings::new(), told, || Ok(()), work).unwrap_err();
-            assert_eq!(failure.to_string(), "1 of 1 files failed");
+            assert_eq!((failure.to_string().as_str(), made.into_inner()), ("1 of 1 files failed", 0));
         }
     }
 }
