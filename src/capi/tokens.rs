@@ -45,6 +45,9 @@ pub struct mimi_token_header {
 /// The size of the struct in its first release; no valid one is shorter.
 const FIRST_SIZE: usize = size_of::<mimi_token_header>();
 
+/// No release has a longer one: so long is a size that was not set, and its bytes are somebody else's.
+const MOST_SIZE: usize = 4096;
+
 /// Fills in the header of a token file for codes that a model makes with some options.
 ///
 /// - `model`: the model.
@@ -311,12 +314,13 @@ unsafe fn header_place(header: *mut mimi_token_header) -> Result<NonNull<mimi_to
     let place = place("header", header)?;
     // SAFETY: neither NULL nor misaligned; the first member is there in every release.
     let size = unsafe { (&raw const (*place.as_ptr()).size).read() };
-    if size < FIRST_SIZE {
-        let message =
-            format_args!("header->size is {size}; expected sizeof(mimi_token_header), {FIRST_SIZE} or more");
+    if !(FIRST_SIZE..=MOST_SIZE).contains(&size) {
+        let message = format_args!(
+            "header->size is {size}; expected sizeof(mimi_token_header), {FIRST_SIZE} to {MOST_SIZE}"
+        );
         return Err(Failure::new(MIMI_ERR_INVALID_ARGUMENT, message));
     }
-    if isize::try_from(size).is_err() || place.addr().get().checked_add(size).is_none() {
+    if place.addr().get().checked_add(size).is_none() {
         return Err(Refusal::TooLong("header").into());
     }
     Ok(place)

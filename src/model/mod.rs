@@ -7,7 +7,7 @@ mod network;
 use crate::decoder::Decoder;
 use crate::encoder::Encoder;
 use crate::error::{headroom, with_capacity};
-use crate::kernels::{self, FlushDenormals, Kernels, with_team};
+use crate::kernels::{FlushDenormals, Kernels, with_team};
 use crate::layers::Cost;
 use crate::resample::Rates;
 use crate::{
@@ -126,11 +126,11 @@ impl Model {
     pub fn isa(&self) -> Isa {
         match self.weights.kernels.isa() {
             #[cfg(target_arch = "x86_64")]
-            kernels::Isa::Avx2 => Isa::Avx2,
+            crate::kernels::Isa::Avx2 => Isa::Avx2,
             #[cfg(target_arch = "x86_64")]
-            kernels::Isa::Avx512 => Isa::Avx512,
+            crate::kernels::Isa::Avx512 => Isa::Avx512,
             #[cfg(target_arch = "aarch64")]
-            kernels::Isa::Neon => Isa::Neon,
+            crate::kernels::Isa::Neon => Isa::Neon,
             _ => Isa::Baseline,
         }
     }

@@ -188,7 +188,7 @@ static void longer_header(mimi_token_header h) {
     for (size_t i = 0; i < sizeof longer.later; i++)
         CHECK(longer.later[i] == 0);
     CHECK(longer.behind == 77 && longer.known.n_samples == h.n_samples);
-    const size_t sizes[] = {0, 1, sizeof h - 1, SIZE_MAX, SIZE_MAX / 2 + 1};
+    const size_t sizes[] = {0, 1, sizeof h - 1, 4097, SIZE_MAX, SIZE_MAX / 2 + 1};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         mimi_token_header wrong = h;
         int64_t n = 0;

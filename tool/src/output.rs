@@ -106,8 +106,8 @@ pub(crate) fn refuse_input(input: &Path, output: &Path) -> Outcome {
 /// left and what stood at its path is untouched.
 pub(crate) struct Pending {
     path: PathBuf,
-    /// `None`: written in place.
-    temporary: Option<TempPath>,
+    /// The file under its other name, and its lock; `None`: written in place.
+    temporary: Option<(TempPath, File)>,
 }
 
 /// Begins the file that is to stand at `path`, under another name in the same folder.
@@ -132,8 +132,10 @@ pub(crate) fn create(path: &Path) -> Outcome<(File, Pending)> {
     remove_abandoned(folder);
     let mut unfinished = unfinished();
     let (file, temporary) = temporary_in(folder).map_err(|error| Failure::io(&path, &error))?;
+    // Whoever writes the file may close it before it has its name: until then it must not seem abandoned.
+    let held = file.try_clone().map_err(|error| Failure::io(&path, &error))?;
     unfinished.push(temporary.to_path_buf());
-    Ok((file, Pending { path, temporary: Some(temporary) }))
+    Ok((file, Pending { path, temporary: Some((temporary, held)) }))
 }
 
 /// Begins the file at `path` under its own name: what was written stays, whatever happens.
@@ -155,7 +157,7 @@ impl Pending {
 
     /// Puts the file, which is complete, in its place.
     pub(crate) fn commit(mut self) -> Outcome {
-        let Some(temporary) = self.temporary.take() else { return Ok(()) };
+        let Some((temporary, _held)) = self.temporary.take() else { return Ok(()) };
         let mut unfinished = unfinished();
         unfinished.retain(|path| **path != *temporary);
         // A path that could not be renamed is removed when it is dropped.
@@ -165,7 +167,7 @@ impl Pending {
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        if let Some(temporary) = &self.temporary {
+        if let Some((temporary, _)) = &self.temporary {
             unfinished().retain(|path| **path != **temporary);
         }
     }
@@ -214,12 +216,17 @@ mod tests {
         for name in [".mimi-a.part", "mimi-c.part"] {
             fs::write(folder.path().join(name), "half").unwrap();
         }
-        let (_held, pending) = create(&folder.path().join("out")).unwrap();
+        let (file, pending) = create(&folder.path().join("out")).unwrap();
         assert!(!folder.path().join(".mimi-a.part").exists());
-        let held = pending.temporary.as_ref().unwrap();
-        remove_if_abandoned(held);
+        let held = pending.temporary.as_ref().unwrap().0.to_path_buf();
+        remove_if_abandoned(&held);
         assert!(held.exists());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+        // also between the last byte and the new name
+        drop(file);
+        remove_if_abandoned(&held);
+        pending.commit().unwrap();
+        assert!(folder.path().join("out").exists());
     }
 
     #[cfg(unix)]

@@ -49,6 +49,7 @@ pub(super) struct Decoded {
     is_promise: bool,
     given: u64,
     is_mp4: bool,
+    is_cut_off: bool,
 }
 
 /// What is known of a file before symphonia reads it.
@@ -80,7 +81,8 @@ impl Decoded {
         let track = format.default_track(TrackType::Audio).ok_or_else(no_audio)?;
         let parameters =
             track.codec_params.as_ref().and_then(|parameters| parameters.audio()).ok_or_else(no_audio)?;
-        let rate = parameters.sample_rate.ok_or_else(|| Failure::new("audio of unknown sample rate"))?;
+        let rate = parameters.sample_rate.filter(|&rate| rate > 0);
+        let rate = rate.ok_or_else(|| Failure::new("audio of unknown sample rate"))?;
         let (skip, length) = extent(&*format, track, parameters, rate, &tracks, length);
         let is_exact = parameters.bits_per_sample.is_some() || parameters.sample_format.is_some();
         // A CAF file's count of compressed samples may reach to the end of its last packet.
@@ -107,6 +109,7 @@ impl Decoded {
             is_promise,
             given: 0,
             is_mp4: !tracks.is_empty(),
+            is_cut_off: tracks.iter().any(|track| track.is_cut_off),
         })
     }
 
@@ -172,6 +175,7 @@ impl Decoded {
                 let given = self.given;
                 Err(Failure::cut_off(format!("cut off after {given} of {length} samples")))
             }
+            _ if self.is_cut_off => Err(Failure::cut_off(format!("cut off after {} samples", self.given))),
             _ => Ok(()),
         }
     }
@@ -219,9 +223,11 @@ fn extent(
     tracks: &[mp4::Track],
     length: Option<u64>,
 ) -> (u64, Option<u64>) {
-    let frames = length.or(track.num_frames);
+    let described = tracks.iter().find(|found| found.id == track.id);
+    let counted = track.num_frames.filter(|_| described.is_none_or(|found| !found.is_fragmented));
+    let frames = length.or(counted);
     let delay = u64::from(track.delay.unwrap_or(0));
-    if let Some(cut) = tracks.iter().find(|found| found.id == track.id).and_then(|found| found.cut) {
+    if let Some(cut) = described.and_then(|found| found.cut) {
         let samples = |units: u64| (u128::from(units) * u128::from(rate) / u128::from(cut.scale)) as u64;
         let rest = frames.map(|frames| frames.saturating_sub(samples(cut.start)));
         return (samples(cut.start), cut.length.map(samples).or(rest));
@@ -301,6 +307,17 @@ mod tests {
         assert_eq!(mixed.len(), 40_000);
         let expected = |i: usize| (8_192.0 / 3.0 + (i % 64) as f32 * 3.0) / 32_768.0;
         assert!(mixed.iter().enumerate().all(|(i, &sample)| (sample - expected(i)).abs() < 1e-6));
+    }
+
+    #[test]
+    fn audio_of_no_rate_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.wav");
+        write_ints(&path, 1, 16, &[1; 10]);
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[24..28].fill(0);
+        fs::write(&path, bytes).unwrap();
+        assert!(read_all(&path).unwrap_err().to_string().contains("unknown sample rate"));
     }
 
     #[test]

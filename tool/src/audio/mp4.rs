@@ -15,6 +15,10 @@ pub(super) struct Track {
     /// Units in a second.
     scale: u32,
     pub(super) cut: Option<Cut>,
+    /// Its samples are described in fragments throughout the file, and their number nowhere.
+    pub(super) is_fragmented: bool,
+    /// The file ends within a fragment.
+    pub(super) is_cut_off: bool,
 }
 
 /// The part of a track that is to be heard.
@@ -37,8 +41,11 @@ pub(super) fn is_mp4(front: &[u8]) -> bool {
 pub(super) fn tracks(file: &mut (impl Read + Seek)) -> io::Result<Vec<Track>> {
     let movie = movie(file)?;
     let scale = child(&movie, b"mvhd").and_then(scale).unwrap_or(0);
-    let sound = boxes(&movie).filter(|(name, _)| name == b"trak").filter_map(|(_, trak)| track(trak, scale));
-    let mut tracks: Vec<_> = sound.collect();
+    let is_fragmented = child(&movie, b"mvex").is_some();
+    let is_cut_off = is_fragmented && ends_early(file)?;
+    let sound = boxes(&movie).filter(|(name, _)| name == b"trak");
+    let sound = sound.filter_map(|(_, trak)| track(trak, scale, is_fragmented));
+    let mut tracks: Vec<_> = sound.map(|track| Track { is_cut_off, ..track }).collect();
     if let ([track], Some((start, length))) = (&mut *tracks, gaps(&movie)) {
         track.cut = Some(Cut { start, length: Some(length), scale: track.scale });
     }
@@ -48,31 +55,67 @@ pub(super) fn tracks(file: &mut (impl Read + Seek)) -> io::Result<Vec<Track>> {
 /// The contents of the `moov` box.
 fn movie(file: &mut (impl Read + Seek)) -> io::Result<Vec<u8>> {
     file.rewind()?;
-    loop {
-        let mut head = [0; 16];
-        if read_up_to(file, &mut head[..8])? < 8 {
-            return Ok(Vec::new());
-        }
-        let size = u64::from(be32(&head, 0));
-        let body = match size {
-            // up to the end of the file
-            0 => u64::MAX,
-            1 => {
-                file.read_exact(&mut head[8..])?;
-                (u64::from(be32(&head, 8)) << 32 | u64::from(be32(&head, 12))).saturating_sub(16)
-            }
-            _ => size.saturating_sub(8),
-        };
-        if head[4..8] == *b"moov" {
+    while let Some(head) = next(file)? {
+        if head.name == *b"moov" {
             let mut movie = Vec::new();
-            file.take(body.min(MOVIE_MAX)).read_to_end(&mut movie)?;
+            file.take(head.body.unwrap_or(MOVIE_MAX).min(MOVIE_MAX)).read_to_end(&mut movie)?;
             return Ok(movie);
         }
-        match i64::try_from(body) {
-            Ok(body) if size != 0 => file.seek(SeekFrom::Current(body))?,
-            _ => return Ok(Vec::new()),
-        };
+        if !head.skip(file)? {
+            break;
+        }
     }
+    Ok(Vec::new())
+}
+
+/// Does the last box reach beyond the end of the file?
+fn ends_early(file: &mut (impl Read + Seek)) -> io::Result<bool> {
+    let length = file.seek(SeekFrom::End(0))?;
+    file.rewind()?;
+    let mut end = 0;
+    while let Some(head) = next(file)? {
+        if !head.skip(file)? {
+            return Ok(false);
+        }
+        end = file.stream_position()?;
+    }
+    Ok(end != length)
+}
+
+/// What stands before the contents of a box of the file itself.
+struct Head {
+    name: [u8; 4],
+    /// Bytes of the contents; `None`: up to the end of the file.
+    body: Option<u64>,
+}
+
+impl Head {
+    /// Goes on to the next box, if there can be one: not beyond the end of all numbers.
+    fn skip(&self, file: &mut impl Seek) -> io::Result<bool> {
+        let here = file.stream_position()?;
+        match self.body.and_then(|body| here.checked_add(body)).filter(|&next| i64::try_from(next).is_ok()) {
+            Some(next) => file.seek(SeekFrom::Start(next)).map(|_| true),
+            None => Ok(false),
+        }
+    }
+}
+
+/// Reads the head of the next box; none: the end of the file.
+fn next(file: &mut impl Read) -> io::Result<Option<Head>> {
+    let mut head = [0; 16];
+    if read_up_to(file, &mut head[..8])? < 8 {
+        return Ok(None);
+    }
+    let name = [head[4], head[5], head[6], head[7]];
+    let body = match u64::from(be32(&head, 0)) {
+        0 => None,
+        1 => {
+            file.read_exact(&mut head[8..])?;
+            Some((u64::from(be32(&head, 8)) << 32 | u64::from(be32(&head, 12))).saturating_sub(16))
+        }
+        size => Some(size.saturating_sub(8)),
+    };
+    Ok(Some(Head { name, body }))
 }
 
 fn read_up_to(file: &mut impl Read, bytes: &mut [u8]) -> io::Result<usize> {
@@ -86,7 +129,7 @@ fn read_up_to(file: &mut impl Read, bytes: &mut [u8]) -> io::Result<usize> {
     Ok(filled)
 }
 
-fn track(trak: &[u8], movie_scale: u32) -> Option<Track> {
+fn track(trak: &[u8], movie_scale: u32, is_fragmented: bool) -> Option<Track> {
     let media = child(trak, b"mdia")?;
     if child(media, b"hdlr")?.get(8..12)? != b"soun" {
         return None;
@@ -97,10 +140,10 @@ fn track(trak: &[u8], movie_scale: u32) -> Option<Track> {
     let entries = child(table, b"stsd").unwrap_or_default();
     let codec = entries.get(12..16).and_then(|name| name.try_into().ok()).unwrap_or_default();
     let scale = scale(child(media, b"mdhd")?)?;
-    let total = child(table, b"stts").and_then(total)?;
+    let total = if is_fragmented { u64::MAX } else { child(table, b"stts").and_then(total)? };
     let edits = child(trak, b"edts").and_then(|edts| child(edts, b"elst"));
     let cut = edits.and_then(|list| cut(list, movie_scale, scale, total));
-    Some(Track { id, codec, scale, cut })
+    Some(Track { id, codec, scale, cut, is_fragmented, is_cut_off: false })
 }
 
 /// The one part that an edit list takes from a track. Lists of several parts are no encoder's.
@@ -223,6 +266,18 @@ mod tests {
         let found = cut(&list(&[entry(10, 1_024), entry(10, 9_000)]), 1_000, 24_000, 80_634);
         assert_eq!(found, Some(Cut { length: None, ..exact }));
         assert_eq!(cut(&list(&[entry(10, 90_000)]), 1_000, 24_000, 80_634), None);
+    }
+
+    #[test]
+    fn a_box_as_long_as_can_be_is_the_last() {
+        for body in [i64::MAX as u64, u64::MAX] {
+            let mut bytes = b"\0\0\0\x08ftyp\0\0\0\x01free".to_vec();
+            bytes.extend(body.to_be_bytes());
+            assert!(tracks(&mut io::Cursor::new(bytes.clone())).unwrap().is_empty());
+            let mut file = tempfile::tempfile().unwrap();
+            io::Write::write_all(&mut file, &bytes).unwrap();
+            assert!(tracks(&mut file).unwrap().is_empty());
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ pub(crate) use record::Settings;
 use crate::{
     args::BatchArgs,
     failure::{Failure, Outcome},
-    output, progress,
+    output, progress, standard,
 };
 use record::Records;
 use report::{Fate, Report};
@@ -75,6 +75,9 @@ pub(crate) fn run<W>(
     new_worker: impl Fn() -> Outcome<W> + Sync,
     work: impl Fn(&mut W, &Job) -> Outcome<f64> + Sync,
 ) -> Outcome {
+    if let Some(report) = args.report.as_deref() {
+        check_report(report, &jobs)?;
+    }
     let mut report = Report::begin(args.report.as_deref())?;
     for (path, failure) in &jobs.troubles {
         report.fail(path, None, failure);
@@ -91,6 +94,7 @@ pub(crate) fn run<W>(
         while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
             let make = || {
                 prepare(&job.output)?;
+                refuse_special(&job.output)?;
                 let seconds = work(&mut worker, job)?;
                 record::note(job, settings).map(|()| seconds)
             };
@@ -143,10 +147,9 @@ fn missing(
             missing.push(job);
             continue;
         }
-        let difference = match output::refuse_input(&job.input, &job.output) {
-            Err(failure) => Err(failure),
-            Ok(()) => records.difference(&job, settings, &told),
-        };
+        let allowed =
+            refuse_special(&job.output).and_then(|()| output::refuse_input(&job.input, &job.output));
+        let difference = allowed.and_then(|()| records.difference(&job, settings, &told));
         match difference {
             Ok(None) => report.add(&job.input, Some(&job.output), Fate::Present),
             Ok(Some(difference)) => report.differs(&job.input, &job.output, &difference),
@@ -159,6 +162,43 @@ fn missing(
 
 fn folder_of(output: &Path) -> &Path {
     output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Refuses what stands in the place of an output and is no file: a pipe would make the run wait for ever.
+fn refuse_special(output: &Path) -> Outcome {
+    match fs::metadata(output) {
+        Ok(there) if there.is_dir() => Err(Failure::at(output, "Is a directory")),
+        Ok(there) if !there.is_file() => Err(Failure::at(output, "not a file")),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses a report that would take the place of an input, an output or a record.
+fn check_report(report: &Path, jobs: &Jobs) -> Outcome {
+    if standard::is_standard(report) {
+        return Ok(());
+    }
+    let place = place(report);
+    let inputs = jobs.list.iter().map(|job| &job.input).chain(jobs.troubles.iter().map(|(path, _)| path));
+    let taken = |what: &str| Failure::usage(format!("--report {}: this is {what}", report.display()));
+    if inputs.into_iter().any(|input| self::place(input) == place) {
+        return Err(taken("an input"));
+    }
+    for job in &jobs.list {
+        if self::place(&job.output) == place {
+            return Err(taken("where an output goes"));
+        }
+        if self::place(&folder_of(&job.output).join(record::NAME)) == place {
+            return Err(taken("where it is noted how files were made"));
+        }
+    }
+    Ok(())
+}
+
+/// The same for all names of a file, there or not.
+fn place(path: &Path) -> PathBuf {
+    let not_there = || Some(fs::canonicalize(folder_of(path)).ok()?.join(path.file_name()?));
+    fs::canonicalize(path).ok().or_else(not_there).unwrap_or_else(|| path.to_path_buf())
 }
 
 fn prepare(output: &Path) -> Outcome {
@@ -196,5 +236,63 @@ mod tests {
         };
         let _ = run(jobs(), &args, true, &settings, told, || Ok(()), count);
         assert_eq!(again.load(Ordering::Relaxed), 2);
+    }
+
+    #[test]
+    fn a_report_takes_nothings_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        for name in ["a.wav", "b.wav"] {
+            fs::write(at(name), "mine").unwrap();
+        }
+        fs::create_dir(at("out")).unwrap();
+        let job = Job { input: at("a.wav"), output: at("out/a.mtok") };
+        let jobs = || Jobs {
+            list: vec![job.clone()],
+            troubles: vec![(at("b.wav"), Failure::new("of no use"))],
+            ..Jobs::default()
+        };
+        let run = |report: &str| {
+            let args = BatchArgs { jobs: None, overwrite: true, report: Some(at(report)) };
+            let work = |(): &mut (), job: &Job| {
+                fs::write(&job.output, "made").map(|()| 0.0).map_err(|error| Failure::io(&job.output, &error))
+            };
+            let told = |_: &Path| Ok(Settings::new());
+            run(jobs(), &args, true, &Settings::new(), told, || Ok(()), work).unwrap_err().to_string()
+        };
+        for (report, found) in [
+            ("a.wav", "this is an input"),
+            ("out/../b.wav", "this is an input"),
+            ("out/a.mtok", "where an output goes"),
+            ("out/.mimi-made.jsonl", "how files were made"),
+        ] {
+            assert!(run(report).contains(found), "{report}: {}", run(report));
+        }
+        assert_eq!(["a.wav", "b.wav"].map(|name| fs::read_to_string(at(name)).unwrap()), ["mine", "mine"]);
+        assert!(!at("out/a.mtok").exists());
+        assert_eq!(run("out/report.jsonl"), "1 of 2 files failed");
+        let report = fs::read_to_string(at("out/report.jsonl")).unwrap();
+        assert!(report.contains("\"audio_seconds\":0.0"), "{report}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_file_in_the_place_of_an_output_is_told_of() {
+        let folder = tempfile::tempdir().unwrap();
+        let job = Job { input: folder.path().join("in"), output: folder.path().join("out") };
+        fs::write(&job.input, "").unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(&job.output).status().unwrap().success());
+        for overwrite in [false, true] {
+            let args = BatchArgs { jobs: None, overwrite, report: None };
+            let jobs = Jobs { list: vec![job.clone()], ..Jobs::default() };
+            let made = AtomicUsize::new(0);
+            let work = |(): &mut (), _: &Job| {
+                made.fetch_add(1, Ordering::Relaxed);
+                Ok(0.0)
+            };
+            let told = |_: &Path| panic!("nothing is to be read");
+            let failure = run(jobs, &args, true, &Settings::new(), told, || Ok(()), work).unwrap_err();
+            assert_eq!((failure.to_string().as_str(), made.into_inner()), ("1 of 1 files failed", 0));
+        }
     }
 }

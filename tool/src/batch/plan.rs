@@ -78,10 +78,14 @@ pub(crate) fn files(folder: &Path, taken: &[&str]) -> Jobs {
     jobs
 }
 
-/// Each once, whatever it is called.
+/// Each once, however its folder is written. Links to files stand for themselves: what is made has their names.
 fn distinct<'p>(paths: impl Iterator<Item = &'p PathBuf>) -> Vec<&'p PathBuf> {
     let mut seen = HashSet::new();
-    paths.filter(|path| seen.insert(fs::canonicalize(path).unwrap_or((*path).clone()))).collect()
+    let place = |path: &PathBuf| match path.file_name().filter(|_| !path.is_dir()) {
+        Some(name) => Some(fs::canonicalize(super::folder_of(path)).ok()?.join(name)),
+        None => fs::canonicalize(path).ok(),
+    };
+    paths.filter(|path| seen.insert(place(path).unwrap_or((*path).clone()))).collect()
 }
 
 /// Where the files of each of `folders` go below the output: nowhere else if there is one folder; else
@@ -273,6 +277,16 @@ mod tests {
         assert_eq!(outputs(&["x/wav", "y/wav"]), ["out/x/wav/a.mtok", "out/y/wav/a.mtok"].map(PathBuf::from));
         // typed twice
         assert_eq!(outputs(&["z", "z/"]), [PathBuf::from("out/a.mtok")]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_to_one_file_are_several_files() {
+        let folder = made(&["a.wav"]);
+        let at = |name: &str| folder.path().join(name);
+        std::os::unix::fs::symlink(at("a.wav"), at("b.wav")).unwrap();
+        let typed = [at("a.wav"), at("b.wav"), folder.path().join(".").join("a.wav")];
+        assert_eq!(many(&typed, Path::new("out")).list.len(), 2);
     }
 
     #[test]

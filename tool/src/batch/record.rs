@@ -10,13 +10,16 @@ use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, HashMap},
     fs::{self, Metadata, OpenOptions},
-    io::Write,
+    io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
     time::UNIX_EPOCH,
 };
 
 /// The name of the file.
 pub(super) const NAME: &str = ".mimi-made.jsonl";
+
+/// Bytes of the file that are read: records of a million files have a fifth.
+const LONGEST: u64 = 1 << 30;
 
 /// What decides what a file becomes: names and values as a user would say them.
 pub(crate) type Settings = BTreeMap<&'static str, String>;
@@ -81,12 +84,15 @@ fn name(output: &Path) -> String {
     output.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
+/// What is not a file, such as a pipe or a link, has no records.
 fn read(folder: &Path) -> HashMap<String, Record> {
     let mut records = HashMap::new();
-    let text = fs::read(folder.join(NAME)).unwrap_or_default();
-    for line in text.split(|&byte| byte == b'\n') {
+    let Ok(file) = output::open_plain(OpenOptions::new().read(true), &folder.join(NAME)) else {
+        return records;
+    };
+    for line in BufReader::new(file.take(LONGEST)).split(b'\n').map_while(Result::ok) {
         // A line that a run did not finish says nothing.
-        let Ok(line) = serde_json::from_slice::<Value>(line) else { continue };
+        let Ok(line) = serde_json::from_slice::<Value>(&line) else { continue };
         let number = |name: &str| line[name].as_u64();
         let (Some(bytes), Some(modified)) = (number("input_bytes"), number("modified_ns")) else { continue };
         let Some(file) = line["file"].as_str() else { continue };
@@ -106,10 +112,20 @@ pub(super) fn note(job: &Job, settings: &Settings) -> Outcome {
         "input_bytes": fs::metadata(&job.input).map_or(0, |input| input.len()),
         "settings": settings,
     });
-    let mut file = output::open_plain(OpenOptions::new().append(true).create(true), &path)
-        .map_err(|error| Failure::io(&path, &error))?;
+    append(&path, &line.to_string()).map_err(|error| Failure::io(&path, &error))
+}
+
+fn append(path: &Path, line: &str) -> io::Result<()> {
+    let mut file = output::open_plain(OpenOptions::new().read(true).append(true).create(true), path)?;
+    // A line that a full disk cut off must not take this one with it.
+    let mut last = [b'\n'];
+    if file.metadata()?.len() > 0 {
+        file.seek(SeekFrom::End(-1))?;
+        file.read_exact(&mut last)?;
+    }
+    let start = if last == [b'\n'] { "" } else { "\n" };
     // in one piece, because other runs may write, too
-    file.write_all(format!("{line}\n").as_bytes()).map_err(|error| Failure::io(&path, &error))
+    file.write_all(format!("{start}{line}\n").as_bytes())
 }
 
 #[cfg(test)]
@@ -145,6 +161,9 @@ mod tests {
         assert_eq!(difference("4", "4").unwrap(), "older than its input");
         fs::write(&job.input, "1234").unwrap();
         assert_eq!(difference("4", "4").unwrap(), "its input has another length by now");
+        // a line after one that was cut off
+        note(&job, &settings("3")).unwrap();
+        assert_eq!(difference("8", "8").unwrap(), "made with codebooks 3, not 8");
         // written by somebody else since: the file speaks for itself again
         fs::File::options()
             .write(true)
@@ -154,5 +173,18 @@ mod tests {
             .unwrap();
         assert_eq!(difference("4", "4"), None);
         assert_eq!(difference("4", "8").unwrap(), "made with codebooks 8, not 4");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn pipes_and_links_are_no_records() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(NAME);
+        // Reading a pipe waits for its other end.
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        assert!(read(folder.path()).is_empty());
+        fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", &path).unwrap();
+        assert!(read(folder.path()).is_empty());
     }
 }

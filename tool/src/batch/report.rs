@@ -31,17 +31,14 @@ pub(super) struct Report {
     entries: Vec<(PathBuf, Option<PathBuf>, Fate)>,
     /// Outputs that are there and of another kind.
     different: usize,
-    destination: Option<(PathBuf, Destination)>,
+    destination: Option<Destination>,
     begun: Instant,
 }
 
 impl Report {
     /// A report that also goes to the file at `path`.
     pub(super) fn begin(path: Option<&Path>) -> Outcome<Self> {
-        let destination = match path {
-            Some(path) => Some((path.to_path_buf(), standard::create(path)?)),
-            None => None,
-        };
+        let destination = path.map(standard::create).transpose()?;
         Ok(Self { entries: Vec::new(), different: 0, destination, begun: Instant::now() })
     }
 
@@ -85,7 +82,8 @@ impl Report {
         let present = self.count(|fate| matches!(fate, Fate::Present));
         let skipped = self.count(|fate| matches!(fate, Fate::Skipped));
         let failed = self.count(|fate| matches!(fate, Fate::Failed(_)));
-        let audio: f64 = self.entries.iter().filter_map(|(.., fate)| seconds(fate)).sum();
+        let audio: f64 =
+            self.entries.iter().filter_map(|(.., fate)| seconds(fate)).fold(0.0, |sum, n| sum + n);
         let elapsed = self.begun.elapsed().as_secs_f64();
         if !quiet {
             let mut line = format!("files made: {made}, already there: {present}, skipped: {skipped}");
@@ -100,7 +98,7 @@ impl Report {
             tell(line);
         }
         let whole = made + present + failed;
-        if let Some((path, destination)) = self.destination {
+        if let Some(destination) = self.destination {
             let mut text = String::new();
             for (input, output, fate) in &self.entries {
                 let status = match fate {
@@ -126,7 +124,7 @@ impl Report {
                 "audio_seconds": audio, "elapsed_seconds": elapsed,
             });
             let _ = writeln!(text, "{}", json!({ "status": "summary", "files": numbers }));
-            standard::write(destination, text.as_bytes()).map_err(|failure| failure.of(&path))?;
+            standard::write(destination, text.as_bytes())?;
         }
         match failed {
             0 => Ok(()),

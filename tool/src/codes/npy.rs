@@ -6,11 +6,12 @@ use npyz::{NpyFile, Order, TypeChar, WriterBuilder};
 use py_literal::Value;
 use std::io::{self, Read};
 
-/// Bytes of a header that is read. NumPy writes 128.
-const LONGEST_HEADER: u64 = 1 << 20;
+/// Bytes of a header that is read. NumPy writes 128, and reads no more than 10,000. The parser's time grows with the
+/// square of a number's digits.
+const LONGEST_HEADER: u64 = 1 << 14;
 
-/// Opening brackets in a header. NumPy writes two for integers; the parser goes a level down its stack for each.
-const MOST_BRACKETS: usize = 16;
+/// Opening brackets in a header. NumPy writes two for integers. Each doubles the parser's time, or worse.
+const MOST_BRACKETS: usize = 4;
 
 /// Reads an array of integers, shape `[codebooks, frames]` or `[1, codebooks, frames]`.
 pub(super) fn parse(mut source: impl Read) -> Outcome<Array> {
@@ -53,10 +54,17 @@ fn shape_in(header: &[u8]) -> Outcome<Vec<u64>> {
     let dictionary = &header[if header[6] > 1 { 12 } else { 10 }..];
     let text = String::from_utf8_lossy(dictionary);
     let sizes = match text.trim().parse() {
-        Ok(Value::Dict(entries)) => entries.into_iter().find_map(|entry| match entry {
-            (Value::String(name), Value::Tuple(sizes)) if name == "shape" => Some(sizes),
-            _ => None,
-        }),
+        Ok(Value::Dict(entries)) => {
+            let mut shapes = entries.into_iter().filter_map(|entry| match entry {
+                (Value::String(name), sizes) if name == "shape" => Some(sizes),
+                _ => None,
+            });
+            // npyz might take another of several
+            match (shapes.next(), shapes.next()) {
+                (Some(Value::Tuple(sizes)), None) => Some(sizes),
+                _ => None,
+            }
+        }
         _ => None,
     };
     let size = |size: &Value| match size {
@@ -177,6 +185,12 @@ mod tests {
         long.resize(3_000_012, b' ');
         assert!(message(&long).contains("a header of 3000000 bytes"));
         assert!(message(b"\x93NUMPY\x01\0\x02\0{}").contains("its header tells no shape"));
+        // the parser would take hours, and npyz the second of two shapes
+        assert!(message(b"\x93NUMPY\x01\0\x10\0{{{{{{{{{{{{{{{{").contains("too many brackets"));
+        let mut twice = b"\x93NUMPY\x01\0\x52\0{'descr':'<i4','fortran_order':False,'shape':(1,4),".to_vec();
+        twice.extend(b"'shape':(1024,18014398509481984)}\n");
+        twice[8] = (twice.len() - 10) as u8;
+        assert!(message(&twice).contains("its header tells no shape"));
         let whole = make(&[1, 2], Order::C, &[1, 2]);
         assert!(parse(&whole[..whole.len() - 1]).is_err());
     }

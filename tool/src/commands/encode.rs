@@ -7,7 +7,7 @@ use crate::{
     codec,
     codes::{self, Codes, Format, TokenWriter},
     failure::{Failure, Outcome},
-    model,
+    model, output,
     standard::{self, Destination},
 };
 use mimi::{Encoder, Model, Parts};
@@ -20,6 +20,9 @@ pub(crate) fn run(args: &EncodeArgs) -> Outcome {
     match plan {
         Plan::One(job) => {
             batch::check_one(&job, &args.batch)?;
+            if args.live && output::refuse_input(&job.input, &job.output).is_err() {
+                return Err(Failure::usage("--live writes while it reads, and cannot replace its input"));
+            }
             let format = args.format.map_or_else(|| Format::of(&job.output), Ok)?;
             if args.live && format != Format::Mtok {
                 return Err(Failure::usage("--live goes with the mtok format alone"));

@@ -8,7 +8,7 @@ use crate::{
     failure::{Failure, Outcome, plain, tell},
     model, standard,
 };
-use mimi::{Model, Parts};
+use mimi::{ErrorKind, LoadOptions, Model, Parts};
 use std::{
     fmt::Display,
     io::{self, Read},
@@ -109,13 +109,22 @@ fn describe_input(path: &Path, table: &mut Table) -> Outcome {
     }
 }
 
-/// A model, and which halves of it are there.
+/// A model, and which halves of it are there. A half that is there and damaged is an error.
 fn load(path: Option<&Path>) -> Outcome<(Model, Parts)> {
-    let args = ModelArgs { model: path.map(Path::to_path_buf), quiet: true, ..ModelArgs::default() };
-    model::load(&args, Parts::Both).map(|model| (model, Parts::Both)).or_else(|failure| {
-        let half = |parts| model::load(&args, parts).map(|model| (model, parts));
-        half(Parts::Encoder).or_else(|_| half(Parts::Decoder)).map_err(|_| failure)
-    })
+    let Some(path) = path else {
+        let args = ModelArgs { quiet: true, ..ModelArgs::default() };
+        return Ok((model::load(&args, Parts::Both)?, Parts::Both));
+    };
+    let path = model::find(path)?;
+    let load = |parts| {
+        let options = LoadOptions { parts, ..LoadOptions::default() };
+        Model::load(&path, &options).map(|model| (model, parts))
+    };
+    let loaded = load(Parts::Both).or_else(|error| match error.kind() {
+        ErrorKind::Unsupported => load(Parts::Encoder).or_else(|_| load(Parts::Decoder)).map_err(|_| error),
+        _ => Err(error),
+    });
+    Ok(loaded?)
 }
 
 /// The first bytes of a file.

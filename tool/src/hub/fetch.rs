@@ -47,6 +47,11 @@ pub(crate) fn fetch(name: &Name, quiet: bool) -> Outcome<PathBuf> {
     check_config(&main.url, &config)?;
     // All files are those of one commit, whatever happens on the server meanwhile.
     let weights = server.ask(name, &main.commit, WEIGHTS)?;
+    if weights.etag == main.etag {
+        // One would take the other's place.
+        let both = format!("{}: the same version as its config, {}", weights.url, main.etag);
+        return Err(Failure::new(both));
+    }
     let sha256 = expected(name, &weights)?;
     server.get(&cache, name, &weights, WEIGHTS, sha256.as_deref(), quiet)?;
     cache.link(name, &main.commit, CONFIG, &main.etag)?;

@@ -119,6 +119,18 @@ fn halves_are_smaller_and_do_their_half() {
     let info =
         |name: &str| String::from_utf8(ok(&folder, &format!("info {name}.safetensors")).stdout).unwrap();
     assert!(info("encoder").contains("the encoder alone") && info("decoder").contains("the decoder alone"));
+    // A half that is there and damaged is not missing.
+    let mut bytes = fs::read(folder.path().join("both.safetensors")).unwrap();
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let bias = file.tensor("decoder.layers.0.conv.bias").unwrap().data().as_ptr() as usize;
+    let at = bias - bytes.as_ptr() as usize;
+    bytes[at..at + 4].fill(0xff);
+    fs::write(folder.path().join("damaged.safetensors"), &bytes).unwrap();
+    fails(
+        &folder,
+        "info damaged.safetensors",
+        "mimi: damaged.safetensors: tensor `decoder.layers.0.conv.bias`: value 0 is NaN",
+    );
 }
 
 #[test]

@@ -262,6 +262,15 @@ fn what_has_another_digest_is_refused_and_not_kept() {
     refused(&run(&folder, &server.endpoint, "info test/tiny"), "mimi fetch test/tiny");
 }
 
+/// The versions of a model's files are names in one folder.
+#[test]
+fn weights_of_the_same_version_as_the_config_are_refused() {
+    let folder = folder();
+    let server = Server::start(Behaviour { digest: "c0ffee".to_owned(), ..Behaviour::good() });
+    refused(&run(&folder, &server.endpoint, "fetch test/tiny"), "the same version as its config, c0ffee");
+    assert_eq!(cached(&folder), ["models--test--tiny/blobs/c0ffee"]);
+}
+
 #[test]
 fn kyutai_mimi_is_what_was_published_or_nothing() {
     let published = "bac7e85083dcded655d24eaadde7e6eea34c0da1b35fa2d284e641bd2b942a5e";

@@ -90,6 +90,16 @@ fn live_pipes_carry_each_frame_at_once() {
 }
 
 #[test]
+fn a_live_recording_does_not_replace_what_it_is_read_from() {
+    let folder = folder();
+    fs::write(folder.path().join("a.mtok"), fs::read(golden("speech.wav")).unwrap()).unwrap();
+    let output = mimi(&folder, "encode -q --live --overwrite a.mtok a.mtok");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("cannot replace its input"), "{}", stderr(&output));
+    assert_eq!(fs::read(folder.path().join("a.mtok")).unwrap(), fs::read(golden("speech.wav")).unwrap());
+}
+
+#[test]
 fn codes_are_stored_as_the_extension_or_the_option_says() {
     let folder = folder();
     for name in ["a.mtok", "a.npy", "a.safetensors"] {

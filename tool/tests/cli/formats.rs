@@ -18,6 +18,13 @@ const FORMATS: &[(&str, &str, u32, usize, f64)] = &[
     ("alac.m4a", "ffmpeg -v error -i SPEECH -c:a alac", 24_000, SAMPLES, 80.0),
     ("aac.m4a", "ffmpeg -v error -i SPEECH -c:a aac -b:a 128k", 24_000, SAMPLES, 20.0),
     ("front.mp4", "ffmpeg -v error -i SPEECH -c:a aac -b:a 128k -movflags +faststart", 24_000, SAMPLES, 20.0),
+    (
+        "fragments.mp4",
+        "ffmpeg -v error -i SPEECH -c:a alac -movflags +frag_keyframe+empty_moov -frag_duration 300000",
+        24_000,
+        SAMPLES,
+        80.0,
+    ),
     ("opus-in-mp4.mp4", "ffmpeg -v error -i SPEECH -c:a libopus -b:a 96k", 48_000, 2 * SAMPLES, 10.0),
     ("opus.opus", "ffmpeg -v error -i SPEECH -c:a libopus -b:a 96k", 48_000, 2 * SAMPLES, 10.0),
     ("vorbis.ogg", "ffmpeg -v error -i SPEECH -c:a libvorbis -q:a 8", 24_000, SAMPLES, 10.0),
@@ -246,6 +253,16 @@ fn a_file_that_is_cut_off_is_refused() {
             message.contains(": cut off after ") && message.contains(" of 79610 samples"),
             "{name}: {message}"
         );
+    }
+    // How many samples there are is told nowhere in a file of fragments.
+    let fragments =
+        "ffmpeg -v error -i SPEECH -c:a alac -movflags +frag_keyframe+empty_moov -frag_duration 300000";
+    shell_ok(&folder, &format!("{fragments} c.mp4"));
+    let bytes = fs::read(folder.path().join("c.mp4")).unwrap();
+    for length in [1_000, bytes.len() / 3, bytes.len() - 1] {
+        fs::write(folder.path().join("c.mp4"), &bytes[..length]).unwrap();
+        let output = mimi(&folder, "encode -q c.mp4 out.mtok");
+        assert!(stderr(&output).contains("c.mp4: cut off after "), "{length} bytes: {}", stderr(&output));
     }
     // What describes these stands at their ends.
     for (name, made_by, kind) in [
