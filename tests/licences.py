@@ -42,7 +42,7 @@ def document(packages):
     lines, texts = ["Rust's standard library: MIT OR Apache-2.0; https://github.com/rust-lang/rust"], {}
     for package in packages:
         name = f"{package['name']} {package['version']}"
-        lines.append(f"{name}: {package['license']}; {package['repository'] or 'crates.io'}")
+        lines.append(f"{name}: {package['license']}; {package['repository'] or 'no repository named'}")
         folder = pathlib.Path(package["manifest_path"]).parent
         for file in sorted(folder.iterdir()):
             if file.is_file() and TEXTS.match(file.name):

@@ -1,6 +1,6 @@
 #!/bin/bash
-# conan.sh: makes the Conan package, static and shared, and runs golden vectors with each. Conan itself comes from PyPI,
-# to a temporary folder, unless it is there.
+# conan.sh: makes the Conan package, static and shared, and runs golden vectors with each. Conan itself is
+# installed by pip, to a temporary folder, unless it is there.
 #
 # MIMI_CARGO_DIR: where cargo builds, to share it between runs; otherwise a temporary folder.
 set -euo pipefail
