@@ -16,7 +16,6 @@ use streams::{Decoding, Encoding, copy_of};
 /// Numbers of [`MICRO`].
 const FRAME: usize = 8;
 const WORDS: u32 = 11;
-const MOST_CODEBOOKS: usize = 3;
 
 /// One call. A `u8` that names a stream or model counts modulo those that there are.
 #[derive(Arbitrary, Debug)]
@@ -381,7 +380,7 @@ impl World {
         });
     }
 
-    fn pack(&mut self, codebooks: i32, code_bits: i32, count: usize, room: Room) {
+    fn pack(&mut self, codebooks: i64, code_bits: i64, count: usize, room: Room) {
         let codes: Vec<u32> = self.noise(count).iter().map(|x| x.to_bits() % 4).collect();
         let shape = (1..=64).contains(&codebooks) && (2..=16).contains(&code_bits);
         if !shape || !count.is_multiple_of(codebooks as usize) {
@@ -405,7 +404,7 @@ impl World {
         assert_eq!(again, Some(codes));
     }
 
-    fn unpack(&mut self, codebooks: i32, code_bits: i32, count: usize, room: Room) {
+    fn unpack(&mut self, codebooks: i64, code_bits: i64, count: usize, room: Room) {
         let bytes: Vec<u8> = self.noise(count).iter().map(|x| x.to_bits() as u8).collect();
         let shape = (1..=64).contains(&codebooks) && (1..=16).contains(&code_bits);
         let frame = if shape { (codebooks as usize * code_bits as usize).div_ceil(8) } else { 1 };
@@ -424,27 +423,31 @@ impl World {
         });
     }
 
-    fn header(&mut self, codebooks: i32, samples: u64, cut: usize) {
-        let (model, mut bytes, mut len) = (self.models[0], [0u8; 40], 0);
-        // SAFETY: a live handle, a buffer with its length.
-        let status =
-            unsafe { mimi_pack_header(model, codebooks, samples, bytes.as_mut_ptr().cast(), 40, &mut len) };
-        if !(1..=MOST_CODEBOOKS as i32).contains(&codebooks) {
+    fn header(&mut self, codebooks: i64, samples: u64, cut: usize) {
+        // SAFETY: all members are integers.
+        let mut header: mimi_token_header = unsafe { std::mem::zeroed() };
+        header.size = size_of::<mimi_token_header>();
+        // SAFETY: a live handle, and a struct with its size.
+        assert_eq!(unsafe { mimi_model_header(self.models[0], std::ptr::null(), &mut header) }, MIMI_OK);
+        header.codebooks = codebooks;
+        header.n_samples = samples as i64;
+        let (mut bytes, mut len) = ([0u8; 40], 0);
+        // SAFETY: a struct with its size, a buffer with its length.
+        let status = unsafe { mimi_pack_header(&header, bytes.as_mut_ptr().cast(), 40, &mut len) };
+        if !(1..=64).contains(&codebooks) || header.n_samples < 0 {
             return refused(status, &[MIMI_ERR_INVALID_ARGUMENT]);
         }
         assert_eq!((status, len), (MIMI_OK, 40));
-        let (mut k, mut bits, mut heard, mut id, mut at) = (0, 0, 0, 0, 0);
+        let mut again = mimi_token_header { codebooks: 77, ..header };
+        // SAFETY: a buffer with its length, and a struct with its size.
+        let mut read = |len| unsafe { mimi_unpack_header(bytes.as_ptr().cast(), len, &mut again) };
         let short = 40 - cut % 41;
-        let mut read = |len| {
-            let from = bytes.as_ptr().cast();
-            // SAFETY: a buffer with its length.
-            unsafe { mimi_unpack_header(from, len, &mut k, &mut bits, &mut heard, &mut id, &mut at) }
-        };
         if short < 40 {
             refused(read(short), &[MIMI_ERR_CORRUPT]);
         }
         assert_eq!(read(40), MIMI_OK);
-        assert_eq!((k, bits, heard, at), (codebooks, 4, samples, 40));
+        assert_eq!((again.codebooks, again.code_bits, again.header_bytes), (codebooks, 4, 40));
+        assert_eq!((again.n_samples, again.model_id), (header.n_samples, header.model_id));
     }
 
     fn wrong_handles(&mut self) {
