@@ -90,7 +90,7 @@ fn reason(error: &io::Error) -> String {
 }
 
 impl fmt::Display for Failure {
-    /// The message, [plain](plain) and of bounded length.
+    /// The message, [`plain`] and of bounded length.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = plain(&self.message);
         match text.char_indices().nth(LONGEST) {
