@@ -23,8 +23,12 @@ import (
 )
 
 // Header is what stands before the frames of a token file.
+//
+// Its rate is the recording's, unless a frame is no whole number of samples there. With the published model, that is
+// at a rate that is no multiple of 25 Hz, such as 12345 Hz. The command-line tool then describes the recording at the
+// model's rate. It also writes the original's rate and length, at the end of the header, but no Header has them.
 type Header struct {
-	SampleRate   int   // samples per second of the recording
+	SampleRate   int   // samples per second, of what the header describes
 	FrameSamples int   // samples in a frame at this rate; the frame rate is SampleRate / FrameSamples, exactly
 	Samples      int64 // length of the recording at this rate; 0: unknown
 	Codebooks    int   // codes in a frame
@@ -32,8 +36,8 @@ type Header struct {
 	ModelID      int64 // ModelID of the model that the codes belong to; 0: unknown
 }
 
-// Header is the header of a token file for codes that the model makes with these options. Its length is unknown: set
-// Samples if you know it.
+// Header is the header of a token file for codes that the model makes with these options: it reads Codebooks and
+// SampleRate. Its length is unknown: set Samples if you know it.
 func (m *Model) Header(options ...Option) (Header, error) {
 	h := newHeader()
 	err := m.whole(options, func(bag *C.mimi_options, msg *message) C.mimi_status {
