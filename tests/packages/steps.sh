@@ -51,6 +51,8 @@ static_flags() {
 
 needs_no_libmimi() { ! readelf -d "$1" | grep -q 'NEEDED.*libmimi'; }
 
+needs_nothing() { ! readelf -d "$1" | grep -q NEEDED; }
+
 needs_libmimi() { readelf -d "$1" | grep -q 'NEEDED.*libmimi\.so\.0\.1\]'; }
 
 only_mimi_is_visible() {
@@ -162,8 +164,10 @@ two_runtimes() {
     done
 }
 
-# readme LANGUAGE: the README's program in it.
-readme() { awk -v fence="\`\`\`$1" '$0 == "```" { inside = 0 } inside; $0 == fence { inside = 1 }' "$root/README.md"; }
+# readme LANGUAGE [FILE]: the README's program in it.
+readme() {
+    awk -v fence="\`\`\`$1" '$0 == "```" { inside = 0 } inside; $0 == fence { inside = 1 }' "${2:-$root/README.md}"
+}
 
 says() { test "$("${@:2}")" = "$1" || { "${@:2}"; return 1; }; }
 
@@ -307,8 +311,16 @@ go_programs() {
     check "the README's Go, its module" in_folder "$module-readme" readme_module "$module" &&
         check "the README's Go, built" in_folder "$module-readme" go build -o readme &&
         check "the README's Go" says "104 codes, true" "$module-readme/readme" "$demo"
+    mkdir -p "$module-files"
+    readme go "$root/bindings/go/README.md" >"$module-files/main.go"
+    check "the Go README's program, its module" in_folder "$module-files" readme_module "$module" &&
+        check "the Go README's program, built" in_folder "$module-files" go build -o readme &&
+        check "the Go README's program" in_folder "$module-files" says "16000 samples at 16000 Hz" ./readme "$demo"
+    check "Go, fully static, built" in_folder "$module-readme" go build -tags mimi_static \
+        -ldflags '-extldflags "-static"' -o static && check "Go, fully static" says "104 codes, true" \
+        "$module-readme/static" "$demo" && check "Go, fully static, linked" needs_nothing "$module-readme/static"
     check "go vet" in_folder "$module" go vet ./...
-    check "gofmt" in_folder "$module" sh -c 'test -z "$(gofmt -l . "$0")"' "$module-readme"
+    check "gofmt" in_folder "$module" sh -c 'test -z "$(gofmt -l . "$0" "$1")"' "$module-readme" "$module-files"
     check "go test" in_folder "$module" go test -count=1 ./...
     check "go test -race" in_folder "$module" go test -count=1 -race ./...
     check "go test, cgocheck2, GOGC=1" in_folder "$module" env GOEXPERIMENT=cgocheck2 GOGC=1 go test -count=1 ./...
