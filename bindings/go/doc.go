@@ -18,8 +18,7 @@
 // # Token files
 //
 // A [Writer] makes a token file, .mtok, of the audio written to it, and [OpenReader] gives the audio of one: at the
-// header's rate, and as long as the header says. For almost all recordings these are their own. The command-line tool reads and writes the
-// same files.
+// header's rate, and as long as the header says. The command-line tool reads and writes the same files.
 //
 // # Goroutines
 //

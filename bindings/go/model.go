@@ -95,8 +95,8 @@ func newModel(options []Option, load func(*C.mimi_options, **C.mimi_model, *mess
 	return model, err
 }
 
-// Close waits for the calls of the model that are running, and returns. Streams of the model go on; the weights are freed
-// with the last of them. Later calls of Close do nothing.
+// Close waits for the calls of the model that are running, and returns. Streams of the model go on; the weights are
+// freed with the last of them. Later calls of Close do nothing.
 func (m *Model) Close() error { return m.handle.close() }
 
 // Get reads a property.
@@ -111,7 +111,8 @@ func (m *Model) Get(p Property) (int64, error) {
 	return int64(value), err
 }
 
-// Encode encodes a whole recording. It reads the options Codebooks, SampleRate, MaxBlock, LastFrame, Context and Threads.
+// Encode encodes a whole recording. It reads the options Codebooks, SampleRate, MaxBlock, LastFrame, Context and
+// Threads.
 func (m *Model) Encode(pcm []float32, options ...Option) ([]uint32, error) {
 	var codes []uint32
 	err := m.whole(options, func(bag *C.mimi_options, msg *message) C.mimi_status {
@@ -129,8 +130,8 @@ func (m *Model) Encode(pcm []float32, options ...Option) ([]uint32, error) {
 	return codes, nil
 }
 
-// Decode decodes a whole recording, whole frames of codes. It reads the options Codebooks, SampleRate, MaxBlock, Context
-// and Threads.
+// Decode decodes a whole recording, whole frames of codes. It reads the options Codebooks, SampleRate, MaxBlock,
+// Context and Threads.
 func (m *Model) Decode(codes []uint32, options ...Option) ([]float32, error) {
 	var pcm []float32
 	err := m.whole(options, func(bag *C.mimi_options, msg *message) C.mimi_status {

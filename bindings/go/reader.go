@@ -29,8 +29,8 @@ type Reader struct {
 
 // OpenReader reads the header of a token file and makes a reader with a decoder of its own, which Close closes: with as
 // many codebooks as the file has, at the header's rate. That is the recording's, unless the recording had a rate that
-// a stream cannot have, such as 12345 Hz: then it is usually the model's. SampleRate among the options chooses another
-// rate, 0 for the model's. The other options are those of [Model.NewDecoder].
+// a stream cannot have, such as 12345 Hz: then it is usually the model's, and Header tells the original's. SampleRate
+// among the options chooses another rate, 0 for the model's. The other options are those of [Model.NewDecoder].
 func OpenReader(model *Model, src io.Reader, options ...Option) (*Reader, error) {
 	header, err := readHeader(src)
 	if err != nil {

@@ -92,6 +92,40 @@ func TestReaderOfCutFile(t *testing.T) {
 	}
 }
 
+// A recording at a rate that no stream has: the audio comes at the header's rate, and the header tells both.
+func TestOriginalRate(t *testing.T) {
+	g, model := readGolden(t), load(t)
+	header, err := model.Header(mimi.Codebooks(6))
+	if err != nil {
+		t.Fatal(err)
+	}
+	header.Samples, header.OriginalRate, header.OriginalSamples = 19441, 11111, 9000
+	file, err := mimi.AppendHeader(nil, header)
+	if err != nil || len(file) != 52 {
+		t.Fatal(len(file), err)
+	}
+	if file, err = mimi.AppendPacked(file, g.codes[:11*6], 6, header.CodeBits); err != nil {
+		t.Fatal(err)
+	}
+	for rate, samples := range map[int]int{24000: 19441, 48000: 38881} {
+		reader, err := mimi.OpenReader(model, bytes.NewReader(file), mimi.SampleRate(rate))
+		if err != nil {
+			t.Fatal(err)
+		}
+		audio, err := io.ReadAll(reader)
+		if err != nil || len(audio) != 4*samples || reader.SampleRate() != rate || reader.Header() != header {
+			t.Errorf("at %d Hz: %d samples, %v, %v", rate, len(audio)/4, reader.Header(), err)
+		}
+		if err := reader.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	header.OriginalRate = 0
+	if _, err := mimi.AppendHeader(nil, header); !errors.Is(err, mimi.ErrInvalidArgument) {
+		t.Errorf("a length without a rate: %v", err)
+	}
+}
+
 // Without cgo, the compiler says what is missing, and that alone.
 func TestWithoutCgo(t *testing.T) {
 	build := exec.Command("go", "build", ".")
