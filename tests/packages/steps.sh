@@ -204,14 +204,31 @@ examples_agree() {
     "$1/size_query" "$demo" <"$work/speech.f32" | tr -s ' \n' '\n' >"$work/queried" || return
     od -An -v -tu4 -w4 "$work/codes" | tr -d ' ' | cmp - "$work/queried" || return
     "$1/stream" decode "$demo" <"$work/codes" >"$work/audio" || return
-    test "$(wc -c <"$work/audio")" -eq $(($(wc -c <"$work/codes") / 32 * 1920 * 4))
+    test "$(wc -c <"$work/audio")" -eq $(($(wc -c <"$work/codes") / 32 * 1920 * 4)) || return
+    token_example "$1/tokens"
+}
+
+# The example of token files gives the stream's audio, as long as the recording was; at other rates, as much. It says
+# so when a file breaks off.
+token_example() {
+    local rate size file=$work/example.mtok
+    size=$(wc -c <"$work/speech.f32")
+    for rate in 8000 24000 44100; do
+        "$1" rec "$demo" $rate "$file" <"$work/speech.f32" || return
+        "$1" play "$demo" "$file" >"$work/played" || return
+        test "$(wc -c <"$work/played")" -eq "$size" || return
+        [ $rate -ne 24000 ] || head -c "$size" "$work/audio" | cmp - "$work/played" || return
+    done
+    head -c 101 "$file" >"$work/cut.mtok"
+    ! "$1" play "$demo" "$work/cut.mtok" >"$work/played" && test -s "$work/played" || return
+    ! "$1" rec "$demo" 12345 "$file" <"$work/speech.f32"
 }
 
 c_examples() {
     local name
     floats >"$work/speech.f32"
     mkdir -p "$work/examples"
-    for name in stream size_query load_memory; do
+    for name in stream size_query load_memory tokens; do
         check "example $name, built with pkg-config" clang -std=c99 $warnings "$root/bindings/c/$name.c" \
             $(pc --cflags --libs) -o "$work/examples/$name"
     done
