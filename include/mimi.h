@@ -759,8 +759,8 @@ MIMI_API MIMI_NODISCARD mimi_status mimi_decoder_process_many(mimi_decoder *cons
 typedef struct {
     /** The bytes of this struct, as your program was compiled. */
     size_t size;
-    /** Samples per second of the recording, of which the header tells. `n_samples` and `frame_samples`
-     * count at this rate. */
+    /** Samples per second. `n_samples` and `frame_samples` count at this rate. It is the recording's, unless
+     * `original_rate` is another. */
     int64_t sample_rate;
     /** Samples in a frame. The frame rate is `sample_rate / frame_samples`, exactly. */
     int64_t frame_samples;
@@ -774,6 +774,11 @@ typedef struct {
     int64_t model_id;
     /** The bytes of the header in the file: the offset of the first frame. Writers ignore it. */
     int64_t header_bytes;
+    /** The rate of a recording that `sample_rate` could not be, because a frame is no whole number of samples
+     * there. 0: the recording's rate is `sample_rate`. */
+    int64_t original_rate;
+    /** The length of the recording at `original_rate`. 0: unknown, or `original_rate` is 0. */
+    int64_t original_samples;
 } mimi_token_header;
 
 /**
@@ -782,7 +787,8 @@ typedef struct {
  * - `model`: the model.
  * - `options`: those of the stream or of the call that makes the codes: MIMI_OPT_CODEBOOKS,
  *   MIMI_OPT_SAMPLE_RATE; NULL for the defaults.
- * - `header`: receives everything but the length, which is 0; set `n_samples` if you know it.
+ * - `header`: receives everything but the length and the original's numbers, which are 0; set `n_samples` if
+ *   you know it.
  *
  * MIMI_ERR_INVALID_ARGUMENT for options that the model does not take.
  */
@@ -811,12 +817,16 @@ MIMI_API MIMI_NODISCARD mimi_status mimi_model_header(const mimi_model *model, c
  * | 16 | 4 | samples in a frame at this rate; the frame rate is the quotient |
  * | 20 | 8 | samples of the recording at this rate, below 2^63; 0 for unknown |
  * | 28 | 8 | MIMI_PROP_MODEL_ID, 0 for unknown |
- * | 36 | n - 40 | the original's rate and length, where the rate above is another; readers may skip it |
+ * | 36 | 4 | if n is at least 52: the original's sample rate in Hz, 0 for that above |
+ * | 40 | 8 | if n is at least 52: samples of the original at its rate, below 2^63; 0 for unknown |
  * | n - 4 | 4 | CRC-32, that of zlib, of the bytes before |
  *
- * A frame is a whole number of samples at the header's rate: in the published model's files, a
- * multiple of 25 Hz (or of 12.5). A recording at another rate is described at a rate that is one,
- * usually the model's.
+ * Readers may skip what lies between byte 36 and the CRC.
+ *
+ * A frame must be a whole number of samples at the header's rate: with the published model, the rate is a
+ * multiple of 25 Hz. Convert a recording at another rate, such as 11111 Hz, before you encode it, usually
+ * to the model's rate. The header then tells that rate, and `original_rate` and `original_samples` tell
+ * what the recording was.
  *
  * A test vector: 8 codes of 11 bits, 24000 Hz, 1920 samples, 79610 samples, model 0x0123456789abcdef.
  *
@@ -824,10 +834,11 @@ MIMI_API MIMI_NODISCARD mimi_status mimi_model_header(const mimi_model *model, c
  * `fa 36 01 00 00 00 00 00 ef cd ab 89 67 45 23 01 59 f4 86 c3`
  *
  * - `header`: the numbers; see mimi_model_header().
- * - `dst`, `dst_cap`: room for the header, 40 bytes in this release.
+ * - `dst`, `dst_cap`: room for the header: 40 bytes, or 52 with an `original_rate`.
  * - `out_len`: receives the number of bytes written.
  *
- * MIMI_ERR_INVALID_ARGUMENT for a number that the format cannot hold.
+ * MIMI_ERR_INVALID_ARGUMENT for a number that the format cannot hold, and for `original_samples` without
+ * `original_rate`.
  */
 MIMI_API MIMI_NODISCARD mimi_status mimi_pack_header(const mimi_token_header *header, void *dst,
     size_t dst_cap, size_t *out_len);
@@ -835,12 +846,13 @@ MIMI_API MIMI_NODISCARD mimi_status mimi_pack_header(const mimi_token_header *he
 /**
  * Reads the header of a token file. No model is needed.
  *
- * - `src`, `len`: the beginning of the file; 40 bytes are enough for files that this release writes,
- *   and more do no harm.
+ * - `src`, `len`: the beginning of the file. Files of this release have headers of 40 or 52 bytes, so that 64
+ *   bytes are enough; more do no harm. A later release may write longer headers: bytes 6 and 7 of a file
+ *   say how long its header is, low byte first.
  * - `header`: receives the numbers.
  *
  * MIMI_ERR_FORMAT for what is no token file, MIMI_ERR_UNSUPPORTED for one of a later format,
- * MIMI_ERR_CORRUPT for a damaged or cut-off header.
+ * MIMI_ERR_CORRUPT for a damaged header, and for one that is longer than `len`.
  */
 MIMI_API MIMI_NODISCARD mimi_status mimi_unpack_header(const void *src, size_t len,
     mimi_token_header *header);
@@ -849,7 +861,8 @@ MIMI_API MIMI_NODISCARD mimi_status mimi_unpack_header(const void *src, size_t l
  * Tells the length of a recording at another sample rate, so that a reader whose decoder runs at that
  * rate can cut the last frame. Rounded up: to the samples that begin before the recording's end.
  *
- * - `header`: the header of the recording's token file.
+ * - `header`: the header of the recording's token file. If it has `original_rate` and `original_samples`, the
+ *   length is computed from these.
  * - `sample_rate`: the decoder's rate, MIMI_PROP_SAMPLE_RATE; 1 to 2^31 - 1 Hz.
  * - `out_samples`: receives the length, 0 for unknown.
  */

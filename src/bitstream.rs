@@ -37,12 +37,12 @@
 //! | 20 | 8 | samples of the recording at this rate, below 2^63, so that the last frame can be cut; 0: unknown |
 //! | 28 | 8 | [`Model::id`](crate::Model::id) of the model that the codes belong to, below 2^63; 0: unknown |
 //! | 36 | 4 | if n is at least 52: sample rate of the original in Hz, see [`Original`]; 0: as at offset 12 |
-//! | 40 | 8 | if n is at least 52: samples of the original at its rate; 0: unknown |
+//! | 40 | 8 | if n is at least 52: samples of the original at its rate, below 2^63; 0: unknown |
 //! | 48 | n − 52 | nothing yet; readers skip it, as they may skip all from offset 36 |
 //! | n − 4 | 4 | CRC-32 (that of zlib and PNG) of the n − 4 bytes before |
 //!
 //! A frame is a whole number of samples at the header's rate. So the rate can be any at which that holds: with the
-//! published model, a multiple of 12.5 Hz. A recording at another rate, such as 11111 Hz, is described at a rate
+//! published model, a multiple of 25 Hz. A recording at another rate, such as 11111 Hz, is described at a rate
 //! where it holds, usually the model's, and its own rate and length stand at offsets 36 and 40.
 //!
 //! # Test vectors

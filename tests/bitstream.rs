@@ -156,6 +156,22 @@ fn longer_headers_are_read_and_their_extra_bytes_skipped() {
     assert_eq!(Header::from_bytes(&bytes[..51]), Err(HeaderError::Truncated { needed: 52 }));
 }
 
+/// The original's length is a number that C can hold.
+#[test]
+fn an_original_of_2_to_the_63_samples_is_refused() {
+    let most = Original { sample_rate: 11_111, samples: i64::MAX as u64 };
+    let bytes = most.header_bytes(&PUBLISHED).unwrap();
+    assert_eq!(Original::from_bytes(&bytes), Ok(Some(most)));
+    let more = Original { samples: 1 << 63, ..most };
+    assert!(matches!(more.header_bytes(&PUBLISHED), Err(HeaderError::Corrupt(_))));
+    let mut bytes = bytes[..48].to_vec();
+    bytes[40..48].copy_from_slice(&more.samples.to_le_bytes());
+    bytes.extend([0; 4]);
+    let bytes = sealed(bytes);
+    assert_eq!(Header::from_bytes(&bytes), Ok((PUBLISHED, 52)));
+    assert!(matches!(Original::from_bytes(&bytes), Err(HeaderError::Corrupt(_))));
+}
+
 #[test]
 fn hostile_headers_are_refused_for_what_they_are() {
     for (length, _) in PUBLISHED_BYTES.iter().enumerate() {

@@ -545,7 +545,7 @@ class decoder {
 
 /**
  * What stands before the frames of a token file: mimi_token_header, with its size set. `n_samples` and
- * `frame_samples` count at its `sample_rate`.
+ * `frame_samples` count at its `sample_rate`, and `original_samples` at its `original_rate`.
  */
 struct token_header : mimi_token_header {
     /** Everything unknown. */

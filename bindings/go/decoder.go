@@ -26,7 +26,8 @@ type Decoder struct {
 	header Header // of a token file at its rate
 }
 
-// NewDecoder opens a stream. Codebooks says how many codes make a frame.
+// NewDecoder opens a stream. It reads the options Codebooks, SampleRate, MaxBlock and Context. Codebooks says how many
+// codes make a frame.
 func (m *Model) NewDecoder(options ...Option) (*Decoder, error) {
 	var stream *Decoder
 	err := m.with(options, func(bag *C.mimi_options, msg *message) error {
@@ -57,6 +58,9 @@ func newDecoder(ptr *C.mimi_decoder) *Decoder {
 
 // Append takes whole frames of codes and appends their audio to dst. It allocates
 // only where dst has too little room. On an error nothing was taken, and dst is returned as it was.
+//
+// At another rate than the model's, the first call gives LatencySamples fewer. They follow with AppendFlush. Nothing is
+// to be cut: the audio begins where the recording began.
 func (s *Decoder) Append(dst []float32, codes []uint32) ([]float32, error) {
 	if err := s.handle.begin(); err != nil {
 		return dst, err
@@ -77,7 +81,8 @@ func (s *Decoder) Append(dst []float32, codes []uint32) ([]float32, error) {
 	}
 }
 
-// AppendFlush ends the stream and appends what audio is still due to dst. The stream is then as new.
+// AppendFlush ends the stream and appends what audio is still due to dst: LatencySamples of it at another rate than the
+// model's, otherwise none. The stream is then as new.
 func (s *Decoder) AppendFlush(dst []float32) ([]float32, error) {
 	if err := s.handle.begin(); err != nil {
 		return dst, err

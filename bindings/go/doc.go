@@ -18,8 +18,7 @@
 // # Token files
 //
 // A [Writer] makes a token file, .mtok, of the audio written to it, and [OpenReader] gives the audio of one: at the
-// recording's rate, and as long as it was. The file's [Header] tells both. The command-line tool reads and writes the
-// same files.
+// header's rate, and as long as the header says. The command-line tool reads and writes the same files.
 //
 // # Goroutines
 //
@@ -35,8 +34,9 @@
 //
 // # Linking
 //
-// The package needs cgo and libmimi. By default pkg-config finds the installed library. With the build
-// tag mimi_static, the installed static library goes into the program. With mimi_bundled, libmimi.a
-// comes from this module's folder bundled, which holds it in tagged releases for the platforms named
-// there.
+// The package needs cgo, a C compiler and libmimi. By default pkg-config finds the installed library. With the build
+// tag mimi_static, the installed static library goes into the program. With mimi_bundled, libmimi.a comes from this
+// module's folder bundled, where bundle.sh of this module puts it once; then no library needs to be installed.
+//
+// cgo does not notice that libmimi.a has changed: after an update, build once with go build -a.
 package mimi

@@ -77,8 +77,8 @@ func (s *Encoder) Append(dst []uint32, pcm []float32) ([]uint32, error) {
 	}
 }
 
-// AppendFlush ends the stream and appends the codes of a last partial frame to dst, if there is one. The stream is then
-// as new.
+// AppendFlush ends the stream and appends the codes of a last partial frame to dst, if there is one. At another rate
+// than the model's, the last frame may come only now. The stream is then as new.
 func (s *Encoder) AppendFlush(dst []uint32) ([]uint32, error) {
 	if err := s.handle.begin(); err != nil {
 		return dst, err

@@ -41,7 +41,7 @@ const (
 	Rate           Property = C.MIMI_PROP_SAMPLE_RATE     // samples per second
 	FrameSamples   Property = C.MIMI_PROP_FRAME_SAMPLES   // samples per frame
 	CodebookSize   Property = C.MIMI_PROP_CODEBOOK_SIZE   // codes are below this
-	LatencySamples Property = C.MIMI_PROP_LATENCY_SAMPLES // streams: the delay to compensate
+	LatencySamples Property = C.MIMI_PROP_LATENCY_SAMPLES // streams: by how much a host delays the dry signal; nothing is to be cut
 	Frames         Property = C.MIMI_PROP_FRAMES          // streams: frames since it began
 	MemoryBytes    Property = C.MIMI_PROP_MEMORY_BYTES    // bytes of weights, or of a stream's state
 	CodesHash      Property = C.MIMI_PROP_CODES_HASH      // streams: equal if every code arrived
@@ -61,7 +61,7 @@ type Model struct{ handle handle }
 func (m *Model) c() *C.mimi_model { return (*C.mimi_model)(m.handle.ptr) }
 
 // Load loads a file model.safetensors, a directory with one and its config.json, or the index of a
-// checkpoint in parts.
+// checkpoint in parts. It reads the options Codebooks, WeightPrecision, LoadParts and InstructionSet.
 func Load(path string, options ...Option) (*Model, error) {
 	if strings.IndexByte(path, 0) >= 0 {
 		return nil, &Error{Code: ErrInvalidArgument, Message: fmt.Sprintf("path %q has a NUL byte", path)}
@@ -73,7 +73,7 @@ func Load(path string, options ...Option) (*Model, error) {
 	})
 }
 
-// LoadBytes loads the bytes of one model.safetensors. What is needed of them is copied.
+// LoadBytes loads the bytes of one model.safetensors. What is needed of them is copied. It reads the options of Load.
 func LoadBytes(data []byte, options ...Option) (*Model, error) {
 	return newModel(options, func(bag *C.mimi_options, out **C.mimi_model, msg *message) C.mimi_status {
 		return C.mimi_go_load_memory(unsafe.Pointer(unsafe.SliceData(data)), C.size_t(len(data)), bag, out, &msg[0])
@@ -95,8 +95,8 @@ func newModel(options []Option, load func(*C.mimi_options, **C.mimi_model, *mess
 	return model, err
 }
 
-// Close frees the weights, once calls that use the model have returned and the last stream on it is closed too. Later
-// calls of Close do nothing.
+// Close waits for the calls of the model that are running, and returns. Streams of the model go on; the weights are
+// freed with the last of them. Later calls of Close do nothing.
 func (m *Model) Close() error { return m.handle.close() }
 
 // Get reads a property.
@@ -111,7 +111,8 @@ func (m *Model) Get(p Property) (int64, error) {
 	return int64(value), err
 }
 
-// Encode encodes a whole recording.
+// Encode encodes a whole recording. It reads the options Codebooks, SampleRate, MaxBlock, LastFrame, Context and
+// Threads.
 func (m *Model) Encode(pcm []float32, options ...Option) ([]uint32, error) {
 	var codes []uint32
 	err := m.whole(options, func(bag *C.mimi_options, msg *message) C.mimi_status {
@@ -129,7 +130,8 @@ func (m *Model) Encode(pcm []float32, options ...Option) ([]uint32, error) {
 	return codes, nil
 }
 
-// Decode decodes a whole recording, whole frames of codes.
+// Decode decodes a whole recording, whole frames of codes. It reads the options Codebooks, SampleRate, MaxBlock,
+// Context and Threads.
 func (m *Model) Decode(codes []uint32, options ...Option) ([]float32, error) {
 	var pcm []float32
 	err := m.whole(options, func(bag *C.mimi_options, msg *message) C.mimi_status {

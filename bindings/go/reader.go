@@ -1,3 +1,5 @@
+//go:build cgo
+
 package mimi
 
 import (
@@ -10,7 +12,7 @@ import (
 const headerBytes = 40 // at least
 
 // Reader decodes a token file, as a Writer or the tool writes it, read from another reader: audio as little-endian
-// float32 samples comes out, at the decoder's rate and as long as the recording was.
+// float32 samples comes out, at the decoder's rate and as long as the header says.
 type Reader struct {
 	src     io.Reader
 	decoder *Decoder
@@ -26,8 +28,9 @@ type Reader struct {
 }
 
 // OpenReader reads the header of a token file and makes a reader with a decoder of its own, which Close closes: with as
-// many codebooks as the file has, at the recording's rate. Options such as SampleRate come after these two, so that
-// they can choose another rate, 0 for the model's.
+// many codebooks as the file has, at the header's rate. That is the recording's, unless the recording had a rate that
+// a stream cannot have, such as 12345 Hz: then it is usually the model's, and Header tells the original's. SampleRate
+// among the options chooses another rate, 0 for the model's. The other options are those of [Model.NewDecoder].
 func OpenReader(model *Model, src io.Reader, options ...Option) (*Reader, error) {
 	header, err := readHeader(src)
 	if err != nil {
@@ -66,7 +69,7 @@ func (r *Reader) Close() error {
 }
 
 // Read gives audio. Errors of the other reader pass unchanged; a file that ends within its header, within a
-// frame or before the recording's end is io.ErrUnexpectedEOF, after what there was.
+// frame or before the recording's end is io.ErrUnexpectedEOF, after the audio of all whole frames.
 func (r *Reader) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
@@ -131,17 +134,17 @@ func (r *Reader) begin(h Header) error {
 // next decodes one more frame into out, or what is due at the end.
 func (r *Reader) next() error {
 	_, end := io.ReadFull(r.src, r.in)
-	if end != nil && end != io.EOF {
-		return end
-	}
 	var err error
-	if end == io.EOF {
-		r.pcm, err = r.decoder.AppendFlush(r.pcm[:0])
-	} else {
+	switch end {
+	case nil:
 		r.codes, err = AppendUnpacked(r.codes[:0], r.in, r.header.Codebooks, r.header.CodeBits)
 		if err == nil {
 			r.pcm, err = r.decoder.Append(r.pcm[:0], r.codes)
 		}
+	case io.EOF, io.ErrUnexpectedEOF:
+		r.pcm, err = r.decoder.AppendFlush(r.pcm[:0])
+	default:
+		return end
 	}
 	if err != nil {
 		return err

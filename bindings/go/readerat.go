@@ -19,7 +19,7 @@ type source struct {
 }
 
 // LoadReaderAt loads one model.safetensors of size bytes through a reader. An error of the reader stops
-// the load: errors.Is finds it, and ErrAborted, in what LoadReaderAt returns.
+// the load: errors.Is finds it, and ErrAborted, in what LoadReaderAt returns. It reads the options of Load.
 func LoadReaderAt(reader io.ReaderAt, size int64, options ...Option) (*Model, error) {
 	if size < 0 {
 		return nil, &Error{Code: ErrInvalidArgument, Message: fmt.Sprintf("size %d is negative", size)}

@@ -23,17 +23,24 @@ import (
 )
 
 // Header is what stands before the frames of a token file.
+//
+// Its rate is the recording's, unless a frame is no whole number of samples there. With the published model, that is
+// at a rate that is no multiple of 25 Hz, such as 12345 Hz. The command-line tool then describes the recording at the
+// model's rate, and OriginalRate and OriginalSamples tell what it was.
 type Header struct {
-	SampleRate   int   // samples per second of the recording
+	SampleRate   int   // samples per second, of what the header describes
 	FrameSamples int   // samples in a frame at this rate; the frame rate is SampleRate / FrameSamples, exactly
 	Samples      int64 // length of the recording at this rate; 0: unknown
 	Codebooks    int   // codes in a frame
 	CodeBits     int   // bits of a code
 	ModelID      int64 // ModelID of the model that the codes belong to; 0: unknown
+
+	OriginalRate    int   // the recording's rate, which SampleRate could not be; 0: it is SampleRate
+	OriginalSamples int64 // length of the recording at OriginalRate; 0: unknown, or OriginalRate is 0
 }
 
-// Header is the header of a token file for codes that the model makes with these options. Its length is unknown: set
-// Samples if you know it.
+// Header is the header of a token file for codes that the model makes with these options: it reads Codebooks and
+// SampleRate. Its length is unknown: set Samples if you know it.
 func (m *Model) Header(options ...Option) (Header, error) {
 	h := newHeader()
 	err := m.whole(options, func(bag *C.mimi_options, msg *message) C.mimi_status {
@@ -46,7 +53,7 @@ func (m *Model) Header(options ...Option) (Header, error) {
 }
 
 // SamplesAt is the length of the recording at another sample rate, such as a decoder's: the samples that begin before
-// the recording's end. 0: unknown.
+// the recording's end. It is computed from OriginalSamples, if they are known. 0: unknown.
 func (h Header) SamplesAt(rate int) (int64, error) {
 	var msg message
 	var n C.int64_t
@@ -92,6 +99,7 @@ func (h Header) c() C.mimi_token_header {
 	c := newHeader()
 	c.sample_rate, c.frame_samples, c.n_samples = C.int64_t(h.SampleRate), C.int64_t(h.FrameSamples), C.int64_t(h.Samples)
 	c.codebooks, c.code_bits, c.model_id = C.int64_t(h.Codebooks), C.int64_t(h.CodeBits), C.int64_t(h.ModelID)
+	c.original_rate, c.original_samples = C.int64_t(h.OriginalRate), C.int64_t(h.OriginalSamples)
 	return c
 }
 
@@ -99,6 +107,7 @@ func goHeader(c C.mimi_token_header) Header {
 	return Header{
 		SampleRate: int(c.sample_rate), FrameSamples: int(c.frame_samples), Samples: int64(c.n_samples),
 		Codebooks: int(c.codebooks), CodeBits: int(c.code_bits), ModelID: int64(c.model_id),
+		OriginalRate: int(c.original_rate), OriginalSamples: int64(c.original_samples),
 	}
 }
 

@@ -1,8 +1,9 @@
+//go:build cgo
+
 package mimi
 
 import (
 	"encoding/binary"
-	"errors"
 	"io"
 	"math"
 )
@@ -12,9 +13,10 @@ const sampleBytes = 4
 // Writer encodes the audio written to it, little-endian float32 samples at the encoder's rate, and writes a token file,
 // .mtok: a header, then frames of packed codes.
 //
-// The header tells the encoder's rate. It tells the recording's length if the other writer can be written at an earlier
-// place, as files can: then Close writes the header again. Elsewhere, as in a pipe or a file opened to append, the
-// length stays unknown, and what is read from the file has whole frames.
+// The header tells the encoder's rate. It tells the recording's length if the other writer is an [io.WriteSeeker] that
+// can go back, as an *os.File is: then Close writes the header again. Of any other writer, such as a bytes.Buffer, a
+// bufio.Writer, a pipe or a file opened to append, the length stays unknown, and what is read from the file has whole
+// frames.
 type Writer struct {
 	dst     io.Writer
 	encoder *Encoder
@@ -25,6 +27,7 @@ type Writer struct {
 	codes   []uint32
 	out     []byte
 	begun   bool
+	closed  bool
 	err     error
 }
 
@@ -34,7 +37,7 @@ func NewWriter(dst io.Writer, encoder *Encoder) *Writer {
 	return &Writer{dst: dst, encoder: encoder}
 }
 
-// Write takes audio, cut anywhere. An error is final.
+// Write takes audio, cut anywhere. An error is final. After Close it is ErrClosed.
 func (w *Writer) Write(p []byte) (int, error) {
 	if w.err != nil {
 		return 0, w.err
@@ -60,10 +63,10 @@ func (w *Writer) Write(p []byte) (int, error) {
 // Close ends the stream, writes the codes of a last partial frame, and the recording's length into the header. It
 // closes neither the encoder nor the other writer. Bytes that are no whole sample are io.ErrUnexpectedEOF.
 func (w *Writer) Close() error {
+	if w.closed {
+		return nil
+	}
 	if w.err != nil {
-		if w.err == errWriterClosed {
-			return nil
-		}
 		return w.err
 	}
 	if w.codes, w.err = w.encoder.AppendFlush(w.codes[:0]); w.err == nil {
@@ -78,11 +81,9 @@ func (w *Writer) Close() error {
 	if w.err != nil {
 		return w.err
 	}
-	w.err = errWriterClosed
+	w.closed, w.err = true, ErrClosed
 	return nil
 }
-
-var errWriterClosed = errors.New("mimi: write after Close")
 
 // send writes the codes, the first time after the header.
 func (w *Writer) send() error {

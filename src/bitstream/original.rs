@@ -31,7 +31,7 @@ pub const ORIGINAL_HEADER_BYTES: usize = HEADER_BYTES + 12;
 pub struct Original {
     /// Hz, not 0.
     pub sample_rate: u32,
-    /// Samples of the recording at this rate; 0: unknown.
+    /// Samples of the recording at this rate, below 2^63; 0: unknown.
     pub samples: u64,
 }
 
@@ -45,6 +45,7 @@ impl Original {
         if self.sample_rate == 0 {
             return Err(HeaderError::Corrupt("original sample rate 0"));
         }
+        self.check()?;
         let mut bytes = [0; ORIGINAL_HEADER_BYTES];
         bytes[..HEADER_BYTES].copy_from_slice(&header.to_bytes()?);
         bytes[6..8].copy_from_slice(&(ORIGINAL_HEADER_BYTES as u16).to_le_bytes());
@@ -67,6 +68,14 @@ impl Original {
         }
         let sample_rate = u32::from_le_bytes(array(bytes, 36));
         let samples = u64::from_le_bytes(array(bytes, 40));
-        Ok((sample_rate > 0).then_some(Self { sample_rate, samples }))
+        let original = (sample_rate > 0).then_some(Self { sample_rate, samples });
+        original.map(|original| original.check().map(|()| original)).transpose()
+    }
+
+    fn check(&self) -> Result<(), HeaderError> {
+        match i64::try_from(self.samples) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(HeaderError::Corrupt("original length not below 2^63")),
+        }
     }
 }

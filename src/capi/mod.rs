@@ -2,7 +2,7 @@
 //!
 //! One file per group of the header, in its order: [`version`], [`status`], [`options`],
 //! [`model`], [`oneshot`], [`encoder`], [`decoder`], [`many`], [`tokens`]. Each function checks what C gave it,
-//! calls the Rust API and converts the result; the checks are in `guard`, `handle` and `buffer`.
+//! calls the Rust API and converts the result; the checks are in `guard`, `handle`, `buffer` and `header`.
 //!
 //! The documentation of the functions is the header's manual, written for C. What a caller owes is in the
 //! header's introduction, `manual.h`, and not repeated as a "Safety" section.
@@ -11,6 +11,7 @@
 mod buffer;
 mod guard;
 mod handle;
+mod header;
 
 pub mod decoder;
 pub mod encoder;

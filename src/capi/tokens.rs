@@ -1,8 +1,9 @@
 //! Tokens as bytes.
 
-use super::buffer::{Refusal, apart, disjoint, extent, input, output, place, report};
+use super::buffer::{apart, disjoint, extent, input, output, place, report};
 use super::guard::{guard, guard_rt};
 use super::handle;
+use super::header::{header_place, read_header, write_header};
 use super::model::mimi_model;
 use super::options::{mimi_options, stream_options};
 use super::status::{
@@ -10,8 +11,8 @@ use super::status::{
     MIMI_ERR_UNSUPPORTED, mimi_status,
 };
 use crate::Model;
-use crate::bitstream::{self, HEADER_BYTES, Header, HeaderError, PackError};
-use std::ptr::{self, NonNull};
+use crate::bitstream::{self, HEADER_BYTES, Header, HeaderError, Original, PackError};
+use std::ptr::NonNull;
 
 /// What a reader of a token file must know before the first frame.
 ///
@@ -25,8 +26,8 @@ use std::ptr::{self, NonNull};
 pub struct mimi_token_header {
     /// The bytes of this struct, as your program was compiled.
     pub size: usize,
-    /// Samples per second of the recording, of which the header tells. `n_samples` and `frame_samples`
-    /// count at this rate.
+    /// Samples per second. `n_samples` and `frame_samples` count at this rate. It is the recording's, unless
+    /// `original_rate` is another.
     pub sample_rate: i64,
     /// Samples in a frame. The frame rate is `sample_rate / frame_samples`, exactly.
     pub frame_samples: i64,
@@ -40,20 +41,20 @@ pub struct mimi_token_header {
     pub model_id: i64,
     /// The bytes of the header in the file: the offset of the first frame. Writers ignore it.
     pub header_bytes: i64,
+    /// The rate of a recording that `sample_rate` could not be, because a frame is no whole number of samples
+    /// there. 0: the recording's rate is `sample_rate`.
+    pub original_rate: i64,
+    /// The length of the recording at `original_rate`. 0: unknown, or `original_rate` is 0.
+    pub original_samples: i64,
 }
-
-/// The size of the struct in its first release; no valid one is shorter.
-const FIRST_SIZE: usize = size_of::<mimi_token_header>();
-
-/// No release has a longer one: so long is a size that was not set, and its bytes are somebody else's.
-const MOST_SIZE: usize = 4096;
 
 /// Fills in the header of a token file for codes that a model makes with some options.
 ///
 /// - `model`: the model.
 /// - `options`: those of the stream or of the call that makes the codes: MIMI_OPT_CODEBOOKS,
 ///   MIMI_OPT_SAMPLE_RATE; NULL for the defaults.
-/// - `header`: receives everything but the length, which is 0; set `n_samples` if you know it.
+/// - `header`: receives everything but the length and the original's numbers, which are 0; set `n_samples` if
+///   you know it.
 ///
 /// MIMI_ERR_INVALID_ARGUMENT for options that the model does not take.
 #[unsafe(no_mangle)]
@@ -68,7 +69,7 @@ pub unsafe extern "C" fn mimi_model_header(
         let model: &Model = handle::shared(model)?;
         let options = stream_options(options)?;
         let to = header_place(header)?;
-        write_header(to, &Header::for_options(model, &options)?, HEADER_BYTES);
+        write_header(to, &Header::for_options(model, &options)?, None, HEADER_BYTES);
         Ok(())
     })
 }
@@ -94,12 +95,16 @@ pub unsafe extern "C" fn mimi_model_header(
 /// | 16 | 4 | samples in a frame at this rate; the frame rate is the quotient |
 /// | 20 | 8 | samples of the recording at this rate, below 2^63; 0 for unknown |
 /// | 28 | 8 | MIMI_PROP_MODEL_ID, 0 for unknown |
-/// | 36 | n - 40 | the original's rate and length, where the rate above is another; readers may skip it |
+/// | 36 | 4 | if n is at least 52: the original's sample rate in Hz, 0 for that above |
+/// | 40 | 8 | if n is at least 52: samples of the original at its rate, below 2^63; 0 for unknown |
 /// | n - 4 | 4 | CRC-32, that of zlib, of the bytes before |
 ///
-/// A frame is a whole number of samples at the header's rate: in the published model's files, a
-/// multiple of 25 Hz (or of 12.5). A recording at another rate is described at a rate that is one,
-/// usually the model's.
+/// Readers may skip what lies between byte 36 and the CRC.
+///
+/// A frame must be a whole number of samples at the header's rate: with the published model, the rate is a
+/// multiple of 25 Hz. Convert a recording at another rate, such as 11111 Hz, before you encode it, usually
+/// to the model's rate. The header then tells that rate, and `original_rate` and `original_samples` tell
+/// what the recording was.
 ///
 /// A test vector: 8 codes of 11 bits, 24000 Hz, 1920 samples, 79610 samples, model 0x0123456789abcdef.
 ///
@@ -107,10 +112,11 @@ pub unsafe extern "C" fn mimi_model_header(
 /// `fa 36 01 00 00 00 00 00 ef cd ab 89 67 45 23 01 59 f4 86 c3`
 ///
 /// - `header`: the numbers; see mimi_model_header().
-/// - `dst`, `dst_cap`: room for the header, 40 bytes in this release.
+/// - `dst`, `dst_cap`: room for the header: 40 bytes, or 52 with an `original_rate`.
 /// - `out_len`: receives the number of bytes written.
 ///
-/// MIMI_ERR_INVALID_ARGUMENT for a number that the format cannot hold.
+/// MIMI_ERR_INVALID_ARGUMENT for a number that the format cannot hold, and for `original_samples` without
+/// `original_rate`.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn mimi_pack_header(
@@ -128,27 +134,24 @@ pub unsafe extern "C" fn mimi_pack_header(
         apart(("out_len", out), &[("header", header.addr(), size), ("dst", dst.addr(), dst_cap)])?;
         disjoint(("header", header.cast::<u8>(), size), ("dst", dst, dst_cap))?;
         let dst = output("dst", dst, dst_cap)?;
-        let bytes = read_header(from)?.to_bytes();
-        let bytes = bytes.map_err(|problem| Failure::new(MIMI_ERR_INVALID_ARGUMENT, problem))?;
-        let Some(dst) = dst.get_mut(..HEADER_BYTES) else {
-            out.write(HEADER_BYTES);
-            let message = format_args!("dst_cap is {dst_cap}; the header takes {HEADER_BYTES} bytes");
-            return Err(Failure::new(MIMI_ERR_BUFFER_TOO_SMALL, message));
-        };
-        dst.copy_from_slice(&bytes);
-        out.write(HEADER_BYTES);
-        Ok(())
+        let (header, original) = read_header(from)?;
+        let refuse = |problem| Failure::new(MIMI_ERR_INVALID_ARGUMENT, problem);
+        match original {
+            None => write_bytes(&header.to_bytes().map_err(refuse)?, dst, out),
+            Some(original) => write_bytes(&original.header_bytes(&header).map_err(refuse)?, dst, out),
+        }
     })
 }
 
 /// Reads the header of a token file. No model is needed.
 ///
-/// - `src`, `len`: the beginning of the file; 40 bytes are enough for files that this release writes,
-///   and more do no harm.
+/// - `src`, `len`: the beginning of the file. Files of this release have headers of 40 or 52 bytes, so that 64
+///   bytes are enough; more do no harm. A later release may write longer headers: bytes 6 and 7 of a file
+///   say how long its header is, low byte first.
 /// - `header`: receives the numbers.
 ///
 /// MIMI_ERR_FORMAT for what is no token file, MIMI_ERR_UNSUPPORTED for one of a later format,
-/// MIMI_ERR_CORRUPT for a damaged or cut-off header.
+/// MIMI_ERR_CORRUPT for a damaged header, and for one that is longer than `len`.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn mimi_unpack_header(
@@ -162,8 +165,10 @@ pub unsafe extern "C" fn mimi_unpack_header(
         let size = to.as_ptr().cast::<usize>().read();
         let src = src.cast::<u8>();
         disjoint(("src", src, len), ("header", header.cast::<u8>().cast_const(), size))?;
-        let (found, length) = Header::from_bytes(input("src", src, len)?).map_err(Failure::from)?;
-        write_header(to, &found, length);
+        let src = input("src", src, len)?;
+        let (found, length) = Header::from_bytes(src).map_err(Failure::from)?;
+        let original = Original::from_bytes(src).map_err(Failure::from)?;
+        write_header(to, &found, original, length);
         Ok(())
     })
 }
@@ -171,7 +176,8 @@ pub unsafe extern "C" fn mimi_unpack_header(
 /// Tells the length of a recording at another sample rate, so that a reader whose decoder runs at that
 /// rate can cut the last frame. Rounded up: to the samples that begin before the recording's end.
 ///
-/// - `header`: the header of the recording's token file.
+/// - `header`: the header of the recording's token file. If it has `original_rate` and `original_samples`, the
+///   length is computed from these.
 /// - `sample_rate`: the decoder's rate, MIMI_PROP_SAMPLE_RATE; 1 to 2^31 - 1 Hz.
 /// - `out_samples`: receives the length, 0 for unknown.
 #[unsafe(no_mangle)]
@@ -191,7 +197,10 @@ pub unsafe extern "C" fn mimi_header_samples(
             let message = format_args!("sample_rate is {sample_rate}; expected 1 to {}", i32::MAX);
             Failure::new(MIMI_ERR_INVALID_ARGUMENT, message)
         })?;
-        let header = read_header(from)?;
+        let (mut header, original) = read_header(from)?;
+        if let Some(original) = original.filter(|original| original.samples > 0) {
+            (header.sample_rate, header.samples) = (original.sample_rate, original.samples);
+        }
         let samples = header.samples_at(rate);
         let samples = samples.map_err(|problem| Failure::new(MIMI_ERR_INVALID_ARGUMENT, problem))?;
         out.write(i64::try_from(samples).unwrap_or(i64::MAX));
@@ -301,78 +310,25 @@ pub unsafe extern "C" fn mimi_drop_codebooks(
     })
 }
 
+/// Writes a whole header, or says how many bytes it takes.
+///
+/// # Safety
+/// `out` may be written, and lies apart from `dst`.
+unsafe fn write_bytes(bytes: &[u8], dst: &mut [u8], out: NonNull<usize>) -> Result<(), Failure> {
+    let (needed, room) = (bytes.len(), dst.len());
+    // SAFETY: this function's contract.
+    unsafe { out.write(needed) };
+    let Some(dst) = dst.get_mut(..needed) else {
+        let message = format_args!("dst_cap is {room}; the header takes {needed} bytes");
+        return Err(Failure::new(MIMI_ERR_BUFFER_TOO_SMALL, message));
+    };
+    dst.copy_from_slice(bytes);
+    Ok(())
+}
+
 /// A small number from C; 0, which no caller takes, for one that does not fit.
 fn number(n: i64) -> u32 {
     u32::try_from(n).unwrap_or(0)
-}
-
-/// The place of a header whose `size` is right.
-///
-/// # Safety
-/// `header` is NULL, misaligned, or valid for as many bytes as its first member says.
-unsafe fn header_place(header: *mut mimi_token_header) -> Result<NonNull<mimi_token_header>, Failure> {
-    let place = place("header", header)?;
-    // SAFETY: neither NULL nor misaligned; the first member is there in every release.
-    let size = unsafe { (&raw const (*place.as_ptr()).size).read() };
-    if !(FIRST_SIZE..=MOST_SIZE).contains(&size) {
-        let message = format_args!(
-            "header->size is {size}; expected sizeof(mimi_token_header), {FIRST_SIZE} to {MOST_SIZE}"
-        );
-        return Err(Failure::new(MIMI_ERR_INVALID_ARGUMENT, message));
-    }
-    if place.addr().get().checked_add(size).is_none() {
-        return Err(Refusal::TooLong("header").into());
-    }
-    Ok(place)
-}
-
-/// # Safety
-/// As `header_place` returned it.
-unsafe fn read_header(place: NonNull<mimi_token_header>) -> Result<Header, Failure> {
-    // SAFETY: this function's contract.
-    let found = unsafe { place.read() };
-    for at in FIRST_SIZE..found.size {
-        // SAFETY: within the `size` bytes.
-        if unsafe { place.as_ptr().cast::<u8>().add(at).read() } != 0 {
-            let message =
-                format_args!("byte {at} of header is not 0; this release knows {FIRST_SIZE} bytes of it");
-            return Err(Failure::new(MIMI_ERR_UNSUPPORTED, message));
-        }
-    }
-    let refuse = |name: &str, n: i64| {
-        let message = format_args!("header->{name} is {n}; expected a number of 32 bits");
-        Failure::new(MIMI_ERR_INVALID_ARGUMENT, message)
-    };
-    let small = |name, n| u32::try_from(n).map_err(|_| refuse(name, n));
-    Ok(Header {
-        codebooks: small("codebooks", found.codebooks)? as usize,
-        code_bits: small("code_bits", found.code_bits)?,
-        sample_rate: small("sample_rate", found.sample_rate)?,
-        frame_samples: small("frame_samples", found.frame_samples)?,
-        // below 0 is beyond what the format takes
-        samples: found.n_samples as u64,
-        model_id: found.model_id,
-    })
-}
-
-/// # Safety
-/// As `header_place` returned it.
-unsafe fn write_header(place: NonNull<mimi_token_header>, header: &Header, header_bytes: usize) {
-    // SAFETY: this function's contract: `size` bytes are there, at least as many as the struct has.
-    unsafe {
-        let size = (&raw const (*place.as_ptr()).size).read();
-        place.write(mimi_token_header {
-            size,
-            sample_rate: header.sample_rate.into(),
-            frame_samples: header.frame_samples.into(),
-            n_samples: header.samples as i64,
-            codebooks: header.codebooks as i64,
-            code_bits: header.code_bits.into(),
-            model_id: header.model_id,
-            header_bytes: header_bytes as i64,
-        });
-        ptr::write_bytes(place.as_ptr().cast::<u8>().add(FIRST_SIZE), 0, size - FIRST_SIZE);
-    }
 }
 
 impl From<PackError> for mimi_status {

@@ -31,4 +31,6 @@ SAME(codebooks);
 SAME(code_bits);
 SAME(model_id);
 SAME(header_bytes);
+SAME(original_rate);
+SAME(original_samples);
 _Static_assert(sizeof(mimi_token_header) <= sizeof(today_token_header), "it shrank");

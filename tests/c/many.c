@@ -244,6 +244,47 @@ static void lengths(mimi_token_header h) {
     STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_header_samples(&h, 24000, &h.model_id));
 }
 
+/* A recording at a rate that no stream has. */
+static void originals(mimi_token_header h) {
+    unsigned char bytes[64];
+    mimi_token_header again = {.size = sizeof again};
+    size_t len;
+    int64_t n;
+    h.sample_rate = 24000;
+    h.n_samples = 19441;
+    h.original_rate = 11111;
+    h.original_samples = 9000;
+    STATUS(MIMI_ERR_BUFFER_TOO_SMALL, mimi_pack_header(&h, bytes, 51, &len));
+    CHECK(len == 52);
+    OK(mimi_pack_header(&h, bytes, sizeof bytes, &len));
+    CHECK(len == 52 && bytes[6] == 52 && bytes[7] == 0);
+    OK(mimi_unpack_header(bytes, len, &again));
+    CHECK(again.original_rate == 11111 && again.original_samples == 9000 && again.n_samples == 19441);
+    CHECK(again.header_bytes == 52 && again.sample_rate == 24000);
+    for (size_t cut = 0; cut < len; cut++)
+        STATUS(MIMI_ERR_CORRUPT, mimi_unpack_header(bytes, cut, &again));
+    /* from the original: from 19441 samples it would be 9001 and 38882 */
+    OK(mimi_header_samples(&h, 11111, &n));
+    CHECK(n == 9000);
+    OK(mimi_header_samples(&h, 48000, &n));
+    CHECK(n == 38881);
+    h.original_samples = 0;
+    OK(mimi_header_samples(&h, 48000, &n));
+    CHECK(n == 2 * 19441);
+    OK(mimi_pack_header(&h, bytes, sizeof bytes, &len));
+    OK(mimi_unpack_header(bytes, len, &again));
+    CHECK(again.original_rate == 11111 && again.original_samples == 0);
+    const int64_t wrong[][2] = {{0, 1}, {-1, 1}, {(int64_t)1 << 32, 1}, {11111, -1}, {11111, INT64_MIN}};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        h.original_rate = wrong[i][0];
+        h.original_samples = wrong[i][1];
+        STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_pack_header(&h, bytes, sizeof bytes, &len));
+        CHECK(strstr(mimi_last_error(), "original"));
+        if (wrong[i][1] > 0)
+            STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_header_samples(&h, 48000, &n));
+    }
+}
+
 /* Of every rate that streams can have, what a stream says of itself. */
 static void headers_of_options(void) {
     const int64_t rates[][2] = {{8000, 640}, {16000, 1280}, {44100, 3528}, {48000, 3840}, {24000, 1920}};
@@ -253,6 +294,7 @@ static void headers_of_options(void) {
         OK(mimi_model_header(model, options, &h));
         CHECK(h.sample_rate == rates[i][0] && h.frame_samples == rates[i][1] && h.n_samples == 0);
         CHECK(h.codebooks == (int64_t)g.codebooks && h.header_bytes == 40);
+        CHECK(h.original_rate == 0 && h.original_samples == 0);
     }
     OK(mimi_options_set(options, MIMI_OPT_SAMPLE_RATE, 11111));
     STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_model_header(model, options, &h));
@@ -289,6 +331,7 @@ static void tokens(void) {
     longer_header(h);
     wrong_headers(h);
     lengths(h);
+    originals(h);
     memset(&again, 0x11, sizeof again);
     again.size = sizeof again;
     for (size_t cut = 0; cut < sizeof header; cut++)

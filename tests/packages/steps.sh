@@ -51,6 +51,8 @@ static_flags() {
 
 needs_no_libmimi() { ! readelf -d "$1" | grep -q 'NEEDED.*libmimi'; }
 
+needs_nothing() { ! readelf -d "$1" | grep -q NEEDED; }
+
 needs_libmimi() { readelf -d "$1" | grep -q 'NEEDED.*libmimi\.so\.0\.1\]'; }
 
 only_mimi_is_visible() {
@@ -162,8 +164,10 @@ two_runtimes() {
     done
 }
 
-# readme LANGUAGE: the README's program in it.
-readme() { awk -v fence="\`\`\`$1" '$0 == "```" { inside = 0 } inside; $0 == fence { inside = 1 }' "$root/README.md"; }
+# readme LANGUAGE [FILE]: the README's program in it.
+readme() {
+    awk -v fence="\`\`\`$1" '$0 == "```" { inside = 0 } inside; $0 == fence { inside = 1 }' "${2:-$root/README.md}"
+}
 
 says() { test "$("${@:2}")" = "$1" || { "${@:2}"; return 1; }; }
 
@@ -200,14 +204,31 @@ examples_agree() {
     "$1/size_query" "$demo" <"$work/speech.f32" | tr -s ' \n' '\n' >"$work/queried" || return
     od -An -v -tu4 -w4 "$work/codes" | tr -d ' ' | cmp - "$work/queried" || return
     "$1/stream" decode "$demo" <"$work/codes" >"$work/audio" || return
-    test "$(wc -c <"$work/audio")" -eq $(($(wc -c <"$work/codes") / 32 * 1920 * 4))
+    test "$(wc -c <"$work/audio")" -eq $(($(wc -c <"$work/codes") / 32 * 1920 * 4)) || return
+    token_example "$1/tokens"
+}
+
+# The example of token files gives the stream's audio, as long as the recording was; at other rates, as much. It says
+# so when a file breaks off.
+token_example() {
+    local rate size file=$work/example.mtok
+    size=$(wc -c <"$work/speech.f32")
+    for rate in 8000 24000 44100; do
+        "$1" rec "$demo" $rate "$file" <"$work/speech.f32" || return
+        "$1" play "$demo" "$file" >"$work/played" || return
+        test "$(wc -c <"$work/played")" -eq "$size" || return
+        [ $rate -ne 24000 ] || head -c "$size" "$work/audio" | cmp - "$work/played" || return
+    done
+    head -c 101 "$file" >"$work/cut.mtok"
+    ! "$1" play "$demo" "$work/cut.mtok" >"$work/played" && test -s "$work/played" || return
+    ! "$1" rec "$demo" 12345 "$file" <"$work/speech.f32"
 }
 
 c_examples() {
     local name
     floats >"$work/speech.f32"
     mkdir -p "$work/examples"
-    for name in stream size_query load_memory; do
+    for name in stream size_query load_memory tokens; do
         check "example $name, built with pkg-config" clang -std=c99 $warnings "$root/bindings/c/$name.c" \
             $(pc --cflags --libs) -o "$work/examples/$name"
     done
@@ -307,8 +328,16 @@ go_programs() {
     check "the README's Go, its module" in_folder "$module-readme" readme_module "$module" &&
         check "the README's Go, built" in_folder "$module-readme" go build -o readme &&
         check "the README's Go" says "104 codes, true" "$module-readme/readme" "$demo"
+    mkdir -p "$module-files"
+    readme go "$root/bindings/go/README.md" >"$module-files/main.go"
+    check "the Go README's program, its module" in_folder "$module-files" readme_module "$module" &&
+        check "the Go README's program, built" in_folder "$module-files" go build -o readme &&
+        check "the Go README's program" in_folder "$module-files" says "16000 samples at 16000 Hz" ./readme "$demo"
+    check "Go, fully static, built" in_folder "$module-readme" go build -tags mimi_static \
+        -ldflags '-extldflags "-static"' -o static && check "Go, fully static" says "104 codes, true" \
+        "$module-readme/static" "$demo" && check "Go, fully static, linked" needs_nothing "$module-readme/static"
     check "go vet" in_folder "$module" go vet ./...
-    check "gofmt" in_folder "$module" sh -c 'test -z "$(gofmt -l . "$0")"' "$module-readme"
+    check "gofmt" in_folder "$module" sh -c 'test -z "$(gofmt -l . "$0" "$1")"' "$module-readme" "$module-files"
     check "go test" in_folder "$module" go test -count=1 ./...
     check "go test -race" in_folder "$module" go test -count=1 -race ./...
     check "go test, cgocheck2, GOGC=1" in_folder "$module" env GOEXPERIMENT=cgocheck2 GOGC=1 go test -count=1 ./...

@@ -49,7 +49,7 @@ fn block_samples(frame: usize) -> usize {
 /// recording's own beside.
 pub(crate) fn header(model: &Model, codebooks: usize, samples: u64, rate: u32) -> Outcome<Described> {
     let config = model.config();
-    let covered = resample::covering_length(samples, rate, config.sampling_rate);
+    let covered = resample::converted_length(samples, rate, config.sampling_rate);
     let header = Header::for_model(model, codebooks, covered)?;
     let scaled = u64::from(header.frame_samples) * u64::from(rate);
     let whole = scaled.is_multiple_of(u64::from(header.sample_rate));
@@ -79,7 +79,7 @@ pub(crate) fn encode(
         if block.is_empty() {
             // to the last sample, so that frames are as many as the header's numbers say
             let (from, to) = (audio.rate(), resampler.to());
-            resampler.finish(resample::covering_length(samples, from, to), &mut resampled)?;
+            resampler.finish(resample::converted_length(samples, from, to), &mut resampled)?;
         } else {
             resampler.push(&block, &mut resampled)?;
         }

@@ -81,14 +81,8 @@ impl Resampler {
     }
 }
 
-/// `samples` at rate `from`, counted at rate `to`; rounded to nearest.
+/// `samples` at rate `from`, counted at rate `to`: those that begin before the end, as the library counts them.
 pub(crate) fn converted_length(samples: u64, from: u32, to: u32) -> u64 {
-    let (from, to) = (u128::from(from), u128::from(to));
-    ((u128::from(samples) * to * 2 + from) / (2 * from)) as u64
-}
-
-/// `samples` at rate `from`, counted at rate `to`; rounded up.
-pub(crate) fn covering_length(samples: u64, from: u32, to: u32) -> u64 {
     (u128::from(samples) * u128::from(to)).div_ceil(u128::from(from)) as u64
 }
 
@@ -114,6 +108,16 @@ fn internal(error: impl std::fmt::Display) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mimi::bitstream::Header;
+
+    const A_HEADER: Header = Header {
+        codebooks: 8,
+        code_bits: 11,
+        sample_rate: 24_000,
+        frame_samples: 1_920,
+        samples: 0,
+        model_id: 0,
+    };
 
     fn sine(hertz: f64, rate: u32, samples: usize) -> Vec<f32> {
         let step = std::f64::consts::TAU * hertz / f64::from(rate);
@@ -166,8 +170,10 @@ mod tests {
             for samples in [0, 1, 2, 147, 1_919, 10_007] {
                 let pcm = sine(300.0, from, samples);
                 let whole = resample(&pcm, from, to, samples.max(1));
-                let rounded = (samples as f64 * f64::from(to) / f64::from(from)).round() as usize;
-                assert_eq!(whole.len(), rounded, "{samples} samples from {from} to {to}");
+                // as a program that uses the library cuts it
+                let header = Header { sample_rate: from, samples: samples as u64, ..A_HEADER };
+                let expected = header.samples_at(to).unwrap();
+                assert_eq!(whole.len() as u64, expected, "{samples} samples from {from} to {to}");
                 assert_eq!(whole, resample(&pcm, from, to, 13));
             }
         }
