@@ -3,6 +3,7 @@
 mod codec;
 mod convert;
 mod corpus;
+mod damage;
 mod fetch;
 mod files;
 mod formats;
