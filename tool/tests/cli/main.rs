@@ -1,5 +1,6 @@
 //! The command-line tool, used as a person would use it.
 
+mod again;
 mod codec;
 mod convert;
 mod corpus;
