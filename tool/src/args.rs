@@ -135,7 +135,7 @@ pub(crate) struct RoundtripArgs {
     pub(crate) format: Option<SoundFormat>,
     #[command(flatten)]
     pub(crate) encoding: EncodingArgs,
-    /// Take a recording, or codes in frames (.mtok, .mimi), that is cut off as far as it goes, and say so
+    /// Take a recording or codes (.mtok, .mimi) that are cut off or damaged as far as they are good, and say so
     #[arg(long)]
     pub(crate) partial: bool,
     /// Write OUTPUT even if it is INPUT
@@ -173,7 +173,7 @@ pub(crate) struct ReduceArgs {
     /// How to store the codes; default: as OUTPUT's extension says, in a folder as INPUT's
     #[arg(short, long, value_enum)]
     pub(crate) format: Option<Format>,
-    /// Take a recording, or codes in frames (.mtok, .mimi), that is cut off as far as it goes, and say so
+    /// Take a recording or codes (.mtok, .mimi) that are cut off or damaged as far as they are good, and say so
     #[arg(long)]
     pub(crate) partial: bool,
     /// Say nothing but errors
@@ -198,7 +198,7 @@ pub(crate) struct EncodeArgs {
     /// recording is interrupted: mtok that does not tell the exact length
     #[arg(long)]
     pub(crate) live: bool,
-    /// Take a recording, or codes in frames (.mtok, .mimi), that is cut off as far as it goes, and say so
+    /// Take a recording or codes (.mtok, .mimi) that are cut off or damaged as far as they are good, and say so
     #[arg(long)]
     pub(crate) partial: bool,
     #[command(flatten)]
@@ -235,7 +235,7 @@ pub(crate) struct DecodeArgs {
     /// Codebooks to use; default: all that the file has
     #[arg(short = 'n', long, value_name = "N", value_parser = count())]
     pub(crate) codebooks: Option<usize>,
-    /// Take a recording, or codes in frames (.mtok, .mimi), that is cut off as far as it goes, and say so
+    /// Take a recording or codes (.mtok, .mimi) that are cut off or damaged as far as they are good, and say so
     #[arg(long)]
     pub(crate) partial: bool,
     #[command(flatten)]

@@ -24,7 +24,7 @@ pub(crate) enum Kind {
     Failed,
     /// The command line asks for what cannot be.
     Usage,
-    /// A recording or a file of codes ends before its own end.
+    /// A recording or a file of codes ends before its own end, or is damaged from some place on.
     CutOff,
     /// Whoever was to read the output has gone.
     NoReader,
@@ -43,7 +43,7 @@ impl Failure {
         Self { kind: Kind::Usage, ..Self::new(message) }
     }
 
-    /// What is read ends too early; which file, the caller adds with [`Failure::of`].
+    /// What is read ends or is damaged too early; which file, the caller adds with [`Failure::of`].
     pub(crate) fn cut_off(message: impl Into<String>) -> Self {
         Self { kind: Kind::CutOff, ..Self::new(message) }
     }

@@ -42,8 +42,8 @@ Examples:
     ssh host 'mimi decode - - | aplay'
 
 Report: a line of JSON for each file, with its status (made, present, skipped or failed), its input, and \
-where they are known its output, message and audio_seconds; the last line, of status summary, counts \
-them.";
+where they are known its output, message and audio_seconds. Lines are written as files are done. The last \
+line, of status summary, counts them; a report without it is of a run that did not end.";
 
 pub(super) const DECODE_EXAMPLES: &str = "\
 Examples:

@@ -1,6 +1,9 @@
 //! Audio in a file format that names itself, through symphonia.
 
-use super::{large, mp4, names, opus};
+use super::{
+    damage::{self, Fault},
+    large, mp4, names, opus,
+};
 use crate::failure::{Failure, Outcome};
 use std::{
     io::{self, Cursor, Read, Seek},
@@ -17,7 +20,11 @@ use symphonia::core::{
         registry::CodecRegistry,
     },
     errors::Error,
-    formats::{FormatOptions, FormatReader, Track, TrackType, probe::Hint, well_known::FORMAT_ID_CAF},
+    formats::{
+        FormatOptions, FormatReader, Track, TrackType,
+        probe::Hint,
+        well_known::{FORMAT_ID_CAF, FORMAT_ID_FLAC, FORMAT_ID_MP3, FORMAT_ID_OGG},
+    },
     io::{MediaSource, MediaSourceStream, ReadOnlySource},
     meta::MetadataOptions,
 };
@@ -49,7 +56,10 @@ pub(super) struct Decoded {
     is_promise: bool,
     given: u64,
     is_mp4: bool,
-    is_cut_off: bool,
+    is_ogg: bool,
+    fault: Option<Fault>,
+    /// Of packets that tell their places, where the next must be, once that is known.
+    next: Option<i64>,
 }
 
 /// What is known of a file before symphonia reads it.
@@ -62,12 +72,13 @@ struct Opened {
     tracks: Vec<mp4::Track>,
     /// Samples, of those with lengths of 64 bits.
     length: Option<u64>,
+    fault: Option<Fault>,
 }
 
 impl Decoded {
     /// Finds out the format of `source`; the extension of `path` is a hint and no more.
     pub(super) fn new(source: Box<dyn MediaSource>, path: &Path) -> Outcome<Self> {
-        let Opened { source, front, is_file, tracks, length } = open(source)?;
+        let Opened { source, front, is_file, tracks, length, fault } = open(source)?;
         let mut hint = Hint::new();
         if let Some(extension) = path.extension().and_then(|extension| extension.to_str()) {
             hint.with_extension(extension);
@@ -89,7 +100,11 @@ impl Decoded {
         let is_caf = format.format_info().format == FORMAT_ID_CAF;
         let counts_packets =
             is_caf && matches!(parameters.codec, CODEC_ID_AAC | CODEC_ID_ALAC | CODEC_ID_OPUS | CODEC_ID_MP3);
-        let is_promise = is_file && !counts_packets && (is_exact || !tracks.is_empty());
+        let kind = format.format_info().format;
+        // Without an encoder's note, which tells its delay, the length of an MP3 file is an estimate. A FLAC file
+        // that was written to a pipe tells none.
+        let is_noted = kind == FORMAT_ID_MP3 && track.delay.is_some() || kind == FORMAT_ID_FLAC;
+        let is_promise = is_noted || is_file && !counts_packets && (is_exact || !tracks.is_empty());
         let channels = parameters.channels.as_ref().map_or(1, |channels| channels.count());
         let decoder = CODECS
             .make_audio_decoder(parameters, &AudioDecoderOptions::default())
@@ -109,7 +124,9 @@ impl Decoded {
             is_promise,
             given: 0,
             is_mp4: !tracks.is_empty(),
-            is_cut_off: tracks.iter().any(|track| track.is_cut_off),
+            is_ogg: kind == FORMAT_ID_OGG,
+            fault: fault.or_else(|| tracks.iter().any(|track| track.is_cut_off).then_some(Fault::CutOff)),
+            next: (kind == FORMAT_ID_FLAC).then_some(0),
         })
     }
 
@@ -140,6 +157,10 @@ impl Decoded {
                 Ok(Some(packet)) => packet,
                 Ok(None) => return self.check_end(),
                 Err(Error::IoError(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    // Ogg's last page says that it is the last.
+                    if self.is_ogg {
+                        self.fault.get_or_insert(Fault::CutOff);
+                    }
                     return self.check_end();
                 }
                 Err(error) => {
@@ -147,13 +168,25 @@ impl Decoded {
                     if self.is_mp4 {
                         self.check_end()?;
                     }
-                    return Err(damaged(error));
+                    return Err(damaged(error, self.given));
                 }
             };
             if packet.track_id != self.track {
                 continue;
             }
-            let audio = self.decoder.decode(&packet).map_err(damaged)?;
+            if let Some(next) = self.next.or(self.is_ogg.then_some(packet.pts.get())) {
+                if packet.pts.get() > next {
+                    self.fault = Some(Fault::Damaged);
+                    return self.check_end();
+                }
+                let whole = [packet.dur, packet.trim_start, packet.trim_end].map(|part| part.get());
+                self.next =
+                    Some(whole.iter().fold(packet.pts.get(), |at, &part| at.saturating_add_unsigned(part)));
+            }
+            let audio = match self.decoder.decode(&packet) {
+                Ok(audio) => audio,
+                Err(error) => return Err(damaged(error, self.given)),
+            };
             if audio.spec().rate() != self.rate {
                 return Err(Failure::new("the sample rate changes within the file"));
             }
@@ -170,14 +203,18 @@ impl Decoded {
 
     /// Is this where the header said that the end would be?
     fn check_end(&self) -> Outcome {
-        match self.length {
-            Some(length) if self.is_promise && length > self.given => {
-                let given = self.given;
-                Err(Failure::cut_off(format!("cut off after {given} of {length} samples")))
-            }
-            _ if self.is_cut_off => Err(Failure::cut_off(format!("cut off after {} samples", self.given))),
-            _ => Ok(()),
+        let given = self.given;
+        let length = self.length.filter(|&length| self.is_promise && length > given);
+        if length.is_none() && self.fault.is_none() {
+            return Ok(());
         }
+        let what = if self.fault == Some(Fault::Damaged) { "damaged" } else { "cut off" };
+        let of = length.map_or(String::new(), |length| format!(" of {length}"));
+        let found = format!("{what} after {given}{of} samples");
+        Err(match given {
+            0 => Failure::new(format!("{found}; {}", names::NOTHING)),
+            _ => Failure::cut_off(found),
+        })
     }
 }
 
@@ -211,7 +248,11 @@ fn open(mut source: Box<dyn MediaSource>) -> Outcome<Opened> {
         tracks = mp4::tracks(&mut source).map_err(system)?;
         source.rewind().map_err(system)?;
     }
-    Ok(Opened { source, front, is_file, tracks, length })
+    let mut fault = None;
+    if is_file {
+        (source, fault) = damage::before_fault(source, &front).map_err(system)?;
+    }
+    Ok(Opened { source, front, is_file, tracks, length, fault })
 }
 
 /// How many samples of `track` are to be left out at its front, and how many then follow, if that is known.
@@ -259,11 +300,13 @@ fn unrecognized(error: Error, front: &[u8], tracks: &[mp4::Track]) -> Failure {
     }
 }
 
-fn damaged(error: Error) -> Failure {
+/// The failure to go on after `given` samples.
+fn damaged(error: Error, given: u64) -> Failure {
     match error {
-        Error::IoError(error) => Failure::system(&error),
+        Error::IoError(error) if error.kind() != io::ErrorKind::UnexpectedEof => Failure::system(&error),
         Error::ResetRequired => Failure::new("several recordings in one file"),
-        error => Failure::new(format!("damaged audio: {error}")),
+        error if given == 0 => Failure::new(format!("damaged audio: {error}")),
+        error => Failure::cut_off(format!("damaged after {given} samples ({error})")),
     }
 }
 

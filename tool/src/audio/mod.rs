@@ -1,5 +1,6 @@
 //! Files and pipes of samples.
 
+mod damage;
 mod decoded;
 mod format;
 mod large;

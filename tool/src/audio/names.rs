@@ -7,6 +7,9 @@ use symphonia::core::codecs::audio::{AudioCodecParameters, well_known::*};
 /// The kinds of files that can be read.
 const KINDS: &str = "WAV, RF64, W64, AIFF, CAF, FLAC, MP3, AAC, M4A, Ogg Vorbis or Ogg Opus";
 
+/// What to say of a file that has no sound before its fault.
+pub(super) const NOTHING: &str = "nothing of it can be taken, even with --partial";
+
 fn codec(name: impl std::fmt::Display) -> Failure {
     let codecs = "PCM, ADPCM, FLAC, ALAC, MP3, AAC-LC, Vorbis or Opus";
     Failure::new(format!("its audio is {name}, which cannot be read; expected {codecs}"))
@@ -17,7 +20,7 @@ fn container(name: &str) -> Failure {
 }
 
 fn broken(format: &str) -> Failure {
-    Failure::new(format!("a damaged {format} file, or one that is cut off"))
+    Failure::new(format!("a damaged {format} file, or one that is cut off; {NOTHING}"))
 }
 
 /// The failure to read what looks like nothing known.
@@ -63,7 +66,8 @@ pub(super) fn in_file(front: &[u8], tracks: &[mp4::Track]) -> Option<Failure> {
         return of_wav(tag).map(codec);
     }
     Some(match front {
-        [b'O', b'g', b'g', b'S', ..] => codec(of_ogg(front)?),
+        [b'O', b'g', b'g', b'S', ..] => of_ogg(front).map_or_else(|| broken("Ogg"), codec),
+        [b'F', b'O', b'R', b'M', _, _, _, _, b'A', b'I', b'F', b'F' | b'C', ..] => broken("AIFF"),
         [0x0b, 0x77, ..] => codec("AC-3"),
         [0x7f, 0xfe, 0x80, 0x01, ..] => codec("DTS"),
         [0x30, 0x26, 0xb2, 0x75, ..] => codec("Windows Media"),
@@ -122,12 +126,12 @@ fn of_wav(tag: u16) -> Option<String> {
 fn of_ogg(front: &[u8]) -> Option<&'static str> {
     // the first page's table of segments stands before the first packet
     let packet = front.get(27 + usize::from(*front.get(26)?)..)?;
-    let known: [(&[u8], &str); 4] = [
-        (b"Speex   ", "Speex"),
-        (b"OpusHead", "Opus of channels in an unknown order"),
-        (b"\x80theora", "beside Theora"),
-        (b"PCM     ", "PCM in an Ogg file"),
-    ];
+    // families of mappings from 2 on
+    if packet.starts_with(b"OpusHead") && *packet.get(18)? > 1 {
+        return Some("Opus of channels in an unknown order");
+    }
+    let known: [(&[u8], &str); 3] =
+        [(b"Speex   ", "Speex"), (b"\x80theora", "beside Theora"), (b"PCM     ", "PCM in an Ogg file")];
     known.iter().find(|(magic, _)| packet.starts_with(magic)).map(|&(_, name)| name)
 }
 

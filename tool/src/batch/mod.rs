@@ -9,6 +9,7 @@ pub(crate) use record::Settings;
 
 use crate::{
     args::BatchArgs,
+    codes,
     failure::{Failure, Outcome},
     output, progress, standard,
 };
@@ -64,14 +65,14 @@ pub(crate) fn check_one(job: &Job, args: &BatchArgs) -> Outcome {
 
 /// Does `work` for each of `jobs`, on several threads, each with its own worker; `work` returns the
 /// seconds of audio, or 0. What is made depends on `settings`. Outputs that are there already and were
-/// made in the same way are left alone; `told` reads what a file tells of that. Whatever cannot be
+/// made in the same way are left alone; `told` reads what the output of a job tells of that. Whatever cannot be
 /// worked on is told of, and the others go on.
 pub(crate) fn run<W>(
     jobs: Jobs,
     args: &BatchArgs,
     quiet: bool,
     settings: &Settings,
-    told: impl Fn(&Path) -> Outcome<Settings>,
+    told: impl Fn(&Job) -> Outcome<Settings>,
     new_worker: impl Fn() -> Outcome<W> + Sync,
     work: impl Fn(&mut W, &Job) -> Outcome<f64> + Sync,
 ) -> Outcome {
@@ -137,7 +138,7 @@ pub(crate) fn run<W>(
 fn missing(
     jobs: Vec<Job>,
     settings: &Settings,
-    told: impl Fn(&Path) -> Outcome<Settings>,
+    told: impl Fn(&Job) -> Outcome<Settings>,
     report: &mut Report,
 ) -> Vec<Job> {
     let mut records = Records::default();
@@ -149,7 +150,10 @@ fn missing(
         }
         let allowed =
             refuse_special(&job.output).and_then(|()| output::refuse_input(&job.input, &job.output));
-        let difference = allowed.and_then(|()| records.difference(&job, settings, &told));
+        let difference = allowed.and_then(|()| match codes::fault(&job.output)? {
+            None => records.difference(&job, settings, &told),
+            fault => Ok(fault),
+        });
         match difference {
             Ok(None) => report.add(&job.input, Some(&job.output), Fate::Present),
             Ok(Some(difference)) => report.differs(&job.input, &job.output, &difference),
@@ -224,7 +228,7 @@ mod tests {
             Some("14") => panic!("14 is hostile"),
             _ => fs::write(&job.output, "done").map(|()| 1.0).map_err(|e| Failure::io(&job.output, &e)),
         };
-        let (settings, told) = (Settings::new(), |_: &Path| Ok(Settings::new()));
+        let (settings, told) = (Settings::new(), |_: &Job| Ok(Settings::new()));
         let failure = run(jobs(), &args, true, &settings, told, || Ok(()), work).unwrap_err().to_string();
         assert_eq!(failure, "2 of 50 files failed");
         assert_eq!(list.iter().filter(|job| job.output.exists()).count(), 48);
@@ -257,7 +261,7 @@ mod tests {
             let work = |(): &mut (), job: &Job| {
                 fs::write(&job.output, "made").map(|()| 0.0).map_err(|error| Failure::io(&job.output, &error))
             };
-            let told = |_: &Path| Ok(Settings::new());
+            let told = |_: &Job| Ok(Settings::new());
             run(jobs(), &args, true, &Settings::new(), told, || Ok(()), work).unwrap_err().to_string()
         };
         for (report, found) in [
@@ -290,7 +294,7 @@ mod tests {
                 made.fetch_add(1, Ordering::Relaxed);
                 Ok(0.0)
             };
-            let told = |_: &Path| panic!("nothing is to be read");
+            let told = |_: &Job| panic!("nothing is to be read");
             let failure = run(jobs, &args, true, &Settings::new(), told, || Ok(()), work).unwrap_err();
             assert_eq!((failure.to_string().as_str(), made.into_inner()), ("1 of 1 files failed", 0));
         }

@@ -190,8 +190,9 @@ fn set_collisions_aside(jobs: &mut Jobs, folds_case: impl Fn(&Path) -> bool) {
             None => jobs.list.push(job),
             Some(other) => {
                 let (output, other) = (job.output.display(), other.display());
-                let failure =
-                    Failure::at(&job.input, format!("it would go to {output}, and so would {other}"));
+                let way_out = "rename one of them, or move it to another folder";
+                let found = format!("it would go to {output}, and so would {other}; {way_out}");
+                let failure = Failure::at(&job.input, found);
                 jobs.troubles.push((job.input, failure));
             }
         }

@@ -45,12 +45,12 @@ fn modified(file: &Metadata) -> u64 {
 
 impl Records {
     /// What keeps the output of `job`, which is there, from being what `settings` would make of its
-    /// input now. `told` reads what a file tells of itself, for those without a record.
+    /// input now. `told` reads what the output tells of itself, if it has no record.
     pub(super) fn difference(
         &mut self,
         job: &Job,
         settings: &Settings,
-        told: impl Fn(&Path) -> Outcome<Settings>,
+        told: impl Fn(&Job) -> Outcome<Settings>,
     ) -> Outcome<Option<String>> {
         let folder = super::folder_of(&job.output);
         if !self.0.contains_key(folder) {
@@ -70,7 +70,7 @@ impl Records {
             }
             // in the order of the names, for the same words each time
             Some(record) => settings.keys().find_map(|name| differs(name, record.settings.get(*name)?)),
-            None => told(&job.output)?.iter().find_map(|(name, then)| differs(name, then)),
+            None => told(job)?.iter().find_map(|(name, then)| differs(name, then)),
         };
         let is_older = match (input.modified(), made.modified()) {
             (Ok(input), Ok(made)) => input > made,
@@ -143,7 +143,7 @@ mod tests {
             [("codebooks", codebooks.to_owned()), ("precision", "f32".to_owned())].into()
         };
         let difference = |codebooks: &str, told: &str| {
-            let told = |_: &Path| Ok([("codebooks", told.to_owned())].into());
+            let told = |_: &Job| Ok([("codebooks", told.to_owned())].into());
             Records::default().difference(&job, &settings(codebooks), told).unwrap()
         };
         // what the file itself tells

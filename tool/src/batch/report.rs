@@ -4,10 +4,11 @@ use crate::{
     failure::{Failure, Outcome, plain, tell},
     standard::{self, Destination},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
-    fmt::Write,
+    fmt::Write as _,
+    io::Write as _,
     path::{Path, PathBuf},
     time::Instant,
 };
@@ -28,22 +29,43 @@ pub(super) enum Fate {
 }
 
 pub(super) struct Report {
-    entries: Vec<(PathBuf, Option<PathBuf>, Fate)>,
+    entries: Vec<(PathBuf, Fate)>,
     /// Outputs that are there and of another kind.
     different: usize,
-    destination: Option<Destination>,
+    file: Option<Lines>,
     begun: Instant,
 }
 
+/// A file whose lines are there as soon as they are written.
+struct Lines {
+    destination: Destination,
+    /// Why the file does not have all of them.
+    failure: Option<Failure>,
+}
+
+impl Lines {
+    fn write(&mut self, line: &Value) {
+        let (sink, pending) = &mut self.destination;
+        if self.failure.is_none() {
+            let written = writeln!(sink, "{line}").and_then(|()| sink.flush());
+            self.failure = written.err().map(|error| Failure::io(pending.path(), &error));
+        }
+    }
+}
+
 impl Report {
-    /// A report that also goes to the file at `path`.
+    /// A report that also goes to the file at `path`, where it takes the place of one from before.
     pub(super) fn begin(path: Option<&Path>) -> Outcome<Self> {
-        let destination = path.map(standard::create).transpose()?;
-        Ok(Self { entries: Vec::new(), different: 0, destination, begun: Instant::now() })
+        let destination = path.map(standard::create_live).transpose()?;
+        let file = destination.map(|destination| Lines { destination, failure: None });
+        Ok(Self { entries: Vec::new(), different: 0, file, begun: Instant::now() })
     }
 
     pub(super) fn add(&mut self, input: &Path, output: Option<&Path>, fate: Fate) {
-        self.entries.push((input.to_path_buf(), output.map(Path::to_path_buf), fate));
+        if let Some(file) = &mut self.file {
+            file.write(&line(input, output, &fate));
+        }
+        self.entries.push((input.to_path_buf(), fate));
     }
 
     /// Tells of a failure, and adds it.
@@ -73,7 +95,7 @@ impl Report {
     }
 
     fn count(&self, is: impl Fn(&Fate) -> bool) -> usize {
-        self.entries.iter().filter(|(.., fate)| is(fate)).count()
+        self.entries.iter().filter(|(_, fate)| is(fate)).count()
     }
 
     /// The end. It is a failure if a file failed.
@@ -83,7 +105,7 @@ impl Report {
         let skipped = self.count(|fate| matches!(fate, Fate::Skipped));
         let failed = self.count(|fate| matches!(fate, Fate::Failed(_)));
         let audio: f64 =
-            self.entries.iter().filter_map(|(.., fate)| seconds(fate)).fold(0.0, |sum, n| sum + n);
+            self.entries.iter().filter_map(|(_, fate)| seconds(fate)).fold(0.0, |sum, n| sum + n);
         let elapsed = self.begun.elapsed().as_secs_f64();
         if !quiet {
             let mut line = format!("files made: {made}, already there: {present}, skipped: {skipped}");
@@ -98,33 +120,14 @@ impl Report {
             tell(line);
         }
         let whole = made + present + failed;
-        if let Some(destination) = self.destination {
-            let mut text = String::new();
-            for (input, output, fate) in &self.entries {
-                let status = match fate {
-                    Fate::Made(_) => "made",
-                    Fate::Present => "present",
-                    Fate::Skipped => "skipped",
-                    Fate::Failed(_) => "failed",
-                };
-                let mut entry = json!({ "status": status, "input": input.to_string_lossy() });
-                if let Some(output) = output {
-                    entry["output"] = json!(output.to_string_lossy());
-                }
-                if let Fate::Failed(message) = fate {
-                    entry["message"] = json!(message);
-                }
-                if let Some(seconds) = seconds(fate) {
-                    entry["audio_seconds"] = json!(seconds);
-                }
-                let _ = writeln!(text, "{entry}");
-            }
+        if let Some(mut file) = self.file {
             let numbers = json!({
                 "made": made, "present": present, "skipped": skipped, "failed": failed,
                 "audio_seconds": audio, "elapsed_seconds": elapsed,
             });
-            let _ = writeln!(text, "{}", json!({ "status": "summary", "files": numbers }));
-            standard::write(destination, text.as_bytes())?;
+            file.write(&json!({ "status": "summary", "files": numbers }));
+            file.failure.map_or(Ok(()), Err)?;
+            file.destination.1.commit()?;
         }
         match failed {
             0 => Ok(()),
@@ -135,10 +138,10 @@ impl Report {
     /// Of what was skipped, the commonest first.
     fn extensions(&self) -> String {
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-        for (input, _, fate) in &self.entries {
+        for (input, fate) in &self.entries {
             if matches!(fate, Fate::Skipped) {
-                let extension = input.extension().map(|e| format!(".{}", e.to_string_lossy().to_lowercase()));
-                *counts.entry(extension.unwrap_or_else(|| "no extension".to_owned())).or_default() += 1;
+                *counts.entry(extension(input).unwrap_or_else(|| "no extension".to_owned())).or_default() +=
+                    1;
             }
         }
         let mut counts: Vec<_> = counts.into_iter().collect();
@@ -151,6 +154,35 @@ impl Report {
             .collect();
         named.join(", ") + more
     }
+}
+
+/// With its dot, in small letters.
+fn extension(path: &Path) -> Option<String> {
+    path.extension().map(|extension| format!(".{}", extension.to_string_lossy().to_lowercase()))
+}
+
+/// What became of `input`, for programs.
+fn line(input: &Path, output: Option<&Path>, fate: &Fate) -> Value {
+    let (status, message) = match fate {
+        Fate::Made(_) => ("made", None),
+        Fate::Present => ("present", None),
+        Fate::Skipped => {
+            let found = extension(input).map(|extension| format!("its extension is {extension}"));
+            ("skipped", Some(found.unwrap_or_else(|| "it has no extension".to_owned())))
+        }
+        Fate::Failed(message) => ("failed", Some(message.clone())),
+    };
+    let mut entry = json!({ "status": status, "input": input.to_string_lossy() });
+    if let Some(output) = output {
+        entry["output"] = json!(output.to_string_lossy());
+    }
+    if let Some(message) = message {
+        entry["message"] = json!(message);
+    }
+    if let Some(seconds) = seconds(fate) {
+        entry["audio_seconds"] = json!(seconds);
+    }
+    entry
 }
 
 /// Of audio, if they are known.

@@ -17,7 +17,7 @@ use crate::{
     standard::{self, Destination},
 };
 use mimi::bitstream;
-use std::path::Path;
+use std::{fs, io::Read, path::Path};
 
 /// Extensions of the files of codes in a folder.
 pub(crate) const EXTENSIONS: &[&str] = &[bitstream::EXTENSION, "npy", "safetensors", "mimi"];
@@ -103,6 +103,24 @@ pub(crate) fn write(destination: Destination, codes: &Codes, format: Format) -> 
     };
     let bytes = bytes.map_err(|failure| Failure::at(destination.1.path(), failure))?;
     standard::write(destination, &bytes)
+}
+
+/// What is wrong with the file of tokens at `path`, as far as its header and length tell; other files are not looked at.
+pub(crate) fn fault(path: &Path) -> Outcome<Option<String>> {
+    if Format::of(path).ok() != Some(Format::Mtok) {
+        return Ok(None);
+    }
+    let refused = |error| Failure::io(path, &error);
+    let length = fs::metadata(path).map_err(refused)?.len();
+    let (mut file, mut front) = (standard::open(path)?, Vec::new());
+    file.by_ref().take(bitstream::MAGIC.len() as u64).read_to_end(&mut front).map_err(refused)?;
+    if front != bitstream::MAGIC {
+        return Ok(Some("not a file of codes".to_owned()));
+    }
+    match tokens::fault(front, file, length) {
+        Ok(fault) => Ok(fault),
+        Err(failure) => Ok(Some(failure.to_string())),
+    }
 }
 
 /// What the file of codes at `path` tells of how it was made.

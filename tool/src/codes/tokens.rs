@@ -20,6 +20,8 @@ pub(super) struct TokenReader {
     bytes: Vec<u8>,
     waiting: usize,
     frames: u64,
+    /// Bytes behind the last frame that the header promises.
+    surplus: u64,
 }
 
 impl TokenReader {
@@ -40,7 +42,7 @@ impl TokenReader {
         front.drain(..start);
         let waiting = front.len();
         front.resize(waiting.max(BLOCK_BYTES), 0);
-        Ok(Self { header, source, bytes: front, waiting, frames: 0 })
+        Ok(Self { header, source, bytes: front, waiting, frames: 0, surplus: 0 })
     }
 
     pub(super) fn header(&self) -> &Described {
@@ -50,6 +52,16 @@ impl TokenReader {
     /// Appends the codes of the next whole frames; none: the end.
     pub(super) fn read(&mut self, codes: &mut Vec<u32>) -> Outcome {
         let size = self.header.frame_bytes();
+        let left = match self.expected() {
+            0 => u64::MAX,
+            expected => expected - self.frames,
+        };
+        if left == 0 {
+            let read =
+                io::copy(&mut self.source, &mut io::sink()).map_err(|error| Failure::system(&error))?;
+            self.surplus += std::mem::take(&mut self.waiting) as u64 + read;
+            return Ok(());
+        }
         while self.waiting < size {
             match self.source.read(&mut self.bytes[self.waiting..]) {
                 Ok(0) => return Ok(()),
@@ -58,7 +70,7 @@ impl TokenReader {
                 Err(error) => return Err(Failure::system(&error)),
             }
         }
-        let frames = self.waiting / size;
+        let frames = (self.waiting / size).min(usize::try_from(left).unwrap_or(usize::MAX));
         let used = frames * size;
         codes.resize(frames * self.header.codebooks, 0);
         unpack(&self.bytes[..used], self.header.codebooks, self.header.code_bits, codes).map_err(failure)?;
@@ -75,13 +87,32 @@ impl TokenReader {
 
     /// At the end: what is missing, in words. A file that breaks off is good up to there.
     pub(super) fn loss(&self) -> Option<String> {
-        let (expected, frames) = (self.expected(), self.frames);
-        match self.waiting {
-            _ if expected > frames => Some(format!("cut off after {frames} of {expected} frames")),
-            0 => None,
-            _ => Some(format!("cut off in frame {}", frames + 1)),
-        }
+        loss(self.expected(), self.frames, self.waiting, self.surplus)
     }
+}
+
+/// What is wrong with the length of a file of `frames` frames and `part` bytes of another, of which its header promises
+/// `expected` (0: any number), and which has `surplus` bytes behind those.
+fn loss(expected: u64, frames: u64, part: usize, surplus: u64) -> Option<String> {
+    match part {
+        _ if expected > frames => Some(format!("cut off after {frames} of {expected} frames")),
+        _ if surplus > 0 => Some(format!("{surplus} bytes behind the last frame")),
+        0 => None,
+        _ => Some(format!("cut off in frame {}", frames + 1)),
+    }
+}
+
+/// What is wrong with the file of `length` bytes that begins with `front` and goes on with `source`, as far as its header
+/// and length tell.
+pub(super) fn fault(front: Vec<u8>, source: Box<dyn Read + Send>, length: u64) -> Outcome<Option<String>> {
+    let reader = TokenReader::new(front, source)?;
+    let size = reader.header.frame_bytes() as u64;
+    let bytes = length.saturating_sub(reader.header.to_bytes().map_err(failure)?.len() as u64);
+    let expected = reader.expected();
+    let frames = if expected == 0 { bytes / size } else { expected.min(bytes / size) };
+    let rest = bytes - frames * size;
+    let surplus = if expected > 0 && frames == expected { rest } else { 0 };
+    Ok(loss(expected, frames, (rest % size) as usize, surplus))
 }
 
 /// Frames as they come, to a file or standard output.

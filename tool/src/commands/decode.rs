@@ -27,7 +27,7 @@ pub(crate) fn run(args: &DecodeArgs) -> Outcome {
         Plan::Many(jobs) => {
             let model = model::load(&args.model, Parts::Decoder)?;
             let work = |(): &mut (), job: &Job| write(open(&job.input, args)?, &model, &job.output, args);
-            let (settings, told) = (settings(args, &model), |_: &Path| Ok(Settings::new()));
+            let (settings, told) = (settings(args, &model), |_: &batch::Job| Ok(Settings::new()));
             batch::run(jobs, &args.batch, args.model.quiet, &settings, told, || Ok(()), work)
         }
     }

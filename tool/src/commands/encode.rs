@@ -5,7 +5,7 @@ use crate::{
     audio::{self, AudioReader},
     batch::{self, Job, Plan, Settings},
     codec,
-    codes::{self, Codes, Format, TokenWriter},
+    codes::{self, CodeReader, Codes, Format, TokenWriter},
     failure::{Failure, Outcome},
     model, output,
     standard::{self, Destination},
@@ -55,7 +55,7 @@ pub(crate) fn run(args: &EncodeArgs) -> Outcome {
                 &args.batch,
                 args.model.quiet,
                 &settings,
-                codes::told,
+                |job: &Job| told(job, args),
                 worker,
                 |encoder, job: &Job| {
                     let (codes, seconds) = encode(open(&job.input, args)?, encoder)?;
@@ -86,6 +86,24 @@ fn settings(args: &EncodeArgs, model: &Model) -> Settings {
         settings.insert("raw samples", format!("{raw:?}"));
     }
     settings
+}
+
+/// What the output of `job` tells of how it was made: of this very recording, if both tell their lengths.
+fn told(job: &Job, args: &EncodeArgs) -> Outcome<Settings> {
+    let made = CodeReader::open(&job.output)?.header().map_or(0, |header| header.recording_samples());
+    let length = match made {
+        0 => None,
+        // What cannot be read now is no reason to call the output another's.
+        _ => AudioReader::open(&job.input, args.raw_format()).ok().and_then(|audio| audio.exact_length()),
+    };
+    match length.filter(|&length| length != made) {
+        None => codes::told(&job.output),
+        Some(length) => {
+            let found =
+                format!("of {made} samples, and its input has {length}; --overwrite to make it again");
+            Err(Failure::at(&job.output, found))
+        }
+    }
 }
 
 /// All of `audio` as codes, and its seconds.

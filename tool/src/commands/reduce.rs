@@ -19,9 +19,10 @@ pub(crate) fn run(args: &ReduceArgs) -> Outcome {
         }
         Plan::Many(jobs) => {
             let settings = Settings::from([("codebooks", args.codebooks.to_string())]);
+            let told = |job: &Job| codes::told(&job.output);
             let work =
                 |(): &mut (), job: &Job| reduce(job, args.format.unwrap_or_else(|| like(&job.input)), args);
-            batch::run(jobs, &args.batch, args.quiet, &settings, codes::told, || Ok(()), work)
+            batch::run(jobs, &args.batch, args.quiet, &settings, told, || Ok(()), work)
         }
     }
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 /// A WAV file of `samples` samples that depend on `seed`.
-fn write_wav(path: &Path, samples: u32, seed: u32) {
+pub(super) fn write_wav(path: &Path, samples: u32, seed: u32) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     let spec = hound::WavSpec {
         channels: 1,

@@ -272,7 +272,9 @@ fn a_file_that_is_cut_off_is_refused() {
         shell_ok(&folder, &format!("{made_by} {name}"));
         let bytes = fs::read(folder.path().join(name)).unwrap();
         fs::write(folder.path().join(name), &bytes[..bytes.len() * 2 / 3]).unwrap();
-        let expected = format!("mimi: {name}: a damaged {kind} file, or one that is cut off");
+        let expected = format!(
+            "mimi: {name}: a damaged {kind} file, or one that is cut off; nothing of it can be taken, even with --partial"
+        );
         fails(&folder, &format!("info {name}"), &expected);
     }
 }

@@ -1,8 +1,10 @@
 //! The command-line tool, used as a person would use it.
 
+mod again;
 mod codec;
 mod convert;
 mod corpus;
+mod damage;
 mod fetch;
 mod files;
 mod formats;
