@@ -1,5 +1,5 @@
-//! Where an Ogg or MP3 file is damaged or cut off. Symphonia goes on with the next page or frame, and what follows would
-//! move forward.
+//! Where an Ogg or MP3 file is damaged or cut off. Symphonia goes on with the next page or frame, so that what follows
+//! would move forward.
 
 use std::{
     collections::BTreeMap,

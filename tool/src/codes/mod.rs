@@ -105,7 +105,7 @@ pub(crate) fn write(destination: Destination, codes: &Codes, format: Format) -> 
     standard::write(destination, &bytes)
 }
 
-/// What is wrong with the file of tokens at `path`, as far as its header and length tell; other files are not looked at.
+/// What is wrong with the file of tokens at `path`, as far as its header and length tell. Other files are not read.
 pub(crate) fn fault(path: &Path) -> Outcome<Option<String>> {
     if Format::of(path).ok() != Some(Format::Mtok) {
         return Ok(None);

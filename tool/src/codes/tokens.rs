@@ -102,8 +102,8 @@ fn loss(expected: u64, frames: u64, part: usize, surplus: u64) -> Option<String>
     }
 }
 
-/// What is wrong with the file of `length` bytes that begins with `front` and goes on with `source`, as far as its header
-/// and length tell.
+/// What is wrong with the file of `length` bytes that begins with `front` and goes on with `source`, as far as its
+/// header and length tell.
 pub(super) fn fault(front: Vec<u8>, source: Box<dyn Read + Send>, length: u64) -> Outcome<Option<String>> {
     let reader = TokenReader::new(front, source)?;
     let size = reader.header.frame_bytes() as u64;
