@@ -23,7 +23,7 @@ class Test(ConanFile):
     def test(self):
         if not can_run(self):
             return
-        repository = os.path.join(self.recipe_folder, "../../..")
+        repository = os.path.join(self.recipe_folder, "../../../../..")
         golden = os.path.join(self.cpp.build.bindir, "golden")
         self.run(f'"{golden}" "{repository}/tests/data/golden" "{repository}/tool/demo/model.safetensors" 0',
                  env="conanrun")
