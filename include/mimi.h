@@ -774,8 +774,8 @@ typedef struct {
     int64_t model_id;
     /** The bytes of the header in the file: the offset of the first frame. Writers ignore it. */
     int64_t header_bytes;
-    /** The rate of a recording that `sample_rate` could not be, because a frame is no whole number of samples
-     * there. 0: the recording's rate is `sample_rate`. */
+    /** The rate of the original recording, if a frame is not a whole number of samples at that rate: then
+     * `sample_rate` is another. 0: the recording's rate is `sample_rate`. */
     int64_t original_rate;
     /** The length of the recording at `original_rate`. 0: unknown, or `original_rate` is 0. */
     int64_t original_samples;

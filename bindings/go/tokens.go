@@ -24,9 +24,9 @@ import (
 
 // Header is what stands before the frames of a token file.
 //
-// Its rate is the recording's, unless a frame is no whole number of samples there. With the published model, that is
-// at a rate that is no multiple of 25 Hz, such as 12345 Hz. The command-line tool then describes the recording at the
-// model's rate, and OriginalRate and OriginalSamples tell what it was.
+// A header's rate must make a frame a whole number of samples: a multiple of 25 Hz with the published model. A
+// recording at another rate, such as 12345 Hz, is described at the model's rate by the command-line tool. OriginalRate
+// and OriginalSamples then tell what the recording was.
 type Header struct {
 	SampleRate   int   // samples per second, of what the header describes
 	FrameSamples int   // samples in a frame at this rate; the frame rate is SampleRate / FrameSamples, exactly

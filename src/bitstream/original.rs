@@ -5,8 +5,10 @@ use super::{HEADER_BYTES, Header, HeaderError, array};
 /// Bytes of the header that [`Original::header_bytes`] writes.
 pub const ORIGINAL_HEADER_BYTES: usize = HEADER_BYTES + 12;
 
-/// A recording whose rate a [`Header`] cannot have, because a frame is no whole number of samples there. The
-/// header describes it at another rate; this, behind the header's own fields, as it was.
+/// The rate and length of a recording whose frames are not whole numbers of samples.
+///
+/// A [`Header`] cannot have such a rate, so it describes the recording at another one. This stands behind the
+/// header's own fields, and tells what the recording was.
 ///
 /// ```
 /// use mimi::bitstream::{Header, Original};

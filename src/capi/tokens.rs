@@ -41,8 +41,8 @@ pub struct mimi_token_header {
     pub model_id: i64,
     /// The bytes of the header in the file: the offset of the first frame. Writers ignore it.
     pub header_bytes: i64,
-    /// The rate of a recording that `sample_rate` could not be, because a frame is no whole number of samples
-    /// there. 0: the recording's rate is `sample_rate`.
+    /// The rate of the original recording, if a frame is not a whole number of samples at that rate: then
+    /// `sample_rate` is another. 0: the recording's rate is `sample_rate`.
     pub original_rate: i64,
     /// The length of the recording at `original_rate`. 0: unknown, or `original_rate` is 0.
     pub original_samples: i64,

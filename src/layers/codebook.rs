@@ -67,11 +67,12 @@ impl Codebook {
     /// From a row of coarse scores to exact ones of the panels that may hold the largest, −∞ in the others.
     fn refine(&self, kernels: Kernels, coarse: &Matrix, stream: &mut Memory, row: Product) {
         let (dim, size) = (coarse.inputs(), coarse.outputs());
-        // |coarse − exact| ≤ scale·E + |bias|·2.5e-7. The last term is rounding where the bias is added. E sums up, in
-        // multiples of the word's scale:
+        // |coarse − exact| ≤ scale·E + |bias|·2.5e-7. The last term is the rounding where the bias is added.
+        // E sums up, in multiples of the word's scale:
         // - the weights' rounding: half a scale, times each input
         // - the inputs' rounding: half a 32767th of the largest input, times 127 scales, for each input
-        // - the rounding of f32 in both sums of `dim` products of up to 127 scales: 2·2·dim·128·2⁻²⁴, times the inputs
+        // - the rounding of f32 in both sums of `dim` products of up to 127 scales: 2·2·dim·128·2⁻²⁴, times the
+        //   inputs
         // - inputs below 4e-34, which count as zeros
         let x = &stream.scratch[row.x.offset..][..dim];
         let (sum, largest) = x.iter().fold((0.0, 0.0f32), |(sum, max), x| (sum + x.abs(), max.max(x.abs())));

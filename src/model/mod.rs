@@ -50,8 +50,8 @@ impl Model {
     /// Those of [`Checkpoint::open`] and [`Checkpoint::tensor`]. [`ErrorKind::Corrupt`]: also weights that are finite
     /// in the file and not as they are kept. [`ErrorKind::Unsupported`]: also a checkpoint that lacks the half to be
     /// loaded, an instruction set that this CPU lacks, and a network that costs too much: a stream with default options
-    /// takes at most 512 MiB, a frame 2³⁵ multiply-adds, a second of audio 2³⁹. [`ErrorKind::InvalidArgument`]: more
-    /// codebooks than there are.
+    /// takes at most 512 MiB, a frame 2^35 multiply-adds, a second of audio 2^39. [`ErrorKind::InvalidArgument`]:
+    /// more codebooks than there are.
     pub fn load(path: impl AsRef<Path>, options: &LoadOptions) -> Result<Self, Error> {
         let _flush = FlushDenormals::new();
         headroom()?;
