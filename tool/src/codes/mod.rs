@@ -1,6 +1,7 @@
 //! Files and pipes of codes.
 
 mod described;
+mod frames;
 mod moshi;
 mod npy;
 mod reader;

@@ -1,21 +1,16 @@
 //! moshi.cpp's `.mimi` files: the magic, codebooks as i32, then one i16 per code, frame-major;
 //! little-endian.
 
+use super::frames::FrameSource;
 use crate::failure::{Failure, Outcome};
-use std::io::{self, Read};
+use std::io::Read;
 
 pub(super) const MAGIC: &[u8] = b"MIMI";
-
-/// Bytes asked for at a time.
-const BLOCK_BYTES: usize = 16 * 1024;
 
 /// Frames as they come.
 pub(super) struct MoshiReader {
     codebooks: usize,
-    source: Box<dyn Read + Send>,
-    /// Bytes of frames; those from `waiting` on are free.
-    bytes: Vec<u8>,
-    waiting: usize,
+    source: FrameSource,
 }
 
 impl MoshiReader {
@@ -26,7 +21,8 @@ impl MoshiReader {
         let [.., a, b, c, d] = header;
         match i32::from_le_bytes([a, b, c, d]) {
             codebooks @ 1..=1024 => {
-                Ok(Self { codebooks: codebooks as usize, source, bytes: vec![0; BLOCK_BYTES], waiting: 0 })
+                let source = FrameSource::new(Vec::new(), source);
+                Ok(Self { codebooks: codebooks as usize, source })
             }
             codebooks => Err(Failure::new(format!("{codebooks} codebooks; expected 1 to 1024"))),
         }
@@ -39,30 +35,21 @@ impl MoshiReader {
     /// Appends the codes of the next whole frames; none: the end.
     pub(super) fn read(&mut self, codes: &mut Vec<u32>) -> Outcome {
         let size = 2 * self.codebooks;
-        while self.waiting < size {
-            match self.source.read(&mut self.bytes[self.waiting..]) {
-                Ok(0) => return Ok(()),
-                Ok(read) => self.waiting += read,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(Failure::system(&error)),
-            }
-        }
-        let used = self.waiting / size * size;
-        let (whole, _) = self.bytes[..used].as_chunks();
+        let used = self.source.fill(size)? * size;
+        let (whole, _) = self.source.waiting()[..used].as_chunks();
         for &code in whole {
             match i16::from_le_bytes(code) {
                 code @ 0.. => codes.push(code as u32),
                 code => return Err(Failure::new(format!("{code} is no code"))),
             }
         }
-        self.bytes.copy_within(used..self.waiting, 0);
-        self.waiting -= used;
+        self.source.take(used);
         Ok(())
     }
 
     /// At the end: what is missing, in words.
     pub(super) fn loss(&self) -> Option<String> {
-        (self.waiting > 0).then(|| "it ends in the middle of a frame".to_owned())
+        (!self.source.waiting().is_empty()).then(|| "it ends in the middle of a frame".to_owned())
     }
 }
 

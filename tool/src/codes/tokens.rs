@@ -1,24 +1,18 @@
 //! The packed format of [`mimi::bitstream`], frame by frame.
 
-use super::{Codes, Described};
+use super::{Codes, Described, frames::FrameSource};
 use crate::{
     failure::{Failure, Outcome},
     output::Pending,
     standard::Destination,
 };
 use mimi::bitstream::{HeaderError, frame_bytes, pack, unpack};
-use std::io::{self, BufWriter, Read, Write};
-
-/// Bytes asked for at a time. What a pipe has is handed on at once, be it less.
-const BLOCK_BYTES: usize = 16 * 1024;
+use std::io::{BufWriter, Read, Write};
 
 /// Frames as they come.
 pub(super) struct TokenReader {
     header: Described,
-    source: Box<dyn Read + Send>,
-    /// Bytes of frames; those from `waiting` on are free.
-    bytes: Vec<u8>,
-    waiting: usize,
+    source: FrameSource,
     frames: u64,
     /// Bytes behind the last frame that the header promises.
     surplus: u64,
@@ -40,9 +34,7 @@ impl TokenReader {
             }
         };
         front.drain(..start);
-        let waiting = front.len();
-        front.resize(waiting.max(BLOCK_BYTES), 0);
-        Ok(Self { header, source, bytes: front, waiting, frames: 0, surplus: 0 })
+        Ok(Self { header, source: FrameSource::new(front, source), frames: 0, surplus: 0 })
     }
 
     pub(super) fn header(&self) -> &Described {
@@ -57,25 +49,15 @@ impl TokenReader {
             expected => expected - self.frames,
         };
         if left == 0 {
-            let read =
-                io::copy(&mut self.source, &mut io::sink()).map_err(|error| Failure::system(&error))?;
-            self.surplus += std::mem::take(&mut self.waiting) as u64 + read;
+            self.surplus += self.source.skip_rest()?;
             return Ok(());
         }
-        while self.waiting < size {
-            match self.source.read(&mut self.bytes[self.waiting..]) {
-                Ok(0) => return Ok(()),
-                Ok(read) => self.waiting += read,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(Failure::system(&error)),
-            }
-        }
-        let frames = (self.waiting / size).min(usize::try_from(left).unwrap_or(usize::MAX));
+        let frames = self.source.fill(size)?.min(usize::try_from(left).unwrap_or(usize::MAX));
         let used = frames * size;
         codes.resize(frames * self.header.codebooks, 0);
-        unpack(&self.bytes[..used], self.header.codebooks, self.header.code_bits, codes).map_err(failure)?;
-        self.bytes.copy_within(used..self.waiting, 0);
-        self.waiting -= used;
+        unpack(&self.source.waiting()[..used], self.header.codebooks, self.header.code_bits, codes)
+            .map_err(failure)?;
+        self.source.take(used);
         self.frames += frames as u64;
         Ok(())
     }
@@ -87,7 +69,7 @@ impl TokenReader {
 
     /// At the end: what is missing, in words. A file that breaks off is good up to there.
     pub(super) fn loss(&self) -> Option<String> {
-        loss(self.expected(), self.frames, self.waiting, self.surplus)
+        loss(self.expected(), self.frames, self.source.waiting().len(), self.surplus)
     }
 }
 
