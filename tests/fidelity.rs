@@ -258,7 +258,7 @@ fn full_size() {
 
 /// 3,449 frames.
 #[test]
-#[ignore = "takes minutes; run it when rounding changes"]
+#[ignore = "takes minutes: `bash .ci/weekly` runs it; run it when rounding changes"]
 fn full_size_at_length() {
     fidelity(golden::FULL_SPEECH, 16, Bar { share: 0.99, snr: 48.0 }, Bar { share: 0.97, snr: 41.0 });
 }

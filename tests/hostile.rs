@@ -317,7 +317,7 @@ fn a_model_takes_what_the_header_says_at_most() {
 
 /// What is counted as equal work takes times of one order. Times depend on the machine, so this is weekly work.
 #[test]
-#[ignore = "measures time"]
+#[ignore = "measures time, which depends on the machine: `bash .ci/weekly` runs it"]
 fn work_is_counted_alike_in_all_layers() {
     let plain =
         Config { num_residual_layers: 1, upsampling_ratios: vec![8, 6, 5, 4], num_filters: 16, ..micro() };

@@ -5,7 +5,7 @@ use super::{Random, trials};
 use mimi::{Activation, Config, Decoder, Encoder, ErrorKind, Model, PadMode, StreamOptions};
 
 #[test]
-#[ignore = "runs for MIMI_SECONDS, a minute if not set"]
+#[ignore = "runs for MIMI_SECONDS, a minute if not set: `bash .ci/weekly` runs it"]
 fn networks_at_the_edges_run() {
     let outcomes =
         ["run", "refused by the config's limits", "refused while loading", "too large for this test"];

@@ -8,7 +8,7 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 
 #[test]
-#[ignore = "runs for MIMI_SECONDS, a minute if not set"]
+#[ignore = "runs for MIMI_SECONDS, a minute if not set: `bash .ci/weekly` runs it"]
 fn any_calls_give_the_bits_of_one() {
     let outcomes = ["networks", "streams each way", "frames", "calls of process_many", "refused calls"];
     trials("streams", outcomes, |random| {

@@ -5,7 +5,7 @@ mod examples;
 mod shared;
 
 pub(crate) use errors::explain;
-pub(crate) use shared::{BatchArgs, EncodingArgs, ModelArgs, PrecisionArg, typed};
+pub(crate) use shared::{BatchArgs, DamageArgs, EncodingArgs, ModelArgs, PrecisionArg, typed};
 
 use crate::{
     audio::{self, RawFormat, SampleType, SoundFormat},
@@ -135,9 +135,8 @@ pub(crate) struct RoundtripArgs {
     pub(crate) format: Option<SoundFormat>,
     #[command(flatten)]
     pub(crate) encoding: EncodingArgs,
-    /// Take a recording or codes (.mtok, .mimi) that are cut off or damaged as far as they are good, and say so
-    #[arg(long)]
-    pub(crate) partial: bool,
+    #[command(flatten)]
+    pub(crate) damage: DamageArgs,
     /// Write OUTPUT even if it is INPUT
     #[arg(long)]
     pub(crate) overwrite: bool,
@@ -173,9 +172,8 @@ pub(crate) struct ReduceArgs {
     /// How to store the codes; default: as OUTPUT's extension says, in a folder as INPUT's
     #[arg(short, long, value_enum)]
     pub(crate) format: Option<Format>,
-    /// Take a recording or codes (.mtok, .mimi) that are cut off or damaged as far as they are good, and say so
-    #[arg(long)]
-    pub(crate) partial: bool,
+    #[command(flatten)]
+    pub(crate) damage: DamageArgs,
     /// Say nothing but errors
     #[arg(short, long)]
     pub(crate) quiet: bool,
@@ -198,9 +196,8 @@ pub(crate) struct EncodeArgs {
     /// recording is interrupted: mtok that does not tell the exact length
     #[arg(long)]
     pub(crate) live: bool,
-    /// Take a recording or codes (.mtok, .mimi) that are cut off or damaged as far as they are good, and say so
-    #[arg(long)]
-    pub(crate) partial: bool,
+    #[command(flatten)]
+    pub(crate) damage: DamageArgs,
     #[command(flatten)]
     pub(crate) encoding: EncodingArgs,
     #[command(flatten)]
@@ -235,9 +232,8 @@ pub(crate) struct DecodeArgs {
     /// Codebooks to use; default: all that the file has
     #[arg(short = 'n', long, value_name = "N", value_parser = count())]
     pub(crate) codebooks: Option<usize>,
-    /// Take a recording or codes (.mtok, .mimi) that are cut off or damaged as far as they are good, and say so
-    #[arg(long)]
-    pub(crate) partial: bool,
+    #[command(flatten)]
+    pub(crate) damage: DamageArgs,
     #[command(flatten)]
     pub(crate) model: ModelArgs,
     /// Write samples without a header, little-endian, one channel: the same as --format raw

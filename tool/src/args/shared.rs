@@ -20,6 +20,14 @@ pub(crate) struct BatchArgs {
     pub(crate) report: Option<PathBuf>,
 }
 
+/// What is done with an input that is not whole.
+#[derive(Debug, Group)]
+pub(crate) struct DamageArgs {
+    /// Take a recording or codes (.mtok, .mimi) that are cut off or damaged as far as they are good, and say so
+    #[arg(long)]
+    pub(crate) partial: bool,
+}
+
 /// Which model.
 #[derive(Debug, Default, Group)]
 pub(crate) struct ModelArgs {

@@ -64,7 +64,7 @@ fn settings(args: &DecodeArgs, model: &Model) -> Settings {
 /// The codes in a file, as many codebooks of them as were asked for.
 fn open(input: &Path, args: &DecodeArgs) -> Outcome<CodeReader> {
     let mut codes = CodeReader::open(input)?;
-    codes.take_partial(args.partial);
+    codes.take_partial(args.damage.partial);
     args.codebooks.map_or(Ok(()), |codebooks| codes.keep(codebooks))?;
     Ok(codes)
 }

@@ -69,7 +69,7 @@ pub(crate) fn run(args: &EncodeArgs) -> Outcome {
 
 fn open(input: &Path, args: &EncodeArgs) -> Outcome<AudioReader> {
     let mut audio = AudioReader::open(input, args.raw_format())?;
-    audio.take_partial(args.partial);
+    audio.take_partial(args.damage.partial);
     Ok(audio)
 }
 

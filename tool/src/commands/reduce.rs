@@ -35,7 +35,7 @@ fn like(input: &Path) -> Format {
 /// Does `job`; returns the seconds of audio, if they are known.
 fn reduce(job: &Job, format: Format, args: &ReduceArgs) -> Outcome<f64> {
     let mut codes = CodeReader::open(&job.input)?;
-    codes.take_partial(args.partial);
+    codes.take_partial(args.damage.partial);
     codes.keep(args.codebooks)?;
     // Before the work, so that it is not in vain.
     let destination = standard::create(&job.output)?;

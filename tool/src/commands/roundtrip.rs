@@ -16,7 +16,7 @@ pub(crate) fn run(args: &RoundtripArgs) -> Outcome {
     }
     let sound = SoundFormat::of(&args.output, args.format, args.raw)?;
     let mut audio = AudioReader::open(&args.input, args.raw_format())?;
-    audio.take_partial(args.partial);
+    audio.take_partial(args.damage.partial);
     let (original, rate) = (audio.rate(), sound.rate(audio.rate()));
     let model = model::load(&args.model, Parts::Both)?;
     audio.show_progress(args.model.quiet);
