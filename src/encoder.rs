@@ -1,14 +1,13 @@
 //! One stream of audio to codes: gathers samples to whole frames, and completes the last one.
 
 use crate::error::with_capacity;
-use crate::hash::CodesHash;
-use crate::kernels::{FlushDenormals, MAX_BATCH, Team};
-use crate::layers::{Batch, Memory};
-use crate::model::{EncoderPlan, Shape};
+use crate::kernels::FlushDenormals;
+use crate::model::{EncoderHalf, Shape};
 use crate::options::Tail;
 use crate::resample::{Rates, Resampler};
-use crate::{Error, Model, StreamError, StreamOptions};
-use std::{fmt, iter};
+use crate::stream::{Coder, Stream};
+use crate::{Error, Model, Spec, StreamError, StreamOptions};
+use std::fmt;
 
 /// Samples beyond this are cut to it: 100 dB over full scale, and far below where the network's sums
 /// would overflow and stay in its memory as NaN.
@@ -20,87 +19,43 @@ const SAMPLE_LIMIT: f32 = 1e5;
 /// at a time; different streams are independent. [`process`](Self::process), [`flush`](Self::flush),
 /// [`reset`](Self::reset) and the getters are real-time: no allocation, lock or system call.
 pub struct Encoder {
-    model: Model,
-    plan: EncoderPlan,
-    memory: Memory,
+    stream: Stream<EncoderHalf>,
     tail: Tail,
-    shape: Shape,
-    rates: Rates,
-    /// From the stream's rate to the model's, if they differ.
-    resampler: Option<Box<Resampler>>,
     /// Samples that do not complete a frame yet, at the stream's rate.
     pending: Vec<f32>,
     pending_len: usize,
-    frames: u64,
-    hash: CodesHash,
-    /// The stream was flushed: the next sample begins a new one.
-    ended: bool,
 }
 
 impl Encoder {
-    /// A new stream on `model`, whose weights it keeps alive.
+    /// A new stream on `model`, whose encoder it keeps alive.
     pub fn new(model: &Model, options: &StreamOptions) -> Result<Self, Error> {
         Self::of_shape(model, options, model.stream_shape(options)?)
     }
 
     /// A new stream of a shape, whatever the options say about it.
     pub(crate) fn of_shape(model: &Model, options: &StreamOptions, shape: Shape) -> Result<Self, Error> {
-        let weights = model.weights();
-        let network = weights.encoder.as_ref().ok_or_else(|| model.lacks("encoder"))?;
-        let (plan, memory) = network.plan(weights, shape)?;
-        let rates = model.stream_rates(options)?;
-        let resampler = rates.resampler_to_model()?;
-        let most = rates.frame() + resampler.as_deref().map_or(0, Resampler::ahead);
+        let stream = Stream::new(model, model.encoder()?, options, shape, Rates::resampler_to_model)?;
+        let most = stream.rates.frame() + stream.resampler.as_deref().map_or(0, Resampler::ahead);
         let mut pending = with_capacity(most)?;
         pending.resize(most, 0.0);
-        Ok(Self {
-            model: model.clone(),
-            plan,
-            memory,
-            tail: options.tail,
-            shape,
-            rates,
-            resampler,
-            pending,
-            pending_len: 0,
-            frames: 0,
-            hash: CodesHash::new(),
-            ended: false,
-        })
+        Ok(Self { stream, tail: options.tail, pending, pending_len: 0 })
     }
 
     /// A fork of this stream, at the same point, with the same options.
     pub fn try_clone(&self) -> Result<Self, Error> {
-        let weights = self.model.weights();
-        let Some(network) = &weights.encoder else { unreachable!("checked in new") };
-        let (plan, mut memory) = network.plan(weights, self.shape)?;
-        memory.copy_from(&self.memory);
         let mut pending = with_capacity(self.pending.len())?;
         pending.extend_from_slice(&self.pending);
-        Ok(Self {
-            model: self.model.clone(),
-            plan,
-            memory,
-            hash: self.hash.clone(),
-            resampler: self.resampler.as_deref().map(Resampler::try_clone).transpose()?,
-            pending,
-            ..*self
-        })
+        Ok(Self { stream: self.stream.try_clone()?, pending, ..*self })
     }
 
     /// Codes that [`process`](Self::process) would write for `samples` more samples.
     pub fn codes_for(&self, samples: usize) -> usize {
-        self.frames_with(samples).saturating_mul(self.shape.codebooks)
-    }
-
-    /// Frames that `samples` more samples complete.
-    fn frames_with(&self, samples: usize) -> usize {
-        samples.saturating_add(self.pending_len).saturating_sub(self.wait()) / self.rates.frame()
+        self.outputs_for(samples)
     }
 
     /// Samples that the next frame needs beyond its own.
     fn wait(&self) -> usize {
-        self.resampler.as_deref().map_or(0, Resampler::wait)
+        self.stream.resampler.as_deref().map_or(0, Resampler::wait)
     }
 
     /// Takes all of `pcm` (mono, at the stream's rate, full scale ±1), writes the codes of the frames that
@@ -108,41 +63,6 @@ impl Encoder {
     /// infinity count as 0, and samples are cut to ±1e5.
     pub fn process(&mut self, pcm: &[f32], codes: &mut [u32]) -> Result<usize, StreamError> {
         self.process_with(pcm, codes, None)
-    }
-
-    /// [`process`](Self::process), with a team that shares the work.
-    pub(crate) fn process_with(
-        &mut self,
-        pcm: &[f32],
-        codes: &mut [u32],
-        team: Option<&Team>,
-    ) -> Result<usize, StreamError> {
-        // before any sample is looked at: it may be one that traps in the caller's mode
-        let _flush = FlushDenormals::new();
-        let needed = self.codes_for(pcm.len());
-        if codes.len() < needed {
-            return Err(StreamError::BufferTooSmall { needed });
-        }
-        if pcm.is_empty() {
-            return Ok(0);
-        }
-        if self.ended {
-            self.begin();
-        }
-        let model_frame = self.model_frame();
-        let mut rest = pcm;
-        let mut written = 0;
-        loop {
-            let frames = self.frames_with(rest.len()).min(self.shape.block);
-            if frames == 0 {
-                break;
-            }
-            self.stage(frames, &mut rest);
-            Self::step(&mut [self], frames * model_frame, team);
-            written += self.emit(frames, &mut codes[written..]);
-        }
-        self.keep(rest);
-        Ok(written)
     }
 
     /// Exactly one frame for each of several streams of one model, in one pass over its weights: takes
@@ -156,103 +76,18 @@ impl Encoder {
         pcm: &[&[f32]],
         codes: &mut [&mut [u32]],
     ) -> Result<(), StreamError> {
-        let Some(first) = streams.first() else { return Ok(()) };
-        let model = first.model.clone();
-        if streams.len() != pcm.len() || streams.len() != codes.len() {
-            return Err(StreamError::UnequalCounts {
-                streams: streams.len(),
-                inputs: pcm.len(),
-                outputs: codes.len(),
-            });
-        }
-        for ((stream, pcm), codes) in streams.iter().zip(pcm).zip(codes.iter()) {
-            stream.check_member(&model, pcm.len(), codes.len())?;
-        }
-        Self::run_many(streams, pcm, codes);
-        Ok(())
-    }
-
-    /// Whether this stream can take part in a call of [`process_many`](Self::process_many).
-    pub(crate) fn check_member(&self, model: &Model, samples: usize, room: usize) -> Result<(), StreamError> {
-        let (frame, codebooks) = (self.rates.frame(), self.shape.codebooks);
-        if !self.model.shares_weights(model) {
-            return Err(StreamError::DifferentModels);
-        }
-        if samples != frame {
-            return Err(StreamError::NotOneFrame { found: samples, expected: frame });
-        }
-        if self.frames_with(samples) != 1 {
-            return Err(StreamError::FirstFrame);
-        }
-        if room < codebooks {
-            return Err(StreamError::BufferTooSmall { needed: codebooks });
-        }
-        Ok(())
-    }
-
-    /// [`process_many`](Self::process_many) for streams that were checked.
-    pub(crate) fn run_many(streams: &mut [&mut Encoder], pcm: &[&[f32]], codes: &mut [&mut [u32]]) {
-        let _flush = FlushDenormals::new();
-        let mut done = 0;
-        for group in
-            streams.chunk_by_mut(|a, b| a.shape == b.shape).flat_map(|group| group.chunks_mut(MAX_BATCH))
-        {
-            for (stream, pcm) in group.iter_mut().zip(&pcm[done..]) {
-                if stream.ended {
-                    stream.begin();
-                }
-                let mut rest = *pcm;
-                stream.stage(1, &mut rest);
-                stream.keep(rest);
-            }
-            let frame = group[0].model_frame();
-            Self::step(group, frame, None);
-            for (stream, codes) in group.iter_mut().zip(&mut codes[done..]) {
-                stream.emit(1, codes);
-            }
-            done += group.len();
-        }
-    }
-
-    /// Puts frames that are whole with `rest` where a step looks for them, and takes them off it.
-    fn stage(&mut self, frames: usize, rest: &mut &[f32]) {
-        let slot = self.plan.samples().first(frames * self.model_frame());
-        let slot = &mut self.memory.scratch[slot];
-        let Some(resampler) = &mut self.resampler else {
-            let (old, new) = slot.split_at_mut(self.pending_len);
-            old.copy_from_slice(&self.pending[..self.pending_len]);
-            copy_finite(take(rest, new.len()), new);
-            self.pending_len = 0;
-            return;
-        };
-        let frame = self.rates.frame();
-        for converted in slot.chunks_exact_mut(slot.len() / frames) {
-            let wait = resampler.wait();
-            let new = &mut self.pending[self.pending_len..wait + frame];
-            copy_finite(take(rest, new.len()), new);
-            self.pending_len = 0;
-            if wait > 0 {
-                resampler.lead_in(&self.pending[..wait]);
-            }
-            resampler.convert(&self.pending[wait..wait + frame], converted);
-        }
-    }
-
-    /// Keeps samples for a later frame.
-    fn keep(&mut self, samples: &[f32]) {
-        copy_finite(samples, &mut self.pending[self.pending_len..][..samples.len()]);
-        self.pending_len += samples.len();
+        Self::process_each(streams, pcm, codes)
     }
 
     /// Samples that belong to no frame that was emitted.
     fn unframed(&self) -> usize {
-        let ahead = self.resampler.as_deref().map_or(0, |resampler| resampler.ahead() - resampler.wait());
-        ahead + self.pending_len
+        let resampler = self.stream.resampler.as_deref();
+        resampler.map_or(0, |resampler| resampler.ahead() - resampler.wait()) + self.pending_len
     }
 
     /// Codes that [`flush`](Self::flush) would write.
     pub fn codes_for_flush(&self) -> usize {
-        self.unframed().div_ceil(self.rates.frame()) * self.shape.codebooks
+        self.unframed().div_ceil(self.frame_samples()) * self.codebooks()
     }
 
     /// Ends the stream: pads and encodes a last partial frame, and returns how many codes were written: one
@@ -267,112 +102,153 @@ impl Encoder {
         let mut left = self.unframed();
         let mut written = 0;
         while left > 0 {
-            let whole = self.wait() + self.rates.frame();
+            let whole = self.wait() + self.frame_samples();
             self.pending[self.pending_len..whole].fill(0.0);
             self.pending_len = whole;
             self.stage(1, &mut &[][..]);
-            let samples = left.min(self.rates.frame());
+            let samples = left.min(self.frame_samples());
             left -= samples;
             let encoded = match self.tail {
-                Tail::AudioPad => self.model_frame(),
-                Tail::LayerPad => self.rates.at_model_rate(samples),
+                Tail::AudioPad => self.stream.spec.frame_size,
+                Tail::LayerPad => self.stream.rates.at_model_rate(samples),
             };
             let frames = Self::step(&mut [self], encoded, None);
             written += self.emit(frames, &mut codes[written..]);
         }
         self.forget();
-        self.ended = true;
+        self.stream.ended = true;
         Ok(written)
     }
 
     /// Back to the state of a new stream.
     pub fn reset(&mut self) {
         self.forget();
-        self.begin();
+        self.stream.begin();
     }
 
-    /// Nothing is left of what went in.
     fn forget(&mut self) {
-        self.memory.reset();
+        self.stream.forget();
         self.pending_len = 0;
-        if let Some(resampler) = &mut self.resampler {
-            resampler.reset();
-        }
-    }
-
-    /// Counts from zero.
-    fn begin(&mut self) {
-        self.frames = 0;
-        self.hash = CodesHash::new();
-        self.ended = false;
-    }
-
-    /// Encodes samples that are staged, for streams of one model and one shape; returns how many frames.
-    fn step(streams: &mut [&mut Encoder], samples: usize, team: Option<&Team>) -> usize {
-        let [first, others @ ..] = streams else { return 0 };
-        let Encoder { model, plan, memory, .. } = &mut **first;
-        let weights = model.weights();
-        let Some(network) = &weights.encoder else { unreachable!("checked in new") };
-        let memories = iter::once(memory).chain(others.iter_mut().map(|stream| &mut stream.memory));
-        let mut batch = Batch::new(weights.kernels, memories, team);
-        network.step(&weights.quantizer, &mut batch, plan, samples, |_| ())
-    }
-
-    /// Copies the codes of a step out.
-    fn emit(&mut self, frames: usize, codes: &mut [u32]) -> usize {
-        let written = frames * self.shape.codebooks;
-        codes[..written].copy_from_slice(&self.memory.codes[..written]);
-        self.hash.update(&codes[..written]);
-        self.frames += frames as u64;
-        written
-    }
-
-    fn model_frame(&self) -> usize {
-        self.model.config().frame_size()
     }
 
     /// The rate of its audio in Hz.
     pub fn sample_rate(&self) -> u32 {
-        self.rates.stream_rate()
+        self.stream.rates.stream_rate()
     }
 
     /// Samples of a frame, at the stream's rate.
     pub fn frame_samples(&self) -> usize {
-        self.rates.frame()
+        self.stream.rates.frame()
     }
 
     /// Codes per frame.
     pub fn codebooks(&self) -> usize {
-        self.shape.codebooks
+        self.stream.shape.codebooks
     }
 
     /// Frames emitted since the stream began.
     pub fn frames(&self) -> u64 {
-        self.frames
+        self.stream.frames
     }
 
     /// A 63-bit hash of the codes emitted since the stream began. A decoder that was given the same
     /// codes in the same order has the same.
     pub fn codes_hash(&self) -> i64 {
-        self.hash.digest()
+        self.stream.hash.digest()
     }
 
     /// Samples, at the stream's rate, by which an audio host must delay the dry signal: a frame is encoded
     /// when its last sample is there, and at a rate other than the model's a few milliseconds later, when
     /// the resampler has seen what follows.
     pub fn latency_samples(&self) -> usize {
-        self.rates.frame() - 1 + self.resampler.as_deref().map_or(0, Resampler::ahead)
+        self.frame_samples() - 1 + self.stream.resampler.as_deref().map_or(0, Resampler::ahead)
     }
 
     /// Bytes that this stream keeps, the shared weights not counted.
     pub fn memory_bytes(&self) -> usize {
-        let resampler = self.resampler.as_deref().map_or(0, Resampler::bytes);
-        size_of::<Self>() + self.memory.bytes() + size_of_val(self.pending.as_slice()) + resampler
+        size_of::<Self>() - size_of_val(&self.stream)
+            + self.stream.bytes()
+            + size_of_val(self.pending.as_slice())
     }
 
-    /// The model that it runs on.
-    pub fn model(&self) -> &Model {
-        &self.model
+    /// What there is to know of its model.
+    pub fn spec(&self) -> &Spec {
+        &self.stream.spec
+    }
+}
+
+impl Coder for Encoder {
+    type Half = EncoderHalf;
+    type Input = f32;
+    type Output = u32;
+
+    fn stream(&self) -> &Stream<EncoderHalf> {
+        &self.stream
+    }
+
+    fn stream_mut(&mut self) -> &mut Stream<EncoderHalf> {
+        &mut self.stream
+    }
+
+    fn frame_inputs(&self) -> usize {
+        self.frame_samples()
+    }
+
+    fn frame_outputs(&self) -> usize {
+        self.codebooks()
+    }
+
+    fn outputs_for(&self, samples: usize) -> usize {
+        self.frames_with(samples).saturating_mul(self.codebooks())
+    }
+
+    fn frames_with(&self, samples: usize) -> usize {
+        samples.saturating_add(self.pending_len).saturating_sub(self.wait()) / self.frame_samples()
+    }
+
+    fn check(&self, _pcm: &[f32]) -> Result<(), StreamError> {
+        Ok(())
+    }
+
+    fn stage(&mut self, frames: usize, rest: &mut &[f32]) {
+        let Self { stream, pending, pending_len, .. } = self;
+        let slot = stream.border.samples.first(frames * stream.spec.frame_size);
+        let slot = &mut stream.memory.scratch[slot];
+        let Some(resampler) = &mut stream.resampler else {
+            let (old, new) = slot.split_at_mut(*pending_len);
+            old.copy_from_slice(&pending[..*pending_len]);
+            copy_finite(take(rest, new.len()), new);
+            *pending_len = 0;
+            return;
+        };
+        let frame = stream.rates.frame();
+        for converted in slot.chunks_exact_mut(stream.spec.frame_size) {
+            let wait = resampler.wait();
+            let new = &mut pending[*pending_len..wait + frame];
+            copy_finite(take(rest, new.len()), new);
+            *pending_len = 0;
+            if wait > 0 {
+                resampler.lead_in(&pending[..wait]);
+            }
+            resampler.convert(&pending[wait..wait + frame], converted);
+        }
+    }
+
+    fn keep(&mut self, samples: &[f32]) {
+        copy_finite(samples, &mut self.pending[self.pending_len..][..samples.len()]);
+        self.pending_len += samples.len();
+    }
+
+    fn emit(&mut self, frames: usize, codes: &mut [u32]) -> usize {
+        let written = frames * self.codebooks();
+        codes[..written].copy_from_slice(&self.stream.memory.codes[..written]);
+        self.stream.hash.update(&codes[..written]);
+        self.stream.frames += frames as u64;
+        written
+    }
+
+    fn end(&mut self, output: &mut [u32]) -> Result<usize, StreamError> {
+        self.flush(output)
     }
 }
 
@@ -383,20 +259,20 @@ fn take<'a>(rest: &mut &'a [f32], len: usize) -> &'a [f32] {
     first
 }
 
+/// Copies samples; NaN and infinity become 0.
+fn copy_finite(from: &[f32], to: &mut [f32]) {
+    for (from, to) in from.iter().zip(to) {
+        *to = if from.is_finite() { from.clamp(-SAMPLE_LIMIT, SAMPLE_LIMIT) } else { 0.0 };
+    }
+}
+
 impl fmt::Debug for Encoder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Encoder")
             .field("codebooks", &self.codebooks())
             .field("frames", &self.frames())
-            .field("model", &self.model)
+            .field("spec", self.spec())
             .finish_non_exhaustive()
-    }
-}
-
-/// Copies samples; NaN and infinity become 0.
-fn copy_finite(from: &[f32], to: &mut [f32]) {
-    for (from, to) in from.iter().zip(to) {
-        *to = if from.is_finite() { from.clamp(-SAMPLE_LIMIT, SAMPLE_LIMIT) } else { 0.0 };
     }
 }
 

@@ -65,12 +65,15 @@ mod hash;
 mod kernels;
 mod layers;
 mod model;
+mod oneshot;
 mod options;
 #[doc(hidden)]
 pub mod probe;
 #[cfg(feature = "candle")]
 pub mod reference;
+mod program;
 mod resample;
+mod stream;
 
 #[allow(unsafe_code)]
 pub mod capi;
@@ -80,7 +83,7 @@ pub use config::{Activation, Config, PadMode};
 pub use decoder::Decoder;
 pub use encoder::Encoder;
 pub use error::{Error, ErrorKind, StreamError};
-pub use model::Model;
+pub use model::{Model, Spec};
 pub use options::{Isa, LoadOptions, Parts, Precision, StreamOptions, Tail};
 
 #[doc = include_str!("from_transformers.md")]

@@ -1,13 +1,14 @@
 //! What `mimi bench` measures with: the machine's limits, and a network's step stage by stage. No part
 //! of the API: it may change with every release.
 
-pub use crate::layers::PAIRED_WEIGHTS;
-pub use crate::model::{EXACT_WEIGHTS, Stage};
+pub use crate::model::EXACT_WEIGHTS;
+pub use crate::program::Stage;
 
 use crate::kernels::{FlushDenormals, Kernels, MAX_BATCH};
-use crate::layers::{Batch, Memory};
-use crate::model::{DecoderPlan, EncoderPlan, MAX_BLOCK, ONE_SHOT_FRAMES, Shape};
-use crate::{Error, ErrorKind, Model, StreamOptions};
+use crate::model::{Border, Half, MAX_BLOCK, Shape};
+use crate::program::{Batch, Cost, Entry, Length, Memory, Program};
+use crate::{Error, ErrorKind, Model, StreamOptions, oneshot};
+use std::sync::Arc;
 
 /// The kernels that a model runs on, to find the limits of the machine with.
 #[derive(Clone, Copy)]
@@ -16,7 +17,8 @@ pub struct Limits(Kernels);
 impl Limits {
     /// For the instruction set of `model`.
     pub fn of(model: &Model) -> Self {
-        Self(model.weights().kernels)
+        let encoder = model.encoder().map(|half| half.kernels());
+        Self(encoder.or_else(|_| model.decoder().map(|half| half.kernels())).expect("a model has a half"))
     }
 
     /// Does multiply-adds in registers and nothing else; returns how many, in single values.
@@ -47,73 +49,90 @@ pub struct Costs {
 impl Costs {
     /// Of an encoder with all codebooks, if the model has one.
     pub fn of_encoder(model: &Model) -> Result<Option<Self>, Error> {
-        let (weights, shape) = (model.weights(), Self::shape(model)?);
-        let cost = weights.encoder.as_ref().map(|encoder| encoder.cost(weights, shape)).transpose()?;
-        Ok(cost.map(|cost| Self { bytes: cost.bytes, work: cost.work }))
+        model.encoder().ok().map(|half| Self::of(model, &**half)).transpose()
     }
 
     /// Of a decoder, likewise.
     pub fn of_decoder(model: &Model) -> Result<Option<Self>, Error> {
-        let (weights, shape) = (model.weights(), Self::shape(model)?);
-        let cost = weights.decoder.as_ref().map(|decoder| decoder.cost(weights, shape)).transpose()?;
-        Ok(cost.map(|cost| Self { bytes: cost.bytes, work: cost.work }))
+        model.decoder().ok().map(|half| Self::of(model, &**half)).transpose()
     }
 
-    fn shape(model: &Model) -> Result<Shape, Error> {
-        model.stream_shape(&StreamOptions { codebooks: Some(model.codebooks()), ..StreamOptions::default() })
+    fn of(model: &Model, half: &impl Half) -> Result<Self, Error> {
+        let options = StreamOptions { codebooks: Some(model.codebooks()), ..StreamOptions::default() };
+        let quantizer = model.quantizer().map(|quantizer| &**quantizer);
+        let Cost { bytes, work } = half.cost(quantizer, model.spec(), model.stream_shape(&options)?);
+        Ok(Self { bytes, work })
     }
+}
+
+/// What an operation or several do in a largest step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Work {
+    /// The part of the network.
+    pub stage: Stage,
+    /// Which of the part's layers.
+    pub layer: usize,
+    /// What the layer does.
+    pub name: &'static str,
+    /// Rows.
+    pub rows: usize,
+    /// Inputs and outputs of a row, if there are weights.
+    pub shape: Option<[usize; 2]>,
+    /// Multiply-adds of weights, or of keys and values.
+    pub multiply_adds: u64,
+    /// Whether they are of integers.
+    pub in_integers: bool,
+    /// Bytes of weights, or of keys and values.
+    pub bytes: u64,
 }
 
 /// Streams on one half of a model, for steps whose stages can be timed.
 pub struct Probe {
-    model: Model,
-    plan: HalfPlan,
+    kernels: Kernels,
+    program: Program,
+    border: Border,
     shape: Shape,
+    /// Samples in a frame, and code words in a codebook.
+    frame: usize,
+    codebook_size: usize,
     memories: Vec<Memory>,
-}
-
-enum HalfPlan {
-    Encoder(EncoderPlan),
-    Decoder(DecoderPlan),
 }
 
 impl Probe {
     /// `streams` encoders, at most 16.
     pub fn encoders(model: &Model, options: &StreamOptions, streams: usize) -> Result<Self, Error> {
-        let weights = model.weights();
-        let network = weights.encoder.as_ref().ok_or_else(|| model.lacks("encoder"))?;
-        let shape = model.stream_shape(options)?;
-        let plans = (0..streams).map(|_| network.plan(weights, shape)).collect::<Result<Vec<_>, _>>()?;
-        Self::new(model, shape, plans, HalfPlan::Encoder)
+        Self::new(model, model.encoder()?, options, streams)
     }
 
     /// `streams` decoders, at most 16.
     pub fn decoders(model: &Model, options: &StreamOptions, streams: usize) -> Result<Self, Error> {
-        let weights = model.weights();
-        let network = weights.decoder.as_ref().ok_or_else(|| model.lacks("decoder"))?;
-        let shape = model.stream_shape(options)?;
-        let plans = (0..streams).map(|_| network.plan(weights, shape)).collect::<Result<Vec<_>, _>>()?;
-        Self::new(model, shape, plans, HalfPlan::Decoder)
+        Self::new(model, model.decoder()?, options, streams)
     }
 
-    fn new<P>(
+    fn new<H: Half>(
         model: &Model,
-        shape: Shape,
-        plans: Vec<(P, Memory)>,
-        half: fn(P) -> HalfPlan,
+        half: &Arc<H>,
+        options: &StreamOptions,
+        streams: usize,
     ) -> Result<Self, Error> {
-        let (slots, memories): (Vec<P>, Vec<Memory>) = plans.into_iter().unzip();
-        if !(1..=MAX_BATCH).contains(&memories.len()) {
-            let message = format_args!("{} streams; expected 1 to {MAX_BATCH}", memories.len());
+        if !(1..=MAX_BATCH).contains(&streams) {
+            let message = format_args!("{streams} streams; expected 1 to {MAX_BATCH}");
             return Err(Error::new(ErrorKind::InvalidArgument, message));
         }
-        let Some(plan) = slots.into_iter().next().map(half) else { unreachable!("counted above") };
-        Ok(Self { model: model.clone(), plan, shape, memories })
+        let (spec, shape) = (model.spec(), model.stream_shape(options)?);
+        let quantizer = model.quantizer().map(|quantizer| &**quantizer);
+        let (program, memory, border) = half.plan(quantizer, spec, shape)?;
+        let mut memories = vec![memory];
+        for _ in 1..streams {
+            memories.push(memories[0].try_clone().map_err(crate::error::out_of_memory)?);
+        }
+        let (frame, codebook_size) = (spec.frame_size, spec.codebook_size);
+        Ok(Self { kernels: half.kernels(), program, border, shape, frame, codebook_size, memories })
     }
 
     /// Options for steps of as many frames as those of one-shot calls.
     pub fn one_shot(model: &Model, options: &StreamOptions) -> StreamOptions {
-        let block = (ONE_SHOT_FRAMES * model.config().frame_size()).min(MAX_BLOCK);
+        let block = (oneshot::FRAMES * model.spec().frame_size).min(MAX_BLOCK);
         StreamOptions { max_block: options.max_block.or(Some(block)), ..options.clone() }
     }
 
@@ -122,36 +141,54 @@ impl Probe {
         self.shape.block
     }
 
-    /// A step of all streams, for samples of a low hum or for a pattern of codes; `passed` is called
-    /// at each stage's end.
-    pub fn step(&mut self, passed: impl FnMut(Stage)) {
-        let (weights, frames) = (self.model.weights(), self.shape.block);
-        let _flush = FlushDenormals::new();
-        let samples = frames * weights.config.frame_size();
-        for memory in &mut self.memories {
-            match &self.plan {
-                HalfPlan::Encoder(plan) => {
-                    let hum = (0..samples).map(|i| (i % 240) as f32 / 240.0 - 0.5);
-                    memory.scratch[plan.samples().first(samples)]
-                        .iter_mut()
-                        .zip(hum)
-                        .for_each(|(x, y)| *x = y);
+    /// What a step does, layer by layer. Operations of a layer that follow each other count as one.
+    pub fn work(&self) -> Vec<Work> {
+        let mut list: Vec<Work> = Vec::new();
+        for Entry { op, rows, place, .. } in self.program.entries() {
+            let (multiply_adds, bytes) = (op.multiply_adds(rows.count), op.bytes());
+            if multiply_adds == 0 {
+                continue;
+            }
+            let work = Work {
+                stage: place.stage,
+                layer: place.layer,
+                name: place.name,
+                rows: rows.rate * self.shape.block,
+                shape: op.shape(),
+                multiply_adds,
+                in_integers: op.in_integers(),
+                bytes,
+            };
+            let same = |one: &&mut Work| (one.stage, one.layer, one.name) == (work.stage, work.layer, work.name);
+            match list.iter_mut().find(same) {
+                Some(one) => {
+                    one.multiply_adds += work.multiply_adds;
+                    one.bytes = one.bytes.max(work.bytes);
                 }
-                HalfPlan::Decoder(_) => {
-                    let size = weights.config.codebook_size;
-                    memory.codes.iter_mut().enumerate().for_each(|(i, code)| *code = (i * 7 % size) as u32);
-                }
+                None => list.push(work),
             }
         }
-        let mut batch = Batch::new(weights.kernels, self.memories.iter_mut(), None);
-        match (&self.plan, &weights.encoder, &weights.decoder) {
-            (HalfPlan::Encoder(plan), Some(network), _) => {
-                network.step(&weights.quantizer, &mut batch, plan, samples, passed);
-            }
-            (HalfPlan::Decoder(plan), _, Some(network)) => {
-                network.step(&weights.quantizer, &mut batch, plan, frames, passed);
-            }
-            _ => unreachable!("the half was there when the plan was made"),
+        list
+    }
+
+    /// A step of all streams, for samples of a low hum and a pattern of codes; `passed` is called at the end of each
+    /// run of operations of one stage.
+    pub fn step(&mut self, mut passed: impl FnMut(Stage)) {
+        let _flush = FlushDenormals::new();
+        let samples = self.shape.block * self.frame;
+        for memory in &mut self.memories {
+            let hum = (0..samples).map(|i| (i % 240) as f32 / 240.0 - 0.5);
+            let slot = &mut memory.scratch[self.border.samples.first(samples)];
+            slot.iter_mut().zip(hum).for_each(|(x, y)| *x = y);
+            let codes = memory.codes.iter_mut().enumerate();
+            codes.for_each(|(i, code)| *code = (i * 7 % self.codebook_size) as u32);
+        }
+        let mut batch = Batch::new(self.kernels, self.memories.iter_mut(), None);
+        let mut first = 0;
+        for run in self.program.entries().chunk_by(|a, b| a.place.stage == b.place.stage) {
+            self.program.run(first..first + run.len(), &mut batch, Length(samples));
+            first += run.len();
+            passed(run[0].place.stage);
         }
     }
 }

@@ -1,11 +1,12 @@
 //! Streams of codes to audio.
 
-use super::buffer::{apart, disjoint, extent, input, output, place, report};
+use super::buffer::place;
 use super::guard::{guard, guard_rt, guard_value};
 use super::handle::{self, Kind};
 use super::model::*;
 use super::options::{mimi_options, stream_options};
 use super::status::{Failure, MIMI_ERR_INVALID_ARGUMENT, MIMI_ERR_UNSUPPORTED, mimi_status};
+use super::stream;
 use crate::{Decoder, Model};
 
 /// A stream of codes to audio. One thread at a time; it may move between threads.
@@ -60,21 +61,19 @@ pub unsafe extern "C" fn mimi_decoder_process(
     pcm_cap: usize,
     out_samples: *mut usize,
 ) -> mimi_status {
-    // SAFETY: the pointers are as the header's introduction asks; `disjoint` keeps the references
-    // apart.
+    if codes.is_null() && n_codes > 0 {
+        // a NULL handle is told first
+        // SAFETY: `decoder` is as the header's introduction asks.
+        return guard_rt(|| unsafe {
+            handle::shared::<Decoder>(decoder)?;
+            place("out_samples", out_samples)?;
+            Err(MIMI_ERR_UNSUPPORTED)
+        });
+    }
+    let names = ["codes", "pcm", "out_samples"];
+    // SAFETY: the pointers are as the header's introduction asks.
     guard_rt(|| unsafe {
-        handle::exclusive(decoder, |decoder: &mut Decoder| {
-            let out = place("out_samples", out_samples)?;
-            if codes.is_null() && n_codes > 0 {
-                return Err(MIMI_ERR_UNSUPPORTED);
-            }
-            let buffers = [extent("codes", codes, n_codes), extent("pcm", pcm.cast_const(), pcm_cap)];
-            apart(("out_samples", out), &buffers)?;
-            disjoint(("codes", codes, n_codes), ("pcm", pcm, pcm_cap))?;
-            let codes = input("codes", codes, n_codes)?;
-            let pcm = output("pcm", pcm, pcm_cap)?;
-            report(out, decoder.process(codes, pcm)).map_err(mimi_status::from)
-        })?
+        stream::process::<Decoder>(names, decoder, codes, n_codes, pcm, pcm_cap, out_samples)
     })
 }
 
@@ -93,15 +92,9 @@ pub unsafe extern "C" fn mimi_decoder_flush(
     pcm_cap: usize,
     out_samples: *mut usize,
 ) -> mimi_status {
+    let names = ["pcm", "out_samples"];
     // SAFETY: the pointers are as the header's introduction asks.
-    guard_rt(|| unsafe {
-        handle::exclusive(decoder, |decoder: &mut Decoder| {
-            let out = place("out_samples", out_samples)?;
-            apart(("out_samples", out), &[extent("pcm", pcm.cast_const(), pcm_cap)])?;
-            let pcm = output("pcm", pcm, pcm_cap)?;
-            report(out, decoder.flush(pcm)).map_err(mimi_status::from)
-        })?
-    })
+    guard_rt(|| unsafe { stream::end::<Decoder>(names, decoder, pcm, pcm_cap, out_samples) })
 }
 
 /// Tells how many samples mimi_decoder_process() would write for `n_codes` codes now. Real-time.
@@ -157,7 +150,7 @@ pub unsafe extern "C" fn mimi_decoder_get(
             MIMI_PROP_FLUSH_LEN => Some(decoder.samples_for_flush() as i64),
             MIMI_PROP_BAD_CODE_INDEX => Some(decoder.bad_code().map_or(-1, |(index, _)| index as i64)),
             MIMI_PROP_BAD_CODE_VALUE => Some(decoder.bad_code().map_or(-1, |(_, code)| code.into())),
-            _ => common_property(decoder.model(), key),
+            _ => common_property(decoder.spec(), key),
         };
         out.write(value.ok_or(MIMI_ERR_UNSUPPORTED)?);
         Ok(())

@@ -1,11 +1,12 @@
 //! Streams of audio to codes.
 
-use super::buffer::{apart, disjoint, extent, input, output, place, report};
+use super::buffer::place;
 use super::guard::{guard, guard_rt, guard_value};
 use super::handle::{self, Kind};
 use super::model::*;
 use super::options::{mimi_options, stream_options};
 use super::status::{Failure, MIMI_ERR_UNSUPPORTED, mimi_status};
+use super::stream;
 use crate::{Encoder, Model};
 
 /// A stream of audio to codes. One thread at a time; it may move between threads.
@@ -60,18 +61,10 @@ pub unsafe extern "C" fn mimi_encoder_process(
     codes_cap: usize,
     out_codes: *mut usize,
 ) -> mimi_status {
-    // SAFETY: the pointers are as the header's introduction asks; `disjoint` keeps the references
-    // apart.
+    let names = ["pcm", "codes", "out_codes"];
+    // SAFETY: the pointers are as the header's introduction asks.
     guard_rt(|| unsafe {
-        handle::exclusive(encoder, |encoder: &mut Encoder| {
-            let out = place("out_codes", out_codes)?;
-            let buffers = [extent("pcm", pcm, n_samples), extent("codes", codes.cast_const(), codes_cap)];
-            apart(("out_codes", out), &buffers)?;
-            disjoint(("pcm", pcm, n_samples), ("codes", codes, codes_cap))?;
-            let pcm = input("pcm", pcm, n_samples)?;
-            let codes = output("codes", codes, codes_cap)?;
-            report(out, encoder.process(pcm, codes)).map_err(mimi_status::from)
-        })?
+        stream::process::<Encoder>(names, encoder, pcm, n_samples, codes, codes_cap, out_codes)
     })
 }
 
@@ -90,15 +83,9 @@ pub unsafe extern "C" fn mimi_encoder_flush(
     codes_cap: usize,
     out_codes: *mut usize,
 ) -> mimi_status {
+    let names = ["codes", "out_codes"];
     // SAFETY: the pointers are as the header's introduction asks.
-    guard_rt(|| unsafe {
-        handle::exclusive(encoder, |encoder: &mut Encoder| {
-            let out = place("out_codes", out_codes)?;
-            apart(("out_codes", out), &[extent("codes", codes.cast_const(), codes_cap)])?;
-            let codes = output("codes", codes, codes_cap)?;
-            report(out, encoder.flush(codes)).map_err(mimi_status::from)
-        })?
-    })
+    guard_rt(|| unsafe { stream::end::<Encoder>(names, encoder, codes, codes_cap, out_codes) })
 }
 
 /// Tells how many codes mimi_encoder_process() would write for `n_samples` samples now. Real-time.
@@ -148,7 +135,7 @@ pub unsafe extern "C" fn mimi_encoder_get(
             MIMI_PROP_MEMORY_BYTES => Some(encoder.memory_bytes() as i64),
             MIMI_PROP_CODES_HASH => Some(encoder.codes_hash()),
             MIMI_PROP_FLUSH_LEN => Some(encoder.codes_for_flush() as i64),
-            _ => common_property(encoder.model(), key),
+            _ => common_property(encoder.spec(), key),
         };
         out.write(value.ok_or(MIMI_ERR_UNSUPPORTED)?);
         Ok(())

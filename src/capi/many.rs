@@ -4,8 +4,9 @@ use super::buffer::{Refusal, disjoint, input, output};
 use super::decoder::mimi_decoder;
 use super::encoder::mimi_encoder;
 use super::guard::guard_rt;
-use super::handle;
+use super::handle::{self, Kind};
 use super::status::mimi_status;
+use crate::stream::Coder;
 use crate::{Decoder, Encoder};
 use std::array;
 use std::ptr::NonNull;
@@ -50,42 +51,7 @@ pub unsafe extern "C" fn mimi_encoder_process_many(
     codes: *const *mut u32,
 ) -> mimi_status {
     // SAFETY: the pointers are as the header's introduction asks.
-    guard_rt(|| unsafe {
-        not_too_many("encoders", n)?;
-        let streams = input("encoders", encoders, n)?;
-        let (pcm, codes) = (input("pcm", pcm, n)?, input("codes", codes, n)?);
-        handle::exclusive_many(
-            n,
-            |i| streams[i],
-            |encoder: &dyn Fn(usize) -> NonNull<Encoder>| {
-                for i in 0..n {
-                    let (first, this) = (encoder(0).as_ref(), encoder(i).as_ref());
-                    input("pcm", pcm[i], this.frame_samples())?;
-                    output("codes", codes[i], this.codebooks())?;
-                    this.check_member(first.model(), this.frame_samples(), this.codebooks())?;
-                }
-                apart(
-                    n,
-                    |i| ("pcm", pcm[i], encoder(i).as_ref().frame_samples()),
-                    |i| ("codes", codes[i].cast_const(), encoder(i).as_ref().codebooks()),
-                )?;
-                for start in (0..n).step_by(GROUP) {
-                    let count = GROUP.min(n - start);
-                    let mut group = [encoder(start); GROUP];
-                    let mut samples: [&[f32]; GROUP] = [&[]; GROUP];
-                    let mut room: [&mut [u32]; GROUP] = array::from_fn(|_| Default::default());
-                    for i in 0..count {
-                        group[i] = encoder(start + i);
-                        let this = group[i].as_ref();
-                        samples[i] = input("pcm", pcm[start + i], this.frame_samples())?;
-                        room[i] = output("codes", codes[start + i], this.codebooks())?;
-                    }
-                    Encoder::run_many(exclusive(&mut group[..count]), &samples[..count], &mut room[..count]);
-                }
-                Ok(())
-            },
-        )?
-    })
+    guard_rt(|| unsafe { many::<Encoder>(["encoders", "pcm", "codes"], encoders, n, pcm, codes) })
 }
 
 /// Decodes exactly one frame for each of several streams of one model, as mimi_encoder_process_many()
@@ -108,43 +74,60 @@ pub unsafe extern "C" fn mimi_decoder_process_many(
     pcm: *const *mut f32,
 ) -> mimi_status {
     // SAFETY: the pointers are as the header's introduction asks.
-    guard_rt(|| unsafe {
-        not_too_many("decoders", n)?;
-        let streams = input("decoders", decoders, n)?;
-        let (codes, pcm) = (input("codes", codes, n)?, input("pcm", pcm, n)?);
+    guard_rt(|| unsafe { many::<Decoder>(["decoders", "codes", "pcm"], decoders, n, codes, pcm) })
+}
+
+/// One frame for each of `n` streams; `names` are those of streams, inputs and outputs. Nothing is done unless all of
+/// it can be done.
+///
+/// # Safety
+/// The pointers are as the header's introduction asks.
+unsafe fn many<C: Coder + Kind>(
+    names: [&'static str; 3],
+    streams: *const *mut C::Opaque,
+    n: usize,
+    inputs: *const *const C::Input,
+    outputs: *const *mut C::Output,
+) -> Result<(), mimi_status> {
+    // SAFETY: this function's contract; `exclusive_many` gives each stream once, and `apart` keeps what they read and
+    // write apart.
+    unsafe {
+        not_too_many(names[0], n)?;
+        let streams = input(names[0], streams, n)?;
+        let (inputs, outputs) = (input(names[1], inputs, n)?, input(names[2], outputs, n)?);
         handle::exclusive_many(
             n,
             |i| streams[i],
-            |decoder: &dyn Fn(usize) -> NonNull<Decoder>| {
+            |coder: &dyn Fn(usize) -> NonNull<C>| {
                 for i in 0..n {
-                    let (first, this) = (decoder(0).as_ref(), decoder(i).as_ref());
-                    output("pcm", pcm[i], this.frame_samples())?;
-                    let codes = input("codes", codes[i], this.codebooks())?;
-                    let checked = this.check_member(first.model(), codes, this.frame_samples());
-                    checked.inspect_err(|error| decoder(i).as_mut().note(error))?;
+                    let (first, this) = (coder(0).as_ref(), coder(i).as_ref());
+                    output(names[2], outputs[i], this.frame_outputs())?;
+                    let frame = input(names[1], inputs[i], this.frame_inputs())?;
+                    let checked = this.check_member(first, frame, this.frame_outputs());
+                    checked.inspect_err(|error| coder(i).as_mut().note(error))?;
                 }
                 apart(
                     n,
-                    |i| ("codes", codes[i], decoder(i).as_ref().codebooks()),
-                    |i| ("pcm", pcm[i].cast_const(), decoder(i).as_ref().frame_samples()),
+                    |i| (names[1], inputs[i], coder(i).as_ref().frame_inputs()),
+                    |i| (names[2], outputs[i].cast_const(), coder(i).as_ref().frame_outputs()),
                 )?;
                 for start in (0..n).step_by(GROUP) {
                     let count = GROUP.min(n - start);
-                    let mut group = [decoder(start); GROUP];
-                    let mut frames: [&[u32]; GROUP] = [&[]; GROUP];
-                    let mut room: [&mut [f32]; GROUP] = array::from_fn(|_| Default::default());
+                    let mut group = [coder(start); GROUP];
+                    let mut frames: [&[C::Input]; GROUP] = [&[]; GROUP];
+                    let mut room: [&mut [C::Output]; GROUP] = array::from_fn(|_| Default::default());
                     for i in 0..count {
-                        group[i] = decoder(start + i);
+                        group[i] = coder(start + i);
                         let this = group[i].as_ref();
-                        frames[i] = input("codes", codes[start + i], this.codebooks())?;
-                        room[i] = output("pcm", pcm[start + i], this.frame_samples())?;
+                        frames[i] = input(names[1], inputs[start + i], this.frame_inputs())?;
+                        room[i] = output(names[2], outputs[start + i], this.frame_outputs())?;
                     }
-                    Decoder::run_many(exclusive(&mut group[..count]), &frames[..count], &mut room[..count]);
+                    C::run_each(exclusive(&mut group[..count]), &frames[..count], &mut room[..count]);
                 }
                 Ok(())
             },
         )?
-    })
+    }
 }
 
 /// An error if a stream's output overlaps another's or anybody's input.

@@ -20,6 +20,7 @@ pub mod model;
 pub mod oneshot;
 pub mod options;
 pub mod status;
+mod stream;
 pub mod tokens;
 pub mod version;
 

@@ -5,7 +5,7 @@ use super::guard::{guard, guard_value};
 use super::handle::{self, Kind};
 use super::options::*;
 use super::status::{Failure, MIMI_ERR_INVALID_ARGUMENT, MIMI_ERR_UNSUPPORTED, mimi_status};
-use crate::{Error, ErrorKind, Isa, Model, Parts, Precision, ReadAt};
+use crate::{Error, ErrorKind, Isa, Model, Parts, Precision, ReadAt, Spec};
 use std::ffi::{CStr, c_char, c_void};
 
 /// A loaded model: weights that never change, so that any number of streams and threads may use it
@@ -175,7 +175,7 @@ pub unsafe extern "C" fn mimi_model_get(
         let value = match key {
             MIMI_PROP_CODEBOOKS => Some(model.codebooks() as i64),
             MIMI_PROP_MEMORY_BYTES => Some(model.memory_bytes() as i64),
-            _ => common_property(model, key),
+            _ => common_property(model.spec(), key),
         };
         let unknown = || Failure::new(MIMI_ERR_UNSUPPORTED, format_args!("a model has no property {key}"));
         out.write(value.ok_or_else(unknown)?);
@@ -191,26 +191,25 @@ pub unsafe extern "C" fn mimi_free(model: *mut mimi_model) {
 }
 
 /// The properties that a model shares with its streams.
-pub(super) fn common_property(model: &Model, key: mimi_prop) -> Option<i64> {
-    let config = model.config();
+pub(super) fn common_property(spec: &Spec, key: mimi_prop) -> Option<i64> {
     match key {
-        MIMI_PROP_SAMPLE_RATE => Some(config.sampling_rate.into()),
-        MIMI_PROP_FRAME_SAMPLES => Some(config.frame_size() as i64),
-        MIMI_PROP_CODEBOOK_SIZE => Some(config.codebook_size as i64),
-        MIMI_PROP_MODEL_ID => Some(model.id()),
-        MIMI_PROP_CODE_BITS => Some(model.code_bits().into()),
-        MIMI_PROP_PRECISION => Some(match model.precision() {
+        MIMI_PROP_SAMPLE_RATE => Some(spec.sampling_rate.into()),
+        MIMI_PROP_FRAME_SAMPLES => Some(spec.frame_size as i64),
+        MIMI_PROP_CODEBOOK_SIZE => Some(spec.codebook_size as i64),
+        MIMI_PROP_MODEL_ID => Some(spec.id),
+        MIMI_PROP_CODE_BITS => Some(spec.code_bits().into()),
+        MIMI_PROP_PRECISION => Some(match spec.precision {
             Precision::F32 => MIMI_PRECISION_F32,
             Precision::Bf16 => MIMI_PRECISION_BF16,
             Precision::Int8 => MIMI_PRECISION_INT8,
         }),
-        MIMI_PROP_ISA => Some(match model.isa() {
+        MIMI_PROP_ISA => Some(match spec.isa {
             Isa::Auto | Isa::Baseline => MIMI_ISA_BASELINE,
             Isa::Avx2 => MIMI_ISA_AVX2,
             Isa::Avx512 => MIMI_ISA_AVX512,
             Isa::Neon => MIMI_ISA_NEON,
         }),
-        MIMI_PROP_PARTS => Some(match model.parts() {
+        MIMI_PROP_PARTS => Some(match spec.parts {
             Parts::Both => MIMI_PARTS_BOTH,
             Parts::Encoder => MIMI_PARTS_ENCODER,
             Parts::Decoder => MIMI_PARTS_DECODER,

@@ -5,8 +5,9 @@ use crate::encoder::tests::{FORGOTTEN, LATE, speech, tiny};
 
 /// Takes away where a step reads its codes, so that the next frame panics, or gives it back.
 pub(crate) fn set_broken(decoder: &mut Decoder, broken: bool) {
-    let room = if broken { 0 } else { decoder.shape.block * decoder.shape.codebooks };
-    decoder.memory.codes.resize(room, 0);
+    let shape = decoder.stream.shape;
+    let room = if broken { 0 } else { shape.block * shape.codebooks };
+    decoder.stream.memory.codes.resize(room, 0);
 }
 
 /// Audio of a stream that begins at `position`.
@@ -15,7 +16,7 @@ fn decode_at(position: u64, frames: usize, max_block: usize) -> Vec<f32> {
     let model = tiny();
     let codes = model.encode(&speech(), &options).unwrap();
     let mut decoder = Decoder::new(&model, &options).unwrap();
-    decoder.memory.position = position;
+    decoder.stream.memory.position = position;
     let mut pcm = vec![0.0; decoder.samples_for(codes.len())];
     for (codes, pcm) in codes.chunks(frames * 6).zip(pcm.chunks_mut(frames * 1_920)) {
         decoder.process(codes, pcm).unwrap();

@@ -28,22 +28,23 @@ pub(crate) fn speech() -> Vec<f32> {
 
 /// Takes away where a step writes its codes, so that the next frame panics, or gives it back.
 pub(crate) fn set_broken(encoder: &mut Encoder, broken: bool) {
-    let room = if broken { 0 } else { encoder.shape.block * encoder.shape.codebooks };
-    encoder.memory.codes.resize(room, 0);
+    let shape = encoder.stream.shape;
+    let room = if broken { 0 } else { shape.block * shape.codebooks };
+    encoder.stream.memory.codes.resize(room, 0);
 }
 
 /// Codes of a stream that begins at `position`.
 fn encode_at(position: u64, chunk: usize, max_block: usize) -> Vec<u32> {
     let options = StreamOptions { codebooks: Some(6), max_block: Some(max_block), ..Default::default() };
     let mut encoder = Encoder::new(&tiny(), &options).unwrap();
-    encoder.memory.position = position;
+    encoder.stream.memory.position = position;
     let mut codes = Vec::new();
     for chunk in speech().chunks(chunk) {
         let start = codes.len();
         codes.resize(start + encoder.codes_for(chunk.len()), 0);
         encoder.process(chunk, &mut codes[start..]).unwrap();
     }
-    assert_eq!(encoder.memory.position, position + 2 * encoder.frames());
+    assert_eq!(encoder.stream.memory.position, position + 2 * encoder.frames());
     codes
 }
 

@@ -81,6 +81,13 @@ impl<T: Element> Arena<T> {
         Ok(room.full())
     }
 
+    /// A copy, in memory of its own.
+    pub(crate) fn try_clone(&self) -> Result<Self, TryReserveError> {
+        let mut copy = Self::zeroed(self.len)?;
+        copy.copy_from_slice(self);
+        Ok(copy)
+    }
+
     /// Bytes taken.
     pub(crate) fn bytes(&self) -> usize {
         arena_bytes::<T>(self.len)

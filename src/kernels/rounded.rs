@@ -28,6 +28,10 @@ impl Rounded {
         Ok(Self { values: Arena::zeroed(values)?, scales: Arena::zeroed(rows)? })
     }
 
+    pub(crate) fn try_clone(&self) -> Result<Self, TryReserveError> {
+        Ok(Self { values: self.values.try_clone()?, scales: self.scales.try_clone()? })
+    }
+
     pub(crate) fn bytes(&self) -> usize {
         self.values.bytes() + self.scales.bytes()
     }
@@ -95,7 +99,7 @@ pub(super) unsafe fn round<S: Simd>(x: *const f32, factor: f32, y: *mut i16, len
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{all_kernels, pack};
+    use super::super::tests::{all_kernels, multiply, pack};
     use super::*;
     use crate::kernels::{Activation, Elements, Format, Rows, Scratch};
 
@@ -121,7 +125,7 @@ mod tests {
             residual: None,
             activation: Activation::None,
         };
-        kernels.matmul(&matrix, &mut [&mut memory], product, None);
+        multiply(kernels, &matrix, &mut [&mut memory], product, None);
         (memory.0[x.len()], memory.1.values.to_vec())
     }
 

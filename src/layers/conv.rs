@@ -1,23 +1,62 @@
-//! Causal convolutions, plain and transposed, and linear layers: all one product over a window.
+//! Causal convolutions, plain and transposed, and linear layers: all one product.
 
-use super::memory::{Batch, Plan, Slot, whole};
-use super::pairs::{PAIRED_WEIGHTS, Pairs};
-use crate::error::{out_of_memory, with_capacity};
-use crate::kernels::{Activation, Elements, Matrix, PackError, Packing, Product, Rows};
-use crate::{Error, ErrorKind};
+use crate::Error;
+use crate::error::with_capacity;
+use crate::kernels::{Activation, Elements, Matrix, Packing, Rows};
+use crate::program::{Multiply, Op, Padding, Planner, Slot, Span, offsets, pack, whole};
+use std::sync::Arc;
 
-/// What stands before the first input of a stream, and after the last one if it does not fill a stride.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Padding {
-    Zeros,
-    /// The first (or last) row again.
-    Replicate,
+/// A linear layer, or a convolution with one tap.
+pub(crate) struct Linear {
+    matrix: Arc<Matrix>,
+}
+
+impl Linear {
+    /// From torch's layout: weight `[outputs, inputs]`.
+    pub(crate) fn new(
+        packing: Packing,
+        weight: &[f32],
+        bias: Option<&[f32]>,
+        [outputs, inputs]: [usize; 2],
+    ) -> Result<Self, Error> {
+        let columns = offsets(0..inputs)?;
+        let rows = offsets((0..outputs).map(|output| output * inputs))?;
+        let elements = Elements { values: weight, inputs: &columns, outputs: &rows };
+        let matrix = pack(packing, elements, |output| bias.map_or(0.0, |bias| bias[output]))?;
+        Ok(Self { matrix: Arc::new(matrix) })
+    }
+
+    pub(crate) fn inputs(&self) -> usize {
+        self.matrix.inputs()
+    }
+
+    pub(crate) fn outputs(&self) -> usize {
+        self.matrix.outputs()
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.matrix.bytes()
+    }
+
+    /// From rows at `x` to rows at `y`.
+    pub(crate) fn emit(
+        &self,
+        planner: &mut Planner,
+        rows: Span,
+        x: Rows,
+        y: Rows,
+        residual: Option<Rows>,
+        activation: Activation,
+    ) {
+        let product = Multiply { matrix: &self.matrix, x, run_stride: self.inputs(), y, residual, activation };
+        planner.product(rows, &product);
+    }
 }
 
 /// A causal convolution over rows `[time, channels]`: an output row is the product of the window of
 /// `reach` input rows that ends at the stride's last one. The window's older part is remembered.
 pub(crate) struct Conv {
-    weights: Weights,
+    matrix: Arc<Matrix>,
     /// Input channels.
     channels: usize,
     /// Rows that a window covers: (kernel − 1)·dilation + 1.
@@ -27,57 +66,13 @@ pub(crate) struct Conv {
     padding: Padding,
 }
 
-/// How outputs are computed.
-#[expect(clippy::large_enum_variant, reason = "a model has a few dozen")]
-enum Weights {
-    One(Matrix),
-    /// Two taps, in f32.
-    Pairs(Pairs),
-}
-
-impl Weights {
-    /// In pairs, if all steps begin at an even output (`pairs`) and the size pays for it.
-    fn new(
-        packing: Packing,
-        elements: Elements,
-        bias: impl Fn(usize) -> f32,
-        pairs: bool,
-    ) -> Result<Self, Error> {
-        let worth_it = PAIRED_WEIGHTS.contains(&(elements.inputs.len() * elements.outputs.len()));
-        match pairs && packing.is_exact() && worth_it {
-            true => Ok(Self::Pairs(Pairs::new(packing, elements, bias)?)),
-            false => Ok(Self::One(Matrix::pack(packing, elements, bias).map_err(pack_error)?)),
-        }
-    }
-}
-
 /// A convolution's slots.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct ConvState {
+pub(crate) struct ConvSlots {
     /// The last `reach − stride` input rows, and after them one value: 0 before the first step.
     history: Slot,
-    /// The history, then the rows of the step.
+    /// The history, then the new rows.
     window: Slot,
-    /// For pairs, of the inputs of a piece's products.
-    differences: Slot,
-}
-
-/// For `map_err` where matrices are packed. Who knows the tensor's name adds it.
-pub(super) fn pack_error(error: PackError) -> Error {
-    match error {
-        PackError::Memory(error) => out_of_memory(error),
-        PackError::NotFinite => {
-            let message = "a weight or bias is not finite as it is kept: scaled, summed or rounded";
-            Error::new(ErrorKind::Corrupt, message)
-        }
-    }
-}
-
-/// A list of offsets.
-pub(super) fn offsets(all: impl Iterator<Item = usize> + Clone) -> Result<Vec<usize>, Error> {
-    let mut list = with_capacity(all.clone().count())?;
-    list.extend(all);
-    Ok(list)
 }
 
 /// A transposed convolution's weight without groups and with `taps` taps, `[channels, outputs, taps]`: zeros where
@@ -100,9 +95,7 @@ fn full_transposed(
 }
 
 impl Conv {
-    /// From torch's layout: weight `[outputs, channels, kernel]`. With `pairs`, all steps begin at an even output, so
-    /// that outputs may be computed in pairs, for a kernel of two strides.
-    #[allow(clippy::too_many_arguments)]
+    /// From torch's layout: weight `[outputs, channels, kernel]`.
     pub(crate) fn new(
         packing: Packing,
         weight: &[f32],
@@ -111,25 +104,22 @@ impl Conv {
         stride: usize,
         dilation: usize,
         padding: Padding,
-        pairs: bool,
     ) -> Result<Self, Error> {
         let inputs = offsets((0..kernel).flat_map(|tap| (0..channels).map(move |c| c * kernel + tap)))?;
         let rows = offsets((0..outputs).map(|o| o * channels * kernel))?;
         let elements = Elements { values: weight, inputs: &inputs, outputs: &rows };
-        let bias = |o: usize| bias.map_or(0.0, |b| b[o]);
-        let pairs = pairs && kernel == 2 * stride && dilation == 1;
-        let weights = match Weights::new(packing, elements, bias, pairs)? {
-            Weights::One(matrix) if dilation > 1 => Weights::One(matrix.with_runs(channels)),
-            weights => weights,
-        };
-        Ok(Self { weights, channels, reach: (kernel - 1) * dilation + 1, stride, dilation, padding })
+        let mut matrix = pack(packing, elements, |output| bias.map_or(0.0, |bias| bias[output]))?;
+        if dilation > 1 {
+            matrix = matrix.with_runs(channels);
+        }
+        let reach = (kernel - 1) * dilation + 1;
+        Ok(Self { matrix: Arc::new(matrix), channels, reach, stride, dilation, padding })
     }
 
     /// A transposed convolution from torch's layout: weight `[channels, outputs / groups, kernel]`. An
     /// output block is `stride` rows side by side: `[x[t − m + 1] ‖ … ‖ x[t]]`, m = ⌈kernel / stride⌉,
     /// times a matrix whose column j·outputs + o holds tap j of output o. So the state is inputs, and
-    /// there is no overlap to add. `pairs` as above.
-    #[allow(clippy::too_many_arguments)]
+    /// there is no overlap to add.
     pub(crate) fn transposed(
         packing: Packing,
         weight: &[f32],
@@ -137,7 +127,6 @@ impl Conv {
         [channels, outputs, kernel]: [usize; 3],
         stride: usize,
         groups: usize,
-        pairs: bool,
     ) -> Result<Self, Error> {
         let reach = kernel.div_ceil(stride);
         let taps = reach * stride;
@@ -152,24 +141,14 @@ impl Conv {
         )?;
         let columns = offsets((0..stride).flat_map(|tap| (0..outputs).map(move |o| o * taps + tap)))?;
         let elements = Elements { values, inputs: &inputs, outputs: &columns };
-        let bias = |column: usize| bias.map_or(0.0, |b| b[column % outputs]);
-        let weights = Weights::new(packing, elements, bias, pairs && reach == 2)?;
-        Ok(Self { weights, channels, reach, stride: 1, dilation: 1, padding: Padding::Zeros })
+        let matrix = pack(packing, elements, |column| bias.map_or(0.0, |bias| bias[column % outputs]))?;
+        let padding = Padding::Zeros;
+        Ok(Self { matrix: Arc::new(matrix), channels, reach, stride: 1, dilation: 1, padding })
     }
 
-    /// A linear layer from torch's layout: weight `[outputs, inputs]`.
-    pub(crate) fn linear(
-        packing: Packing,
-        weight: &[f32],
-        bias: Option<&[f32]>,
-        [outputs, inputs]: [usize; 2],
-    ) -> Result<Self, Error> {
-        Self::new(packing, weight, bias, [outputs, inputs, 1], 1, 1, Padding::Zeros, false)
-    }
-
-    /// Rows of history.
+    /// Values of history.
     fn kept(&self) -> usize {
-        self.reach - self.stride
+        (self.reach - self.stride).saturating_mul(self.channels)
     }
 
     /// Input channels.
@@ -183,191 +162,89 @@ impl Conv {
 
     /// Values in an output row: the channels, or for a transposed convolution stride × channels.
     pub(crate) fn outputs(&self) -> usize {
-        match &self.weights {
-            Weights::One(matrix) => matrix.outputs(),
-            Weights::Pairs(pairs) => pairs.outputs(),
-        }
-    }
-
-    /// Values of the window in an output.
-    fn inputs(&self) -> usize {
-        match &self.weights {
-            Weights::One(matrix) => matrix.inputs(),
-            Weights::Pairs(pairs) => pairs.inputs(),
-        }
+        self.matrix.outputs()
     }
 
     /// How many weights it has.
     pub(crate) fn weights(&self) -> usize {
-        self.inputs() * self.outputs()
-    }
-
-    /// Output rows for `rows` input rows; a last part of a stride counts as one.
-    pub(crate) fn output_rows(&self, rows: usize) -> usize {
-        rows.div_ceil(self.stride)
+        self.matrix.inputs() * self.matrix.outputs()
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        match &self.weights {
-            Weights::One(matrix) => matrix.bytes(),
-            Weights::Pairs(pairs) => pairs.bytes(),
+        self.matrix.bytes()
+    }
+
+    /// Slots for up to `rows` new rows at a time.
+    pub(crate) fn reserve(&self, planner: &mut Planner, rows: usize) -> ConvSlots {
+        let window = whole(rows, self.stride).saturating_add(self.reach - self.stride);
+        ConvSlots {
+            history: planner.state(self.kept().saturating_add(1), 1),
+            window: planner.scratch(window, self.channels),
         }
     }
 
-    /// Slots for steps of up to `rows` rows.
-    pub(crate) fn plan(&self, plan: &mut Plan, rows: usize) -> ConvState {
-        self.plan_in_pieces(plan, rows, rows)
+    /// Where new rows go.
+    pub(crate) fn input(&self, slots: &ConvSlots) -> Rows {
+        Rows { offset: slots.window.offset.saturating_add(self.kept()), stride: self.channels }
     }
 
-    /// Slots for steps of up to `rows` rows whose products are applied to up to `piece` rows at a time.
-    pub(super) fn plan_in_pieces(&self, plan: &mut Plan, rows: usize, piece: usize) -> ConvState {
-        let window = self.kept().saturating_add(whole(rows, self.stride));
-        plan.in_pieces(rows, piece, |plan| self.plan_product(plan, piece));
-        // into the window, and back
-        plan.work(self.kept().saturating_mul(2).saturating_add(rows), self.channels);
-        let differences = match self.weights {
-            Weights::One(_) => 0,
-            Weights::Pairs(_) => whole(piece, self.stride),
-        };
-        ConvState {
-            history: plan.state(self.kept().saturating_mul(self.channels).saturating_add(1), 1),
-            window: plan.scratch(window, self.channels),
-            differences: plan.scratch(differences, self.channels),
-        }
-    }
-
-    /// For a layer without history, whose slots are others': room for steps of up to `rows` rows.
-    pub(crate) fn plan_product(&self, plan: &mut Plan, rows: usize) {
-        plan.multiply(self.output_rows(rows), self.inputs(), self.outputs());
-        if let Weights::One(matrix) = &self.weights {
-            plan.product(matrix, self.output_rows(rows));
-        }
-    }
-
-    /// Where the step's input rows go.
-    pub(crate) fn input(&self, state: &ConvState) -> Rows {
-        state.window.rows(self.channels).from(self.kept())
-    }
-
-    /// Before the products of a step, whose input is in place: puts the history in front of it, and
-    /// fills a last part of a stride.
-    pub(crate) fn begin(&self, batch: &mut Batch, state: &ConvState, rows: usize) {
-        let kept = self.kept() * self.channels;
-        let input = state.window.offset + kept;
-        let end = input + rows * self.channels;
-        let filled = input + rows.next_multiple_of(self.stride) * self.channels;
-        for stream in batch.streams() {
-            let (memory, scratch) = (&mut stream.state, &mut stream.scratch);
-            let history = &memory[state.history.range()];
-            if history[kept] == 0.0 && self.padding == Padding::Replicate {
-                for row in (state.window.offset..input).step_by(self.channels) {
-                    scratch.copy_within(input..input + self.channels, row);
-                }
-            } else {
-                scratch[state.window.first(kept)].copy_from_slice(&history[..kept]);
-            }
-            match self.padding {
-                Padding::Zeros => scratch[end..filled].fill(0.0),
-                Padding::Replicate => {
-                    for row in (end..filled).step_by(self.channels) {
-                        scratch.copy_within(end - self.channels..end, row);
-                    }
-                }
-            }
-        }
-    }
-
-    /// The products for input rows `first..first + rows` of the step; writes `output_rows(rows)` rows.
-    /// `first` is a multiple of the stride, or of two for pairs.
-    pub(crate) fn apply(
+    /// From new rows, which are in place, to rows at `y`.
+    pub(crate) fn emit(
         &self,
-        batch: &mut Batch,
-        state: &ConvState,
-        [first, rows]: [usize; 2],
+        planner: &mut Planner,
+        slots: &ConvSlots,
+        rows: Span,
         y: Rows,
         residual: Option<Rows>,
         activation: Activation,
     ) {
-        let window = state.window.rows(self.channels).from(first);
-        if let Weights::Pairs(pairs) = &self.weights {
-            debug_assert!(residual.is_none() && first.is_multiple_of(2 * self.stride));
-            return pairs.apply(
-                batch,
-                window.offset,
-                state.differences,
-                self.output_rows(rows),
-                y,
-                activation,
-            );
-        }
-        self.product(
-            batch,
-            Rows { stride: self.stride * self.channels, ..window },
-            rows,
-            y,
-            residual,
-            activation,
-        );
+        self.begin(planner, slots, rows);
+        self.multiply(planner, slots, rows, 0, y, residual, activation);
+        self.end(planner, slots, rows);
     }
 
-    /// After the products of a step: keeps its last rows.
-    pub(crate) fn end(&self, batch: &mut Batch, state: &ConvState, rows: usize) {
-        let kept = self.kept() * self.channels;
-        let from = state.window.offset + rows * self.channels;
-        for stream in batch.streams() {
-            let history = &mut stream.state[state.history.range()];
-            history[..kept].copy_from_slice(&stream.scratch[from..from + kept]);
-            history[kept] = 1.0;
+    /// Before the products of new rows: puts the history in front of them, and fills a last part of a stride.
+    pub(crate) fn begin(&self, planner: &mut Planner, slots: &ConvSlots, rows: Span) {
+        let (history, window, width, padding) =
+            (slots.history, slots.window.offset, self.channels, self.padding);
+        if self.kept() > 0 {
+            planner.push(rows, Op::HistoryIn { history, window, width, padding });
+        }
+        if self.stride > 1 {
+            let x = self.input(slots).offset;
+            planner.push(rows, Op::FillStride { x, stride: self.stride, width, padding });
         }
     }
 
-    /// A whole step.
-    pub(crate) fn step(
+    /// The products of some of the new rows, from row `first` on, a multiple of the stride.
+    #[allow(clippy::too_many_arguments)]
+    pub(crate) fn multiply(
         &self,
-        batch: &mut Batch,
-        state: &ConvState,
-        rows: usize,
+        planner: &mut Planner,
+        slots: &ConvSlots,
+        rows: Span,
+        first: usize,
         y: Rows,
         residual: Option<Rows>,
         activation: Activation,
     ) {
-        self.begin(batch, state, rows);
-        self.apply(batch, state, [0, rows], y, residual, activation);
-        self.end(batch, state, rows);
-    }
-
-    /// The product alone, for a layer without history whose input lies anywhere.
-    pub(crate) fn linear_step(
-        &self,
-        batch: &mut Batch,
-        x: Rows,
-        rows: usize,
-        y: Rows,
-        residual: Option<Rows>,
-        activation: Activation,
-    ) {
-        debug_assert_eq!(self.reach, 1);
-        self.product(batch, x, rows, y, residual, activation);
-    }
-
-    fn product(
-        &self,
-        batch: &mut Batch,
-        x: Rows,
-        rows: usize,
-        y: Rows,
-        residual: Option<Rows>,
-        activation: Activation,
-    ) {
-        let Weights::One(matrix) = &self.weights else { unreachable!("pairs have products of their own") };
-        let product = Product {
-            x,
+        let x = slots.window.rows(self.channels).from(first);
+        let product = Multiply {
+            matrix: &self.matrix,
+            x: Rows { stride: self.stride * self.channels, ..x },
             run_stride: self.dilation * self.channels,
             y,
-            rows: self.output_rows(rows),
             residual,
             activation,
         };
-        batch.matmul(matrix, product);
+        planner.product(rows.every(self.stride), &product);
+    }
+
+    /// After the products of new rows: keeps the last ones.
+    pub(crate) fn end(&self, planner: &mut Planner, slots: &ConvSlots, rows: Span) {
+        if self.kept() > 0 {
+            let (history, window, width) = (slots.history, slots.window.offset, self.channels);
+            planner.push(rows, Op::HistoryOut { history, window, width });
+        }
     }
 }

@@ -1,18 +1,19 @@
 //! The split residual vector quantizer: two branches quantise the same latent, a semantic one and an
 //! acoustic one (Zeghidour et al., "SoundStream", 2021; Défossez et al., "Moshi", 2024, section 3.3).
 
-use super::codebook::Codebook;
-use super::conv::Conv;
-use super::memory::{Batch, Plan, Slot};
+use super::conv::Linear;
 use crate::kernels::{Activation, Rows};
+use crate::program::{Codebook, Op, Planner, Span, Stage};
+use std::ops::Range;
+use std::sync::Arc;
 
 /// Codebooks that quantise what those before them left over.
 pub(crate) struct Branch {
     /// From the latent to the codebooks' dimension, in a model that can encode.
-    pub(crate) input: Option<Conv>,
-    pub(crate) codebooks: Vec<Codebook>,
+    pub(crate) input: Option<Linear>,
+    pub(crate) codebooks: Vec<Arc<Codebook>>,
     /// From the codebooks' dimension to the latent, in a model that can decode.
-    pub(crate) output: Option<Conv>,
+    pub(crate) output: Option<Linear>,
 }
 
 pub(crate) struct SplitQuantizer {
@@ -24,15 +25,8 @@ pub(crate) struct SplitQuantizer {
     pub(crate) size: usize,
 }
 
-#[derive(Debug)]
-pub(crate) struct QuantizerState {
-    /// Codebooks that the stream uses.
-    codebooks: usize,
-    /// `[frames, dim]`: what is left to quantise, or the sum of code words.
-    residual: Slot,
-    /// `[frames, size]`.
-    scores: Slot,
-}
+/// A branch's name, and the codes of a frame that belong to it.
+type Codes = (&'static str, Range<usize>);
 
 impl SplitQuantizer {
     /// Codebooks in all.
@@ -40,79 +34,49 @@ impl SplitQuantizer {
         self.branches.iter().map(|b| b.codebooks.len()).sum()
     }
 
-    pub(crate) fn plan_encode(&self, plan: &mut Plan, frames: usize, codebooks: usize) -> QuantizerState {
-        for (branch, _) in self.branches(codebooks) {
-            branch.input.iter().for_each(|input| input.plan_product(plan, frames));
-            branch.codebooks.iter().for_each(|codebook| codebook.plan(plan, frames));
-        }
-        QuantizerState {
-            codebooks,
-            residual: plan.scratch(frames, self.dim),
-            scores: plan.scratch(frames, self.size),
-        }
-    }
-
-    pub(crate) fn plan_decode(&self, plan: &mut Plan, frames: usize, codebooks: usize) -> QuantizerState {
-        for (branch, _) in self.branches(codebooks) {
-            branch.output.iter().for_each(|output| output.plan_product(plan, frames));
-        }
-        plan.work(frames, codebooks.saturating_mul(self.dim).saturating_mul(8));
-        QuantizerState { codebooks, residual: plan.scratch(frames, self.dim), scores: plan.scratch(0, 0) }
-    }
-
-    /// The branches and the stream's codes in a frame that belong to each.
-    fn branches(&self, codebooks: usize) -> impl Iterator<Item = (&Branch, std::ops::Range<usize>)> {
+    /// The branches that have some of the first `codebooks` codebooks.
+    fn branches(&self, codebooks: usize) -> impl Iterator<Item = (&Branch, Codes)> {
         let semantic = self.branches[0].codebooks.len().min(codebooks);
-        self.branches.iter().zip([0..semantic, semantic..codebooks]).filter(|(_, codes)| !codes.is_empty())
+        let codes = [("semantic", 0..semantic), ("acoustic", semantic..codebooks)];
+        self.branches.iter().zip(codes).filter(|(_, (_, codes))| !codes.is_empty())
     }
 
-    /// Latents at `z`, `[frames, hidden]`, to codes in the streams' memory.
-    pub(crate) fn encode(&self, batch: &mut Batch, state: &QuantizerState, z: Rows, frames: usize) {
-        let residual = state.residual.rows(self.dim);
-        for (branch, codes) in self.branches(state.codebooks) {
+    /// From latents at `z`, `[frames, hidden]`, to codes.
+    pub(crate) fn emit_search(&self, planner: &mut Planner, frames: Span, codebooks: usize, z: Rows) {
+        planner.codes(frames.count.saturating_mul(codebooks));
+        let rest = planner.scratch(frames.count, self.dim).rows(self.dim);
+        let scores = planner.scratch(frames.count, self.size).offset;
+        for (branch, (name, codes)) in self.branches(codebooks) {
+            planner.at(Stage::Quantizer, codes.start, name);
             match &branch.input {
-                Some(input) => input.linear_step(batch, z, frames, residual, None, Activation::None),
-                None => copy_rows(batch, z, residual, frames, self.dim),
+                Some(input) => input.emit(planner, frames, z, rest, None, Activation::None),
+                None => planner.push(frames, Op::Copy { x: z, y: rest, width: self.dim }),
             }
-            for (codebook, k) in branch.codebooks.iter().zip(codes) {
-                codebook.scores(batch, residual, frames, state.scores.rows(self.size));
-                let kernels = batch.kernels;
-                for stream in batch.streams() {
-                    for frame in 0..frames {
-                        let scores = &stream.scratch[state.scores.offset + frame * self.size..][..self.size];
-                        let code = kernels.argmax(scores) as u32;
-                        stream.codes[frame * state.codebooks + k] = code;
-                        let residual = &mut stream.scratch[residual.offset + frame * self.dim..][..self.dim];
-                        for (r, e) in residual.iter_mut().zip(codebook.word(code)) {
-                            *r -= e;
-                        }
-                    }
-                }
+            for (codebook, code) in branch.codebooks.iter().zip(codes) {
+                planner.at(Stage::Quantizer, code, name);
+                codebook.reserve(planner, frames.count);
+                let codebook = Arc::clone(codebook);
+                planner.push(frames, Op::Search { codebook, x: rest.offset, scores, code, codes: codebooks });
             }
         }
     }
 
-    /// Codes in the streams' memory, all in range, to latents at `z`, `[frames, hidden]`.
-    pub(crate) fn decode(&self, batch: &mut Batch, state: &QuantizerState, frames: usize, z: Rows) {
-        let sum = state.residual.rows(self.dim);
-        for (index, (branch, codes)) in self.branches(state.codebooks).enumerate() {
-            for stream in batch.streams() {
-                for frame in 0..frames {
-                    let sum = &mut stream.scratch[sum.offset + frame * self.dim..][..self.dim];
-                    sum.fill(0.0);
-                    for (codebook, k) in branch.codebooks.iter().zip(codes.clone()) {
-                        let code = stream.codes[frame * state.codebooks + k];
-                        for (s, e) in sum.iter_mut().zip(codebook.word(code)) {
-                            *s += e;
-                        }
-                    }
-                }
+    /// From codes, all in range, to latents at `z`, `[frames, hidden]`.
+    pub(crate) fn emit_sum(&self, planner: &mut Planner, frames: Span, codebooks: usize, z: Rows) {
+        planner.codes(frames.count.saturating_mul(codebooks));
+        let sum = planner.scratch(frames.count, self.dim).rows(self.dim);
+        for (index, (branch, (name, codes))) in self.branches(codebooks).enumerate() {
+            planner.at(Stage::Quantizer, codes.start, name);
+            let begin = codes.start;
+            for (codebook, code) in branch.codebooks.iter().zip(codes) {
+                let (codebook, first) = (Arc::clone(codebook), code == begin);
+                planner.push(frames, Op::AddWord { codebook, y: sum.offset, code, codes: codebooks, first });
             }
             let before = (index > 0).then_some(z);
-            match &branch.output {
-                Some(output) => output.linear_step(batch, sum, frames, z, before, Activation::None),
-                None if index == 0 => copy_rows(batch, sum, z, frames, self.dim),
-                None => add_rows(batch, sum, z, frames, self.dim),
+            match (&branch.output, before) {
+                (Some(output), _) => output.emit(planner, frames, sum, z, before, Activation::None),
+                (None, None) => planner.push(frames, Op::Copy { x: sum, y: z, width: self.dim }),
+                (None, Some(_)) => planner.push(frames, Op::Add { x: sum, y: z, width: self.dim }),
             }
         }
     }
@@ -120,26 +84,6 @@ impl SplitQuantizer {
     pub(crate) fn bytes(&self) -> usize {
         let projections = self.branches.iter().flat_map(|b| [&b.input, &b.output]).flatten();
         let codebooks = self.branches.iter().flat_map(|b| &b.codebooks);
-        projections.map(Conv::bytes).sum::<usize>() + codebooks.map(Codebook::bytes).sum::<usize>()
-    }
-}
-
-fn copy_rows(batch: &mut Batch, x: Rows, y: Rows, rows: usize, width: usize) {
-    for stream in batch.streams() {
-        for row in 0..rows {
-            let from = x.offset + row * x.stride;
-            stream.scratch.copy_within(from..from + width, y.offset + row * y.stride);
-        }
-    }
-}
-
-fn add_rows(batch: &mut Batch, x: Rows, y: Rows, rows: usize, width: usize) {
-    for stream in batch.streams() {
-        for row in 0..rows {
-            for i in 0..width {
-                stream.scratch[y.offset + row * y.stride + i] +=
-                    stream.scratch[x.offset + row * x.stride + i];
-            }
-        }
+        projections.map(Linear::bytes).sum::<usize>() + codebooks.map(|book| book.bytes()).sum::<usize>()
     }
 }

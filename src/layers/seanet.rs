@@ -4,10 +4,9 @@
 //! Every ELU is computed where its result is stored: into the window of the convolution that it feeds.
 //! Stages work piece by piece, so that the rows of the high-rate ones stay in cache.
 
-use super::conv::{Conv, ConvState};
-use super::memory::{Batch, Plan, Slot, try_collect, whole};
+use super::conv::{Conv, ConvSlots, Linear};
 use crate::kernels::{Activation, Rows};
-use std::collections::TryReserveError;
+use crate::program::{Op, Planner, Slot, Span, Stage, whole};
 
 /// Values of a stage's widest rows that its residual blocks work on at once, about a quarter of a
 /// second-level cache.
@@ -24,124 +23,84 @@ struct Pieces {
 }
 
 impl Pieces {
-    /// For steps of up to `rows` rows of a stage whose widest row has `width` values, when `threads` threads share
-    /// them. Both are multiples of twice the `stride`: convolutions in pairs must start at an even output.
-    fn new(conv: &Conv, width: usize, stride: usize, rows: usize, threads: usize) -> Self {
-        let unit = 2 * stride;
-        let all = whole(rows, unit);
-        let small = (PIECE_VALUES * threads / width).max(1).next_multiple_of(unit).min(all);
+    /// For up to `rows` rows of a stage whose widest row has `width` values. Both are multiples of the `stride`.
+    fn new(planner: &Planner, conv: &Conv, width: usize, stride: usize, rows: usize) -> Self {
+        let all = whole(rows, stride);
+        let small = (PIECE_VALUES * planner.threads / width).max(1).next_multiple_of(stride).min(all);
         let large = whole((conv.weights() / width).max(1), small).min(all);
         Self { small, large }
-    }
-}
-
-/// Cuts `0..rows` into parts of `piece` rows, of which the last may be shorter: where each begins, and its length.
-fn pieces(rows: usize, piece: usize) -> impl Iterator<Item = (usize, usize)> {
-    (0..rows).step_by(piece).map(move |start| (start, piece.min(rows - start)))
-}
-
-/// y = ELU(x) for `rows` contiguous rows of `width` values.
-fn elu_rows(batch: &mut Batch, x: Rows, y: Rows, rows: usize, width: usize) {
-    let (kernels, len) = (batch.kernels, rows * width);
-    for stream in batch.streams() {
-        let scratch = &mut stream.scratch;
-        let (x, y) = match x.offset < y.offset {
-            true => {
-                let (low, high) = scratch.split_at_mut(y.offset);
-                (&low[x.offset..][..len], &mut high[..len])
-            }
-            false => {
-                let (low, high) = scratch.split_at_mut(x.offset);
-                (&high[..len], &mut low[y.offset..][..len])
-            }
-        };
-        kernels.elu(x, y);
     }
 }
 
 /// `x + conv1×1(ELU(conv(ELU(x))))`, or with a 1×1 convolution of x for the first x.
 pub(crate) struct ResidualBlock {
     pub(crate) dilated: Conv,
-    pub(crate) pointwise: Conv,
-    pub(crate) shortcut: Option<Conv>,
+    pub(crate) pointwise: Linear,
+    pub(crate) shortcut: Option<Linear>,
 }
 
-#[derive(Debug)]
-pub(crate) struct ResidualState {
-    dilated: ConvState,
+#[derive(Clone, Copy, Debug)]
+struct ResidualSlots {
+    dilated: ConvSlots,
     /// `[rows, channels / compress]`, after its ELU.
     hidden: Slot,
     /// `[rows, channels]`.
-    shortcut: Option<Slot>,
+    shortcut: Slot,
 }
 
 impl ResidualBlock {
-    fn plan(&self, plan: &mut Plan, rows: usize) -> ResidualState {
-        self.pointwise.plan_product(plan, rows);
-        self.shortcut.iter().for_each(|shortcut| shortcut.plan_product(plan, rows));
-        // ELU
-        plan.work(rows, self.dilated.channels().saturating_mul(16));
-        ResidualState {
-            dilated: self.dilated.plan(plan, rows),
-            hidden: plan.scratch(rows, self.dilated.outputs()),
-            shortcut: self.shortcut.as_ref().map(|s| plan.scratch(rows, s.outputs())),
+    fn reserve(&self, planner: &mut Planner, rows: usize) -> ResidualSlots {
+        ResidualSlots {
+            dilated: self.dilated.reserve(planner, rows),
+            hidden: planner.scratch(rows, self.dilated.outputs()),
+            shortcut: planner.scratch(rows, self.shortcut.as_ref().map_or(0, Linear::outputs)),
         }
     }
 
-    /// From `x` to `y`, which may be the same rows.
-    fn step(
+    /// From rows at `x` to rows at `y`, which may be the same.
+    fn emit(
         &self,
-        batch: &mut Batch,
-        state: &ResidualState,
+        planner: &mut Planner,
+        slots: &ResidualSlots,
+        rows: Span,
         x: Rows,
-        rows: usize,
         y: Rows,
         activation: Activation,
     ) {
-        let window = self.dilated.input(&state.dilated);
-        elu_rows(batch, x, window, rows, self.dilated.channels());
-        let hidden = state.hidden.rows(self.dilated.outputs());
-        self.dilated.step(batch, &state.dilated, rows, hidden, None, Activation::Elu);
+        let window = self.dilated.input(&slots.dilated).offset;
+        planner.name("residual convolution");
+        planner.push(rows, Op::Elu { x: x.offset, y: window, width: self.dilated.channels() });
+        let hidden = slots.hidden.rows(self.dilated.outputs());
+        self.dilated.emit(planner, &slots.dilated, rows, hidden, None, Activation::Elu);
         let mut residual = x;
-        if let (Some(shortcut), Some(slot)) = (&self.shortcut, state.shortcut) {
-            residual = slot.rows(shortcut.outputs());
-            shortcut.linear_step(batch, x, rows, residual, None, Activation::None);
+        if let Some(shortcut) = &self.shortcut {
+            planner.name("shortcut");
+            residual = slots.shortcut.rows(shortcut.outputs());
+            shortcut.emit(planner, rows, x, residual, None, Activation::None);
         }
-        self.pointwise.linear_step(batch, hidden, rows, y, Some(residual), activation);
+        planner.name("pointwise convolution");
+        self.pointwise.emit(planner, rows, hidden, y, Some(residual), activation);
     }
 
-    pub(crate) fn bytes(&self) -> usize {
-        self.dilated.bytes() + self.pointwise.bytes() + self.shortcut.as_ref().map_or(0, Conv::bytes)
+    fn bytes(&self) -> usize {
+        self.dilated.bytes() + self.pointwise.bytes() + self.shortcut.as_ref().map_or(0, Linear::bytes)
     }
 }
 
-/// Slots for blocks that work on `rows` rows in pieces of up to `piece`.
-fn plan_blocks(
-    plan: &mut Plan,
-    blocks: &[ResidualBlock],
-    rows: usize,
-    piece: usize,
-) -> Result<Vec<ResidualState>, TryReserveError> {
-    plan.in_pieces(rows, piece, |plan| try_collect(blocks.iter().map(|block| block.plan(plan, piece))))
-}
-
-/// Runs the blocks in place on `x`; the last one's result goes to `y` after an ELU.
+/// Runs the blocks in place on rows at `x`; the last one's result goes to `y` after an ELU.
 fn residual_blocks(
+    planner: &mut Planner,
     blocks: &[ResidualBlock],
-    batch: &mut Batch,
-    states: &[ResidualState],
+    slots: &[ResidualSlots],
+    rows: Span,
     x: Rows,
-    rows: usize,
     y: Rows,
 ) {
-    for (index, (block, state)) in blocks.iter().zip(states).enumerate() {
+    for (index, (block, slots)) in blocks.iter().zip(slots).enumerate() {
         match index + 1 == blocks.len() {
-            true => block.step(batch, state, x, rows, y, Activation::Elu),
-            false => block.step(batch, state, x, rows, x, Activation::None),
+            true => block.emit(planner, slots, rows, x, y, Activation::Elu),
+            false => block.emit(planner, slots, rows, x, x, Activation::None),
         }
-    }
-    if blocks.is_empty() {
-        elu_rows(batch, x, y, rows, x.stride);
     }
 }
 
@@ -151,116 +110,72 @@ pub(crate) struct EncoderStage {
     pub(crate) down: Conv,
 }
 
-#[derive(Debug)]
-struct EncoderStageState {
-    pieces: Pieces,
-    blocks: Vec<ResidualState>,
-    /// For a large piece.
-    down: ConvState,
-}
-
-/// Samples to rows of `hidden_size` values at the SEANet rate.
+/// Samples to rows of `hidden_size` values at the SEANet rate. It has at least one stage, and each at least one
+/// residual block.
 pub(crate) struct SeanetEncoder {
     pub(crate) first: Conv,
     pub(crate) stages: Vec<EncoderStage>,
     pub(crate) last: Conv,
 }
 
-#[derive(Debug)]
-pub(crate) struct EncoderState {
-    /// The step's samples.
-    samples: Slot,
-    first: ConvState,
-    /// Each stage's input rows; the first stage's only for a small piece.
-    inputs: Vec<Slot>,
-    stages: Vec<EncoderStageState>,
-    last: ConvState,
-}
-
-impl EncoderState {
-    /// Where the step's samples go.
-    pub(crate) fn samples(&self) -> Slot {
-        self.samples
-    }
-}
-
 impl SeanetEncoder {
-    /// Slots for steps of up to `samples` samples.
-    pub(crate) fn plan(&self, plan: &mut Plan, samples: usize) -> Result<EncoderState, TryReserveError> {
+    /// From samples, whose slot is returned, to rows at `y`. What does not fill a stride is padded, layer by layer.
+    pub(crate) fn emit(&self, planner: &mut Planner, samples: Span, y: Rows) -> Slot {
+        let input = planner.scratch(samples.count, 1);
         let mut rows = samples;
-        let (mut inputs, mut stages) = (Vec::new(), Vec::new());
-        inputs.try_reserve_exact(self.stages.len())?;
-        stages.try_reserve_exact(self.stages.len())?;
-        let mut first = None;
+        let mut x = None;
         for (index, stage) in self.stages.iter().enumerate() {
+            planner.at(Stage::Seanet, index, "");
             let channels = stage.down.channels();
-            let pieces = Pieces::new(&stage.down, channels, stage.down.stride(), rows, plan.threads);
-            if index == 0 {
-                first = Some(plan.in_pieces(rows, pieces.small, |plan| self.first.plan(plan, pieces.small)));
-            }
-            inputs.push(plan.scratch(if index == 0 { pieces.small } else { rows }, channels));
-            stages.push(EncoderStageState {
-                pieces,
-                blocks: plan_blocks(plan, &stage.blocks, rows, pieces.small)?,
-                down: plan.in_pieces(rows, pieces.large, |plan| stage.down.plan(plan, pieces.large)),
+            let pieces = Pieces::new(planner, &stage.down, channels, stage.down.stride(), rows.count);
+            // The first stage's rows are there for a small piece only, and made from samples.
+            let first = x.is_none().then(|| self.first.reserve(planner, pieces.small));
+            let x_rows = x.unwrap_or_else(|| planner.scratch(pieces.small, channels).rows(channels));
+            let blocks = planner.collect(&stage.blocks, |planner, block| block.reserve(planner, pieces.small));
+            let down = stage.down.reserve(planner, pieces.large);
+            let window = stage.down.input(&down);
+            let next = rows.every(stage.down.stride());
+            // The next stage takes rows as they are, the last convolution after an ELU.
+            let is_last = index + 1 == self.stages.len();
+            let last = is_last.then(|| self.last.reserve(planner, next.count));
+            let (output, activation) = match &last {
+                Some(last) => (self.last.input(last), Activation::Elu),
+                None => {
+                    let width = stage.down.outputs();
+                    (planner.scratch(next.count, width).rows(width), Activation::None)
+                }
+            };
+            planner.in_pieces(rows, pieces.large, |planner, large, start| {
+                planner.in_pieces(large, pieces.small, |planner, small, at| {
+                    let x = match &first {
+                        Some(slots) => {
+                            let samples = input.rows(1).from(start + at);
+                            self.emit_first(planner, slots, small, samples, x_rows);
+                            x_rows
+                        }
+                        None => x_rows.from(start + at),
+                    };
+                    residual_blocks(planner, &stage.blocks, &blocks, small, x, window.from(at));
+                });
+                planner.name("strided convolution");
+                let y = output.from(start / stage.down.stride());
+                stage.down.emit(planner, &down, large, y, None, activation);
             });
-            rows = stage.down.output_rows(rows);
-        }
-        Ok(EncoderState {
-            samples: plan.scratch(samples, 1),
-            first: first.unwrap_or_else(|| self.first.plan(plan, samples)),
-            inputs,
-            stages,
-            last: self.last.plan(plan, rows),
-        })
-    }
-
-    /// `samples` samples, already in their slot, to rows at `y`; returns how many rows. What does not
-    /// fill a stride is padded, layer by layer.
-    pub(crate) fn step(&self, batch: &mut Batch, state: &EncoderState, samples: usize, y: Rows) -> usize {
-        let mut rows = samples;
-        for index in 0..self.stages.len() {
-            rows = self.stage(batch, state, index, rows);
-        }
-        self.last.step(batch, &state.last, rows, y, None, Activation::None);
-        rows
-    }
-
-    fn stage(&self, batch: &mut Batch, state: &EncoderState, index: usize, rows: usize) -> usize {
-        let (stage, slots) = (&self.stages[index], &state.stages[index]);
-        let input = state.inputs[index].rows(stage.down.channels());
-        // The next stage takes rows as they are, the last convolution after an ELU.
-        let (output, activation) = match state.inputs.get(index + 1) {
-            Some(next) => (next.rows(stage.down.outputs()), Activation::None),
-            None => (self.last.input(&state.last), Activation::Elu),
-        };
-        let window = stage.down.input(&slots.down);
-        for (start, count) in pieces(rows, slots.pieces.large) {
-            for (at, piece) in pieces(count, slots.pieces.small) {
-                let x = match index {
-                    0 => {
-                        self.first_piece(batch, state, start + at, piece);
-                        input
-                    }
-                    _ => input.from(start + at),
-                };
-                residual_blocks(&stage.blocks, batch, &slots.blocks, x, piece, window.from(at));
+            if let Some(last) = &last {
+                planner.name("last convolution");
+                self.last.emit(planner, last, next, y, None, Activation::None);
             }
-            let y = output.from(start / stage.down.stride());
-            stage.down.step(batch, &slots.down, count, y, None, activation);
+            (rows, x) = (next, Some(output));
         }
-        stage.down.output_rows(rows)
+        input
     }
 
-    /// The first convolution, for samples `start..start + count`.
-    fn first_piece(&self, batch: &mut Batch, state: &EncoderState, start: usize, count: usize) {
-        let from = state.samples.offset + start;
-        let window = self.first.input(&state.first).offset;
-        for stream in batch.streams() {
-            stream.scratch.copy_within(from..from + count, window);
-        }
-        let x = state.inputs[0].rows(self.first.outputs());
-        self.first.step(batch, &state.first, count, x, None, Activation::None);
+    /// The first convolution, for a piece of the samples.
+    fn emit_first(&self, planner: &mut Planner, slots: &ConvSlots, rows: Span, samples: Rows, y: Rows) {
+        planner.name("first convolution");
+        let window = self.first.input(slots);
+        planner.push(rows, Op::Copy { x: samples, y: window, width: 1 });
+        self.first.emit(planner, slots, rows, y, None, Activation::None);
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -279,108 +194,82 @@ pub(crate) struct DecoderStage {
     pub(crate) blocks: Vec<ResidualBlock>,
 }
 
-#[derive(Debug)]
-struct DecoderStageState {
-    pieces: Pieces,
-    up: ConvState,
-    /// A large piece of the transposed convolution's output.
-    x: Slot,
-    blocks: Vec<ResidualState>,
-}
-
-/// Rows of `hidden_size` values at the SEANet rate to samples.
+/// Rows of `hidden_size` values at the SEANet rate to samples. It has at least one stage, and each at least one
+/// residual block.
 pub(crate) struct SeanetDecoder {
     pub(crate) first: Conv,
     pub(crate) stages: Vec<DecoderStage>,
     pub(crate) last: Conv,
 }
 
-#[derive(Debug)]
-pub(crate) struct DecoderState {
-    first: ConvState,
-    stages: Vec<DecoderStageState>,
-    /// For a piece of the last stage's output.
-    last: ConvState,
-    /// The step's samples.
-    samples: Slot,
-}
-
-impl DecoderState {
-    /// Where the step's samples are.
-    pub(crate) fn samples(&self) -> Slot {
-        self.samples
-    }
-}
+/// A decoder's slots for its input.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SeanetInput(ConvSlots);
 
 impl SeanetDecoder {
-    /// Slots for steps of up to `rows` rows.
-    pub(crate) fn plan(&self, plan: &mut Plan, rows: usize) -> Result<DecoderState, TryReserveError> {
-        let first = self.first.plan(plan, rows);
+    /// Room for up to `rows` input rows.
+    pub(crate) fn reserve(&self, planner: &mut Planner, rows: usize) -> SeanetInput {
+        SeanetInput(self.first.reserve(planner, rows))
+    }
+
+    /// Where input rows go.
+    pub(crate) fn input(&self, slots: &SeanetInput) -> Rows {
+        self.first.input(&slots.0)
+    }
+
+    /// From rows that are in place to samples, whose slot is returned.
+    pub(crate) fn emit(&self, planner: &mut Planner, slots: &SeanetInput, rows: Span) -> Slot {
         let mut rows = rows;
-        let mut last_piece = rows;
-        let mut stages = Vec::new();
-        stages.try_reserve_exact(self.stages.len())?;
-        for stage in &self.stages {
-            let pieces = Pieces::new(&stage.up, stage.up.outputs(), 1, rows, plan.threads);
-            let up = stage.up.plan_in_pieces(plan, rows, pieces.large);
-            last_piece = pieces.small.saturating_mul(stage.stride);
-            rows = rows.saturating_mul(stage.stride);
-            stages.push(DecoderStageState {
-                pieces,
-                up,
-                x: plan.scratch(pieces.large, stage.up.outputs()),
-                blocks: plan_blocks(plan, &stage.blocks, rows, last_piece)?,
+        let mut input = None;
+        let mut samples = Slot { offset: 0, len: 0 };
+        for (index, stage) in self.stages.iter().enumerate() {
+            planner.at(Stage::Seanet, index, "first convolution");
+            let up = input.take().unwrap_or_else(|| {
+                let up = stage.up.reserve(planner, rows.count);
+                let y = stage.up.input(&up);
+                self.first.emit(planner, &slots.0, rows, y, None, Activation::Elu);
+                up
             });
-        }
-        let last = plan.in_pieces(rows, last_piece, |plan| self.last.plan(plan, last_piece));
-        Ok(DecoderState { first, stages, last, samples: plan.scratch(rows, 1) })
-    }
-
-    /// Where the step's input rows go.
-    pub(crate) fn input(&self, state: &DecoderState) -> Rows {
-        self.first.input(&state.first)
-    }
-
-    /// `rows` rows, already at `input`, to samples in their slot.
-    pub(crate) fn step(&self, batch: &mut Batch, state: &DecoderState, rows: usize) {
-        let next = match (self.stages.first(), state.stages.first()) {
-            (Some(stage), Some(slots)) => stage.up.input(&slots.up),
-            _ => self.last.input(&state.last),
-        };
-        self.first.step(batch, &state.first, rows, next, None, Activation::Elu);
-        let mut rows = rows;
-        for index in 0..self.stages.len() {
-            self.stage(batch, state, index, rows);
-            rows *= self.stages[index].stride;
-        }
-        if self.stages.is_empty() {
-            self.last.step(batch, &state.last, rows, state.samples.rows(1), None, Activation::None);
-        }
-    }
-
-    fn stage(&self, batch: &mut Batch, state: &DecoderState, index: usize, rows: usize) {
-        let (stage, slots) = (&self.stages[index], &state.stages[index]);
-        let channels = stage.up.outputs() / stage.stride;
-        let x = slots.x.rows(channels);
-        let next = self.stages.get(index + 1).map(|s| s.up.input(&state.stages[index + 1].up));
-        stage.up.begin(batch, &slots.up, rows);
-        for (start, count) in pieces(rows, slots.pieces.large) {
-            let block = slots.x.rows(stage.up.outputs());
-            stage.up.apply(batch, &slots.up, [start, count], block, None, Activation::None);
-            for (at, piece) in pieces(count, slots.pieces.small) {
-                let (first, count) = ((start + at) * stage.stride, piece * stage.stride);
-                let x = x.from(at * stage.stride);
-                if let Some(next) = next {
-                    residual_blocks(&stage.blocks, batch, &slots.blocks, x, count, next.from(first));
-                    continue;
+            let pieces = Pieces::new(planner, &stage.up, stage.up.outputs(), 1, rows.count);
+            let x = planner.scratch(pieces.large, stage.up.outputs());
+            let x_rows = x.rows(stage.up.outputs() / stage.stride);
+            let piece = pieces.small.saturating_mul(stage.stride);
+            let blocks = planner.collect(&stage.blocks, |planner, block| block.reserve(planner, piece));
+            let outputs = rows.times(stage.stride);
+            let (window, last) = match self.stages.get(index + 1) {
+                Some(next) => {
+                    let slots = next.up.reserve(planner, outputs.count);
+                    input = Some(slots);
+                    (next.up.input(&slots), None)
                 }
-                let window = self.last.input(&state.last);
-                residual_blocks(&stage.blocks, batch, &slots.blocks, x, count, window);
-                let y = state.samples.rows(1).from(first);
-                self.last.step(batch, &state.last, count, y, None, Activation::None);
-            }
+                None => {
+                    samples = planner.scratch(outputs.count, 1);
+                    let slots = self.last.reserve(planner, piece);
+                    (self.last.input(&slots), Some(slots))
+                }
+            };
+            stage.up.begin(planner, &up, rows);
+            planner.in_pieces(rows, pieces.large, |planner, large, start| {
+                planner.name("transposed convolution");
+                let y = x.rows(stage.up.outputs());
+                stage.up.multiply(planner, &up, large, start, y, None, Activation::None);
+                planner.in_pieces(large, pieces.small, |planner, small, at| {
+                    let (rows, first) = (small.times(stage.stride), (start + at).saturating_mul(stage.stride));
+                    let x = x_rows.from(at * stage.stride);
+                    let Some(last) = &last else {
+                        return residual_blocks(planner, &stage.blocks, &blocks, rows, x, window.from(first));
+                    };
+                    residual_blocks(planner, &stage.blocks, &blocks, rows, x, window);
+                    planner.name("last convolution");
+                    let y = samples.rows(1).from(first);
+                    self.last.emit(planner, last, rows, y, None, Activation::None);
+                });
+            });
+            planner.name("transposed convolution");
+            stage.up.end(planner, &up, rows);
+            rows = outputs;
         }
-        stage.up.end(batch, &slots.up, rows);
+        samples
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -394,9 +283,9 @@ impl SeanetDecoder {
 
 #[cfg(test)]
 mod tests {
-    use super::super::conv::Padding;
     use super::*;
     use crate::kernels::{Format, Isa, Kernels, Packing, Pool};
+    use crate::program::{Batch, Length, Padding};
 
     /// Each of a block's products has room to round its inputs, whichever of them have weights of eight bits.
     #[test]
@@ -405,19 +294,22 @@ mod tests {
         let weight: Vec<f32> = (0..channels * channels).map(|i| (i % 7) as f32 / 7.0 - 0.4).collect();
         let kernels = Kernels::new(Isa::best()).unwrap();
         let step = |formats: [Format; 3]| {
-            let [dilated, pointwise, shortcut] = formats.map(|format| {
-                let shape = [channels, channels, 1];
-                let packing = Packing { kernels, format, pool: &pool };
-                Conv::new(packing, &weight, None, shape, 1, 1, Padding::Zeros, false).unwrap()
-            });
-            let block = ResidualBlock { dilated, pointwise, shortcut: Some(shortcut) };
-            let mut plan = Plan::new(1);
-            let state = block.plan(&mut plan, rows);
-            let [x, y] = [(); 2].map(|()| plan.scratch(rows, channels).rows(channels));
-            let mut memory = plan.build(0).unwrap();
+            let packing = |format| Packing { kernels, format, pool: &pool };
+            let linear = |format| Linear::new(packing(format), &weight, None, [channels, channels]).unwrap();
+            let shape = [channels, channels, 1];
+            let dilated =
+                Conv::new(packing(formats[0]), &weight, None, shape, 1, 1, Padding::Zeros).unwrap();
+            let block =
+                ResidualBlock { dilated, pointwise: linear(formats[1]), shortcut: Some(linear(formats[2])) };
+            let mut planner = Planner::writing(1, 1, u64::MAX);
+            let slots = block.reserve(&mut planner, rows);
+            let [x, y] = [(); 2].map(|()| planner.scratch(rows, channels).rows(channels));
+            let span = Span { first: 0, count: rows, rate: rows };
+            block.emit(&mut planner, &slots, span, x, y, Activation::None);
+            let (program, mut memory) = planner.build().unwrap();
             (0..rows * channels).for_each(|i| memory.scratch[x.offset + i] = (i % 11) as f32 / 11.0 - 0.5);
             let mut batch = Batch::new(kernels, [&mut memory].into_iter(), None);
-            block.step(&mut batch, &state, x, rows, y, Activation::None);
+            program.run(0..program.len(), &mut batch, Length(1));
             memory.scratch[y.offset..][..rows * channels].to_vec()
         };
         let exact = step([Format::F32; 3]);

@@ -1,141 +1,80 @@
-//! The causal transformers between SEANet and quantizer: pre-norm, rotary positions, layer scale
-//! (folded into the weights when the model is built), no final norm.
+//! The transformers between SEANet and the quantizer: pre-norm layers with layer scale, causal attention in a window.
 
-use super::attention::{Attention, AttentionScratch, Ring};
-use super::conv::Conv;
-use super::memory::{Batch, Plan, Slot, try_collect};
-use crate::Error;
-use crate::kernels::{Activation, Arena, Heads, Kernels, Rows};
-use std::collections::TryReserveError;
-
-/// A layer norm's weight and bias.
-pub(crate) struct Norm {
-    pub(crate) weight: Arena,
-    pub(crate) bias: Arena,
-    pub(crate) eps: f32,
-}
-
-impl Norm {
-    /// From rows at `x` to contiguous rows at `y`.
-    fn step(&self, batch: &mut Batch, x: Rows, rows: usize, y: Slot) {
-        let (kernels, width) = (batch.kernels, self.weight.len());
-        for stream in batch.streams() {
-            for row in 0..rows {
-                let (from, to) = (x.offset + row * x.stride, y.offset + row * width);
-                let Ok([x, y]) = stream.scratch.get_disjoint_mut([from..from + width, to..to + width]) else {
-                    unreachable!("slots of a plan are disjoint")
-                };
-                kernels.layer_norm(x, &self.weight, &self.bias, self.eps, y);
-            }
-        }
-    }
-
-    fn bytes(&self) -> usize {
-        self.weight.bytes() + self.bias.bytes()
-    }
-}
+use super::conv::Linear;
+use crate::kernels::{Activation, Heads, Kernels, Rows};
+use crate::program::{Norm, Op, Planner, Ring, Rotary, Span, Stage, qkv_width};
+use std::sync::Arc;
 
 /// `h = x + out(attention(norm(x)))`, `y = h + down(activation(up(norm(h))))`.
 pub(crate) struct TransformerLayer {
-    pub(crate) attention_norm: Norm,
+    pub(crate) attention_norm: Arc<Norm>,
     /// To queries (times 1/√dim), keys and values, side by side.
-    pub(crate) packed: Conv,
+    pub(crate) qkv: Linear,
     /// Times layer scale.
-    pub(crate) out: Conv,
-    pub(crate) feed_forward_norm: Norm,
-    pub(crate) up: Conv,
+    pub(crate) out: Linear,
+    pub(crate) feed_forward_norm: Arc<Norm>,
+    pub(crate) up: Linear,
     /// Times layer scale.
-    pub(crate) down: Conv,
+    pub(crate) down: Linear,
 }
 
 impl TransformerLayer {
     fn bytes(&self) -> usize {
-        let convs = [&self.packed, &self.out, &self.up, &self.down];
-        convs.iter().map(|c| c.bytes()).sum::<usize>()
-            + self.attention_norm.bytes()
-            + self.feed_forward_norm.bytes()
+        let linears = [&self.qkv, &self.out, &self.up, &self.down];
+        let norms = [&self.attention_norm, &self.feed_forward_norm];
+        linears.iter().map(|linear| linear.bytes()).sum::<usize>()
+            + norms.iter().map(|norm| norm.weight.bytes() + norm.bias.bytes()).sum::<usize>()
     }
 }
 
 pub(crate) struct Transformer {
-    attention: Attention,
-    layers: Vec<TransformerLayer>,
-    activation: Activation,
-}
-
-/// A transformer's slots.
-#[derive(Debug)]
-pub(crate) struct TransformerState {
-    attention: AttentionScratch,
-    rings: Vec<Ring>,
-    /// `[rows, hidden]`.
-    normed: Slot,
-    /// `[rows, queries ‖ keys ‖ values]`.
-    packed: Slot,
-    /// `[rows, heads · dim]`.
-    attended: Slot,
-    /// `[rows, intermediate]`.
-    expanded: Slot,
+    pub(crate) kernels: Kernels,
+    pub(crate) heads: Heads,
+    pub(crate) rotary: Arc<Rotary>,
+    pub(crate) layers: Vec<TransformerLayer>,
+    pub(crate) activation: Activation,
 }
 
 impl Transformer {
-    pub(crate) fn new(
-        kernels: Kernels,
-        heads: Heads,
-        theta: f64,
-        layers: Vec<TransformerLayer>,
-        activation: Activation,
-    ) -> Result<Self, Error> {
-        Ok(Self { attention: Attention::new(kernels, heads, theta)?, layers, activation })
-    }
-
-    /// Slots for steps of up to `rows` rows and a window of `context` keys.
-    pub(crate) fn plan(
-        &self,
-        plan: &mut Plan,
-        rows: usize,
-        context: usize,
-    ) -> Result<TransformerState, TryReserveError> {
-        let attention = self.attention.plan(plan, rows, context);
-        let (hidden, expanded) =
-            self.layers.first().map_or((0, 0), |l| (l.packed.channels(), l.up.outputs()));
-        for layer in &self.layers {
-            for conv in [&layer.packed, &layer.out, &layer.up, &layer.down] {
-                conv.plan_product(plan, rows);
-            }
-            self.attention.plan_work(plan, &attention, rows);
-            // two norms, and an activation
-            plan.work(rows, hidden.saturating_mul(8).saturating_add(expanded.saturating_mul(16)));
-        }
-        Ok(TransformerState {
-            attention,
-            rings: try_collect(self.layers.iter().map(|_| self.attention.plan_ring(plan, &attention)))?,
-            normed: plan.scratch(rows, hidden),
-            packed: plan.scratch(rows, self.attention.packed_width()),
-            attended: plan.scratch(rows, self.attention.heads.query_width()),
-            expanded: plan.scratch(rows, expanded),
-        })
-    }
-
-    /// `rows` rows at `x`, in place. The streams' positions are those of their first rows, and stay.
-    pub(crate) fn step(&self, batch: &mut Batch, state: &TransformerState, x: Rows, rows: usize) {
-        self.attention.begin(batch, &state.attention, rows);
-        for (layer, ring) in self.layers.iter().zip(&state.rings) {
-            let normed = state.normed.rows(layer.packed.channels());
-            let packed = state.packed.rows(layer.packed.outputs());
-            let attended = state.attended.rows(self.attention.heads.query_width());
-            let expanded = state.expanded.rows(layer.up.outputs());
-            layer.attention_norm.step(batch, x, rows, state.normed);
-            layer.packed.linear_step(batch, normed, rows, packed, None, Activation::None);
-            self.attention.step(batch, &state.attention, ring, state.packed, rows, attended);
-            layer.out.linear_step(batch, attended, rows, x, Some(x), Activation::None);
-            layer.feed_forward_norm.step(batch, x, rows, state.normed);
-            layer.up.linear_step(batch, normed, rows, expanded, None, self.activation);
-            layer.down.linear_step(batch, expanded, rows, x, Some(x), Activation::None);
+    /// Rows at `x`, in place, for a window of `context` keys.
+    pub(crate) fn emit(&self, planner: &mut Planner, rows: Span, context: usize, x: Rows) {
+        let Self { heads, .. } = *self;
+        let Some(first) = self.layers.first() else { return };
+        // Each slot serves all layers in turn.
+        let mut slot = |width| planner.scratch(rows.count, width).rows(width);
+        let (normed, expanded) = (slot(first.qkv.inputs()), slot(first.up.outputs()));
+        let (qkv, attended) = (slot(qkv_width(heads)), slot(heads.query_width()));
+        let angles = slot(heads.dim).offset;
+        // A step's first query must still find its oldest key after the step's last key has been written.
+        let capacity = self.kernels.ring_rows(context.saturating_add(rows.count.saturating_sub(1)));
+        let scores = planner.scratch(capacity.saturating_add(context), 1);
+        planner.at(Stage::Transformer, 0, "angles");
+        planner.push(rows, Op::Angles { rotary: Arc::clone(&self.rotary), y: angles });
+        for (index, layer) in self.layers.iter().enumerate() {
+            let [keys, values] = [(); 2].map(|()| planner.state(capacity, heads.key_width()));
+            let ring = Ring { keys, values, capacity, context };
+            planner.at(Stage::Transformer, index, "norm");
+            planner.push(rows, Op::Norm { norm: Arc::clone(&layer.attention_norm), x, y: normed });
+            planner.at(Stage::Transformer, index, "queries, keys, values");
+            layer.qkv.emit(planner, rows, normed, qkv, None, Activation::None);
+            planner.at(Stage::Transformer, index, "attention");
+            planner.push(rows, Op::Remember { heads, qkv, angles, ring });
+            planner.push_rows(rows, 1, |row| {
+                let (qkv, y) = (qkv.from(row), attended.from(row));
+                Op::Attend { heads, qkv, ring, scores, y }
+            });
+            planner.at(Stage::Transformer, index, "output projection");
+            layer.out.emit(planner, rows, attended, x, Some(x), Activation::None);
+            planner.at(Stage::Transformer, index, "feed-forward norm");
+            planner.push(rows, Op::Norm { norm: Arc::clone(&layer.feed_forward_norm), x, y: normed });
+            planner.at(Stage::Transformer, index, "feed-forward, up");
+            layer.up.emit(planner, rows, normed, expanded, None, self.activation);
+            planner.at(Stage::Transformer, index, "feed-forward, down");
+            layer.down.emit(planner, rows, expanded, x, Some(x), Activation::None);
         }
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.attention.bytes() + self.layers.iter().map(TransformerLayer::bytes).sum::<usize>()
+        self.rotary.bytes() + self.layers.iter().map(TransformerLayer::bytes).sum::<usize>()
     }
 }

@@ -1,29 +1,27 @@
 //! From the frame rate to the SEANet rate: a transposed convolution, in the published model one per
 //! channel (`upsample_groups` = channels).
 
-use super::conv::{Conv, ConvState};
-use super::memory::{Batch, Plan, Slot};
+use super::conv::{Conv, ConvSlots};
 use crate::Error;
 use crate::error::out_of_memory;
 use crate::kernels::{Activation, Arena, Packing, Rows};
+use crate::program::{Op, Planner, Slot, Span};
+use std::sync::Arc;
 
 #[expect(clippy::large_enum_variant, reason = "a model has one")]
 pub(crate) enum Upsampler {
     /// `[tap][channel]`, with 2·stride taps.
-    PerChannel { taps: Arena, channels: usize, stride: usize },
-    /// Channels in groups; what does not belong together has a zero weight.
-    Grouped(Conv),
+    PerChannel { taps: Arc<Arena>, channels: usize, stride: usize },
+    /// Channels in groups; zeros between them.
+    Grouped { conv: Conv, stride: usize },
 }
 
-#[derive(Debug)]
-pub(crate) enum UpsamplerState {
-    PerChannel {
-        /// The last input row.
-        history: Slot,
-        /// The step's input rows.
-        input: Slot,
-    },
-    Grouped(ConvState),
+/// An up-sampler's slots.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum UpsamplerSlots {
+    /// The last input row, and the step's.
+    PerChannel { history: Slot, input: Slot },
+    Grouped(ConvSlots),
 }
 
 impl Upsampler {
@@ -37,88 +35,63 @@ impl Upsampler {
     ) -> Result<Self, Error> {
         let kernel = 2 * stride;
         if groups < channels {
-            return Ok(Self::Grouped(Conv::transposed(
-                packing,
-                weight,
-                None,
-                [channels, channels, kernel],
-                stride,
-                groups,
-                false,
-            )?));
+            let conv =
+                Conv::transposed(packing, weight, None, [channels, channels, kernel], stride, groups)?;
+            return Ok(Self::Grouped { conv, stride });
         }
         let mut taps = packing.pool.zeroed(kernel * channels).map_err(out_of_memory)?;
         for (i, tap) in taps.iter_mut().enumerate() {
             *tap = weight[(i % channels) * kernel + i / channels];
         }
-        Ok(Self::PerChannel { taps, channels, stride })
+        Ok(Self::PerChannel { taps: Arc::new(taps), channels, stride })
     }
 
-    /// Slots for steps of up to `rows` input rows.
-    pub(crate) fn plan(&self, plan: &mut Plan, rows: usize) -> UpsamplerState {
+    /// SEANet steps in a frame.
+    pub(crate) fn stride(&self) -> usize {
         match self {
-            Self::PerChannel { channels, stride, .. } => {
-                plan.work(rows, stride.saturating_mul(2).saturating_mul(*channels));
-                UpsamplerState::PerChannel {
-                    history: plan.state(1, *channels),
-                    input: plan.scratch(rows, *channels),
-                }
-            }
-            Self::Grouped(conv) => UpsamplerState::Grouped(conv.plan(plan, rows)),
+            Self::PerChannel { stride, .. } | Self::Grouped { stride, .. } => *stride,
         }
     }
 
-    /// Where the step's input rows go.
-    pub(crate) fn input(&self, state: &UpsamplerState) -> Rows {
-        match (self, state) {
-            (Self::PerChannel { channels, .. }, UpsamplerState::PerChannel { input, .. }) => {
-                input.rows(*channels)
-            }
-            (Self::Grouped(conv), UpsamplerState::Grouped(state)) => conv.input(state),
-            _ => unreachable!("the state was planned by this layer"),
+    /// Slots for up to `rows` input rows.
+    pub(crate) fn reserve(&self, planner: &mut Planner, rows: usize) -> UpsamplerSlots {
+        match self {
+            Self::PerChannel { channels, .. } => UpsamplerSlots::PerChannel {
+                history: planner.state(1, *channels),
+                input: planner.scratch(rows, *channels),
+            },
+            Self::Grouped { conv, .. } => UpsamplerSlots::Grouped(conv.reserve(planner, rows)),
         }
     }
 
-    /// `rows` rows, already at `input`, to `rows · stride` contiguous rows at `y`.
-    pub(crate) fn step(&self, batch: &mut Batch, state: &UpsamplerState, rows: usize, y: Rows) {
-        match (self, state) {
-            (Self::PerChannel { taps, channels, stride }, UpsamplerState::PerChannel { history, input }) => {
-                for stream in batch.streams() {
-                    let input = input.first(rows * channels);
-                    let output = y.offset..y.offset + rows * stride * channels;
-                    let Ok([x, y]) = stream.scratch.get_disjoint_mut([input, output]) else {
-                        unreachable!("slots of a plan are disjoint")
-                    };
-                    per_channel(taps, *stride, &mut stream.state[history.range()], x, y);
-                }
+    /// Where input rows go.
+    pub(crate) fn input(&self, slots: &UpsamplerSlots) -> Rows {
+        match (self, slots) {
+            (Self::PerChannel { channels, .. }, UpsamplerSlots::PerChannel { input, .. }) => input.rows(*channels),
+            (Self::Grouped { conv, .. }, UpsamplerSlots::Grouped(slots)) => conv.input(slots),
+            _ => unreachable!("the slots were reserved by this layer"),
+        }
+    }
+
+    /// From rows that are in place to `stride` times as many contiguous rows at `y`.
+    pub(crate) fn emit(&self, planner: &mut Planner, slots: &UpsamplerSlots, rows: Span, y: Rows) {
+        match (self, *slots) {
+            (Self::PerChannel { taps, stride, .. }, UpsamplerSlots::PerChannel { history, input }) => {
+                let (taps, stride) = (Arc::clone(taps), *stride);
+                planner.push(rows, Op::Upsample { taps, history, x: input.offset, y: y.offset, stride });
             }
-            (Self::Grouped(conv), UpsamplerState::Grouped(state)) => {
+            (Self::Grouped { conv, .. }, UpsamplerSlots::Grouped(slots)) => {
                 let blocks = Rows { offset: y.offset, stride: conv.outputs() };
-                conv.step(batch, state, rows, blocks, None, Activation::None);
+                conv.emit(planner, &slots, rows, blocks, None, Activation::None);
             }
-            _ => unreachable!("the state was planned by this layer"),
+            _ => unreachable!("the slots were reserved by this layer"),
         }
     }
 
     pub(crate) fn bytes(&self) -> usize {
         match self {
             Self::PerChannel { taps, .. } => taps.bytes(),
-            Self::Grouped(conv) => conv.bytes(),
+            Self::Grouped { conv, .. } => conv.bytes(),
         }
-    }
-}
-
-/// y[n·stride + j] = w[j]·x[n] + w[j + stride]·x[n − 1], channel by channel; x[−1] is in `history`.
-fn per_channel(taps: &[f32], stride: usize, history: &mut [f32], x: &[f32], y: &mut [f32]) {
-    let channels = history.len();
-    for (now, block) in x.chunks_exact(channels).zip(y.chunks_exact_mut(stride * channels)) {
-        for (tap, row) in block.chunks_exact_mut(channels).enumerate() {
-            let newer = &taps[tap * channels..][..channels];
-            let older = &taps[(tap + stride) * channels..][..channels];
-            for (c, y) in row.iter_mut().enumerate() {
-                *y = newer[c] * now[c] + older[c] * history[c];
-            }
-        }
-        history.copy_from_slice(now);
     }
 }

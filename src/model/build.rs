@@ -3,16 +3,18 @@
 //! The largest tensors come first, while little else is resident, so that loading never needs much
 //! more memory than the model.
 
-use super::Weights;
-use super::network::{DecoderNetwork, EncoderNetwork};
+use super::half::{DecoderHalf, EncoderHalf};
+use super::{Network, Spec};
 use crate::error::{out_of_memory, with_capacity};
 use crate::kernels::{self, Arena, Format, Heads, Kernels, Packing, Pool, arena_bytes};
 use crate::layers::{
-    Branch, Codebook, Conv, DecoderStage, EncoderStage, Norm, Padding, ResidualBlock, SeanetDecoder,
-    SeanetEncoder, SplitQuantizer, Transformer, TransformerLayer, Upsampler,
+    Branch, Conv, DecoderStage, EncoderStage, Linear, ResidualBlock, SeanetDecoder, SeanetEncoder,
+    SplitQuantizer, Transformer, TransformerLayer, Upsampler,
 };
+use crate::program::{Codebook, Norm, Padding, Rotary};
 use crate::{Activation, Checkpoint, Config, Error, ErrorKind, Isa, LoadOptions, PadMode, Parts, Precision};
 use std::cell::Cell;
+use std::sync::Arc;
 use xxhash_rust::xxh64::Xxh64;
 
 /// Cluster counts below this count as this, in training and so here.
@@ -23,7 +25,7 @@ const MIN_CLUSTER_USAGE: f32 = 1e-5;
 /// the published model, where this keeps 2 MB of 160, leaving them alone is worth 2 dB.
 pub const EXACT_WEIGHTS: usize = 1 << 17;
 
-pub(super) fn weights(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<Weights, Error> {
+pub(super) fn network(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<Network, Error> {
     let kernels = kernels_for(options.isa)?;
     let format = match options.precision {
         Precision::F32 => Format::F32,
@@ -52,7 +54,19 @@ pub(super) fn weights(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<
     let (quantizer, id) = builder.quantizer(encodes, decodes)?;
     let encoder = encoder_seanet.map(|seanet| builder.encoder(seanet)).transpose()?;
     let decoder = decoder_seanet.map(|seanet| builder.decoder(seanet)).transpose()?;
-    Ok(Weights { config, kernels, encoder, decoder, quantizer, id })
+    let spec = Spec {
+        sampling_rate: config.sampling_rate,
+        frame_size: config.frame_size(),
+        latent_dim: config.hidden_size,
+        codebooks: config.num_quantizers,
+        codebook_size: config.codebook_size,
+        id,
+        parts: options.parts,
+        precision: options.precision,
+        isa: public_isa(kernels),
+    };
+    let (encoder, decoder) = (encoder.map(Arc::new), decoder.map(Arc::new));
+    Ok(Network { config, spec, encoder, decoder, quantizer: Some(Arc::new(quantizer)) })
 }
 
 /// The kernels under a cap.
@@ -73,6 +87,21 @@ fn kernels_for(cap: Isa) -> Result<Kernels, Error> {
         let best = kernels::Isa::best().name();
         Error::new(ErrorKind::Unsupported, format!("isa is {cap:?}, which this CPU lacks; it has {best}"))
     })
+}
+
+/// The instruction set of kernels, as users know it.
+fn public_isa(kernels: Kernels) -> Isa {
+    match kernels.isa() {
+        #[cfg(target_arch = "x86_64")]
+        kernels::Isa::Avx2 => Isa::Avx2,
+        #[cfg(target_arch = "x86_64")]
+        kernels::Isa::Avx512 => Isa::Avx512,
+        #[cfg(target_arch = "aarch64")]
+        kernels::Isa::Neon => Isa::Neon,
+        // the tests of Arm have portable kernels, too
+        #[cfg(any(test, not(target_arch = "aarch64")))]
+        _ => Isa::Baseline,
+    }
 }
 
 struct Builder<'a, 'c> {
@@ -148,18 +177,6 @@ impl Builder<'_, '_> {
 
     /// A SEANet convolution; `name` without `.weight`.
     fn conv(&self, name: &str, shape: [usize; 3], stride: usize, dilation: usize) -> Result<Conv, Error> {
-        self.conv_of_rows(name, shape, stride, dilation, 1)
-    }
-
-    /// A SEANet convolution that gives `rows` rows a frame. Where that is even, so is where each step begins.
-    fn conv_of_rows(
-        &self,
-        name: &str,
-        shape: [usize; 3],
-        stride: usize,
-        dilation: usize,
-        rows: usize,
-    ) -> Result<Conv, Error> {
         let padding = match self.config.pad_mode {
             PadMode::Constant => Padding::Zeros,
             PadMode::Replicate => Padding::Replicate,
@@ -168,7 +185,17 @@ impl Builder<'_, '_> {
         self.packed(&name_of_weight, &shape, |weight| {
             let bias = self.tensor(&format!("{name}.bias"), &shape[..1])?;
             let packing = self.seanet_packing(weight.len());
-            Conv::new(packing, weight, Some(&bias), shape, stride, dilation, padding, rows.is_multiple_of(2))
+            Conv::new(packing, weight, Some(&bias), shape, stride, dilation, padding)
+                .map_err(self.in_tensor(&name_of_weight))
+        })
+    }
+
+    /// A SEANet convolution with one tap.
+    fn pointwise(&self, name: &str, [outputs, inputs]: [usize; 2]) -> Result<Linear, Error> {
+        let name_of_weight = format!("{name}.weight");
+        self.packed(&name_of_weight, &[outputs, inputs, 1], |weight| {
+            let bias = self.tensor(&format!("{name}.bias"), &[outputs])?;
+            Linear::new(self.seanet_packing(weight.len()), weight, Some(&bias), [outputs, inputs])
                 .map_err(self.in_tensor(&name_of_weight))
         })
     }
@@ -193,10 +220,10 @@ impl Builder<'_, '_> {
             let kernel = config.residual_kernel_size;
             // one tap has no dilation, whose powers are then without bounds
             let dilation = if kernel == 1 { 1 } else { config.dilation_growth_rate.pow(layer as u32) };
-            let pointwise = self.conv(&format!("{name}.block.3.conv"), [channels, hidden, 1], 1, 1)?;
+            let pointwise = self.pointwise(&format!("{name}.block.3.conv"), [channels, hidden])?;
             let shortcut = config
                 .use_conv_shortcut
-                .then(|| self.conv(&format!("{name}.shortcut.conv"), [channels, channels, 1], 1, 1))
+                .then(|| self.pointwise(&format!("{name}.shortcut.conv"), [channels, channels]))
                 .transpose()?;
             blocks.push(ResidualBlock {
                 dilated: self.conv(
@@ -219,14 +246,12 @@ impl Builder<'_, '_> {
         let first = self.conv("encoder.layers.0.conv", [channels, 1, config.kernel_size], 1, 1)?;
         // Layers are numbered with the ELUs between them.
         let mut index = 1;
-        let mut rows = config.frame_size();
         let mut stages = with_capacity(config.upsampling_ratios.len())?;
         for &ratio in config.upsampling_ratios.iter().rev() {
-            rows /= ratio;
             let blocks = self.residual_blocks("encoder", &mut index, channels)?;
             let name = format!("encoder.layers.{}.conv", index + 1);
             let shape = [2 * channels, channels, 2 * ratio];
-            let down = self.conv_of_rows(&name, shape, ratio, 1, rows)?;
+            let down = self.conv(&name, shape, ratio, 1)?;
             stages.push(EncoderStage { blocks, down });
             channels *= 2;
             index += 2;
@@ -242,7 +267,6 @@ impl Builder<'_, '_> {
         let first =
             self.conv("decoder.layers.0.conv", [channels, config.hidden_size, config.kernel_size], 1, 1)?;
         let mut index = 1;
-        let mut rows = config.latent_stride;
         let mut stages = with_capacity(config.upsampling_ratios.len())?;
         for &stride in &config.upsampling_ratios {
             let name = format!("decoder.layers.{}.conv", index + 1);
@@ -251,11 +275,10 @@ impl Builder<'_, '_> {
             let up = self.packed(&name_of_weight, &shape, |weight| {
                 let bias = self.tensor(&format!("{name}.bias"), &shape[1..2])?;
                 let packing = self.seanet_packing(weight.len());
-                Conv::transposed(packing, weight, Some(&bias), shape, stride, 1, rows.is_multiple_of(2))
+                Conv::transposed(packing, weight, Some(&bias), shape, stride, 1)
                     .map_err(self.in_tensor(&name_of_weight))
             })?;
             channels /= 2;
-            rows *= stride;
             index += 2;
             stages.push(DecoderStage {
                 up,
@@ -268,16 +291,17 @@ impl Builder<'_, '_> {
         Ok(SeanetDecoder { first, stages, last })
     }
 
-    fn encoder(&self, seanet: SeanetEncoder) -> Result<EncoderNetwork, Error> {
+    fn encoder(&self, seanet: SeanetEncoder) -> Result<EncoderHalf, Error> {
         let down = self.downsampler()?;
         let transformer = self.transformer("encoder_transformer")?;
-        Ok(EncoderNetwork { seanet, transformer, down, hidden: self.config.hidden_size })
+        let (kernels, frame) = (self.packing.kernels, self.config.frame_size());
+        Ok(EncoderHalf { kernels, frame, seanet, transformer, down })
     }
 
-    fn decoder(&self, seanet: SeanetDecoder) -> Result<DecoderNetwork, Error> {
+    fn decoder(&self, seanet: SeanetDecoder) -> Result<DecoderHalf, Error> {
         let up = self.upsampler()?;
         let transformer = self.transformer("decoder_transformer")?;
-        Ok(DecoderNetwork { up, transformer, seanet })
+        Ok(DecoderHalf { kernels: self.packing.kernels, up, transformer, seanet })
     }
 
     fn downsampler(&self) -> Result<Conv, Error> {
@@ -285,7 +309,7 @@ impl Builder<'_, '_> {
         let shape = [hidden, hidden, 2 * stride];
         let name = "downsample.conv.weight";
         self.packed(name, &shape, |weight| {
-            Conv::new(self.packing, weight, None, shape, stride, 1, Padding::Replicate, false)
+            Conv::new(self.packing, weight, None, shape, stride, 1, Padding::Replicate)
                 .map_err(self.in_tensor(name))
         })
     }
@@ -326,7 +350,8 @@ impl Builder<'_, '_> {
             Activation::Relu => kernels::Activation::Relu,
             Activation::Silu => kernels::Activation::Silu,
         };
-        Transformer::new(self.packing.kernels, heads, config.rope_theta, layers, activation)
+        let rotary = Arc::new(Rotary::new(heads.dim, config.rope_theta)?);
+        Ok(Transformer { kernels: self.packing.kernels, heads, rotary, layers, activation })
     }
 
     fn transformer_layer(&self, name: &str, heads: Heads) -> Result<TransformerLayer, Error> {
@@ -337,7 +362,7 @@ impl Builder<'_, '_> {
         let (up, down) = (format!("{name}.mlp.fc1.weight"), format!("{name}.mlp.fc2.weight"));
         Ok(TransformerLayer {
             attention_norm: self.norm(&format!("{name}.input_layernorm"))?,
-            packed: self.packed_projections(&attention, heads)?,
+            qkv: self.qkv(&attention, heads)?,
             out: self.linear(
                 &format!("{attention}.o_proj.weight"),
                 [hidden, heads.query_width()],
@@ -360,7 +385,7 @@ impl Builder<'_, '_> {
     }
 
     /// Queries, keys and values as one layer, the queries scaled by 1/√dim.
-    fn packed_projections(&self, name: &str, heads: Heads) -> Result<Conv, Error> {
+    fn qkv(&self, name: &str, heads: Heads) -> Result<Linear, Error> {
         let hidden = self.config.hidden_size;
         let outputs = heads.query_width() + 2 * heads.key_width();
         self.linear(&format!("{name}.q_proj, k_proj or v_proj"), [outputs, hidden], |linear| {
@@ -376,21 +401,21 @@ impl Builder<'_, '_> {
         &self,
         name: &str,
         shape: [usize; 2],
-        fill: impl FnOnce(&mut Linear) -> Result<(), Error>,
-    ) -> Result<Conv, Error> {
-        let mut linear = Linear { inputs: shape[1], weight: self.spare.take(), bias: Vec::new() };
+        fill: impl FnOnce(&mut LinearWeights) -> Result<(), Error>,
+    ) -> Result<Linear, Error> {
+        let mut linear = LinearWeights { inputs: shape[1], weight: self.spare.take(), bias: Vec::new() };
         linear.weight.clear();
         fill(&mut linear)?;
         let bias = (!linear.bias.is_empty()).then_some(linear.bias.as_slice());
-        let conv = Conv::linear(self.packing, &linear.weight, bias, shape).map_err(self.in_tensor(name));
+        let layer = Linear::new(self.packing, &linear.weight, bias, shape).map_err(self.in_tensor(name));
         self.spare.set(linear.weight);
-        conv
+        layer
     }
 
     /// Appends an attention projection's weight and, if the config has them, bias.
     fn projection(
         &self,
-        linear: &mut Linear,
+        linear: &mut LinearWeights,
         name: &str,
         [outputs, inputs]: [usize; 2],
     ) -> Result<(), Error> {
@@ -401,13 +426,13 @@ impl Builder<'_, '_> {
         Ok(())
     }
 
-    fn norm(&self, name: &str) -> Result<Norm, Error> {
+    fn norm(&self, name: &str) -> Result<Arc<Norm>, Error> {
         let hidden = self.config.hidden_size;
-        Ok(Norm {
+        Ok(Arc::new(Norm {
             weight: self.arena(&format!("{name}.weight"), hidden)?,
             bias: self.arena(&format!("{name}.bias"), hidden)?,
             eps: self.config.norm_eps as f32,
-        })
+        }))
     }
 
     /// The quantizer and the model's fingerprint.
@@ -464,7 +489,8 @@ impl Builder<'_, '_> {
                 if let Some(fingerprint) = fingerprint.take() {
                     sums.iter().for_each(|x| fingerprint.update(&x.to_le_bytes()));
                 }
-                Codebook::new(self.packing, sums, [size, dim], encodes).map_err(self.in_tensor(&name_of_sums))
+                let book = Codebook::new(self.packing, sums, [size, dim], encodes);
+                book.map(Arc::new).map_err(self.in_tensor(&name_of_sums))
             })?);
         }
         Ok(Branch {
@@ -480,7 +506,7 @@ impl Builder<'_, '_> {
 }
 
 /// A linear layer to be.
-struct Linear {
+struct LinearWeights {
     inputs: usize,
     /// `[outputs, inputs]`, as far as it is there.
     weight: Vec<f32>,
@@ -488,7 +514,7 @@ struct Linear {
     bias: Vec<f32>,
 }
 
-impl Linear {
+impl LinearWeights {
     /// Multiplies the weights and biases of each output that is there.
     fn scale(&mut self, scale: impl Fn(usize) -> f32) {
         for (output, weights) in self.weight.chunks_exact_mut(self.inputs).enumerate() {

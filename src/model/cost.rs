@@ -1,10 +1,10 @@
 //! What a model may cost whoever runs it. Numbers of a config that are harmless one by one multiply: a file of 30 KB
 //! could ask for gigabytes, or for a minute of a processor for one sample.
 
-use super::Weights;
-use super::network::Shape;
-use crate::layers::Cost;
-use crate::{Checkpoint, Config, Error, ErrorKind};
+use super::half::{Half, Shape};
+use super::{Network, Spec};
+use crate::program::Cost;
+use crate::{Checkpoint, Error, ErrorKind};
 
 /// Bytes of a stream with default options; one of the published model takes a fiftieth. A one-shot call takes no more
 /// beside its result.
@@ -21,14 +21,14 @@ const MOST_FRAME_WORK: u64 = 1 << 35;
 const MOST_SECOND_WORK: u64 = 1 << 39;
 
 /// Refuses a model whose streams cost too much with default options.
-pub(super) fn check_model(weights: &Weights, checkpoint: &Checkpoint) -> Result<(), Error> {
-    let config = &weights.config;
-    let codebooks = weights.quantizer.codebooks();
-    let shape = Shape { block: 1, context: config.sliding_window, codebooks, threads: 1 };
-    let encoder = weights.encoder.as_ref().map(|encoder| encoder.cost(weights, shape)).transpose()?;
-    let decoder = weights.decoder.as_ref().map(|decoder| decoder.cost(weights, shape)).transpose()?;
+pub(super) fn check_model(network: &Network, checkpoint: &Checkpoint) -> Result<(), Error> {
+    let Network { config, spec, encoder, decoder, quantizer, .. } = network;
+    let shape = Shape { block: 1, context: config.sliding_window, codebooks: spec.codebooks, threads: 1 };
+    let quantizer = quantizer.as_deref();
+    let encoder = encoder.as_ref().map(|half| half.cost(quantizer, spec, shape));
+    let decoder = decoder.as_ref().map(|half| half.cost(quantizer, spec, shape));
     for (half, cost) in [("encoder", encoder), ("decoder", decoder)] {
-        let excess = cost.and_then(|cost| Excess::of(config, cost, 1, MOST_STREAM_BYTES));
+        let excess = cost.and_then(|cost| Excess::of(spec, cost, 1, MOST_STREAM_BYTES));
         if let Some(Excess { what, found, most }) = excess {
             let message = format_args!(
                 "unsupported model: {what} of its {half} would take {found}: expected at most {most}"
@@ -40,8 +40,8 @@ pub(super) fn check_model(weights: &Weights, checkpoint: &Checkpoint) -> Result<
 }
 
 /// Refuses a stream that costs too much with the options that it is given.
-pub(super) fn check_stream(config: &Config, shape: Shape, cost: Cost) -> Result<(), Error> {
-    let Some(Excess { what, found, most }) = Excess::of(config, cost, shape.block, MOST_BYTES) else {
+pub(super) fn check_stream(spec: &Spec, shape: Shape, cost: Cost) -> Result<(), Error> {
+    let Some(Excess { what, found, most }) = Excess::of(spec, cost, shape.block, MOST_BYTES) else {
         return Ok(());
     };
     let frames = shape.block;
@@ -60,9 +60,9 @@ struct Excess {
 }
 
 impl Excess {
-    fn of(config: &Config, cost: Cost, frames: usize, most_bytes: u64) -> Option<Self> {
+    fn of(spec: &Spec, cost: Cost, frames: usize, most_bytes: u64) -> Option<Self> {
         let frame = cost.work / frames.max(1) as u64;
-        let frames_per_second = f64::from(config.sampling_rate) / config.frame_size() as f64;
+        let frames_per_second = f64::from(spec.sampling_rate) / spec.frame_size as f64;
         let second = (frame as f64 * frames_per_second) as u64;
         let excess = |what, found: u64, most: u64, unit| {
             (found > most).then(|| Self { what, found: format!("{found} {unit}"), most })

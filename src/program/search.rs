@@ -1,7 +1,9 @@
-//! A codebook: code words and the search for the nearest.
+//! A codebook, and the search for its nearest word.
 
-use super::conv::{offsets, pack_error};
-use super::memory::{Batch, Memory, Plan};
+use super::memory::Memory;
+use super::pack::{offsets, pack};
+use super::planner::Planner;
+use super::run::Batch;
 use crate::Error;
 use crate::kernels::{Activation, Elements, Format, Kernels, Matrix, Packing, Product, Rows};
 
@@ -29,17 +31,32 @@ impl Codebook {
         let inputs = offsets(0..dim)?;
         let rows = offsets((0..size).map(|word| word * dim))?;
         let elements = Elements { values: words, inputs: &inputs, outputs: &rows };
-        let pack = |format| Matrix::pack(Packing { format, ..packing }, elements, bias).map_err(pack_error);
-        Ok(Self { exact: pack(Format::F32)?, coarse: encodes.then(|| pack(Format::Int8)).transpose()? })
+        let pack_as = |format| pack(Packing { format, ..packing }, elements, bias);
+        Ok(Self {
+            exact: pack_as(Format::F32)?,
+            coarse: encodes.then(|| pack_as(Format::Int8)).transpose()?,
+        })
     }
 
-    /// Room for steps of up to `rows` rows.
-    pub(super) fn plan(&self, plan: &mut Plan, rows: usize) {
-        // coarse and exact scores, and the search among them
-        plan.multiply(rows, self.exact.inputs().saturating_mul(2).saturating_add(8), self.exact.outputs());
+    /// Words, and values in each.
+    pub(crate) fn shape(&self) -> [usize; 2] {
+        [self.exact.outputs(), self.exact.inputs()]
+    }
+
+    /// Room to search for up to `rows` rows.
+    pub(crate) fn reserve(&self, planner: &mut Planner, rows: usize) {
         if let Some(coarse) = &self.coarse {
-            plan.product(coarse, rows.min(FEW_ROWS));
+            planner.rounded(coarse, rows.min(FEW_ROWS));
         }
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.exact.bytes() + self.coarse.as_ref().map_or(0, Matrix::bytes)
+    }
+
+    /// Bytes that a search for one row reads.
+    pub(super) fn searched_bytes(&self) -> usize {
+        self.coarse.as_ref().unwrap_or(&self.exact).bytes()
     }
 
     /// The code word `code`, value by value.
@@ -48,13 +65,15 @@ impl Codebook {
     }
 
     /// Scores of all words for the rows at `x`, to rows at `y`; in place of some that are not the largest, −∞.
-    pub(super) fn scores(&self, batch: &mut Batch, x: Rows, rows: usize, y: Rows) {
-        let run_stride = self.exact.inputs();
-        let product = Product { x, run_stride, y, rows, residual: None, activation: Activation::None };
+    fn scores(&self, batch: &mut Batch, x: usize, rows: usize, y: usize) {
+        let [size, dim] = self.shape();
+        let (x, y) = (Rows { offset: x, stride: dim }, Rows { offset: y, stride: size });
+        let product = Product { x, run_stride: dim, y, rows, residual: None, activation: Activation::None };
         let Some(coarse) = self.coarse.as_ref().filter(|_| batch.len() * rows <= FEW_ROWS) else {
-            return batch.matmul(&self.exact, product);
+            return batch.product(&self.exact, product, 0..self.exact.panels());
         };
-        batch.matmul(coarse, product);
+        batch.round(coarse, product);
+        batch.product(coarse, product, 0..coarse.panels());
         let kernels = batch.kernels;
         for stream in batch.streams() {
             for row in 0..rows {
@@ -66,7 +85,7 @@ impl Codebook {
 
     /// From a row of coarse scores to exact ones of the panels that may hold the largest, −∞ in the others.
     fn refine(&self, kernels: Kernels, coarse: &Matrix, stream: &mut Memory, row: Product) {
-        let (dim, size) = (coarse.inputs(), coarse.outputs());
+        let [size, dim] = self.shape();
         // |coarse − exact| ≤ scale·E + |bias|·2.5e-7. The last term is the rounding where the bias is added.
         // E sums up, in multiples of the word's scale:
         // - the weights' rounding: half a scale, times each input
@@ -88,19 +107,39 @@ impl Codebook {
             let ruled_out = words.zip(scores.iter()).all(|(word, score)| score + bound(word) < least);
             match ruled_out {
                 true => scores.fill(f32::NEG_INFINITY),
-                false => kernels.matmul_panel(&self.exact, stream, row, panel),
+                false => {
+                    let stream = std::slice::from_mut(stream);
+                    kernels.matmul(&self.exact, stream, row, panel..panel + 1, None);
+                }
             }
         }
     }
+}
 
-    pub(super) fn bytes(&self) -> usize {
-        self.exact.bytes() + self.coarse.as_ref().map_or(0, Matrix::bytes)
+/// The nearest word to each row at `x`, to code `code` of `codes` in a frame. Leaves what the word lacks of the row.
+pub(super) fn search(
+    batch: &mut Batch,
+    codebook: &Codebook,
+    x: usize,
+    scores: usize,
+    [first, rows]: [usize; 2],
+    [code, codes]: [usize; 2],
+) {
+    codebook.scores(batch, x, rows, scores);
+    let [size, dim] = codebook.shape();
+    let kernels = batch.kernels;
+    for stream in batch.streams() {
+        for row in 0..rows {
+            let nearest = kernels.argmax(&stream.scratch[scores + row * size..][..size]) as u32;
+            stream.codes[(first + row) * codes + code] = nearest;
+            let rest = &mut stream.scratch[x + row * dim..][..dim];
+            rest.iter_mut().zip(codebook.word(nearest)).for_each(|(rest, value)| *rest -= value);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::memory::Plan;
     use super::*;
     use crate::kernels::{Isa, Pool};
 
@@ -123,20 +162,20 @@ mod tests {
             let packing = Packing { kernels, format: Format::F32, pool: &Pool::default() };
             let full = Codebook::new(packing, &words, [size, dim], false).unwrap();
             let quick = Codebook::new(packing, &words, [size, dim], true).unwrap();
-            let mut plan = Plan::new(1);
-            quick.plan(&mut plan, 1);
-            let (x, y) = (plan.scratch(1, dim).rows(dim), plan.scratch(1, size).rows(size));
-            let mut memory = plan.build(0).unwrap();
+            let mut planner = Planner::writing(1, 1, u64::MAX);
+            quick.reserve(&mut planner, 1);
+            let (x, y) = (planner.scratch(1, dim).offset, planner.scratch(1, size).offset);
+            let (_, mut memory) = planner.build().unwrap();
             let mut ruled_out = 0;
             for round in 0..400 {
                 let (word, scale) = (round * 7 % size, [0.0, 1e-20, 0.1, 1.0, 1e5, f32::MAX][round % 6]);
                 for i in 0..dim {
-                    memory.scratch[x.offset + i] = scale * (words[word * dim + i] + 0.3 * noise());
+                    memory.scratch[x + i] = scale * (words[word * dim + i] + 0.3 * noise());
                 }
                 let mut search = |codebook: &Codebook| {
                     let mut batch = Batch::new(kernels, [&mut memory].into_iter(), None);
                     codebook.scores(&mut batch, x, 1, y);
-                    memory.scratch[y.offset..][..size].to_vec()
+                    memory.scratch[y..][..size].to_vec()
                 };
                 let (expected, found) = (search(&full), search(&quick));
                 assert_eq!(kernels.argmax(&found), kernels.argmax(&expected), "{kernels:?}, round {round}");

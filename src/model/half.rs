@@ -1,0 +1,163 @@
+//! The two halves of a network, and the programs of streams on them. Between the halves are latents, and a quantizer
+//! may stand there.
+
+use super::Spec;
+use super::cost::check_stream;
+use crate::Error;
+use crate::error::out_of_memory;
+use crate::kernels::{Activation, Kernels, Rows};
+use crate::layers::{Conv, SeanetDecoder, SeanetEncoder, SplitQuantizer, Transformer, Upsampler};
+use crate::program::{Cost, Memory, Op, Planner, Program, Slot, Span, Stage};
+
+/// What decides a stream's program: streams of one half with equal shapes have equal programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shape {
+    /// Frames in the largest step.
+    pub(crate) block: usize,
+    /// Attention window in steps.
+    pub(crate) context: usize,
+    pub(crate) codebooks: usize,
+    /// Threads that share a step's work.
+    pub(crate) threads: usize,
+}
+
+/// Operations of a frame's program are at most this part of its work, where they can be parted.
+const PARTS: u64 = 90;
+
+/// Work below which no operation is parted: some microseconds.
+const LEAST_PART: u64 = 1 << 16;
+
+/// Where a step's input and output are in a stream's scratch memory.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Border {
+    pub(crate) samples: Slot,
+    /// `[frames, latent_dim]`.
+    pub(crate) latents: Slot,
+    /// How many operations lie between samples and latents; those of the quantizer are on the latents' other side.
+    pub(crate) operations: usize,
+}
+
+/// Half of a network.
+pub(crate) trait Half {
+    /// What messages call it.
+    const NAME: &'static str;
+
+    fn kernels(&self) -> Kernels;
+
+    /// Writes down a step of `shape.block` frames.
+    fn emit(&self, planner: &mut Planner, quantizer: Option<&SplitQuantizer>, shape: Shape) -> Border;
+
+    /// The program of streams of a shape, memory for one, and where its input and output are.
+    fn plan(
+        &self,
+        quantizer: Option<&SplitQuantizer>,
+        spec: &Spec,
+        shape: Shape,
+    ) -> Result<(Program, Memory, Border), Error> {
+        let cost = self.cost(quantizer, spec, shape);
+        check_stream(spec, shape, cost)?;
+        // steps of several frames, and of several threads, are never run in parts
+        let most_work = match (shape.block, shape.threads) {
+            (1, 1) => (cost.work / PARTS).max(LEAST_PART),
+            _ => u64::MAX,
+        };
+        let mut planner = Planner::writing(spec.frame_size, shape.threads, most_work);
+        let border = self.emit(&mut planner, quantizer, shape);
+        let (program, memory) = planner.build().map_err(out_of_memory)?;
+        Ok((program, memory, border))
+    }
+
+    /// What a stream of a shape costs.
+    fn cost(&self, quantizer: Option<&SplitQuantizer>, spec: &Spec, shape: Shape) -> Cost {
+        let mut planner = Planner::counting(spec.frame_size, shape.threads);
+        self.emit(&mut planner, quantizer, shape);
+        planner.cost()
+    }
+}
+
+/// Samples to latents.
+pub(crate) struct EncoderHalf {
+    pub(super) kernels: Kernels,
+    /// Samples in a frame.
+    pub(super) frame: usize,
+    pub(super) seanet: SeanetEncoder,
+    pub(super) transformer: Transformer,
+    /// From the SEANet rate to the frame rate.
+    pub(super) down: Conv,
+}
+
+impl EncoderHalf {
+    pub(super) fn bytes(&self) -> usize {
+        self.seanet.bytes() + self.transformer.bytes() + self.down.bytes()
+    }
+}
+
+impl Half for EncoderHalf {
+    const NAME: &'static str = "encoder";
+
+    fn kernels(&self) -> Kernels {
+        self.kernels
+    }
+
+    fn emit(&self, planner: &mut Planner, quantizer: Option<&SplitQuantizer>, shape: Shape) -> Border {
+        let frames = Span::frames(shape.block, 1);
+        let steps = Span::frames(shape.block, self.down.stride());
+        let down = self.down.reserve(planner, steps.count);
+        let x = self.down.input(&down);
+        let samples = self.seanet.emit(planner, Span::frames(shape.block, self.frame), x);
+        self.transformer.emit(planner, steps, shape.context, x);
+        planner.at(Stage::Resampling, 0, "down-sampling");
+        let latents = planner.scratch(frames.count, self.down.outputs());
+        let z = latents.rows(self.down.outputs());
+        self.down.emit(planner, &down, steps, z, None, Activation::None);
+        planner.push(steps, Op::Advance);
+        let operations = planner.len();
+        if let Some(quantizer) = quantizer {
+            quantizer.emit_search(planner, frames, shape.codebooks, z);
+        }
+        Border { samples, latents, operations }
+    }
+}
+
+/// Latents to samples.
+pub(crate) struct DecoderHalf {
+    pub(super) kernels: Kernels,
+    /// From the frame rate to the SEANet rate.
+    pub(super) up: Upsampler,
+    pub(super) transformer: Transformer,
+    pub(super) seanet: SeanetDecoder,
+}
+
+impl DecoderHalf {
+    pub(super) fn bytes(&self) -> usize {
+        self.up.bytes() + self.transformer.bytes() + self.seanet.bytes()
+    }
+}
+
+impl Half for DecoderHalf {
+    const NAME: &'static str = "decoder";
+
+    fn kernels(&self) -> Kernels {
+        self.kernels
+    }
+
+    fn emit(&self, planner: &mut Planner, quantizer: Option<&SplitQuantizer>, shape: Shape) -> Border {
+        let frames = Span::frames(shape.block, 1);
+        let steps = frames.times(self.up.stride());
+        let up = self.up.reserve(planner, frames.count);
+        let z: Rows = self.up.input(&up);
+        let latents = Slot { offset: z.offset, len: frames.count.saturating_mul(z.stride) };
+        if let Some(quantizer) = quantizer {
+            quantizer.emit_sum(planner, frames, shape.codebooks, z);
+        }
+        let before = planner.len();
+        let seanet = self.seanet.reserve(planner, steps.count);
+        let x = self.seanet.input(&seanet);
+        planner.at(Stage::Resampling, 0, "up-sampling");
+        self.up.emit(planner, &up, frames, x);
+        self.transformer.emit(planner, steps, shape.context, x);
+        let samples = self.seanet.emit(planner, &seanet, steps);
+        planner.push(steps, Op::Advance);
+        Border { samples, latents, operations: planner.len() - before }
+    }
+}
