@@ -29,6 +29,7 @@
 //! | `resample` | audio at another rate than the model's |
 //! | `model` | which tensor belongs to which layer, and the order of the layers |
 //! | `checkpoint`, `config` | files: names, shapes and numbers, hostile ones too |
+//! | `tensors` | which tensors a network has: names, shapes, kinds |
 //! | `layers` | the network: convolutions, attention, quantizer; one `step` each |
 //! | `kernels` | arithmetic on slices, once per instruction set |
 //! | `error`, `options`, `hash` | themselves |
@@ -74,6 +75,7 @@ pub mod reference;
 mod program;
 mod resample;
 mod stream;
+mod tensors;
 
 #[allow(unsafe_code)]
 pub mod capi;
@@ -85,6 +87,7 @@ pub use encoder::Encoder;
 pub use error::{Error, ErrorKind, StreamError};
 pub use model::{Model, Spec};
 pub use options::{Isa, LoadOptions, Parts, Precision, StreamOptions, Tail};
+pub use tensors::{TensorKind, TensorSpec};
 
 #[doc = include_str!("from_transformers.md")]
 pub mod from_transformers {}

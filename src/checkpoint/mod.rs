@@ -13,7 +13,8 @@ mod values;
 pub use layout::Layout;
 pub use source::ReadAt;
 
-use crate::{Config, Error, ErrorKind};
+use crate::tensors::Quantizer;
+use crate::{Config, Error, ErrorKind, TensorSpec};
 use header::{Stored, quoted, shown};
 use layout::Projection;
 use source::{Source, reserve};
@@ -132,6 +133,21 @@ impl<'a> Checkpoint<'a> {
         self.sources.iter().map(Source::size).fold(0, u64::saturating_add)
     }
 
+    /// All tensors of its network, whether or not they are there: what [`tensor`](Self::tensor) may be asked for.
+    pub fn tensors(&self) -> Vec<TensorSpec> {
+        self.config.tensors(self.projected())
+    }
+
+    /// Whether the quantizer has projections. Between unequal dimensions they are needed. Between equal ones kyutai's
+    /// networks have them and others do not, so that one in the file tells.
+    pub(crate) fn projected(&self) -> bool {
+        let quantizer = Quantizer::new(&self.config, true);
+        let branches = quantizer.branches();
+        let mut projections = branches.iter().flat_map(|branch| [&branch.input, &branch.output]).flatten();
+        self.config.codebook_dim != self.config.hidden_size
+            || projections.any(|projection| self.contains(&projection.weight().name))
+    }
+
     /// Whether there is a tensor whose name in the transformers layout is `name`, in any spelling
     /// that [`tensor`](Self::tensor) reads.
     pub fn contains(&self, name: &str) -> bool {
@@ -169,16 +185,20 @@ impl<'a> Checkpoint<'a> {
         Error::new(kind, format_args!("{}: {message}", self.name))
     }
 
-    /// An error about the tensor whose name in the transformers layout is `name`.
-    pub(crate) fn tensor_error(&self, name: &str, kind: ErrorKind, message: impl std::fmt::Display) -> Error {
-        match self.find(name) {
-            Some(
-                Found::Plain(tensor) | Found::Packed(tensor, _) | Found::WeightNorm { direction: tensor, .. },
-            ) => {
-                let message = format_args!("tensor {}: {message}", quoted(tensor.0));
-                self.source_of(tensor).error(kind, message)
-            }
-            None => self.error(kind, format_args!("tensor {}: {message}", quoted(name))),
+    /// An error about tensors that make up one matrix, by their names in the transformers layout.
+    pub(crate) fn tensor_error(
+        &self,
+        names: &[String],
+        kind: ErrorKind,
+        message: impl std::fmt::Display,
+    ) -> Error {
+        let mut stored: Vec<_> = names.iter().filter_map(|name| self.find(name)).map(Found::tensor).collect();
+        stored.dedup_by_key(|(name, _)| *name);
+        let quoted: Vec<_> = stored.iter().map(|(name, _)| quoted(name)).collect();
+        let message = format_args!("tensor {}: {message}", quoted.join(" or "));
+        match stored.first() {
+            Some(tensor) => self.source_of(*tensor).error(kind, message),
+            None => self.error(kind, message),
         }
     }
 
@@ -331,6 +351,17 @@ enum Found<'c> {
         gain: Named<'c>,
         direction: Named<'c>,
     },
+}
+
+impl<'c> Found<'c> {
+    /// The tensor on disk that has most of the values.
+    fn tensor(self) -> Named<'c> {
+        match self {
+            Self::Plain(tensor) | Self::Packed(tensor, _) | Self::WeightNorm { direction: tensor, .. } => {
+                tensor
+            }
+        }
+    }
 }
 
 /// A shape without ones at its ends; they do not change the order of elements.

@@ -1,29 +1,20 @@
-//! Tensors to layers: the only place that knows the names of the one and the shapes of the other.
+//! Tensors to layers. Names and shapes come from `tensors`; here is what becomes of the values.
 //!
 //! The largest tensors come first, while little else is resident, so that loading never needs much
 //! more memory than the model.
 
-use super::half::{DecoderHalf, EncoderHalf};
+mod halves;
+mod quantizer;
+
 use super::{Network, Spec};
-use crate::error::{out_of_memory, with_capacity};
-use crate::kernels::{self, Arena, Format, Heads, Kernels, Packing, Pool, arena_bytes};
-use crate::layers::{
-    Branch, Conv, DecoderStage, EncoderStage, Linear, ResidualBlock, SeanetDecoder, SeanetEncoder,
-    SplitQuantizer, Transformer, TransformerLayer, Upsampler,
-};
-use crate::program::{Codebook, Norm, Padding, Rotary};
-use crate::{Activation, Checkpoint, Config, Error, ErrorKind, Isa, LoadOptions, PadMode, Parts, Precision};
+use crate::error::out_of_memory;
+use crate::kernels::{self, Arena, Format, Kernels, Packing, Pool};
+use crate::layers;
+use crate::tensors::{Half, Linear};
+use crate::{Checkpoint, Config, Error, ErrorKind, Isa, LoadOptions, Parts, Precision, TensorSpec};
+pub use halves::EXACT_WEIGHTS;
 use std::cell::Cell;
 use std::sync::Arc;
-use xxhash_rust::xxh64::Xxh64;
-
-/// Cluster counts below this count as this, in training and so here.
-const MIN_CLUSTER_USAGE: f32 = 1e-5;
-
-/// SEANet convolutions of up to so many weights stay in f32 at every precision. They work on tens to thousands of
-/// rows a frame, so that reading fewer bytes would save nothing, and each would add as much noise as a large one: in
-/// the published model, where this keeps 2 MB of 160, leaving them alone is worth 2 dB.
-pub const EXACT_WEIGHTS: usize = 1 << 17;
 
 pub(super) fn network(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<Network, Error> {
     let kernels = kernels_for(options.isa)?;
@@ -45,15 +36,18 @@ pub(super) fn network(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<
     }
     let (pool, spare) = (Pool::default(), Cell::default());
     let packing = Packing { kernels, format, pool: &pool };
-    let builder = Builder { checkpoint, packing, config: &config, spare: &spare };
-    let (encodes, decodes) = (options.parts != Parts::Decoder, options.parts != Parts::Encoder);
-    builder.check_halves(encodes, decodes)?;
-    let encoder_seanet = encodes.then(|| builder.seanet_encoder()).transpose()?;
-    let decoder_seanet = decodes.then(|| builder.seanet_decoder()).transpose()?;
+    let builder = Builder { checkpoint, packing, spare: &spare };
+    let encoder = (options.parts != Parts::Decoder).then(|| Half::encoder(&config));
+    let decoder = (options.parts != Parts::Encoder).then(|| Half::decoder(&config));
+    builder.check_halves(&config, options.parts)?;
+    let encoder_seanet = encoder.as_ref().map(|half| builder.seanet_encoder(half)).transpose()?;
+    let decoder_seanet = decoder.as_ref().map(|half| builder.seanet_decoder(half)).transpose()?;
     drop(spare.take());
-    let (quantizer, id) = builder.quantizer(encodes, decodes)?;
-    let encoder = encoder_seanet.map(|seanet| builder.encoder(seanet)).transpose()?;
-    let decoder = decoder_seanet.map(|seanet| builder.decoder(seanet)).transpose()?;
+    let (quantizer, id) = builder.quantizer(&config, options.parts)?;
+    let encoder =
+        encoder.zip(encoder_seanet).map(|(half, seanet)| builder.encoder(&half, seanet)).transpose()?;
+    let decoder =
+        decoder.zip(decoder_seanet).map(|(half, seanet)| builder.decoder(&half, seanet)).transpose()?;
     let spec = Spec {
         sampling_rate: config.sampling_rate,
         frame_size: config.frame_size(),
@@ -68,6 +62,21 @@ pub(super) fn network(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<
     };
     let (encoder, decoder) = (encoder.map(Arc::new), decoder.map(Arc::new));
     Ok(Network { config, spec, encoder, decoder, quantizer: Some(Arc::new(quantizer)) })
+}
+
+/// The instruction set of kernels, as users know it.
+fn public_isa(kernels: Kernels) -> Isa {
+    match kernels.isa() {
+        #[cfg(target_arch = "x86_64")]
+        kernels::Isa::Avx2 => Isa::Avx2,
+        #[cfg(target_arch = "x86_64")]
+        kernels::Isa::Avx512 => Isa::Avx512,
+        #[cfg(target_arch = "aarch64")]
+        kernels::Isa::Neon => Isa::Neon,
+        // the tests of Arm have portable kernels, too
+        #[cfg(any(test, not(target_arch = "aarch64")))]
+        _ => Isa::Baseline,
+    }
 }
 
 /// The kernels under a cap.
@@ -90,74 +99,95 @@ fn kernels_for(cap: Isa) -> Result<Kernels, Error> {
     })
 }
 
-/// The instruction set of kernels, as users know it.
-fn public_isa(kernels: Kernels) -> Isa {
-    match kernels.isa() {
-        #[cfg(target_arch = "x86_64")]
-        kernels::Isa::Avx2 => Isa::Avx2,
-        #[cfg(target_arch = "x86_64")]
-        kernels::Isa::Avx512 => Isa::Avx512,
-        #[cfg(target_arch = "aarch64")]
-        kernels::Isa::Neon => Isa::Neon,
-        // the tests of Arm have portable kernels, too
-        #[cfg(any(test, not(target_arch = "aarch64")))]
-        _ => Isa::Baseline,
-    }
-}
-
 struct Builder<'a, 'c> {
     checkpoint: &'a Checkpoint<'c>,
     packing: Packing<'a>,
-    config: &'a Config,
     /// The memory of a tensor that is packed, for the next one.
     spare: &'a Cell<Vec<f32>>,
 }
 
 impl Builder<'_, '_> {
-    /// Refuses a checkpoint that has one half and not the one that is to be loaded.
-    fn check_halves(&self, encodes: bool, decodes: bool) -> Result<(), Error> {
-        let has = |half: &str| {
-            let some = [".layers.0.conv.weight", "_transformer.layers.0.input_layernorm.weight"];
-            some.iter().any(|name| self.checkpoint.contains(&format!("{half}{name}")))
+    /// Refuses a checkpoint that lacks a half to be loaded and has the other.
+    fn check_halves(&self, config: &Config, parts: Parts) -> Result<(), Error> {
+        let encoder = self.has(&Half::encoder(config));
+        let decoder = self.has(&Half::decoder(config));
+        let only = match (encoder, decoder) {
+            (true, false) if parts != Parts::Encoder => "encoder",
+            (false, true) if parts != Parts::Decoder => "decoder",
+            _ => return Ok(()),
         };
-        for (half, wanted, other) in [("encoder", encodes, "decoder"), ("decoder", decodes, "encoder")] {
-            if wanted && !has(half) && has(other) {
-                let option = other.to_uppercase();
-                let message = format_args!(
-                    "it has the {other} alone: load it with the option parts = {other} (MIMI_OPT_PARTS, \
-                     MIMI_PARTS_{option})"
-                );
-                return Err(self.checkpoint.error(ErrorKind::Unsupported, message));
-            }
-        }
-        Ok(())
+        let message = format_args!(
+            "the checkpoint has the {only} alone: expected both halves, or the option parts = {only} \
+             (MIMI_OPT_PARTS, MIMI_PARTS_{})",
+            only.to_uppercase()
+        );
+        Err(self.checkpoint.error(ErrorKind::Unsupported, message))
     }
 
-    /// For `map_err` where a tensor's matrix is packed: adds the name.
-    fn in_tensor(&self, name: &str) -> impl Fn(Error) -> Error {
-        move |error| match error.kind() {
-            ErrorKind::Corrupt => self.checkpoint.tensor_error(name, ErrorKind::Corrupt, error),
-            _ => error,
-        }
+    /// Whether the checkpoint has the beginning of the SEANet or of the transformer.
+    fn has(&self, half: &Half) -> bool {
+        let first = [half.seanet.first().weight(), half.transformer.layer(0).attention_norm.weight];
+        first.iter().any(|tensor| self.checkpoint.contains(&tensor.name))
     }
 
-    fn tensor(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, Error> {
-        self.checkpoint.tensor(name, shape)
+    fn tensor(&self, tensor: &TensorSpec) -> Result<Vec<f32>, Error> {
+        self.checkpoint.tensor(&tensor.name, &tensor.shape)
+    }
+
+    /// A tensor's values for layers to keep as they are.
+    fn arena(&self, tensor: &TensorSpec) -> Result<Arena, Error> {
+        let values = self.tensor(tensor)?;
+        let mut arena = self.packing.pool.zeroed(values.len()).map_err(out_of_memory)?;
+        arena.copy_from_slice(&values);
+        Ok(arena)
     }
 
     /// What `pack` makes of a tensor, which is in the memory of the one before it.
     fn packed<T>(
         &self,
-        name: &str,
-        shape: &[usize],
+        tensor: &TensorSpec,
         pack: impl FnOnce(&mut [f32]) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let mut values = self.spare.take();
         values.clear();
-        self.checkpoint.append(&mut values, name, shape)?;
-        let packed = pack(&mut values);
+        self.checkpoint.append(&mut values, &tensor.name, &tensor.shape)?;
+        let packed = pack(&mut values).map_err(|error| self.named(error, [tensor.name.clone()]));
         self.spare.set(values);
         packed
+    }
+
+    /// Linear layers with the same inputs, packed as one. `scale` gives the factor of each output.
+    fn linear(&self, parts: &[(&Linear, &dyn Fn(usize) -> f32)]) -> Result<layers::Linear, Error> {
+        let (mut weight, mut bias) = (self.spare.take(), Vec::new());
+        weight.clear();
+        let (mut outputs, mut inputs) = (0, 0);
+        for (linear, scale) in parts {
+            let (weights_before, biases_before) = (weight.len(), bias.len());
+            let tensor = linear.weight();
+            self.checkpoint.append(&mut weight, &tensor.name, &tensor.shape)?;
+            if let Some(tensor) = linear.bias() {
+                self.checkpoint.append(&mut bias, &tensor.name, &tensor.shape)?;
+            }
+            outputs += linear.shape[0];
+            inputs = linear.shape[1];
+            scale_rows(&mut weight[weights_before..], inputs, scale);
+            scale_rows(&mut bias[biases_before..], 1, scale);
+        }
+        let of_bias = (!bias.is_empty()).then_some(bias.as_slice());
+        let linear = layers::Linear::new(self.packing, &weight, of_bias, [outputs, inputs])
+            .map_err(|error| self.named(error, parts.iter().map(|(linear, _)| linear.weight().name)));
+        self.spare.set(weight);
+        linear
+    }
+
+    /// Adds to an error of packing the names of the tensors whose values were packed.
+    fn named(&self, error: Error, names: impl IntoIterator<Item = String>) -> Error {
+        match error.kind() {
+            ErrorKind::Corrupt => {
+                self.checkpoint.tensor_error(&Vec::from_iter(names), ErrorKind::Corrupt, error)
+            }
+            _ => error,
+        }
     }
 
     /// Reserves `bytes` bytes of weights. Does nothing if the file is too small to hold them: the config is wrong, and
@@ -169,358 +199,14 @@ impl Builder<'_, '_> {
         }
         self.packing.pool.reserve(bytes).map_err(out_of_memory)
     }
-
-    fn arena(&self, name: &str, len: usize) -> Result<Arena, Error> {
-        let mut arena = self.packing.pool.zeroed(len).map_err(out_of_memory)?;
-        arena.copy_from_slice(&self.tensor(name, &[len])?);
-        Ok(arena)
-    }
-
-    /// A SEANet convolution; `name` without `.weight`.
-    fn conv(&self, name: &str, shape: [usize; 3], stride: usize, dilation: usize) -> Result<Conv, Error> {
-        let padding = match self.config.pad_mode {
-            PadMode::Constant => Padding::Zeros,
-            PadMode::Replicate => Padding::Replicate,
-        };
-        let name_of_weight = format!("{name}.weight");
-        self.packed(&name_of_weight, &shape, |weight| {
-            let bias = self.tensor(&format!("{name}.bias"), &shape[..1])?;
-            let packing = self.seanet_packing(weight.len());
-            Conv::new(packing, weight, Some(&bias), shape, stride, dilation, padding)
-                .map_err(self.in_tensor(&name_of_weight))
-        })
-    }
-
-    /// A SEANet convolution with one tap.
-    fn pointwise(&self, name: &str, [outputs, inputs]: [usize; 2]) -> Result<Linear, Error> {
-        let name_of_weight = format!("{name}.weight");
-        self.packed(&name_of_weight, &[outputs, inputs, 1], |weight| {
-            let bias = self.tensor(&format!("{name}.bias"), &[outputs])?;
-            Linear::new(self.seanet_packing(weight.len()), weight, Some(&bias), [outputs, inputs])
-                .map_err(self.in_tensor(&name_of_weight))
-        })
-    }
-
-    /// How a SEANet convolution of so many weights is packed.
-    fn seanet_packing(&self, weights: usize) -> Packing<'_> {
-        let format = if weights <= EXACT_WEIGHTS { Format::F32 } else { self.packing.format };
-        Packing { format, ..self.packing }
-    }
-
-    fn residual_blocks(
-        &self,
-        half: &str,
-        index: &mut usize,
-        channels: usize,
-    ) -> Result<Vec<ResidualBlock>, Error> {
-        let config = self.config;
-        let hidden = channels / config.compress;
-        let mut blocks = with_capacity(config.num_residual_layers)?;
-        for layer in 0..config.num_residual_layers {
-            let name = format!("{half}.layers.{index}");
-            let kernel = config.residual_kernel_size;
-            // one tap has no dilation, whose powers are then without bounds
-            let dilation = if kernel == 1 { 1 } else { config.dilation_growth_rate.pow(layer as u32) };
-            let pointwise = self.pointwise(&format!("{name}.block.3.conv"), [channels, hidden])?;
-            let shortcut = config
-                .use_conv_shortcut
-                .then(|| self.pointwise(&format!("{name}.shortcut.conv"), [channels, channels]))
-                .transpose()?;
-            blocks.push(ResidualBlock {
-                dilated: self.conv(
-                    &format!("{name}.block.1.conv"),
-                    [hidden, channels, kernel],
-                    1,
-                    dilation,
-                )?,
-                pointwise,
-                shortcut,
-            });
-            *index += 1;
-        }
-        Ok(blocks)
-    }
-
-    fn seanet_encoder(&self) -> Result<SeanetEncoder, Error> {
-        let config = self.config;
-        let mut channels = config.num_filters;
-        let first = self.conv("encoder.layers.0.conv", [channels, 1, config.kernel_size], 1, 1)?;
-        // Layers are numbered with the ELUs between them.
-        let mut index = 1;
-        let mut stages = with_capacity(config.upsampling_ratios.len())?;
-        for &ratio in config.upsampling_ratios.iter().rev() {
-            let blocks = self.residual_blocks("encoder", &mut index, channels)?;
-            let name = format!("encoder.layers.{}.conv", index + 1);
-            let shape = [2 * channels, channels, 2 * ratio];
-            let down = self.conv(&name, shape, ratio, 1)?;
-            stages.push(EncoderStage { blocks, down });
-            channels *= 2;
-            index += 2;
-        }
-        let name = format!("encoder.layers.{}.conv", index + 1);
-        let last = self.conv(&name, [config.hidden_size, channels, config.last_kernel_size], 1, 1)?;
-        Ok(SeanetEncoder { first, stages, last })
-    }
-
-    fn seanet_decoder(&self) -> Result<SeanetDecoder, Error> {
-        let config = self.config;
-        let mut channels = config.num_filters << config.upsampling_ratios.len();
-        let first =
-            self.conv("decoder.layers.0.conv", [channels, config.hidden_size, config.kernel_size], 1, 1)?;
-        let mut index = 1;
-        let mut stages = with_capacity(config.upsampling_ratios.len())?;
-        for &stride in &config.upsampling_ratios {
-            let name = format!("decoder.layers.{}.conv", index + 1);
-            let shape = [channels, channels / 2, 2 * stride];
-            let name_of_weight = format!("{name}.weight");
-            let up = self.packed(&name_of_weight, &shape, |weight| {
-                let bias = self.tensor(&format!("{name}.bias"), &shape[1..2])?;
-                let packing = self.seanet_packing(weight.len());
-                Conv::transposed(packing, weight, Some(&bias), shape, stride, 1)
-                    .map_err(self.in_tensor(&name_of_weight))
-            })?;
-            channels /= 2;
-            index += 2;
-            stages.push(DecoderStage {
-                up,
-                stride,
-                blocks: self.residual_blocks("decoder", &mut index, channels)?,
-            });
-        }
-        let name = format!("decoder.layers.{}.conv", index + 1);
-        let last = self.conv(&name, [1, channels, config.last_kernel_size], 1, 1)?;
-        Ok(SeanetDecoder { first, stages, last })
-    }
-
-    fn encoder(&self, seanet: SeanetEncoder) -> Result<EncoderHalf, Error> {
-        let down = self.downsampler()?;
-        let transformer = self.transformer("encoder_transformer")?;
-        let (kernels, frame) = (self.packing.kernels, self.config.frame_size());
-        Ok(EncoderHalf { kernels, frame, seanet, transformer, down })
-    }
-
-    fn decoder(&self, seanet: SeanetDecoder) -> Result<DecoderHalf, Error> {
-        let up = self.upsampler()?;
-        let transformer = self.transformer("decoder_transformer")?;
-        Ok(DecoderHalf { kernels: self.packing.kernels, up, transformer, seanet })
-    }
-
-    fn downsampler(&self) -> Result<Conv, Error> {
-        let (hidden, stride) = (self.config.hidden_size, self.config.latent_stride);
-        let shape = [hidden, hidden, 2 * stride];
-        let name = "downsample.conv.weight";
-        self.packed(name, &shape, |weight| {
-            Conv::new(self.packing, weight, None, shape, stride, 1, Padding::Replicate)
-                .map_err(self.in_tensor(name))
-        })
-    }
-
-    fn upsampler(&self) -> Result<Upsampler, Error> {
-        let (hidden, stride, groups) =
-            (self.config.hidden_size, self.config.latent_stride, self.config.upsample_groups);
-        let name = "upsample.conv.weight";
-        let weight = self.tensor(name, &[hidden, hidden / groups, 2 * stride])?;
-        Upsampler::new(self.packing, &weight, hidden, stride, groups).map_err(self.in_tensor(name))
-    }
-
-    fn transformer(&self, half: &str) -> Result<Transformer, Error> {
-        let config = self.config;
-        let heads = Heads {
-            queries: config.num_attention_heads,
-            keys: config.num_key_value_heads,
-            dim: config.head_dim,
-        };
-        let (hidden, queries) = (config.hidden_size, heads.query_width());
-        let feed_forward = config.intermediate_size;
-        let matrices = [
-            [hidden, queries + 2 * heads.key_width()],
-            [queries, hidden],
-            [hidden, feed_forward],
-            [feed_forward, hidden],
-        ];
-        let norms = arena_bytes::<f32>(hidden).saturating_mul(4);
-        let layer =
-            matrices.map(|shape| self.packing.bytes(shape)).into_iter().fold(norms, usize::saturating_add);
-        self.reserve(layer.saturating_mul(config.num_hidden_layers))?;
-        let mut layers = with_capacity(config.num_hidden_layers)?;
-        for i in 0..config.num_hidden_layers {
-            layers.push(self.transformer_layer(&format!("{half}.layers.{i}"), heads)?);
-        }
-        let activation = match config.hidden_act {
-            Activation::Gelu => kernels::Activation::Gelu,
-            Activation::Relu => kernels::Activation::Relu,
-            Activation::Silu => kernels::Activation::Silu,
-        };
-        let rotary = Arc::new(Rotary::new(heads.dim, config.rope_theta)?);
-        Ok(Transformer { kernels: self.packing.kernels, heads, rotary, layers, activation })
-    }
-
-    fn transformer_layer(&self, name: &str, heads: Heads) -> Result<TransformerLayer, Error> {
-        let (hidden, expanded) = (self.config.hidden_size, self.config.intermediate_size);
-        let attention = format!("{name}.self_attn");
-        let attention_scale = self.tensor(&format!("{attention}_layer_scale.scale"), &[hidden])?;
-        let feed_forward_scale = self.tensor(&format!("{name}.mlp_layer_scale.scale"), &[hidden])?;
-        let (up, down) = (format!("{name}.mlp.fc1.weight"), format!("{name}.mlp.fc2.weight"));
-        Ok(TransformerLayer {
-            attention_norm: self.norm(&format!("{name}.input_layernorm"))?,
-            qkv: self.qkv(&attention, heads)?,
-            out: self.linear(
-                &format!("{attention}.o_proj.weight"),
-                [hidden, heads.query_width()],
-                |linear| {
-                    self.projection(linear, &format!("{attention}.o_proj"), [hidden, heads.query_width()])?;
-                    linear.scale(|output| attention_scale[output]);
-                    Ok(())
-                },
-            )?,
-            feed_forward_norm: self.norm(&format!("{name}.post_attention_layernorm"))?,
-            up: self.linear(&up, [expanded, hidden], |linear| {
-                self.checkpoint.append(&mut linear.weight, &up, &[expanded, hidden])
-            })?,
-            down: self.linear(&down, [hidden, expanded], |linear| {
-                self.checkpoint.append(&mut linear.weight, &down, &[hidden, expanded])?;
-                linear.scale(|output| feed_forward_scale[output]);
-                Ok(())
-            })?,
-        })
-    }
-
-    /// Queries, keys and values as one layer, the queries scaled by 1/√dim.
-    fn qkv(&self, name: &str, heads: Heads) -> Result<Linear, Error> {
-        let hidden = self.config.hidden_size;
-        let outputs = heads.query_width() + 2 * heads.key_width();
-        self.linear(&format!("{name}.q_proj, k_proj or v_proj"), [outputs, hidden], |linear| {
-            self.projection(linear, &format!("{name}.q_proj"), [heads.query_width(), hidden])?;
-            linear.scale(|_| 1.0 / (heads.dim as f32).sqrt());
-            self.projection(linear, &format!("{name}.k_proj"), [heads.key_width(), hidden])?;
-            self.projection(linear, &format!("{name}.v_proj"), [heads.key_width(), hidden])
-        })
-    }
-
-    /// A linear layer `[outputs, inputs]` that `fill` puts together; `name` says of what.
-    fn linear(
-        &self,
-        name: &str,
-        shape: [usize; 2],
-        fill: impl FnOnce(&mut LinearWeights) -> Result<(), Error>,
-    ) -> Result<Linear, Error> {
-        let mut linear = LinearWeights { inputs: shape[1], weight: self.spare.take(), bias: Vec::new() };
-        linear.weight.clear();
-        fill(&mut linear)?;
-        let bias = (!linear.bias.is_empty()).then_some(linear.bias.as_slice());
-        let layer = Linear::new(self.packing, &linear.weight, bias, shape).map_err(self.in_tensor(name));
-        self.spare.set(linear.weight);
-        layer
-    }
-
-    /// Appends an attention projection's weight and, if the config has them, bias.
-    fn projection(
-        &self,
-        linear: &mut LinearWeights,
-        name: &str,
-        [outputs, inputs]: [usize; 2],
-    ) -> Result<(), Error> {
-        self.checkpoint.append(&mut linear.weight, &format!("{name}.weight"), &[outputs, inputs])?;
-        if self.config.attention_bias {
-            self.checkpoint.append(&mut linear.bias, &format!("{name}.bias"), &[outputs])?;
-        }
-        Ok(())
-    }
-
-    fn norm(&self, name: &str) -> Result<Arc<Norm>, Error> {
-        let hidden = self.config.hidden_size;
-        Ok(Arc::new(Norm {
-            weight: self.arena(&format!("{name}.weight"), hidden)?,
-            bias: self.arena(&format!("{name}.bias"), hidden)?,
-            eps: self.config.norm_eps as f32,
-        }))
-    }
-
-    /// The quantizer and the model's fingerprint.
-    fn quantizer(&self, encodes: bool, decodes: bool) -> Result<(SplitQuantizer, i64), Error> {
-        let config = self.config;
-        let semantic = config.num_semantic_quantizers.min(config.num_quantizers);
-        let mut fingerprint = Xxh64::new(0);
-        let numbers =
-            [config.sampling_rate as usize, config.frame_size(), config.codebook_size, config.codebook_dim];
-        for number in numbers {
-            fingerprint.update(&(number as u64).to_le_bytes());
-        }
-        let branches = [
-            self.branch("semantic", semantic, encodes, decodes, Some(&mut fingerprint))?,
-            self.branch("acoustic", config.num_quantizers - semantic, encodes, decodes, None)?,
-        ];
-        let quantizer = SplitQuantizer { branches, dim: config.codebook_dim, size: config.codebook_size };
-        Ok((quantizer, (fingerprint.digest() >> 1) as i64))
-    }
-
-    fn branch(
-        &self,
-        kind: &str,
-        codebooks: usize,
-        encodes: bool,
-        decodes: bool,
-        mut fingerprint: Option<&mut Xxh64>,
-    ) -> Result<Branch, Error> {
-        let config = self.config;
-        let name = format!("quantizer.{kind}_residual_vector_quantizer");
-        let (hidden, dim, size) = (config.hidden_size, config.codebook_dim, config.codebook_size);
-        // kyutai's files have projections even between equal dimensions.
-        let projected = codebooks > 0
-            && (config.vector_quantization_hidden_dimension != hidden
-                || self.checkpoint.contains(&format!("{name}.input_proj.weight")));
-        let project = |name: String, outputs: usize, inputs: usize| {
-            self.linear(&name, [outputs, inputs], |linear| {
-                self.checkpoint.append(&mut linear.weight, &name, &[outputs, inputs, 1])
-            })
-        };
-        let formats = [Format::F32, Format::Int8];
-        let [exact, coarse] = formats.map(|format| Packing { format, ..self.packing }.bytes([dim, size]));
-        let word_bytes = exact.saturating_add(if encodes { coarse } else { 0 });
-        self.reserve(word_bytes.saturating_mul(codebooks))?;
-        let mut words = with_capacity(codebooks)?;
-        for index in 0..codebooks {
-            let name = format!("{name}.layers.{index}.codebook");
-            let name_of_sums = format!("{name}.embed_sum");
-            words.push(self.packed(&name_of_sums, &[size, dim], |sums| {
-                let usage = self.tensor(&format!("{name}.cluster_usage"), &[size])?;
-                for (word, usage) in sums.chunks_exact_mut(dim).zip(usage) {
-                    word.iter_mut().for_each(|x| *x /= usage.max(MIN_CLUSTER_USAGE));
-                }
-                if let Some(fingerprint) = fingerprint.take() {
-                    sums.iter().for_each(|x| fingerprint.update(&x.to_le_bytes()));
-                }
-                let book = Codebook::new(self.packing, sums, [size, dim], encodes);
-                book.map(Arc::new).map_err(self.in_tensor(&name_of_sums))
-            })?);
-        }
-        Ok(Branch {
-            input: (encodes && projected)
-                .then(|| project(format!("{name}.input_proj.weight"), dim, hidden))
-                .transpose()?,
-            codebooks: words,
-            output: (decodes && projected)
-                .then(|| project(format!("{name}.output_proj.weight"), hidden, dim))
-                .transpose()?,
-        })
-    }
 }
 
-/// A linear layer to be.
-struct LinearWeights {
-    inputs: usize,
-    /// `[outputs, inputs]`, as far as it is there.
-    weight: Vec<f32>,
-    /// `[outputs]`, or empty.
-    bias: Vec<f32>,
-}
-
-impl LinearWeights {
-    /// Multiplies the weights and biases of each output that is there.
-    fn scale(&mut self, scale: impl Fn(usize) -> f32) {
-        for (output, weights) in self.weight.chunks_exact_mut(self.inputs).enumerate() {
-            weights.iter_mut().for_each(|weight| *weight *= scale(output));
+/// Multiplies each row of `width` values by its factor.
+fn scale_rows(values: &mut [f32], width: usize, scale: impl Fn(usize) -> f32) {
+    for (row, values) in values.chunks_exact_mut(width).enumerate() {
+        let scale = scale(row);
+        if scale != 1.0 {
+            values.iter_mut().for_each(|value| *value *= scale);
         }
-        self.bias.iter_mut().enumerate().for_each(|(output, bias)| *bias *= scale(output));
     }
 }

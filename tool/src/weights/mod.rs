@@ -2,13 +2,12 @@
 
 mod config;
 mod stored;
-mod tensors;
 mod writer;
 
 pub(crate) use stored::stored_values;
 pub(crate) use writer::write;
 
-use mimi::Layout;
+use mimi::{Layout, Parts};
 
 /// What to write.
 #[derive(Clone, Copy, Debug)]
@@ -42,16 +41,12 @@ pub(crate) enum Half {
 }
 
 impl Half {
-    /// Whether the tensor of this name, in transformers' layout, belongs to it. The quantizer, whose
-    /// codebooks both halves need, belongs to both.
-    fn has(self, name: &str) -> bool {
-        let of_encoder = ["encoder.", "encoder_transformer.", "downsample."];
-        let of_decoder = ["decoder.", "decoder_transformer.", "upsample."];
-        let starts = |modules: [&str; 3]| modules.iter().any(|module| name.starts_with(module));
+    /// Whether it has the tensors that belong to `parts`. Both halves need the quantizer, so both have it.
+    fn has(self, parts: Parts) -> bool {
         match self {
             Self::Both => true,
-            Self::Encoder => !starts(of_decoder),
-            Self::Decoder => !starts(of_encoder),
+            Self::Encoder => parts != Parts::Decoder,
+            Self::Decoder => parts != Parts::Encoder,
         }
     }
 }

@@ -1,33 +1,27 @@
 //! Tensors to a safetensors file, one after the other, so that memory stays near one tensor.
 
-use super::{
-    Form, Values, config,
-    tensors::{self, Tensor},
-};
+use super::{Form, Values, config};
 use crate::{
     failure::{Failure, Outcome},
     standard::Destination,
 };
 use half::{bf16, f16};
-use mimi::{Checkpoint, Config, Layout};
+use mimi::{Checkpoint, Config, Layout, TensorKind, TensorSpec};
 use safetensors::tensor::{Dtype, Metadata, TensorInfo};
 use std::{collections::HashMap, io::Write};
-
-/// Query, key and value, which kyutai has in one.
-const PROJECTIONS: [&str; 3] = ["q_proj", "k_proj", "v_proj"];
 
 /// A tensor as it is going to be stored.
 struct Stored {
     name: String,
     shape: Vec<usize>,
     dtype: Dtype,
-    /// What it is made of: one tensor, or query, key and value.
-    parts: Vec<Tensor>,
+    /// What it is made of: one tensor, or query, key and value, which kyutai's layout has in one.
+    parts: Vec<TensorSpec>,
 }
 
 /// Writes what `checkpoint` has in another form, and puts the file in its place.
 pub(crate) fn write(checkpoint: &Checkpoint, form: Form, destination: Destination) -> Outcome {
-    let tensors = stored(checkpoint, form);
+    let tensors = stored(checkpoint.tensors(), form);
     let (mut sink, pending) = destination;
     let failed = |error| Failure::io(pending.path(), &error);
     sink.write_all(&header(&tensors, checkpoint.config(), form)?).map_err(failed)?;
@@ -40,52 +34,39 @@ pub(crate) fn write(checkpoint: &Checkpoint, form: Form, destination: Destinatio
 }
 
 /// All tensors of a file, in its order: the widest values first, so that each begins at a multiple
-/// of its width.
-fn stored(checkpoint: &Checkpoint, form: Form) -> Vec<Stored> {
-    let config = checkpoint.config();
-    let projected = config.codebook_dim != config.hidden_size
-        || checkpoint.contains("quantizer.semantic_residual_vector_quantizer.input_proj.weight");
-    let mut all = Vec::new();
-    for tensor in tensors::list(config, projected) {
-        if !form.half.has(&tensor.name) {
-            continue;
+/// of its width. Tensors that have one name in the layout are the rows of one tensor.
+fn stored(tensors: Vec<TensorSpec>, form: Form) -> Vec<Stored> {
+    let mut all: HashMap<String, Stored> = HashMap::new();
+    for tensor in tensors.into_iter().filter(|tensor| form.half.has(tensor.parts)) {
+        let dtype = match (tensor.kind, form.values) {
+            (TensorKind::CodeWordSums | TensorKind::ClusterUsage | TensorKind::CodebookFlag, _)
+            | (_, Values::F32) => Dtype::F32,
+            (_, Values::F16) => Dtype::F16,
+            (_, Values::Bf16) => Dtype::BF16,
+        };
+        let name = name(&tensor, form.layout);
+        match all.get_mut(&name) {
+            Some(stored) => {
+                stored.shape[0] += tensor.shape[0];
+                stored.parts.push(tensor);
+            }
+            None => {
+                let shape = tensor.shape.clone();
+                all.insert(name.clone(), Stored { name, shape, dtype, parts: vec![tensor] });
+            }
         }
-        let dtype = match form.values {
-            _ if tensor.name.contains(".codebook.") => Dtype::F32,
-            Values::F32 => Dtype::F32,
-            Values::F16 => Dtype::F16,
-            Values::Bf16 => Dtype::BF16,
-        };
-        let parts = match PROJECTIONS.map(|projection| tensor.name.contains(projection)) {
-            [true, ..] if form.layout == Layout::Kyutai => packed(&tensor, config),
-            [_, false, false] => vec![tensor],
-            _ if form.layout == Layout::Kyutai => continue, // came with the query
-            _ => vec![tensor],
-        };
-        let rows = parts.iter().map(|part| part.shape[0]).sum();
-        let mut shape = parts[0].shape.clone();
-        shape[0] = rows;
-        all.push(Stored { name: name(&parts[0], form.layout), shape, dtype, parts });
     }
+    let mut all: Vec<_> = all.into_values().collect();
     all.sort_by(|a, b| b.dtype.bitsize().cmp(&a.dtype.bitsize()).then_with(|| a.name.cmp(&b.name)));
     all
 }
 
-fn name(tensor: &Tensor, layout: Layout) -> String {
+/// The name of a tensor in a layout. For a convolution of SEANet kyutai's has two, the second of a transposed one.
+fn name(tensor: &TensorSpec, layout: Layout) -> String {
     let mut spellings = layout.spellings(&tensor.name);
-    let second = layout == Layout::Kyutai && tensor.transposed;
+    let transposed = matches!(tensor.kind, TensorKind::TransposedWeight { .. } | TensorKind::TransposedBias);
+    let second = layout == Layout::Kyutai && transposed && spellings.len() > 1;
     spellings.swap_remove(usize::from(second))
-}
-
-/// A query projection with its key and value.
-fn packed(query: &Tensor, config: &Config) -> Vec<Tensor> {
-    let [q, k, v] = PROJECTIONS;
-    let other = |projection: &str| {
-        let mut tensor = Tensor { name: query.name.replace(q, projection), ..query.clone() };
-        tensor.shape[0] = config.num_key_value_heads * config.head_dim;
-        tensor
-    };
-    vec![query.clone(), other(k), other(v)]
 }
 
 fn header(tensors: &[Stored], config: &Config, form: Form) -> Outcome<Vec<u8>> {
@@ -134,9 +115,9 @@ fn values(checkpoint: &Checkpoint, tensor: &Stored) -> Outcome<Vec<f32>> {
     Ok(values)
 }
 
-fn plain(checkpoint: &Checkpoint, tensor: &Tensor) -> Outcome<Vec<f32>> {
+fn plain(checkpoint: &Checkpoint, tensor: &TensorSpec) -> Outcome<Vec<f32>> {
     // Files that lack it are read, but not by transformers.
-    if tensor.name.ends_with(".initialized") && !checkpoint.contains(&tensor.name) {
+    if tensor.kind == TensorKind::CodebookFlag && !checkpoint.contains(&tensor.name) {
         return Ok(vec![1.0]);
     }
     Ok(checkpoint.tensor(&tensor.name, &tensor.shape)?)

@@ -1,0 +1,279 @@
+//! The network's tensors, written down once: name, shape and kind of each, in transformers' layout.
+//!
+//! A network is two halves and a quantizer. Each half is described by its own numbers ([`Half`]), taken from the
+//! config in one place, so that the halves may differ. From these numbers follow the layers, and from the layers their
+//! tensors. The loader walks the layers; [`Config::tensors`] lists the tensors.
+
+mod quantizer;
+mod seanet;
+mod transformer;
+
+pub(crate) use quantizer::{Branch, Quantizer};
+pub(crate) use seanet::{Seanet, Stage};
+pub(crate) use transformer::{Norm, Transformer, TransformerLayer};
+
+use crate::{Config, PadMode, Parts};
+
+/// A tensor that a network has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TensorSpec {
+    /// Its name in transformers' layout.
+    pub name: String,
+    /// Its shape in transformers' layout.
+    pub shape: Vec<usize>,
+    /// What it is.
+    pub kind: TensorKind,
+    /// The halves of the network that use it. [`Parts::Both`] use the quantizer.
+    pub parts: Parts,
+}
+
+/// What a tensor is, and what its dimensions mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TensorKind {
+    /// Weight of a convolution without groups: `[outputs, inputs, taps]`.
+    ConvWeight,
+    /// Bias of such a convolution: `[outputs]`.
+    ConvBias,
+    /// Weight of a transposed convolution: `[inputs, outputs / groups, taps]`.
+    TransposedWeight {
+        /// Groups of channels. Each output sees the inputs of its own group.
+        groups: usize,
+    },
+    /// Bias of a transposed convolution: `[outputs]`.
+    TransposedBias,
+    /// Weight of a linear layer: `[outputs, inputs]`.
+    LinearWeight,
+    /// Bias of a linear layer: `[outputs]`.
+    LinearBias,
+    /// Weight of a layer norm: `[channels]`.
+    NormWeight,
+    /// Bias of a layer norm: `[channels]`.
+    NormBias,
+    /// Factors of a residual branch: `[channels]`.
+    LayerScale,
+    /// For each code word the sum of the vectors that it stood for in training: `[words, dimensions]`.
+    CodeWordSums,
+    /// For each code word the number of those vectors: `[words]`. A code word is its sum divided by this.
+    ClusterUsage,
+    /// Whether training has filled the codebook: `[1]`. The engine does not read it, and a file may lack it.
+    CodebookFlag,
+}
+
+impl Config {
+    /// All tensors of the network. `projected`: the quantizer has projections. They are needed if `codebook_dim` and
+    /// `hidden_size` differ, and kyutai's checkpoints have them always. [`Checkpoint::tensors`] looks which it is.
+    ///
+    /// [`Checkpoint::tensors`]: crate::Checkpoint::tensors
+    ///
+    /// # Panics
+    /// Possibly, if [`validate`](Self::validate) does not accept the config.
+    pub fn tensors(&self, projected: bool) -> Vec<TensorSpec> {
+        let mut tensors = Vec::new();
+        Half::encoder(self).list(&mut tensors);
+        Quantizer::new(self, projected).list(&mut tensors);
+        Half::decoder(self).list(&mut tensors);
+        tensors
+    }
+}
+
+/// Encoder or decoder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    Encoder,
+    Decoder,
+}
+
+impl Side {
+    /// What the names of its modules begin with.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Encoder => "encoder",
+            Self::Decoder => "decoder",
+        }
+    }
+
+    fn parts(self) -> Parts {
+        match self {
+            Self::Encoder => Parts::Encoder,
+            Self::Decoder => Parts::Decoder,
+        }
+    }
+}
+
+/// The numbers of a half. Nothing in one half follows from the other.
+#[derive(Debug)]
+pub(crate) struct Half<'c> {
+    pub(crate) seanet: Seanet<'c>,
+    pub(crate) transformer: Transformer,
+    /// Between the SEANet rate and the frame rate.
+    pub(crate) resampler: Convolution,
+}
+
+impl<'c> Half<'c> {
+    pub(crate) fn encoder(config: &'c Config) -> Self {
+        let (width, stride) = (config.hidden_size, config.latent_stride);
+        let down = Convolution {
+            name: "downsample.conv".to_owned(),
+            parts: Parts::Encoder,
+            shape: [width, width, 2 * stride],
+            stride,
+            dilation: 1,
+            pad_mode: PadMode::Replicate,
+            transposed: false,
+            groups: 1,
+            bias: false,
+        };
+        Self::new(config, Side::Encoder, down)
+    }
+
+    pub(crate) fn decoder(config: &'c Config) -> Self {
+        let (width, stride, groups) = (config.hidden_size, config.latent_stride, config.upsample_groups);
+        let up = Convolution {
+            name: "upsample.conv".to_owned(),
+            parts: Parts::Decoder,
+            shape: [width, width / groups, 2 * stride],
+            stride,
+            dilation: 1,
+            pad_mode: PadMode::Constant,
+            transposed: true,
+            groups,
+            bias: false,
+        };
+        Self::new(config, Side::Decoder, up)
+    }
+
+    fn new(config: &'c Config, side: Side, resampler: Convolution) -> Self {
+        Self { seanet: Seanet::new(config, side), transformer: Transformer::new(config, side), resampler }
+    }
+
+    fn list(&self, tensors: &mut Vec<TensorSpec>) {
+        self.seanet.list(tensors);
+        self.transformer.list(tensors);
+        self.resampler.list(tensors);
+    }
+}
+
+/// A convolution, plain or transposed.
+#[derive(Debug)]
+pub(crate) struct Convolution {
+    /// Stands before `.weight` and `.bias`.
+    name: String,
+    parts: Parts,
+    /// The weight's: `[outputs, inputs, taps]`, or `[inputs, outputs / groups, taps]` if transposed.
+    pub(crate) shape: [usize; 3],
+    pub(crate) stride: usize,
+    pub(crate) dilation: usize,
+    /// How a plain convolution is padded.
+    pub(crate) pad_mode: PadMode,
+    pub(crate) transposed: bool,
+    /// Groups of channels; one if not transposed.
+    pub(crate) groups: usize,
+    bias: bool,
+}
+
+impl Convolution {
+    /// Output channels.
+    pub(crate) fn outputs(&self) -> usize {
+        if self.transposed { self.shape[1] * self.groups } else { self.shape[0] }
+    }
+
+    pub(crate) fn weight(&self) -> TensorSpec {
+        let kind = match self.transposed {
+            false => TensorKind::ConvWeight,
+            true => TensorKind::TransposedWeight { groups: self.groups },
+        };
+        tensor(format!("{}.weight", self.name), &self.shape, kind, self.parts)
+    }
+
+    pub(crate) fn bias(&self) -> Option<TensorSpec> {
+        let kind = if self.transposed { TensorKind::TransposedBias } else { TensorKind::ConvBias };
+        self.bias.then(|| tensor(format!("{}.bias", self.name), &[self.outputs()], kind, self.parts))
+    }
+
+    fn list(&self, tensors: &mut Vec<TensorSpec>) {
+        tensors.push(self.weight());
+        tensors.extend(self.bias());
+    }
+}
+
+/// A linear layer.
+#[derive(Debug)]
+pub(crate) struct Linear {
+    /// Stands before `.weight` and `.bias`.
+    name: String,
+    parts: Parts,
+    /// `[outputs, inputs]`.
+    pub(crate) shape: [usize; 2],
+    /// It is written as a convolution of one tap.
+    one_tap: bool,
+    bias: bool,
+}
+
+impl Linear {
+    pub(crate) fn weight(&self) -> TensorSpec {
+        let [outputs, inputs] = self.shape;
+        let name = format!("{}.weight", self.name);
+        match self.one_tap {
+            true => tensor(name, &[outputs, inputs, 1], TensorKind::ConvWeight, self.parts),
+            false => tensor(name, &self.shape, TensorKind::LinearWeight, self.parts),
+        }
+    }
+
+    pub(crate) fn bias(&self) -> Option<TensorSpec> {
+        let name = || format!("{}.bias", self.name);
+        self.bias.then(|| tensor(name(), &self.shape[..1], TensorKind::LinearBias, self.parts))
+    }
+
+    fn list(&self, tensors: &mut Vec<TensorSpec>) {
+        tensors.push(self.weight());
+        tensors.extend(self.bias());
+    }
+}
+
+fn tensor(name: String, shape: &[usize], kind: TensorKind, parts: Parts) -> TensorSpec {
+    TensorSpec { name, shape: shape.to_vec(), kind, parts }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `tests/data/golden/full/tensors.tsv` has name, shape and digest of each, as transformers has them.
+    #[test]
+    fn the_published_network_has_the_tensors_that_transformers_has() {
+        let listing = include_str!("../../tests/data/golden/full/tensors.tsv");
+        let mut expected: Vec<(String, String)> = listing
+            .lines()
+            .skip(1)
+            .map(|line| line.split('\t').map(str::to_owned))
+            .map(|mut fields| (fields.next().unwrap(), fields.next().unwrap()))
+            .collect();
+        let shown = |shape: &[usize]| shape.iter().map(usize::to_string).collect::<Vec<_>>().join("x");
+        let mut found: Vec<_> = Config::published()
+            .tensors(true)
+            .into_iter()
+            .map(|tensor| (tensor.name, shown(&tensor.shape)))
+            .collect();
+        expected.sort();
+        found.sort();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_tensor_belongs_to_the_half_that_its_name_says() {
+        let of_encoder = ["encoder.", "encoder_transformer.", "downsample."];
+        let of_decoder = ["decoder.", "decoder_transformer.", "upsample."];
+        for TensorSpec { name, parts, .. } in Config::published().tensors(true) {
+            let starts = |modules: [&str; 3]| modules.iter().any(|module| name.starts_with(module));
+            let expected = match (starts(of_encoder), starts(of_decoder)) {
+                (true, false) => Parts::Encoder,
+                (false, true) => Parts::Decoder,
+                _ => Parts::Both,
+            };
+            assert_eq!(parts, expected, "{name}");
+            assert_eq!(parts == Parts::Both, name.starts_with("quantizer."), "{name}");
+        }
+    }
+}
