@@ -79,7 +79,8 @@ pub(super) struct Job {
     bias: *const f32,
     inputs: usize,
     outputs: usize,
-    panels: usize,
+    /// Outputs in a panel.
+    width: usize,
     /// One output, whose weights lie side by side.
     column: bool,
     run: usize,
@@ -148,7 +149,7 @@ impl Job {
             bias: matrix.bias.as_ptr(),
             inputs,
             outputs: matrix.outputs,
-            panels: matrix.outputs.div_ceil(matrix.width),
+            width: matrix.width,
             column: matrix.is_column(),
             run,
             run_stride,
@@ -160,9 +161,10 @@ impl Job {
         }
     }
 
-    /// Whether there is more to do than telling other threads takes: a few microseconds of one.
-    pub(super) fn is_worth_sharing(&self) -> bool {
-        self.inputs.saturating_mul(self.outputs).saturating_mul(self.total) >= 1 << 18
+    /// Whether there is more to do for `panels` than telling other threads takes: a few microseconds of one.
+    pub(super) fn is_worth_sharing(&self, panels: &Range<usize>) -> bool {
+        let outputs = self.outputs.min(panels.len() * self.width);
+        self.inputs.saturating_mul(outputs).saturating_mul(self.total) >= 1 << 18
     }
 
     /// Which stream row `row` of all rows of all streams belongs to, and which of its rows it is.
@@ -245,19 +247,14 @@ pub(super) struct Part {
 }
 
 impl Job {
-    /// One panel of all rows.
-    pub(super) fn panel(&self, panel: usize) -> Part {
-        assert!(panel < self.panels);
-        Part { rows: 0..self.total, panels: panel..panel + 1 }
-    }
-
-    /// Part `part` of `parts`, for tiles of `tile` rows: some of the rows or, where there are few, some of the
-    /// panels.
-    pub(super) fn part(&self, part: usize, parts: usize, tile: usize) -> Part {
-        match self.panels == 1 || self.total >= parts * 8 * tile {
-            true => Part { rows: share(self.total, tile, part, parts), panels: 0..self.panels },
-            false => Part { rows: 0..self.total, panels: share(self.panels, 1, part, parts) },
+    /// Part `part` of `parts` of the work for `panels`, for tiles of `tile` rows: some of the rows or, where there are
+    /// few, some of the panels.
+    pub(super) fn part(&self, panels: &Range<usize>, part: usize, parts: usize, tile: usize) -> Part {
+        if panels.len() == 1 || self.total >= parts * 8 * tile {
+            return Part { rows: share(self.total, tile, part, parts), panels: panels.clone() };
         }
+        let share = share(panels.len(), 1, part, parts);
+        Part { rows: 0..self.total, panels: panels.start + share.start..panels.start + share.end }
     }
 }
 

@@ -223,6 +223,26 @@ impl Matrix {
         self.outputs
     }
 
+    /// Panels of its outputs.
+    pub(crate) fn panels(&self) -> usize {
+        self.outputs.div_ceil(self.width)
+    }
+
+    /// Outputs in a panel; the last panel may have fewer.
+    pub(crate) fn panel_outputs(&self) -> usize {
+        self.width
+    }
+
+    /// Bytes of the weights in a panel.
+    pub(crate) fn panel_bytes(&self) -> usize {
+        self.width
+            * match self.weights {
+                Weights::F32(_) => self.inputs * size_of::<f32>(),
+                Weights::Bf16(_) => self.inputs * size_of::<Bf16>(),
+                Weights::Int8(_) => self.rounded_inputs(),
+            }
+    }
+
     /// Inputs of a row that a product rounds to 16 bits, for eight-bit weights; else 0.
     pub(crate) fn rounded_inputs(&self) -> usize {
         match self.weights {
@@ -248,12 +268,7 @@ impl Matrix {
 
     /// Bytes of weights, scales and bias.
     pub(crate) fn bytes(&self) -> usize {
-        let weights = match &self.weights {
-            Weights::F32(w) => w.bytes(),
-            Weights::Bf16(w) => w.bytes(),
-            Weights::Int8(w) => w.bytes(),
-        };
-        weights + self.scales.bytes() + self.bias.bytes()
+        arena_bytes::<i8>(self.panels() * self.panel_bytes()) + self.scales.bytes() + self.bias.bytes()
     }
 
     /// The weights that lead to one output, in order of inputs, of a matrix in f32.

@@ -30,6 +30,8 @@ pub(crate) use matrix::{Elements, Format, Matrix, PackError, Packing};
 pub(crate) use rounded::Rounded;
 pub(crate) use team::{Team, with_team};
 
+use std::ops::Range;
+
 /// The memory of a stream that products work in.
 pub(crate) trait Scratch {
     fn scratch(&mut self) -> (&mut [f32], &mut Rounded);
@@ -225,52 +227,39 @@ impl Kernels {
         dispatch!(self, PANEL_WIDTH)
     }
 
-    /// Rows times a matrix, for several streams in one pass over the weights.
+    /// Rows times some panels of a matrix, for several streams in one pass over the weights. The matrix has the panels
+    /// `0..matrix.panels()`. The rows must be rounded before, see [`round_inputs`](Self::round_inputs).
     pub(crate) fn matmul<M: Scratch>(
         self,
         matrix: &Matrix,
         streams: &mut [M],
         product: Product,
+        panels: Range<usize>,
         team: Option<&Team>,
     ) {
-        if product.rows == 0 || streams.is_empty() {
+        assert!(panels.start <= panels.end && panels.end <= matrix.panels(), "no such panels");
+        if product.rows == 0 || streams.is_empty() || panels.is_empty() {
             return;
         }
-        let job = self.job(matrix, streams, product);
+        let job = matmul::Job::new(matrix, self, streams, product);
         let work = |part, parts| {
-            let part = job.part(part, parts, dispatch!(self, TILE));
+            let part = job.part(&panels, part, parts, dispatch!(self, TILE));
             // SAFETY: the job's memory is borrowed by `streams`; parts write apart from each other; `self` proves
             // the instruction set.
             unsafe { dispatch!(self, matmul(&job, part)) }
         };
         match team {
-            Some(team) if job.is_worth_sharing() => team.run(&|part| work(part, team.size())),
+            Some(team) if job.is_worth_sharing(&panels) => team.run(&|part| work(part, team.size())),
             _ => work(0, 1),
         }
     }
 
-    /// The outputs of one panel, number `panel` from the first, and nothing else: the bits of [`matmul`](Self::matmul).
-    pub(crate) fn matmul_panel<M: Scratch>(
-        self,
-        matrix: &Matrix,
-        stream: &mut M,
-        product: Product,
-        panel: usize,
-    ) {
-        let job = self.job(matrix, std::slice::from_mut(stream), product);
-        // SAFETY: the job's memory is borrowed by `stream`; `self` proves the instruction set.
-        unsafe { dispatch!(self, matmul(&job, job.panel(panel))) }
-    }
-
-    /// A product, whose inputs are now as its weights ask for.
-    fn job<M: Scratch>(self, matrix: &Matrix, streams: &mut [M], product: Product) -> matmul::Job {
+    /// Rounds the rows of a product to 16 bits, if the matrix has weights of eight bits: its products read them so.
+    pub(crate) fn round_inputs<M: Scratch>(self, matrix: &Matrix, stream: &mut M, product: Product) {
         if matrix.rounded_inputs() > 0 {
-            for stream in &mut *streams {
-                let (scratch, rounded) = stream.scratch();
-                rounded.fill(self, matrix, scratch, product);
-            }
+            let (scratch, rounded) = stream.scratch();
+            rounded.fill(self, matrix, scratch, product);
         }
-        matmul::Job::new(matrix, self, streams, product)
     }
 
     /// The largest magnitude; 0 for none.

@@ -95,7 +95,7 @@ pub(super) unsafe fn round<S: Simd>(x: *const f32, factor: f32, y: *mut i16, len
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{all_kernels, pack};
+    use super::super::tests::{all_kernels, multiply, pack};
     use super::*;
     use crate::kernels::{Activation, Elements, Format, Rows, Scratch};
 
@@ -121,7 +121,7 @@ mod tests {
             residual: None,
             activation: Activation::None,
         };
-        kernels.matmul(&matrix, &mut [&mut memory], product, None);
+        multiply(kernels, &matrix, &mut [&mut memory], product, None);
         (memory.0[x.len()], memory.1.values.to_vec())
     }
 

@@ -2,6 +2,7 @@
 
 mod attention;
 mod bounds;
+mod panels;
 
 use super::*;
 use proptest::prelude::*;
@@ -12,6 +13,12 @@ impl Pad {
     fn new(len: usize) -> Self {
         // no product rounds more rows, or more values in them, than there are in twice the pad
         Self(Arena::zeroed(len).unwrap(), Rounded::new(len, 64 * len).unwrap())
+    }
+
+    fn copy(&self) -> Self {
+        let mut copy = Self::new(self.0.len());
+        copy.0.copy_from_slice(&self.0);
+        copy
     }
 }
 
@@ -49,6 +56,18 @@ pub(super) fn pack(
     bias: impl Fn(usize) -> f32,
 ) -> Matrix {
     Matrix::pack(Packing { kernels, format, pool: &Pool::default() }, elements, bias).unwrap()
+}
+
+/// Rounds the rows and multiplies them with all panels.
+pub(super) fn multiply<M: Scratch>(
+    kernels: Kernels,
+    matrix: &Matrix,
+    streams: &mut [M],
+    product: Product,
+    team: Option<&Team>,
+) {
+    streams.iter_mut().for_each(|stream| kernels.round_inputs(matrix, stream, product));
+    kernels.matmul(matrix, streams, product, 0..matrix.panels(), team);
 }
 
 pub(super) fn all_kernels() -> impl Iterator<Item = Kernels> {
@@ -207,7 +226,7 @@ proptest! {
             let mut pads = case.pads();
             let before: Vec<Vec<f32>> = pads.iter().map(|p| p.0.to_vec()).collect();
             let (weight, matrix) = (case.rounded(), case.matrix(kernels));
-            kernels.matmul(&matrix, &mut pads.iter_mut().collect::<Vec<_>>(), case.product(), None);
+            multiply(kernels, &matrix, &mut pads.iter_mut().collect::<Vec<_>>(), case.product(), None);
             for (pad, before) in pads.iter().zip(&before) {
                 let found = case.outputs(pad);
                 for (i, &y) in found.iter().enumerate() {
@@ -230,15 +249,10 @@ proptest! {
     fn a_row_has_the_same_bits_alone_and_in_any_company(case in case(), threads in 1..4usize) {
         for kernels in all_kernels() {
             let mut pads = case.pads();
-            let copy = |pad: &Pad| {
-                let mut copy = Pad::new(pad.0.len());
-                copy.0.copy_from_slice(&pad.0);
-                copy
-            };
-            let mut alone = pads.iter().map(copy).collect::<Vec<_>>();
+            let mut alone = pads.iter().map(Pad::copy).collect::<Vec<_>>();
             let matrix = case.matrix(kernels);
             with_team(threads, |team| {
-                kernels.matmul(&matrix, &mut pads.iter_mut().collect::<Vec<_>>(), case.product(), team);
+                multiply(kernels, &matrix, &mut pads.iter_mut().collect::<Vec<_>>(), case.product(), team);
             });
             for (pad, alone) in pads.iter().zip(&mut alone) {
                 let product = case.product();
@@ -250,7 +264,7 @@ proptest! {
                         rows: 1,
                         ..product
                     };
-                    kernels.matmul(&matrix, &mut [&mut *alone], one, None);
+                    multiply(kernels, &matrix, &mut [&mut *alone], one, None);
                 }
                 prop_assert!(case.outputs(pad) == case.outputs(alone));
             }
@@ -313,7 +327,7 @@ fn packing_does_not_depend_on_how_weights_lie() {
                     residual: None,
                     activation: Activation::None,
                 };
-                kernels.matmul(matrix, &mut x.iter_mut().collect::<Vec<_>>(), product, None);
+                multiply(kernels, matrix, &mut x.iter_mut().collect::<Vec<_>>(), product, None);
                 x[0].0[len + 16..][..outputs].to_vec()
             };
             assert_eq!(product(&a), product(&b), "{kernels:?}, {format:?}");
@@ -366,7 +380,7 @@ fn activate(kernels: Kernels, activation: Activation, x: &[f32]) -> Vec<f32> {
         residual: None,
         activation,
     };
-    kernels.matmul(&identity, &mut [&mut memory], product, None);
+    multiply(kernels, &identity, &mut [&mut memory], product, None);
     memory.0[x.len()..].to_vec()
 }
 

@@ -81,14 +81,17 @@ impl Codebook {
         let scores = row.y.offset..row.y.offset + size;
         let lowest = |(word, score): (usize, &f32)| score - bound(word);
         let least = stream.scratch[scores.clone()].iter().enumerate().map(lowest).fold(f32::MIN, f32::max);
-        for (panel, first) in (0..size).step_by(kernels.panel_width()).enumerate() {
-            let words = first..size.min(first + kernels.panel_width());
+        let outputs = self.exact.panel_outputs();
+        for (panel, first) in (0..size).step_by(outputs).enumerate() {
+            let words = first..size.min(first + outputs);
             let scores = &mut stream.scratch[scores.clone()][words.clone()];
             // What is not a number rules nothing out.
             let ruled_out = words.zip(scores.iter()).all(|(word, score)| score + bound(word) < least);
             match ruled_out {
                 true => scores.fill(f32::NEG_INFINITY),
-                false => kernels.matmul_panel(&self.exact, stream, row, panel),
+                false => {
+                    kernels.matmul(&self.exact, std::slice::from_mut(stream), row, panel..panel + 1, None)
+                }
             }
         }
     }

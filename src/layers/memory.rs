@@ -226,7 +226,9 @@ impl<'m> Batch<'m> {
 
     /// Rows times a matrix, in all streams at once.
     pub(crate) fn matmul(&mut self, matrix: &Matrix, product: Product) {
-        self.kernels.matmul(matrix, &mut self.members[..self.count], product, self.team);
+        let kernels = self.kernels;
+        self.streams().for_each(|stream| kernels.round_inputs(matrix, stream, product));
+        kernels.matmul(matrix, &mut self.members[..self.count], product, 0..matrix.panels(), self.team);
     }
 }
 

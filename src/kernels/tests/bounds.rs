@@ -3,7 +3,7 @@
 use super::*;
 
 /// What a call panics with.
-fn panic_of(call: impl FnOnce()) -> String {
+pub(super) fn panic_of(call: impl FnOnce()) -> String {
     let payload = std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)).expect_err("must panic");
     let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_default()
@@ -31,7 +31,7 @@ fn sizes_that_wrap_are_refused() {
             product(rows(0, 2), rows(8, 2), 3, Some(rows(0, HALF))),
             product(rows(0, 2), rows(usize::MAX, 2), 3, None),
         ] {
-            let said = panic_of(|| kernels.matmul(&matrix, &mut [&mut Pad::new(64)], product, None));
+            let said = panic_of(|| multiply(kernels, &matrix, &mut [&mut Pad::new(64)], product, None));
             assert_eq!(said, "rows end beyond the address space", "{kernels:?} {product:?}");
         }
         // a ring of 0 values, if its size wraps
