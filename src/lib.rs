@@ -70,9 +70,9 @@ mod oneshot;
 mod options;
 #[doc(hidden)]
 pub mod probe;
+mod program;
 #[cfg(feature = "candle")]
 pub mod reference;
-mod program;
 mod resample;
 mod stream;
 mod tensors;

@@ -72,7 +72,12 @@ impl Model {
 
     /// The shape of a stream that is pushed `frames` frames at once. Without `max_block`, as many of them at a time as
     /// keep its memory within that of a stream.
-    fn one_shot_shape(&self, half: &impl Half, frames: usize, options: &StreamOptions) -> Result<Shape, Error> {
+    fn one_shot_shape(
+        &self,
+        half: &impl Half,
+        frames: usize,
+        options: &StreamOptions,
+    ) -> Result<Shape, Error> {
         let mut shape = Shape { threads: threads(options)?, ..half.shape(self.spec(), options)? };
         if options.max_block.is_none() {
             let quantizer = self.quantizer().map(|quantizer| &**quantizer);

@@ -106,7 +106,8 @@ fn work<H: Half>(model: &Model, half: &Arc<H>, options: &StreamOptions) -> Resul
         if multiply_adds == 0 {
             continue;
         }
-        let same = |one: &&mut Work| (one.stage, one.layer, one.name) == (place.stage, place.layer, place.name);
+        let same =
+            |one: &&mut Work| (one.stage, one.layer, one.name) == (place.stage, place.layer, place.name);
         // the pieces of a stage's rows
         if let Some(one) = list.iter_mut().find(same) {
             one.multiply_adds += multiply_adds;

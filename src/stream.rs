@@ -256,10 +256,14 @@ pub(crate) trait Coder: Sized {
 
     /// Runs a step whose input is in place, for streams of one half and one shape; returns how many frames.
     fn step(streams: &mut [&mut Self], samples: usize, team: Option<&Team>) -> usize {
-        debug_assert!(streams.iter().all(|stream| stream.stream().progress.is_none()), "a frame is run in parts");
+        debug_assert!(
+            streams.iter().all(|stream| stream.stream().progress.is_none()),
+            "a frame is run in parts"
+        );
         let [first, others @ ..] = streams else { return 0 };
         let Stream { half, program, memory, .. } = first.stream_mut();
-        let memories = iter::once(memory).chain(others.iter_mut().map(|other| &mut other.stream_mut().memory));
+        let memories =
+            iter::once(memory).chain(others.iter_mut().map(|other| &mut other.stream_mut().memory));
         let mut batch = Batch::new(half.kernels(), memories, team);
         program.run(0..program.len(), &mut batch, Length(samples));
         program.rows(1, Length(samples))

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module of `src` may name of the others. CONTRIBUTING.md draws the same as a picture.
-const MAY_USE: [(&str, &[&str]); 16] = [
+const MAY_USE: [(&str, &[&str]); 19] = [
     ("error", &[]),
     ("hash", &[]),
     ("options", &[]),
@@ -14,31 +14,36 @@ const MAY_USE: [(&str, &[&str]); 16] = [
     ("config", &["error"]),
     ("tensors", &["config", "options"]),
     ("checkpoint", &["tensors", "config", "error"]),
-    ("layers", &["kernels", "error"]),
+    ("program", &["kernels", "error"]),
+    ("layers", &["program", "kernels", "error"]),
     ("resample", &["kernels", "error"]),
-    // its one-shot calls run streams
     (
         "model",
-        &[
-            "layers",
-            "kernels",
-            "checkpoint",
-            "tensors",
-            "config",
-            "options",
-            "error",
-            "encoder",
-            "decoder",
-            "resample",
-        ],
+        &["layers", "program", "kernels", "checkpoint", "tensors", "config", "options", "error", "resample"],
     ),
-    ("encoder", &["model", "layers", "kernels", "hash", "options", "error", "resample"]),
-    ("decoder", &["model", "layers", "kernels", "hash", "options", "error", "resample"]),
+    ("stream", &["model", "layers", "program", "kernels", "hash", "options", "error", "resample"]),
+    ("encoder", &["stream", "model", "kernels", "options", "error", "resample"]),
+    ("decoder", &["stream", "model", "kernels", "options", "error", "resample"]),
+    ("oneshot", &["stream", "encoder", "decoder", "model", "kernels", "options", "error"]),
     ("bitstream", &["model", "options", "error"]),
     // for the benchmark, beside the streams
-    ("probe", &["model", "layers", "kernels", "options", "error"]),
+    ("probe", &["oneshot", "model", "program", "kernels", "options", "error"]),
     ("reference", &["checkpoint", "config", "options", "error"]),
-    ("capi", &["model", "encoder", "decoder", "bitstream", "checkpoint", "kernels", "options", "error"]),
+    (
+        "capi",
+        &[
+            "model",
+            "stream",
+            "encoder",
+            "decoder",
+            "oneshot",
+            "bitstream",
+            "checkpoint",
+            "kernels",
+            "options",
+            "error",
+        ],
+    ),
 ];
 
 fn source() -> PathBuf {

@@ -10,18 +10,19 @@
 //! rows and wherever they come from: one by one, starting from 0, or as [`column`] and [`weight`] say. That is why any
 //! chunking gives the same bits.
 
-use super::matrix::{Bf16, Matrix, Weights};
-use super::{Kernels, Scratch};
-use finish::Steps;
+use super::Scratch;
+use super::matrix::{Matrix, Weights};
+use super::simd::Simd;
+use super::table::Table;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 use tile::Prefetch;
 use weight::Weight;
 
-mod column;
+pub(super) mod column;
 pub(super) mod finish;
 pub(super) mod tile;
-pub(super) mod weight;
+mod weight;
 
 /// Streams that one product can serve.
 pub(crate) const MAX_BATCH: usize = 16;
@@ -46,7 +47,7 @@ impl Rows {
     }
 
     /// Where `count` rows of `len` values end, or `None` beyond the address space.
-    fn end(self, count: usize, len: usize) -> Option<usize> {
+    pub(super) fn end(self, count: usize, len: usize) -> Option<usize> {
         count.saturating_sub(1).checked_mul(self.stride)?.checked_add(self.offset)?.checked_add(len)
     }
 }
@@ -77,10 +78,40 @@ pub(crate) struct Product {
     pub(crate) activation: Activation,
 }
 
+/// A tile for one weight type, one number of panels and one of rows: [`tile::tile`].
+type Tile = unsafe fn(&Job, *const u8, Segment, *const *const u8, *mut f32, Prefetch);
+
+/// The tiles of an instruction set for weights of a type.
+pub(super) struct Tiles {
+    /// `[panels - 1][rows - 1]`
+    functions: [&'static [Tile]; 3],
+    weight_bytes: usize,
+    /// Inputs in a segment, if sums depend on it.
+    segment: Option<usize>,
+}
+
+impl Tiles {
+    pub(super) const fn new<S: Simd, W: Weight<S>>(functions: [&'static [Tile]; 3]) -> Self {
+        assert!(
+            MAX_ROWS.is_multiple_of(functions[0].len()) && functions[1].len() == 2 && functions[2].len() == 2
+        );
+        Self { functions, weight_bytes: size_of::<W>(), segment: W::SEGMENT }
+    }
+
+    /// Rows of the largest tile of one panel.
+    fn rows(&self) -> usize {
+        self.functions[0].len()
+    }
+}
+
 /// A product with its pointers: what the bodies work on.
 pub(super) struct Job {
-    weights: Weights<*const f32, *const Bf16, *const i8>,
-    /// Of each output, for weights of eight bits.
+    table: &'static Table,
+    /// Those for the weights.
+    tiles: &'static Tiles,
+    /// The matrix's.
+    weights: *const u8,
+    /// Of each output, for weights of eight bits, else null.
     scales: *const f32,
     bias: *const f32,
     inputs: usize,
@@ -102,19 +133,20 @@ pub(super) struct Job {
     product: Product,
 }
 
-// SAFETY: threads that share a job read the same inputs and write outputs of their own, see `dispatch`.
+// SAFETY: threads that share a job read the same inputs and write outputs of their own, see `run`.
 unsafe impl Sync for Job {}
 
 impl Job {
     /// Checks once that everything a body will touch lies in the streams' memory.
     pub(super) fn new<M: Scratch>(
         matrix: &Matrix,
-        kernels: Kernels,
+        table: &'static Table,
         streams: &mut [M],
         product: Product,
     ) -> Self {
         assert!(streams.len() <= MAX_BATCH);
-        let width = kernels.panel_width();
+        let width = table.panel_width;
+        assert!(width <= MAX_WIDTH);
         assert!(matrix.width == width || matrix.is_column() && matrix.bias.len() == width);
         let mut bases = [std::ptr::null_mut(); MAX_BATCH];
         let mut rounded = [std::ptr::null(); MAX_BATCH];
@@ -145,13 +177,16 @@ impl Job {
             0 => (matrix.inputs, matrix.run, product.run_stride),
             inputs => (inputs, inputs, 0),
         };
+        let (tiles, weights) = match &matrix.weights {
+            Weights::F32(w) => (&table.f32, w.as_ptr().cast()),
+            Weights::Bf16(w) => (&table.bf16, w.as_ptr().cast()),
+            Weights::Int8(w) => (&table.int8, w.as_ptr().cast()),
+        };
         Self {
-            weights: match &matrix.weights {
-                Weights::F32(w) => Weights::F32(w.as_ptr()),
-                Weights::Bf16(w) => Weights::Bf16(w.as_ptr()),
-                Weights::Int8(w) => Weights::Int8(w.as_ptr()),
-            },
-            scales: matrix.scales.as_ptr(),
+            table,
+            tiles,
+            weights,
+            scales: if rounded_inputs > 0 { matrix.scales.as_ptr() } else { std::ptr::null() },
             bias: matrix.bias.as_ptr(),
             inputs,
             outputs: matrix.outputs,
@@ -190,19 +225,22 @@ impl Job {
         unsafe { self.bases[stream].add(rows.offset + row * rows.stride) }
     }
 
-    /// Where row `row` of the rounded inputs begins.
-    #[inline(always)]
-    unsafe fn rounded_row(&self, row: usize) -> *const i16 {
+    /// Where row `row` of the inputs begins, as its tiles read it: rounded, if weights are of eight bits.
+    unsafe fn input(&self, row: usize) -> *const u8 {
+        if self.scales.is_null() {
+            // SAFETY: the caller's.
+            return unsafe { self.row(self.product.x, row).cast_const().cast() };
+        }
         let (stream, row) = self.stream(row);
-        // SAFETY: `new` checked that there are as many rows, if weights are of eight bits, as the caller vouches for.
-        unsafe { self.rounded[stream].add(row * self.inputs) }
+        // SAFETY: `new` checked that there are as many rows.
+        unsafe { self.rounded[stream].add(row * self.inputs).cast() }
     }
 
     /// What row `row` of the rounded inputs is in multiples of.
     #[inline(always)]
     unsafe fn rounded_scale(&self, row: usize) -> f32 {
         let (stream, row) = self.stream(row);
-        // SAFETY: as above.
+        // SAFETY: `new` checked that there are as many rows, if weights are of eight bits.
         unsafe { *self.rounded_scales[stream].add(row) }
     }
 }
@@ -253,9 +291,9 @@ pub(super) struct Part {
 }
 
 impl Job {
-    /// Part `part` of `parts` of the work for `panels`, for tiles of `tile` rows: some of the rows or, where there are
-    /// few, some of the panels.
-    pub(super) fn part(&self, panels: &Range<usize>, part: usize, parts: usize, tile: usize) -> Part {
+    /// Part `part` of `parts` of the work for `panels`: some of the rows or, where there are few, some of the panels.
+    pub(super) fn part(&self, panels: &Range<usize>, part: usize, parts: usize) -> Part {
+        let tile = self.tiles.rows();
         if panels.len() == 1 || self.total >= parts * 8 * tile {
             return Part { rows: share(self.total, tile, part, parts), panels: panels.clone() };
         }
@@ -270,136 +308,105 @@ fn share(count: usize, unit: usize, part: usize, parts: usize) -> Range<usize> {
     cut(part)..cut(part + 1)
 }
 
-/// A part of the product, for panels of `P` registers and tiles of up to `TILE` rows, or `INTEGER_TILE` for weights of
-/// eight bits.
-///
-/// # Safety
-///
-/// `job` came from [`Job::new`] for memory that is still borrowed, for kernels whose panels are `P`
-/// registers of `S` wide; `part` is of this job, and nobody else works on it; the CPU has `S`.
-#[inline(always)]
-pub(super) unsafe fn dispatch<S: Steps, const P: usize, const TILE: usize, const INTEGER_TILE: usize>(
-    job: &Job,
-    part: Part,
-) {
-    // SAFETY: the caller's.
-    unsafe {
-        match job.weights {
-            Weights::F32(weights) if job.column => column::column::<S, P>(job, weights, part.rows),
-            Weights::F32(weights) => matmul::<S, f32, P, TILE>(job, weights, part),
-            Weights::Bf16(weights) => matmul::<S, Bf16, P, TILE>(job, weights, part),
-            Weights::Int8(weights) => matmul::<S, i8, P, INTEGER_TILE>(job, weights, part),
-        }
-    }
-}
-
-#[inline(always)]
-unsafe fn matmul<S: Steps, W: Weight<S>, const P: usize, const TILE: usize>(
-    job: &Job,
-    weights: *const W,
-    Part { rows, panels }: Part,
-) {
-    let most = (ROW_BLOCK_BYTES / (4 * job.product.x.stride)).clamp(TILE, MAX_ROWS);
-    let blocks = rows.len().div_ceil(most).max(1);
-    let block = rows.len().div_ceil(blocks).next_multiple_of(TILE).max(1);
-    for first in rows.clone().step_by(block) {
-        let count = block.min(rows.end - first);
-        // SAFETY: these are some of the rows, and at most MAX_ROWS, a multiple of TILE.
-        unsafe { row_block::<S, W, P, TILE>(job, weights, first, count, panels.clone()) };
-    }
-}
-
 /// Sums of a block of rows for the panels at hand, `[row][panel][column]`.
 #[repr(align(64))]
 struct Sums([MaybeUninit<f32>; MAX_ROWS * MAX_WIDTH]);
 
-/// The outputs of some panels for `rows` rows from row `first` on.
-#[inline(always)]
-unsafe fn row_block<S: Steps, W: Weight<S>, const P: usize, const TILE: usize>(
-    job: &Job,
-    weights: *const W,
-    first: usize,
-    rows: usize,
-    panels: Range<usize>,
-) {
-    const { assert!(P * S::LANES <= MAX_WIDTH && MAX_ROWS.is_multiple_of(TILE)) };
-    let width = P * S::LANES;
-    let mut sums = Sums([MaybeUninit::uninit(); MAX_ROWS * MAX_WIDTH]);
-    let sums = sums.0.as_mut_ptr().cast::<f32>();
-    let mut inputs = [std::ptr::null::<W::Input>(); MAX_ROWS];
-    // SAFETY: rows are within the total and at most MAX_ROWS; a panel has inputs·width weights.
-    unsafe {
-        for (row, input) in inputs[..rows].iter_mut().enumerate() {
-            *input = W::row(job, first + row);
+impl Job {
+    /// Computes a part of the product.
+    ///
+    /// # Safety
+    ///
+    /// The memory that [`Job::new`] was given is still borrowed; `part` is of this job, and nobody else works on it;
+    /// the CPU has the table's instruction set.
+    pub(super) unsafe fn run(&self, Part { rows, panels }: Part) {
+        if self.column {
+            // SAFETY: the caller's; a column has one panel.
+            return unsafe { self.run_column(rows) };
         }
-        let mut panel = panels.start;
-        // With few rows three panels at a time, or two so that none is left alone: memory is faster for a core that
-        // reads at several places, and the adders do not wait for one another.
-        while rows <= 2 && panel + 2 <= panels.end {
-            let weights = weights.add(panel * job.inputs * width);
-            let together = match panels.end - panel {
-                2 | 4 => 2,
-                _ => 3,
-            };
-            for segment in job.segments(W::SEGMENT.unwrap_or(job.run)) {
-                let next = Prefetch::of_panels(job, segment, together, width * size_of::<W>());
-                match (together, rows) {
-                    (2, 1) => S::tile::<W, 2, 1>(job, weights, segment, inputs.as_ptr(), sums, next),
-                    (2, _) => S::tile::<W, 2, 2>(job, weights, segment, inputs.as_ptr(), sums, next),
-                    (_, 1) => S::tile::<W, 3, 1>(job, weights, segment, inputs.as_ptr(), sums, next),
-                    _ => S::tile::<W, 3, 2>(job, weights, segment, inputs.as_ptr(), sums, next),
-                }
-            }
-            S::finish(job, sums, [first, rows], [panel, together]);
-            panel += together;
-        }
-        while panel < panels.end {
-            let weights = weights.add(panel * job.inputs * width);
-            for segment in job.segments(W::SEGMENT.unwrap_or(SEGMENT_WEIGHTS / width)) {
-                tiles::<S, W, P, TILE>(job, weights, segment, &inputs[..rows], sums);
-            }
-            S::finish(job, sums, [first, rows], [panel, 1]);
-            panel += 1;
+        let tile = self.tiles.rows();
+        let most = (ROW_BLOCK_BYTES / (4 * self.product.x.stride)).clamp(tile, MAX_ROWS);
+        let blocks = rows.len().div_ceil(most).max(1);
+        let block = rows.len().div_ceil(blocks).next_multiple_of(tile).max(1);
+        for first in rows.clone().step_by(block) {
+            // SAFETY: these are some of the rows, and at most MAX_ROWS, a multiple of `tile`.
+            unsafe { self.run_block(first, block.min(rows.end - first), panels.clone()) };
         }
     }
-}
 
-/// A panel's sums over a segment for rows that begin at `inputs`.
-#[inline(always)]
-unsafe fn tiles<S: Steps, W: Weight<S>, const P: usize, const TILE: usize>(
-    job: &Job,
-    weights: *const W,
-    segment: Segment,
-    inputs: &[*const W::Input],
-    sums: *mut f32,
-) {
-    // Tiles as even as can be: a last tile of one row costs nearly as much as a whole one.
-    let tiles = inputs.len().div_ceil(TILE);
-    let (base, longer) = (inputs.len() / tiles, inputs.len() % tiles);
-    let bytes = segment.len * P * S::LANES * size_of::<W>();
-    let mut row = 0;
-    for index in 0..tiles {
-        let count = base + usize::from(index < longer);
-        let next = Prefetch::of_segment(bytes, index, tiles, segment.len);
-        // SAFETY: rows row..row + count are among the inputs; count ≤ TILE.
+    /// The outputs of some panels for `rows` rows from row `first` on.
+    unsafe fn run_block(&self, first: usize, rows: usize, panels: Range<usize>) {
+        let panel_bytes = self.inputs * self.width * self.tiles.weight_bytes;
+        let mut sums = Sums([MaybeUninit::uninit(); MAX_ROWS * MAX_WIDTH]);
+        let sums = sums.0.as_mut_ptr().cast::<f32>();
+        let mut inputs = [std::ptr::null(); MAX_ROWS];
+        // SAFETY: rows are within the total and at most MAX_ROWS; a panel has inputs·width weights.
         unsafe {
-            let (x, sums) = (inputs.as_ptr().add(row), sums.add(row * P * S::LANES));
-            match count {
-                1 => S::tile::<W, 1, 1>(job, weights, segment, x, sums, next),
-                2 => S::tile::<W, 1, 2>(job, weights, segment, x, sums, next),
-                3 => S::tile::<W, 1, 3>(job, weights, segment, x, sums, next),
-                4 => S::tile::<W, 1, 4>(job, weights, segment, x, sums, next),
-                5 if TILE >= 5 => S::tile::<W, 1, 5>(job, weights, segment, x, sums, next),
-                6 if TILE >= 6 => S::tile::<W, 1, 6>(job, weights, segment, x, sums, next),
-                7 if TILE >= 7 => S::tile::<W, 1, 7>(job, weights, segment, x, sums, next),
-                8 if TILE >= 8 => S::tile::<W, 1, 8>(job, weights, segment, x, sums, next),
-                9 if TILE >= 9 => S::tile::<W, 1, 9>(job, weights, segment, x, sums, next),
-                10 if TILE >= 10 => S::tile::<W, 1, 10>(job, weights, segment, x, sums, next),
-                11 if TILE >= 11 => S::tile::<W, 1, 11>(job, weights, segment, x, sums, next),
-                12 if TILE >= 12 => S::tile::<W, 1, 12>(job, weights, segment, x, sums, next),
-                _ => unreachable!(),
+            for (row, input) in inputs[..rows].iter_mut().enumerate() {
+                *input = self.input(first + row);
+            }
+            let mut panel = panels.start;
+            while panel < panels.end {
+                let weights = self.weights.add(panel * panel_bytes);
+                // With few rows three panels at a time, or two so that none is left alone: memory is faster for a core
+                // that reads at several places, and the adders do not wait for one another.
+                let together = match panels.end - panel {
+                    _ if rows > 2 => 1,
+                    left @ (1 | 2) => left,
+                    4 => 2,
+                    _ => 3,
+                };
+                if together > 1 {
+                    let tile = self.tiles.functions[together - 1][rows - 1];
+                    for segment in self.segments(self.tiles.segment.unwrap_or(self.run)) {
+                        let next = Prefetch::of_panels(self, segment, together);
+                        tile(self, weights, segment, inputs.as_ptr(), sums, next);
+                    }
+                } else {
+                    for segment in self.segments(self.tiles.segment.unwrap_or(SEGMENT_WEIGHTS / self.width)) {
+                        self.run_tiles(weights, segment, &inputs[..rows], sums);
+                    }
+                }
+                (self.table.finish)(self, sums, [first, rows], [panel, together]);
+                panel += together;
             }
         }
-        row += count;
+    }
+
+    /// A panel's sums over a segment for rows that begin at `inputs`.
+    unsafe fn run_tiles(&self, weights: *const u8, segment: Segment, inputs: &[*const u8], sums: *mut f32) {
+        // Tiles as even as can be: a last tile of one row costs nearly as much as a whole one.
+        let tiles = inputs.len().div_ceil(self.tiles.rows());
+        let (base, longer) = (inputs.len() / tiles, inputs.len() % tiles);
+        let mut row = 0;
+        for index in 0..tiles {
+            let count = base + usize::from(index < longer);
+            let next = Prefetch::of_segment(self, segment, index, tiles);
+            let tile = self.tiles.functions[0][count - 1];
+            // SAFETY: rows row..row + count are among the inputs.
+            unsafe {
+                tile(self, weights, segment, inputs.as_ptr().add(row), sums.add(row * self.width), next);
+            }
+            row += count;
+        }
+    }
+
+    /// The only output of some rows.
+    unsafe fn run_column(&self, rows: Range<usize>) {
+        // of each row a panel's sums, of which the first is used
+        let mut sums = [0.0; column::ROWS * MAX_WIDTH];
+        for first in rows.clone().step_by(column::ROWS) {
+            let count = column::ROWS.min(rows.end - first);
+            // SAFETY: the rows are the job's, with `count` at least 1, and it has a weight for each input.
+            unsafe {
+                // what is missing in the last rows is computed from the first, and not stored
+                let mut inputs = [self.row(self.product.x, first).cast_const(); column::ROWS];
+                for (row, input) in inputs[..count].iter_mut().enumerate() {
+                    *input = self.row(self.product.x, first + row);
+                }
+                (self.table.column)(self, self.weights.cast(), inputs.as_ptr(), sums.as_mut_ptr());
+                (self.table.finish)(self, sums.as_ptr(), [first, count], [0, 1]);
+            }
+        }
     }
 }

@@ -48,12 +48,11 @@ impl From<TryReserveError> for PackError {
     }
 }
 
-/// One of the storage formats.
-#[derive(Clone, Copy)]
-pub(super) enum Weights<F, B, I> {
-    F32(F),
-    Bf16(B),
-    Int8(I),
+/// Packed weights in one of the formats.
+pub(super) enum Weights {
+    F32(Arena<f32>),
+    Bf16(Arena<Bf16>),
+    Int8(Arena<i8>),
 }
 
 /// A packed matrix with its bias: `inputs` × `outputs`.
@@ -65,7 +64,7 @@ pub(crate) struct Matrix {
     /// Outputs in a panel: the kernels' panel width, or 1 for a single output in f32.
     pub(super) width: usize,
     /// `[panel][input][width]`, or `[panel][pair of inputs][width][2]` for eight-bit weights; filled up with zeros.
-    pub(super) weights: Weights<Arena<f32>, Arena<Bf16>, Arena<i8>>,
+    pub(super) weights: Weights,
     /// `[panel][width]` for eight-bit weights, else empty.
     pub(super) scales: Arena<f32>,
     /// By output, filled up with zeros to whole panels of the kernels.
@@ -126,11 +125,6 @@ pub(crate) struct Packing<'a> {
 }
 
 impl Packing<'_> {
-    /// Whether weights are kept, and multiplied with, as they are.
-    pub(crate) fn is_exact(&self) -> bool {
-        self.format == Format::F32
-    }
-
     /// Outputs in a panel of a matrix with `outputs` outputs.
     fn width(&self, outputs: usize) -> usize {
         match (outputs, self.format) {

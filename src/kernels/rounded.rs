@@ -4,10 +4,7 @@
 //! A row is rounded to whole multiples of a scale of its own, a 32767th of its largest magnitude. What that loses lies
 //! 96 dB and more below the row's largest value, where rounding weights to eight bits costs 40 dB.
 
-use super::Kernels;
 use super::arena::Arena;
-use super::matmul::Product;
-use super::matrix::Matrix;
 use super::simd::Simd;
 use std::collections::TryReserveError;
 
@@ -36,24 +33,39 @@ impl Rounded {
         self.values.bytes() + self.scales.bytes()
     }
 
-    /// Rounds the rows of a product, which lie in `scratch`.
-    pub(super) fn fill(&mut self, kernels: Kernels, matrix: &Matrix, scratch: &[f32], product: Product) {
-        let width = matrix.rounded_inputs();
-        let rows = self.values.chunks_exact_mut(width).zip(self.scales.iter_mut());
-        for (row, (values, row_scale)) in rows.take(product.rows).enumerate() {
-            let first = product.x.from(row).offset;
-            let runs = (0..matrix.inputs / matrix.run)
-                .map(|run| &scratch[first + run * product.run_stride..][..matrix.run]);
-            let largest = runs.clone().map(|run| kernels.largest_magnitude(run)).fold(0.0, f32::max);
-            let scale = largest / LARGEST;
-            // the inverse of a smaller one is infinite
-            *row_scale = if scale >= f32::MIN_POSITIVE { scale } else { 0.0 };
-            let factor = if *row_scale > 0.0 { 1.0 / scale } else { 0.0 };
-            for (run, values) in runs.zip(values.chunks_exact_mut(matrix.run)) {
-                kernels.round(run, factor, values);
-            }
-            values[matrix.inputs..].fill(0);
+    /// Rows of `width` values, each with its scale.
+    pub(super) fn rows(&mut self, width: usize) -> impl Iterator<Item = (&mut [i16], &mut f32)> {
+        self.values.chunks_exact_mut(width).zip(self.scales.iter_mut())
+    }
+}
+
+/// Rounds a row of `runs[0]` runs of `runs[1]` values, `stride` from one run to the next, to whole multiples of the
+/// scale that is returned.
+///
+/// # Safety
+///
+/// The runs are valid, and there is room for their values at `y`; the CPU has `S`.
+#[inline(always)]
+pub(super) unsafe fn round_row<S: Simd>(
+    x: *const f32,
+    [runs, len]: [usize; 2],
+    stride: usize,
+    y: *mut i16,
+) -> f32 {
+    // SAFETY: the caller's.
+    unsafe {
+        let mut largest = 0.0f32;
+        for run in 0..runs {
+            largest = largest.max(largest_magnitude::<S>(x.add(run * stride), len));
         }
+        let scale = largest / LARGEST;
+        // the inverse of a smaller one is infinite
+        let scale = if scale >= f32::MIN_POSITIVE { scale } else { 0.0 };
+        let factor = if scale > 0.0 { 1.0 / scale } else { 0.0 };
+        for run in 0..runs {
+            round::<S>(x.add(run * stride), factor, y.add(run * len), len);
+        }
+        scale
     }
 }
 
@@ -63,7 +75,7 @@ impl Rounded {
 ///
 /// `x` is valid for `len` values; the CPU has `S`.
 #[inline(always)]
-pub(super) unsafe fn largest_magnitude<S: Simd>(x: *const f32, len: usize) -> f32 {
+unsafe fn largest_magnitude<S: Simd>(x: *const f32, len: usize) -> f32 {
     // SAFETY: as above; every index is below `len`.
     unsafe {
         let whole = len - len % S::LANES;
@@ -82,7 +94,7 @@ pub(super) unsafe fn largest_magnitude<S: Simd>(x: *const f32, len: usize) -> f3
 ///
 /// Both pointers are valid for `len` values; the CPU has `S`.
 #[inline(always)]
-pub(super) unsafe fn round<S: Simd>(x: *const f32, factor: f32, y: *mut i16, len: usize) {
+unsafe fn round<S: Simd>(x: *const f32, factor: f32, y: *mut i16, len: usize) {
     // SAFETY: as above; every index is below `len`, and LANES ≤ 16 fit the buffer.
     unsafe {
         let whole = len - len % S::LANES;
@@ -101,7 +113,7 @@ pub(super) unsafe fn round<S: Simd>(x: *const f32, factor: f32, y: *mut i16, len
 mod tests {
     use super::super::tests::{all_kernels, multiply, pack};
     use super::*;
-    use crate::kernels::{Activation, Elements, Format, Rows, Scratch};
+    use crate::kernels::{Activation, Elements, Format, Kernels, Product, Rows, Scratch};
 
     struct Memory(Vec<f32>, Rounded);
 

@@ -48,7 +48,8 @@ impl Linear {
         residual: Option<Rows>,
         activation: Activation,
     ) {
-        let product = Multiply { matrix: &self.matrix, x, run_stride: self.inputs(), y, residual, activation };
+        let product =
+            Multiply { matrix: &self.matrix, x, run_stride: self.inputs(), y, residual, activation };
         planner.product(rows, &product);
     }
 }

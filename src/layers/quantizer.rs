@@ -29,11 +29,6 @@ pub(crate) struct SplitQuantizer {
 type Codes = ([&'static str; 2], Range<usize>);
 
 impl SplitQuantizer {
-    /// Codebooks in all.
-    pub(crate) fn codebooks(&self) -> usize {
-        self.branches.iter().map(|b| b.codebooks.len()).sum()
-    }
-
     /// The branches that have some of the first `codebooks` codebooks.
     fn branches(&self, codebooks: usize) -> impl Iterator<Item = (&Branch, Codes)> {
         let semantic = self.branches[0].codebooks.len().min(codebooks);

@@ -131,7 +131,8 @@ impl SeanetEncoder {
             // The first stage's rows are there for a small piece only, and made from samples.
             let first = x.is_none().then(|| self.first.reserve(planner, pieces.small));
             let x_rows = x.unwrap_or_else(|| planner.scratch(pieces.small, channels).rows(channels));
-            let blocks = planner.collect(&stage.blocks, |planner, block| block.reserve(planner, pieces.small));
+            let blocks =
+                planner.collect(&stage.blocks, |planner, block| block.reserve(planner, pieces.small));
             let down = stage.down.reserve(planner, pieces.large);
             let window = stage.down.input(&down);
             let next = rows.every(stage.down.stride());
@@ -254,7 +255,8 @@ impl SeanetDecoder {
                 let y = x.rows(stage.up.outputs());
                 stage.up.multiply(planner, &up, large, start, y, None, Activation::None);
                 planner.in_pieces(large, pieces.small, |planner, small, at| {
-                    let (rows, first) = (small.times(stage.stride), (start + at).saturating_mul(stage.stride));
+                    let (rows, first) =
+                        (small.times(stage.stride), (start + at).saturating_mul(stage.stride));
                     let x = x_rows.from(at * stage.stride);
                     let Some(last) = &last else {
                         return residual_blocks(planner, &stage.blocks, &blocks, rows, x, window.from(first));
@@ -297,8 +299,7 @@ mod tests {
             let packing = |format| Packing { kernels, format, pool: &pool };
             let linear = |format| Linear::new(packing(format), &weight, None, [channels, channels]).unwrap();
             let shape = [channels, channels, 1];
-            let dilated =
-                Conv::new(packing(formats[0]), &weight, None, shape, 1, 1, Padding::Zeros).unwrap();
+            let dilated = Conv::new(packing(formats[0]), &weight, None, shape, 1, 1, Padding::Zeros).unwrap();
             let block =
                 ResidualBlock { dilated, pointwise: linear(formats[1]), shortcut: Some(linear(formats[2])) };
             let mut planner = Planner::writing(1, 1, u64::MAX);

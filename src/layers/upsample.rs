@@ -20,7 +20,10 @@ pub(crate) enum Upsampler {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum UpsamplerSlots {
     /// The last input row, and the step's.
-    PerChannel { history: Slot, input: Slot },
+    PerChannel {
+        history: Slot,
+        input: Slot,
+    },
     Grouped(ConvSlots),
 }
 
@@ -35,8 +38,7 @@ impl Upsampler {
     ) -> Result<Self, Error> {
         let kernel = 2 * stride;
         if groups < channels {
-            let conv =
-                Conv::transposed(packing, weight, None, [channels, channels, kernel], stride, groups)?;
+            let conv = Conv::transposed(packing, weight, None, [channels, channels, kernel], stride, groups)?;
             return Ok(Self::Grouped { conv, stride });
         }
         let mut taps = packing.pool.zeroed(kernel * channels).map_err(out_of_memory)?;
@@ -67,7 +69,9 @@ impl Upsampler {
     /// Where input rows go.
     pub(crate) fn input(&self, slots: &UpsamplerSlots) -> Rows {
         match (self, slots) {
-            (Self::PerChannel { channels, .. }, UpsamplerSlots::PerChannel { input, .. }) => input.rows(*channels),
+            (Self::PerChannel { channels, .. }, UpsamplerSlots::PerChannel { input, .. }) => {
+                input.rows(*channels)
+            }
             (Self::Grouped { conv, .. }, UpsamplerSlots::Grouped(slots)) => conv.input(slots),
             _ => unreachable!("the slots were reserved by this layer"),
         }

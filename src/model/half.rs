@@ -3,11 +3,11 @@
 
 use super::Spec;
 use super::cost::check_stream;
-use crate::{Error, StreamOptions};
 use crate::error::out_of_memory;
 use crate::kernels::{Activation, Kernels, Rows};
 use crate::layers::{Conv, SeanetDecoder, SeanetEncoder, SplitQuantizer, Transformer, Upsampler};
 use crate::program::{Cost, Memory, Op, Planner, Program, Slot, Span, Stage};
+use crate::{Error, StreamOptions};
 
 /// What decides a stream's program: streams of one half with equal shapes have equal programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

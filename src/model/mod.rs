@@ -8,14 +8,12 @@ mod spec;
 use crate::error::headroom;
 use crate::kernels::FlushDenormals;
 use crate::layers::SplitQuantizer;
-use crate::{
-    Checkpoint, Config, Error, ErrorKind, Isa, LoadOptions, Parts, Precision, ReadAt,
-};
+use crate::{Checkpoint, Config, Error, ErrorKind, Isa, LoadOptions, Parts, Precision, ReadAt};
 pub use build::EXACT_WEIGHTS;
 pub(crate) use cost::MOST_STREAM_BYTES;
 pub(crate) use half::{Border, DecoderHalf, EncoderHalf, Half, Shape};
-pub(crate) use spec::{MAX_BLOCK, MAX_CONTEXT, MAX_THREADS, threads};
 pub use spec::Spec;
+pub(crate) use spec::{MAX_BLOCK, MAX_CONTEXT, MAX_THREADS, threads};
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;

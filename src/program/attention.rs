@@ -73,7 +73,8 @@ pub(super) fn remember(
         };
         rotate(heads.dim, angles, &mut row_of_qkv[..rotated]);
         let (key, value) = row_of_qkv[heads.query_width()..].split_at(key_width);
-        let Ok([keys, values]) = stream.state.get_disjoint_mut([ring.keys.range(), ring.values.range()]) else {
+        let Ok([keys, values]) = stream.state.get_disjoint_mut([ring.keys.range(), ring.values.range()])
+        else {
             unreachable!("slots of a program are disjoint")
         };
         let position = stream.position + (first + row) as u64;

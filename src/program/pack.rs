@@ -5,7 +5,11 @@ use crate::kernels::{Elements, Matrix, PackError, Packing};
 use crate::{Error, ErrorKind};
 
 /// A packed matrix. Who knows the tensor's name adds it to the error.
-pub(crate) fn pack(packing: Packing, elements: Elements, bias: impl Fn(usize) -> f32) -> Result<Matrix, Error> {
+pub(crate) fn pack(
+    packing: Packing,
+    elements: Elements,
+    bias: impl Fn(usize) -> f32,
+) -> Result<Matrix, Error> {
     Matrix::pack(packing, elements, bias).map_err(|error| match error {
         PackError::Memory(error) => out_of_memory(error),
         PackError::NotFinite => {

@@ -114,7 +114,12 @@ impl Planner {
     }
 
     /// Plans the rows of a span in pieces of up to `piece`.
-    pub(crate) fn in_pieces(&mut self, rows: Span, piece: usize, mut plan: impl FnMut(&mut Self, Span, usize)) {
+    pub(crate) fn in_pieces(
+        &mut self,
+        rows: Span,
+        piece: usize,
+        mut plan: impl FnMut(&mut Self, Span, usize),
+    ) {
         if self.entries.is_none() {
             let before = self.repeats;
             self.repeats = before.saturating_mul(rows.count.div_ceil(piece.max(1)) as u64);
@@ -156,7 +161,8 @@ impl Planner {
     pub(crate) fn product(&mut self, rows: Span, product: &Multiply) {
         let Multiply { matrix, .. } = product;
         self.rounded(matrix, rows.count);
-        let parts = product.op(0, 0..matrix.panels()).work(rows.count).div_ceil(self.most_work).max(1) as usize;
+        let parts =
+            product.op(0, 0..matrix.panels()).work(rows.count).div_ceil(self.most_work).max(1) as usize;
         // parts of some rows read all weights again
         let by_rows = parts.min(rows.count / LEAST_ROWS).max(1);
         let part = rows.count.div_ceil(by_rows).max(1);

@@ -32,10 +32,7 @@ impl Codebook {
         let rows = offsets((0..size).map(|word| word * dim))?;
         let elements = Elements { values: words, inputs: &inputs, outputs: &rows };
         let pack_as = |format| pack(Packing { format, ..packing }, elements, bias);
-        Ok(Self {
-            exact: pack_as(Format::F32)?,
-            coarse: encodes.then(|| pack_as(Format::Int8)).transpose()?,
-        })
+        Ok(Self { exact: pack_as(Format::F32)?, coarse: encodes.then(|| pack_as(Format::Int8)).transpose()? })
     }
 
     /// Words, and values in each.
@@ -100,16 +97,16 @@ impl Codebook {
         let scores = row.y.offset..row.y.offset + size;
         let lowest = |(word, score): (usize, &f32)| score - bound(word);
         let least = stream.scratch[scores.clone()].iter().enumerate().map(lowest).fold(f32::MIN, f32::max);
-        for (panel, first) in (0..size).step_by(kernels.panel_width()).enumerate() {
-            let words = first..size.min(first + kernels.panel_width());
+        let outputs = self.exact.panel_outputs();
+        for (panel, first) in (0..size).step_by(outputs).enumerate() {
+            let words = first..size.min(first + outputs);
             let scores = &mut stream.scratch[scores.clone()][words.clone()];
             // What is not a number rules nothing out.
             let ruled_out = words.zip(scores.iter()).all(|(word, score)| score + bound(word) < least);
             match ruled_out {
                 true => scores.fill(f32::NEG_INFINITY),
                 false => {
-                    let stream = std::slice::from_mut(stream);
-                    kernels.matmul(&self.exact, stream, row, panel..panel + 1, None);
+                    kernels.matmul(&self.exact, std::slice::from_mut(stream), row, panel..panel + 1, None)
                 }
             }
         }

@@ -1,43 +1,15 @@
 //! What becomes of sums before they are stored: scale, bias, residual, activation.
 
-use super::tile::Prefetch;
-use super::weight::Weight;
-use super::{Activation, Job, MAX_WIDTH, Segment};
+use super::{Activation, Job, MAX_WIDTH};
 use crate::kernels::elementwise::{Elu, Function, Gelu, Identity, Relu, Silu};
-use crate::kernels::matrix::Weights;
 use crate::kernels::simd::Simd;
 
-/// The steps of a product, each a function of its own for an instruction set. As one function they would take longer
-/// to compile, because the compiler's time grows faster than a function's size. A call is little beside a tile's work.
-pub(in crate::kernels) trait Steps: Simd {
-    /// [`tile`](super::tile::tile).
-    ///
-    /// # Safety
-    ///
-    /// As there.
-    unsafe fn tile<W: Weight<Self>, const G: usize, const R: usize>(
-        job: &Job,
-        weights: *const W,
-        segment: Segment,
-        inputs: *const *const W::Input,
-        sums: *mut f32,
-        prefetch: Prefetch,
-    );
-
-    /// Adds bias and residual to sums, activates, stores: `sums` is `[rows][panels · panel width]`, for rows
-    /// `rows.0..rows.0 + rows.1` and likewise for panels.
-    ///
-    /// # Safety
-    ///
-    /// As for [`dispatch`](super::dispatch); rows and panels are the job's.
-    unsafe fn finish(job: &Job, sums: *const f32, rows: [usize; 2], panels: [usize; 2]);
-}
-
-/// The body of [`Steps::finish`].
+/// Adds bias and residual to sums, activates, stores: `sums` is `[rows][panels · panel width]`, for rows
+/// `rows.0..rows.0 + rows.1` and likewise for panels.
 ///
 /// # Safety
 ///
-/// As there.
+/// As for [`Job::run`]; rows and panels are the job's; the CPU has `S`.
 #[inline(always)]
 pub(in crate::kernels) unsafe fn finish<S: Simd, const P: usize>(
     job: &Job,
@@ -76,14 +48,14 @@ unsafe fn finish_with<S: Simd, const P: usize>(
             let mut scale = [S::splat(1.0); P];
             for p in 0..P {
                 bias[p] = S::load(job.bias.add(column + p * S::LANES));
-                if matches!(job.weights, Weights::Int8(_)) {
+                if !job.scales.is_null() {
                     scale[p] = S::load(job.scales.add(column + p * S::LANES));
                 }
             }
             for row in 0..rows {
-                let row_scale = match job.weights {
-                    Weights::Int8(_) => Some(S::splat(job.rounded_scale(first + row))),
-                    _ => None,
+                let row_scale = match job.scales.is_null() {
+                    true => None,
+                    false => Some(S::splat(job.rounded_scale(first + row))),
                 };
                 let sums = sums.add((row * panels + index) * width);
                 let y = job.row(job.product.y, first + row).add(column);

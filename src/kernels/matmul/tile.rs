@@ -20,10 +20,9 @@ pub(in crate::kernels) struct Prefetch {
 const PREFETCH_BYTES: usize = 384;
 
 impl Prefetch {
-    /// The inputs to come of `together` panels and, at their end, the beginning of as many panels after them; of each
-    /// input there are `step` bytes in a panel.
-    #[inline(always)]
-    pub(super) fn of_panels(job: &Job, segment: Segment, together: usize, step: usize) -> Self {
+    /// The inputs to come of `together` panels and, at their end, the beginning of as many panels after them.
+    pub(super) fn of_panels(job: &Job, segment: Segment, together: usize) -> Self {
+        let step = job.width * job.tiles.weight_bytes;
         Self {
             offset: PREFETCH_BYTES,
             step,
@@ -32,10 +31,11 @@ impl Prefetch {
         }
     }
 
-    /// Share `index` of `tiles` of the next segment's `bytes`.
-    #[inline(always)]
-    pub(super) fn of_segment(bytes: usize, index: usize, tiles: usize, inputs: usize) -> Self {
-        Self { offset: bytes + index * bytes / tiles, step: bytes / inputs / tiles, turn: inputs, jump: 0 }
+    /// Share `index` of `tiles` of the next segment, which is taken to be as long as this one.
+    pub(super) fn of_segment(job: &Job, segment: Segment, index: usize, tiles: usize) -> Self {
+        let bytes = segment.len * job.width * job.tiles.weight_bytes;
+        let step = bytes / segment.len / tiles;
+        Self { offset: bytes + index * bytes / tiles, step, turn: segment.len, jump: 0 }
     }
 }
 
@@ -54,9 +54,9 @@ pub(in crate::kernels) unsafe fn tile<
     const R: usize,
 >(
     job: &Job,
-    weights: *const W,
+    weights: *const u8,
     segment: Segment,
-    inputs: *const *const W::Input,
+    inputs: *const *const u8,
     sums: *mut f32,
     prefetch: Prefetch,
 ) {
@@ -65,7 +65,7 @@ pub(in crate::kernels) unsafe fn tile<
     unsafe {
         let mut x = [std::ptr::null::<W::Input>(); R];
         for (r, x) in x.iter_mut().enumerate() {
-            *x = (*inputs.add(r)).add(segment.offset);
+            *x = (*inputs.add(r)).cast::<W::Input>().add(segment.offset);
         }
         let at = |r: usize, g: usize, p: usize| sums.add((r * G + g) * width + p * S::LANES);
         let before = |r: usize, g: usize, p: usize| match segment.input {
@@ -82,7 +82,7 @@ pub(in crate::kernels) unsafe fn tile<
                 }
             }
         }
-        let mut weights = weights.add(segment.input * width);
+        let mut weights = weights.cast::<W>().add(segment.input * width);
         let mut ahead = weights.cast::<u8>().wrapping_add(prefetch.offset);
         let panel = job.inputs * width;
         for k in 0..segment.len / W::STEP {

@@ -1,6 +1,5 @@
 //! What a tile does with weights of each format: how weights and inputs come into registers, and sums out of them.
 
-use super::Job;
 use crate::kernels::arena::Element;
 use crate::kernels::matrix::Bf16;
 use crate::kernels::simd::Simd;
@@ -18,12 +17,6 @@ pub(in crate::kernels) trait Weight<S: Simd>: Element {
     /// Inputs in a segment, if sums depend on it.
     const SEGMENT: Option<usize>;
 
-    /// Where the inputs of a row of all rows of all streams begin.
-    ///
-    /// # Safety
-    ///
-    /// `row` is below `job.total`, and `job` is for weights of this format.
-    unsafe fn row(job: &Job, row: usize) -> *const Self::Input;
     /// Loads `STEP` weights of each of `LANES` outputs.
     ///
     /// # Safety
@@ -53,11 +46,6 @@ macro_rules! float {
             const STEP: usize = 1;
             const SEGMENT: Option<usize> = None;
 
-            #[inline(always)]
-            unsafe fn row(job: &Job, row: usize) -> *const f32 {
-                // SAFETY: the caller's.
-                unsafe { job.row(job.product.x, row) }
-            }
             #[inline(always)]
             unsafe fn load(p: *const $weight) -> S::Vector {
                 // SAFETY: the caller's.
@@ -98,11 +86,6 @@ impl<S: Simd> Weight<S> for i8 {
     /// The most that sums of 32 bits hold the products of: 512 · 127 · 2¹⁵ < 2³¹.
     const SEGMENT: Option<usize> = Some(512);
 
-    #[inline(always)]
-    unsafe fn row(job: &Job, row: usize) -> *const i16 {
-        // SAFETY: the caller's.
-        unsafe { job.rounded_row(row) }
-    }
     #[inline(always)]
     unsafe fn load(p: *const i8) -> S::Pairs {
         // SAFETY: the caller's.

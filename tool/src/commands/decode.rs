@@ -78,8 +78,7 @@ fn write(mut codes: CodeReader, model: &Model, output: &Path, args: &DecodeArgs)
     let original = codes.header().map(|header| header.recording_rate());
     let sound = format_of(output, args)?;
     let rate = sound.rate(args.rate.or(original).unwrap_or(model.spec().sampling_rate));
-    let resampler =
-        Resampler::new(model.spec().sampling_rate, rate).map_err(|failure| failure.of(&name))?;
+    let resampler = Resampler::new(model.spec().sampling_rate, rate).map_err(|failure| failure.of(&name))?;
     let format = RawFormat { rate, samples: args.samples() };
     let mut audio = AudioWriter::create(output, sound, format, due(&codes, rate))?;
     let samples = decode(&mut codes, &mut decoder, resampler, &mut audio)?;

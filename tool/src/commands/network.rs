@@ -83,8 +83,10 @@ pub(super) fn table(model: &Model) -> Outcome<String> {
         text += &format!(" {:>11}\n", "bytes");
         let (mut multiply_adds, mut bytes) = (0, 0);
         for Alike { first, last, count } in alike(&layers) {
-            let layers = if last == first.layer { last.to_string() } else { format!("{}-{last}", first.layer) };
-            let [inputs, outputs] = first.shape.map_or([const { String::new() }; 2], |shape| shape.map(|n| n.to_string()));
+            let layers =
+                if last == first.layer { last.to_string() } else { format!("{}-{last}", first.layer) };
+            let [inputs, outputs] =
+                first.shape.map_or([const { String::new() }; 2], |shape| shape.map(|n| n.to_string()));
             text += &format!(
                 "{:11} {layers:7} {:22} {:5}  {inputs:>12} {outputs:>14} {:11} {:11}\n",
                 stage(&first),
@@ -96,7 +98,10 @@ pub(super) fn table(model: &Model) -> Outcome<String> {
             multiply_adds += first.multiply_adds * count;
             bytes += first.bytes * count;
         }
-        text += &format!("{:11} {:7} {:22} {:5}  {:>12} {:>14} {multiply_adds:11} {bytes:11}\n", "all", "", "", "", "", "");
+        text += &format!(
+            "{:11} {:7} {:22} {:5}  {:>12} {:>14} {multiply_adds:11} {bytes:11}\n",
+            "all", "", "", "", "", ""
+        );
     }
     Ok(text)
 }

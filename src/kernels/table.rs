@@ -1,0 +1,128 @@
+//! The kernels of each instruction set: one table of functions for each.
+
+use super::attention::{self, Heads, Queries};
+use super::isa::Isa;
+use super::matmul::{Job, Segment, Tiles, column, finish, tile};
+use super::matrix::Bf16;
+use super::simd::Simd;
+use super::{arch, elementwise, limits, norm, rounded};
+
+/// The kernels of an instruction set. To call one is safe on a CPU that has the instruction set, within the contract
+/// of the body of the same name.
+pub(super) struct Table {
+    pub(super) isa: Isa,
+    pub(super) name: &'static str,
+    /// Whether this CPU, under this operating system, has the instruction set.
+    pub(super) is_available: fn() -> bool,
+    /// f32 values in a register.
+    pub(super) lanes: usize,
+    /// Outputs side by side in a packed matrix, unless it has but one.
+    pub(super) panel_width: usize,
+    pub(super) f32: Tiles,
+    pub(super) bf16: Tiles,
+    pub(super) int8: Tiles,
+    pub(super) column: unsafe fn(&Job, *const f32, *const *const f32, *mut f32),
+    pub(super) finish: unsafe fn(&Job, *const f32, [usize; 2], [usize; 2]),
+    pub(super) elu: unsafe fn(*const f32, *mut f32, usize),
+    pub(super) layer_norm: unsafe fn(*const f32, *const f32, *const f32, f32, *mut f32, usize),
+    pub(super) largest: unsafe fn(*const f32, usize) -> f32,
+    pub(super) round_row: unsafe fn(*const f32, [usize; 2], usize, *mut i16) -> f32,
+    pub(super) remember: unsafe fn(Heads, [usize; 2], *const f32, *const f32, *mut f32, *mut f32),
+    pub(super) attend: unsafe fn(Heads, Queries, *const f32, *const f32, *const f32, *mut f32, *mut f32),
+    pub(super) multiply_adds: unsafe fn(usize) -> usize,
+    pub(super) integer_multiply_adds: unsafe fn(usize) -> usize,
+    pub(super) read: unsafe fn(*const f32, usize) -> f32,
+}
+
+/// A function for CPUs with these features, into which the body is compiled; `$last` is its last argument.
+macro_rules! enter {
+    ([$($feature:tt)*] ($($argument:ident: $type:ty),*) $(-> $output:ty)?, $body:expr $(, $last:expr)?) => {{
+        $(#[target_feature(enable = $feature)])*
+        unsafe fn enter($($argument: $type),*) $(-> $output)? {
+            // SAFETY: the caller's.
+            unsafe { $body($($argument,)* $($last)?) }
+        }
+        enter
+    }};
+}
+
+/// Makes the table of an instruction set: for panels of `panel` registers, and tiles of up to as many rows of a panel
+/// as `rows` counts, or `integer_rows` for weights of eight bits.
+macro_rules! table {
+    ($table:ident, $isa:ident, $name:literal, $simd:ty, features: $features:tt, panel: $panel:literal, rows: $rows:tt,
+     integer_rows: $integer_rows:tt) => {
+        pub(super) static $table: Table = {
+            type S = $simd;
+            Table {
+                isa: Isa::$isa,
+                name: $name,
+                is_available: available!($features),
+                lanes: S::LANES,
+                panel_width: $panel * S::LANES,
+                f32: tiles!($features f32, $panel, $rows),
+                bf16: tiles!($features Bf16, $panel, $rows),
+                int8: tiles!($features i8, $panel, $integer_rows),
+                column: enter!($features (job: &Job, weights: *const f32, inputs: *const *const f32, sums: *mut f32),
+                    column::column::<S, $panel>),
+                finish: enter!($features (job: &Job, sums: *const f32, rows: [usize; 2], panels: [usize; 2]),
+                    finish::finish::<S, $panel>),
+                elu: enter!($features (x: *const f32, y: *mut f32, len: usize), elementwise::map::<S>, elementwise::Elu),
+                layer_norm: enter!($features
+                    (x: *const f32, weight: *const f32, bias: *const f32, eps: f32, y: *mut f32, len: usize),
+                    norm::layer_norm::<S>),
+                largest: enter!($features (x: *const f32, len: usize) -> f32, norm::largest::<S>),
+                round_row: enter!($features (x: *const f32, runs: [usize; 2], stride: usize, y: *mut i16) -> f32,
+                    rounded::round_row::<S>),
+                remember: enter!($features
+                    (heads: Heads, place: [usize; 2], key: *const f32, value: *const f32, keys: *mut f32,
+                     values: *mut f32),
+                    attention::remember::<S>),
+                attend: enter!($features
+                    (heads: Heads, queries: Queries, q: *const f32, keys: *const f32, values: *const f32,
+                     scores: *mut f32, out: *mut f32),
+                    attention::attend::<S>),
+                multiply_adds: enter!($features (rounds: usize) -> usize, limits::multiply_adds::<S>),
+                integer_multiply_adds: enter!($features (rounds: usize) -> usize, limits::integer_multiply_adds::<S>),
+                read: enter!($features (x: *const f32, len: usize) -> f32, limits::read::<S>),
+            }
+        };
+    };
+}
+
+/// Asks the CPU for the features of a table.
+macro_rules! available {
+    ([$($feature:tt)*]) => { || true $(&& is_x86_feature_detected!($feature))* };
+}
+
+/// The tiles for weights of a type. Each is a function of its own, as one function of them all takes longer to
+/// compile; a call is little beside a tile's work.
+macro_rules! tiles {
+    ([$($feature:tt)*] $weight:ty, $panel:literal, [$($rows:literal)*]) => {{
+        $(#[target_feature(enable = $feature)])*
+        unsafe fn enter<const G: usize, const R: usize>(
+            job: &Job, weights: *const u8, segment: Segment, inputs: *const *const u8, sums: *mut f32,
+            prefetch: tile::Prefetch,
+        ) {
+            // SAFETY: the caller's.
+            unsafe { tile::tile::<S, $weight, $panel, G, R>(job, weights, segment, inputs, sums, prefetch) }
+        }
+        Tiles::new::<S, $weight>([
+            &[$(enter::<1, $rows>),*], &[enter::<2, 1>, enter::<2, 2>], &[enter::<3, 1>, enter::<3, 2>],
+        ])
+    }};
+}
+
+// Where every CPU has kernels of its own, the portable ones are there for the tests alone.
+#[cfg(any(test, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
+table!(PORTABLE, Portable, "portable", arch::portable::Portable, features: [], panel: 2, rows: [1 2 3 4],
+    integer_rows: [1 2 3 4]);
+#[cfg(target_arch = "x86_64")]
+table!(SSE2, Sse2, "sse2", arch::sse2::Sse2, features: [], panel: 2, rows: [1 2 3 4], integer_rows: [1 2 3 4]);
+#[cfg(target_arch = "x86_64")]
+table!(AVX2, Avx2, "avx2, fma", arch::avx2::Avx2, features: ["avx2" "fma"], panel: 2, rows: [1 2 3 4 5 6],
+    integer_rows: [1 2 3 4 5]);
+#[cfg(target_arch = "x86_64")]
+table!(AVX512, Avx512, "avx512", arch::avx512::Avx512, features: ["avx512f" "avx512bw" "avx2" "fma"], panel: 2,
+    rows: [1 2 3 4 5 6 7 8 9 10 11 12], integer_rows: [1 2 3 4 5 6 7 8 9 10 11 12]);
+#[cfg(target_arch = "aarch64")]
+table!(NEON, Neon, "neon", arch::neon::Neon, features: [], panel: 4, rows: [1 2 3 4 5], integer_rows: [1 2 3 4 5]);
