@@ -60,7 +60,8 @@ impl Costs {
     fn of(model: &Model, half: &impl Half) -> Result<Self, Error> {
         let options = StreamOptions { codebooks: Some(model.codebooks()), ..StreamOptions::default() };
         let quantizer = model.quantizer().map(|quantizer| &**quantizer);
-        let Cost { bytes, work, .. } = half.cost(quantizer, model.spec(), half.shape(model.spec(), &options)?);
+        let Cost { bytes, work, .. } =
+            half.cost(quantizer, model.spec(), half.shape(model.spec(), &options)?);
         Ok(Self { bytes, work })
     }
 }

@@ -65,7 +65,8 @@ const SAMPLES: [usize; 7] = [1, 480, 0, 1_000, 5_000, 37, 1_920];
 fn a_frame_at_full_size_is_the_work_counted_by_hand() {
     let model = Model::load(synth::full_size(), &LoadOptions::default()).unwrap();
     let options = StreamOptions::default();
-    let (encoder, decoder) = (encoder_work(&model, &options).unwrap(), decoder_work(&model, &options).unwrap());
+    let (encoder, decoder) =
+        (encoder_work(&model, &options).unwrap(), decoder_work(&model, &options).unwrap());
     let of = |layers: &[Work], stage| {
         layers.iter().filter(|layer| layer.stage == stage).map(|layer| layer.multiply_adds).sum::<u64>()
     };
@@ -81,10 +82,15 @@ fn a_frame_at_full_size_is_the_work_counted_by_hand() {
     assert_eq!(of(&encoder, Stage::Seanet), 161_292_288);
     assert_eq!(of(&decoder, Stage::Seanet), 164_995_072);
 
-    let probes = [Probe::encoders(&model, &options, 1).unwrap(), Probe::decoders(&model, &options, 1).unwrap()];
+    let probes =
+        [Probe::encoders(&model, &options, 1).unwrap(), Probe::decoders(&model, &options, 1).unwrap()];
     for probe in probes {
         let (all, largest) = (probe.operations().sum::<u64>(), probe.operations().max().unwrap());
-        println!("{} operations, the largest 1/{:.0} of a frame", probe.operations().count(), all as f64 / largest as f64);
+        println!(
+            "{} operations, the largest 1/{:.0} of a frame",
+            probe.operations().count(),
+            all as f64 / largest as f64
+        );
         assert!(largest <= all / 60);
     }
 }
