@@ -1,6 +1,6 @@
-//! Tensors to layers. Names and shapes come from `tensors`; here is what becomes of the values.
+//! Tensors to layers. Names and shapes come from `tensors`, values from the checkpoint.
 //!
-//! The largest tensors come first, while little else is resident, so that loading never needs much
+//! The largest tensors are loaded first, while little else is in memory, so that loading never needs much
 //! more memory than the model.
 
 mod halves;
@@ -28,7 +28,7 @@ pub(super) fn weights(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<
         if n < 1 || n > all {
             return Err(Error::new(
                 ErrorKind::InvalidArgument,
-                format!("codebooks is {n}: expected 1 to {all}, as the checkpoint has"),
+                format!("codebooks is {n}: expected 1 to {all}, the codebooks of the checkpoint"),
             ));
         }
         config.num_quantizers = n;
@@ -50,7 +50,7 @@ pub(super) fn weights(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<
     Ok(Weights { config, kernels, encoder, decoder, quantizer, id })
 }
 
-/// The kernels under a cap.
+/// The kernels for the instruction set that `cap` allows.
 fn kernels_for(cap: Isa) -> Result<Kernels, Error> {
     let isa = match cap {
         Isa::Auto => Some(kernels::Isa::best()),
@@ -66,14 +66,17 @@ fn kernels_for(cap: Isa) -> Result<Kernels, Error> {
     };
     isa.and_then(Kernels::new).ok_or_else(|| {
         let best = kernels::Isa::best().name();
-        Error::new(ErrorKind::Unsupported, format!("isa is {cap:?}, which this CPU lacks; it has {best}"))
+        Error::new(
+            ErrorKind::Unsupported,
+            format!("isa is {cap:?}: expected one that this CPU has, the best of which is {best}"),
+        )
     })
 }
 
 struct Builder<'a, 'c> {
     checkpoint: &'a Checkpoint<'c>,
     packing: Packing<'a>,
-    /// The memory of a tensor that is packed, for the next one.
+    /// The memory in which the last tensor was read, for the next one.
     spare: &'a Cell<Vec<f32>>,
 }
 
@@ -113,7 +116,7 @@ impl Builder<'_, '_> {
         Ok(arena)
     }
 
-    /// What `pack` makes of a tensor, which is in the memory of the one before it.
+    /// Reads a tensor into the spare memory and returns what `pack` makes of it.
     fn packed<T>(
         &self,
         tensor: &TensorSpec,
@@ -161,8 +164,8 @@ impl Builder<'_, '_> {
         }
     }
 
-    /// Reserves `bytes` bytes of weights. Does nothing if the file is too small to hold them: the config is wrong, and
-    /// the tensor that is missing or misshapen will be named.
+    /// Reserves `bytes` bytes of weights. Does nothing if the file is too small to hold them: the config is wrong then,
+    /// and a later error names the tensor that is missing or misshapen.
     fn reserve(&self, bytes: usize) -> Result<(), Error> {
         // 16-bit weights may become 32-bit ones
         if bytes as u64 > self.checkpoint.bytes().saturating_mul(2) {

@@ -58,7 +58,7 @@ impl Builder<'_, '_> {
         Ok(blocks)
     }
 
-    /// A SEANet convolution that gives `rows` rows a frame. Where that is even, so is where each step begins.
+    /// A SEANet convolution that gives `rows` rows a frame. If that is even, each step begins at an even row.
     fn seanet_conv(&self, conv: &Convolution, rows: usize) -> Result<Conv, Error> {
         let exact = conv.shape.iter().product::<usize>() <= EXACT_WEIGHTS;
         let format = if exact { Format::F32 } else { self.packing.format };
