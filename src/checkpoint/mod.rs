@@ -12,7 +12,7 @@ mod values;
 pub use layout::Layout;
 pub use source::ReadAt;
 
-use crate::tensors::Quantizer;
+use crate::tensors::{Half, Quantizer, Side, Transformer};
 use crate::{Config, Error, ErrorKind, TensorSpec};
 use header::{Stored, quoted, shown};
 use layout::Projection;
@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 
-/// An open checkpoint: a config and tensors by name, whatever the layout on disk.
+/// An open checkpoint: a config, and tensors by name from any layout on disk.
 ///
 /// Opening reads headers and configs only. Each tensor is read when it is asked for, piece by piece
 /// into its f32 values, so that memory stays near one tensor. Shapes are checked against the size of the file before
@@ -177,7 +177,11 @@ impl<'a> Checkpoint<'a> {
     pub(crate) fn append(&self, values: &mut Vec<f32>, name: &str, shape: &[usize]) -> Result<(), Error> {
         match self.find(name) {
             Some(Found::Plain(stored)) => self.plain(values, stored, shape),
-            Some(Found::Packed(stored, projection)) => self.unpacked(values, stored, projection, shape),
+            Some(Found::Packed(stored, projection)) => {
+                let side = if name.starts_with("encoder") { Side::Encoder } else { Side::Decoder };
+                let heads = Half::new(&self.config, side).transformer;
+                self.unpacked(values, stored, projection, &heads, shape)
+            }
             Some(Found::WeightNorm { gain, direction }) => self.weight_normed(values, gain, direction, shape),
             None => Err(self.missing(name)),
         }
@@ -252,15 +256,15 @@ impl<'a> Checkpoint<'a> {
         values: &mut Vec<f32>,
         tensor: Named,
         part: Projection,
+        &Transformer { queries, keys, head_dim, .. }: &Transformer,
         shape: &[usize],
     ) -> Result<(), Error> {
-        let Config { num_attention_heads, num_key_value_heads, head_dim, .. } = self.config;
         let (first_head, heads) = match part {
-            Projection::Query => (0, num_attention_heads),
-            Projection::Key => (num_attention_heads, num_key_value_heads),
-            Projection::Value => (num_attention_heads + num_key_value_heads, num_key_value_heads),
+            Projection::Query => (0, queries),
+            Projection::Key => (queries, keys),
+            Projection::Value => (queries + keys, keys),
         };
-        let all_heads = num_attention_heads + 2 * num_key_value_heads;
+        let all_heads = queries + 2 * keys;
         let columns = shape.get(1).copied().unwrap_or(1);
         let packed = match shape {
             [rows] if *rows == heads * head_dim => vec![all_heads * head_dim],

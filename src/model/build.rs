@@ -10,7 +10,7 @@ use super::Weights;
 use crate::error::out_of_memory;
 use crate::kernels::{self, Arena, Format, Kernels, Packing, Pool};
 use crate::layers::Conv;
-use crate::tensors::{Half, Linear};
+use crate::tensors::{Half, Linear, Side};
 use crate::{Checkpoint, Config, Error, ErrorKind, Isa, LoadOptions, Parts, Precision, TensorSpec};
 pub use halves::EXACT_WEIGHTS;
 use std::cell::Cell;
@@ -36,8 +36,8 @@ pub(super) fn weights(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<
     let (pool, spare) = (Pool::default(), Cell::default());
     let packing = Packing { kernels, format, pool: &pool };
     let builder = Builder { checkpoint, packing, spare: &spare };
-    let encoder = (options.parts != Parts::Decoder).then(|| Half::encoder(&config));
-    let decoder = (options.parts != Parts::Encoder).then(|| Half::decoder(&config));
+    let encoder = (options.parts != Parts::Decoder).then(|| Half::new(&config, Side::Encoder));
+    let decoder = (options.parts != Parts::Encoder).then(|| Half::new(&config, Side::Decoder));
     builder.check_halves(&config, options.parts)?;
     let encoder_seanet = encoder.as_ref().map(|half| builder.seanet_encoder(half)).transpose()?;
     let decoder_seanet = decoder.as_ref().map(|half| builder.seanet_decoder(half)).transpose()?;
@@ -83,8 +83,8 @@ struct Builder<'a, 'c> {
 impl Builder<'_, '_> {
     /// Refuses a checkpoint that lacks a half to be loaded and has the other.
     fn check_halves(&self, config: &Config, parts: Parts) -> Result<(), Error> {
-        let encoder = self.has(&Half::encoder(config));
-        let decoder = self.has(&Half::decoder(config));
+        let encoder = self.has(&Half::new(config, Side::Encoder));
+        let decoder = self.has(&Half::new(config, Side::Decoder));
         let only = match (encoder, decoder) {
             (true, false) if parts != Parts::Encoder => "encoder",
             (false, true) if parts != Parts::Decoder => "decoder",

@@ -19,7 +19,7 @@ struct Stored {
     parts: Vec<TensorSpec>,
 }
 
-/// Writes what `checkpoint` has in another form, and puts the file in its place.
+/// Writes `checkpoint` in another form, then moves the file to its place.
 pub(crate) fn write(checkpoint: &Checkpoint, form: Form, destination: Destination) -> Outcome {
     let tensors = stored(checkpoint.tensors(), form);
     let (mut sink, pending) = destination;
