@@ -63,7 +63,8 @@ fn weights_that_overflow_while_loading_are_corrupt() {
     let attention =
         [format!("{layer}.self_attn_layer_scale.scale"), format!("{layer}.self_attn.o_proj.weight")];
     let feed_forward = [format!("{layer}.mlp_layer_scale.scale"), format!("{layer}.mlp.fc2.weight")];
-    let cases: [(&[First], Precision, &str); 8] = [
+    let key = format!("{layer}.self_attn.k_proj.weight");
+    let cases: [(&[First], Precision, &str); 9] = [
         (&[(&sum, 1e36), (&usage, 0.0)], Precision::F32, &sum),
         // finite, but its norm is not
         (&[(&sum, 1e25), (&usage, 1.0)], Precision::F32, &sum),
@@ -73,6 +74,7 @@ fn weights_that_overflow_while_loading_are_corrupt() {
         (&[(&feed_forward[0], 1.0), (&feed_forward[1], f32::MAX)], Precision::Bf16, "fc2"),
         (&[("downsample.conv.weight", f32::MAX)], Precision::Bf16, "downsample.conv.weight"),
         (&[(&format!("{layer}.mlp.fc1.weight"), -f32::MAX)], Precision::Bf16, "fc1"),
+        (&[(&key, f32::MAX)], Precision::Bf16, &format!("q_proj.weight` or `{key}` or")),
     ];
     for (values, precision, tensor) in cases {
         let file = changed(&micro(), |_| true, values);

@@ -46,7 +46,7 @@ impl Config {
     /// its groups, at most 2²⁴ of them.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`]: names the field, its value and what is supported.
+    /// [`ErrorKind::Unsupported`]: the message names the field, its value and the supported values.
     pub fn validate(&self) -> Result<(), Error> {
         self.validate_seanet()?;
         self.validate_quantizer()?;
@@ -149,7 +149,7 @@ fn within<T: PartialOrd + Display>(field: &str, found: T, bounds: RangeInclusive
     Err(unsupported(field, found, &format!("{} to {}", bounds.start(), bounds.end())))
 }
 
-/// Refuses `field` for what follows from it and others.
+/// Refuses `field` if something that depends on it has too many values.
 fn at_most(field: &str, what: &str, values: u64, most: u64) -> Result<(), Error> {
     if values <= most {
         return Ok(());
