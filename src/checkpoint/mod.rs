@@ -37,6 +37,8 @@ use std::path::Path;
 /// 4. [`Config::published`].
 pub struct Checkpoint<'a> {
     config: Config,
+    /// No config was found: `config` has the published model's numbers.
+    assumed: bool,
     layout: Layout,
     /// Before every name on disk: `""`, `"codec_model."`.
     prefix: String,
@@ -109,6 +111,7 @@ impl<'a> Checkpoint<'a> {
             None => directory.map(files::config_in).transpose()?.flatten(),
         };
         Ok(Self {
+            assumed: config.is_none(),
             config: config.unwrap_or_else(Config::published),
             layout,
             prefix,
@@ -230,8 +233,9 @@ impl<'a> Checkpoint<'a> {
         let looked_for =
             if looked_for.is_empty() { "nothing: Mimi has none".to_owned() } else { looked_for.join(", ") };
         let message = format_args!(
-            "tensor {} is missing; in the {layout} layout, looked for {looked_for}",
-            quoted(name)
+            "tensor {} is missing; in the {layout} layout, looked for {looked_for}{}",
+            quoted(name),
+            self.assumption()
         );
         self.error(ErrorKind::Corrupt, message)
     }
@@ -326,8 +330,17 @@ impl<'a> Checkpoint<'a> {
 
     fn misshapen(&self, tensor: Named, expected: &[usize]) -> Error {
         let (name, found, expected) = (quoted(tensor.0), shown(&tensor.1.shape), shown(expected));
-        let message = format!("tensor {name} has shape {found}; expected {expected}");
+        let assumption = self.assumption();
+        let message = format!("tensor {name} has shape {found}; expected {expected}{assumption}");
         self.source_of(tensor).error(ErrorKind::Corrupt, message)
+    }
+
+    /// What to say of a tensor that is not as the config wants it: the config may be a guess.
+    fn assumption(&self) -> &'static str {
+        match self.assumed {
+            true => " (no config was found, so the published model's numbers were assumed)",
+            false => "",
+        }
     }
 
     fn read(&self, tensor: Named, range: Range<usize>, values: &mut Vec<f32>) -> Result<(), Error> {
