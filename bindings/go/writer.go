@@ -72,8 +72,8 @@ func (w *Writer) Write(p []byte) (int, error) {
 }
 
 // Close ends the stream, writes the codes of a last partial frame, and the recording's length into the header. It
-// closes neither the encoder nor the other writer. Bytes that are no whole sample are io.ErrUnexpectedEOF. A header that
-// tells another length than was written, and cannot be written again, is ErrInvalidArgument.
+// closes neither the encoder nor the other writer. Bytes that are no whole sample are io.ErrUnexpectedEOF. A header
+// that tells another length than was written, and cannot be written again, is ErrInvalidArgument.
 //
 // The encoder can then serve another writer, also after an error: the stream is as new. Frames and CodesHash stay until
 // the next audio, but not after an error of Write. Later calls return what the first one did.
