@@ -201,7 +201,10 @@ impl Options {
         let index = find(key)?;
         let (name, accepts) = &KEYS[index];
         let refuse = |status, expected: fmt::Arguments| {
-            Err(Failure::new(status, format_args!("{} ({name}) is {value}: expected {expected}", Field(name))))
+            Err(Failure::new(
+                status,
+                format_args!("{} ({name}) is {value}: expected {expected}", Field(name)),
+            ))
         };
         match accepts {
             _ if value == 0 => {}
