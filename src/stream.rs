@@ -39,8 +39,8 @@ pub(crate) struct Stream<H> {
 struct Progress {
     /// The next operation.
     operation: usize,
-    /// Work of those before it.
-    work: u64,
+    /// Load of those before it.
+    load: u64,
 }
 
 impl<H: Half> Stream<H> {
@@ -101,20 +101,20 @@ impl<H: Half> Stream<H> {
         self.ended = false;
     }
 
-    /// Runs a frame that is in place until `work` of it is done, or to its end. Tells whether that is reached.
-    pub(crate) fn advance(&mut self, work: u64) -> bool {
-        let from = self.progress.unwrap_or(Progress { operation: 0, work: 0 });
-        let (operation, work) = self.program.reach(from.operation, from.work, work);
+    /// Runs a frame that is in place until `load` of it is done, or to its end. Tells whether that is reached.
+    pub(crate) fn advance(&mut self, load: u64) -> bool {
+        let from = self.progress.unwrap_or(Progress { operation: 0, load: 0 });
+        let (operation, load) = self.program.reach(from.operation, from.load, load);
         let mut batch = Batch::new(self.half.kernels(), iter::once(&mut self.memory), None);
         self.program.run(from.operation..operation, &mut batch, Length(self.spec.frame_size));
         let ended = operation == self.program.len();
-        self.progress = (!ended).then_some(Progress { operation, work });
+        self.progress = (!ended).then_some(Progress { operation, load });
         ended
     }
 
-    /// Work of a frame.
-    pub(crate) fn work(&self) -> u64 {
-        self.program.work()
+    /// Load of a frame.
+    pub(crate) fn load(&self) -> u64 {
+        self.program.load()
     }
 
     /// Bytes kept, the shared weights not counted.

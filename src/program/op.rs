@@ -132,6 +132,10 @@ pub(crate) struct Place {
 /// Multiply-adds that can be done while a product is prepared.
 const CALL: u64 = 512;
 
+/// Multiply-adds that can be done while a byte is read from memory, on most machines some: it takes a core a tenth of a
+/// nanosecond to read it, and a fortieth to multiply.
+const READ: u64 = 4;
+
 /// Outputs that a product computes at once, where panels are the widest.
 const PANEL: usize = 32;
 
@@ -175,6 +179,11 @@ impl Op {
             Self::Advance => 0,
         };
         times(rows, each)
+    }
+
+    /// Time for `rows` rows, in multiply-adds: that of its work, or of reading its bytes from memory.
+    pub(crate) fn load(&self, rows: usize) -> u64 {
+        self.work(rows).max(self.bytes().saturating_mul(READ))
     }
 
     /// Multiply-adds of weights, or of keys and values, for `rows` rows.

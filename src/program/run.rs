@@ -13,7 +13,8 @@ pub(crate) struct Entry {
     pub(crate) op: Op,
     pub(crate) rows: Span,
     pub(crate) place: Place,
-    pub(crate) work: u64,
+    /// [`Op::load`] of its rows.
+    pub(crate) load: u64,
 }
 
 /// A list of operations. Streams of one model with equal options have equal ones.
@@ -49,18 +50,19 @@ impl Program {
         &self.entries
     }
 
-    /// Work of a whole step.
-    pub(crate) fn work(&self) -> u64 {
-        self.entries.iter().map(|entry| entry.work).sum()
+    /// Load of a whole step.
+    pub(crate) fn load(&self) -> u64 {
+        self.entries.iter().map(|entry| entry.load).sum()
     }
 
-    /// The operation before which `work` of a step is done, from operation `from` on, of which `done` is done.
-    pub(crate) fn reach(&self, from: usize, done: u64, work: u64) -> (usize, u64) {
+    /// The first operation at which `load` of a step is done, and how much is, from operation `from` on, at which `done`
+    /// is.
+    pub(crate) fn reach(&self, from: usize, done: u64, load: u64) -> (usize, u64) {
         let (mut at, mut done) = (from, done);
         while let Some(entry) = self.entries.get(at)
-            && done < work
+            && done < load
         {
-            done += entry.work;
+            done += entry.load;
             at += 1;
         }
         (at, done)
