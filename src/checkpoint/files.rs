@@ -24,6 +24,9 @@ const LARGEST_INDEX: usize = 16 << 20;
 
 /// Opens the file or directory at `path`. Also returns the directory in which a config may be.
 pub(super) fn open(path: &Path) -> Result<(Contents<'static>, PathBuf), Error> {
+    if path.as_os_str().is_empty() {
+        return Err(Error::new(ErrorKind::InvalidArgument, "path is empty"));
+    }
     let metadata = fs::metadata(path).map_err(|error| io_error(path, &error))?;
     if metadata.is_dir() {
         return Ok((open_directory(path)?, path.to_owned()));

@@ -36,6 +36,8 @@ use std::path::Path;
 /// 4. [`Config::published`].
 pub struct Checkpoint<'a> {
     config: Config,
+    /// No config was found: `config` has the published model's numbers.
+    assumed: bool,
     layout: Layout,
     /// Stands before every name on disk: `""` or, where a model embeds Mimi, `"codec_model."`.
     prefix: String,
@@ -110,6 +112,7 @@ impl<'a> Checkpoint<'a> {
             None => directory.map(files::config_in).transpose()?.flatten(),
         };
         Ok(Self {
+            assumed: config.is_none(),
             config: config.unwrap_or_else(Config::published),
             layout,
             prefix,
@@ -238,7 +241,8 @@ impl<'a> Checkpoint<'a> {
             true => format!("a name that Mimi's tensors have in the {layout} layout"),
             false => format!("{} in the {layout} layout", spellings.join(" or ")),
         };
-        let message = format_args!("tensor {} is missing: expected {expected}", quoted(name));
+        let (name, assumption) = (quoted(name), self.assumption());
+        let message = format_args!("tensor {name} is missing: expected {expected}{assumption}");
         self.error(ErrorKind::Corrupt, message)
     }
 
@@ -332,8 +336,17 @@ impl<'a> Checkpoint<'a> {
 
     fn misshapen(&self, tensor: Named, expected: &[usize]) -> Error {
         let (name, found, expected) = (quoted(tensor.0), shown(&tensor.1.shape), shown(expected));
-        let message = format!("tensor {name} has shape {found}: expected {expected}");
+        let assumption = self.assumption();
+        let message = format!("tensor {name} has shape {found}: expected {expected}{assumption}");
         self.source_of(tensor).error(ErrorKind::Corrupt, message)
+    }
+
+    /// What to say of a tensor that is not as the config wants it: the config may be a guess.
+    fn assumption(&self) -> &'static str {
+        match self.assumed {
+            true => " (no config was found, so the published model's numbers were assumed)",
+            false => "",
+        }
     }
 
     fn read(&self, tensor: Named, range: Range<usize>, values: &mut Vec<f32>) -> Result<(), Error> {

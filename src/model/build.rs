@@ -27,10 +27,9 @@ pub(super) fn network(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<
     let all = config.num_quantizers;
     if let Some(n) = options.codebooks {
         if n < 1 || n > all {
-            return Err(Error::new(
-                ErrorKind::InvalidArgument,
-                format!("codebooks is {n}: expected 1 to {all}, the codebooks of the checkpoint"),
-            ));
+            let message =
+                format_args!("codebooks is {n}: expected 1 to {all}, the codebooks of the checkpoint");
+            return Err(checkpoint.error(ErrorKind::InvalidArgument, message));
         }
         config.num_quantizers = n;
     }

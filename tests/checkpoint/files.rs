@@ -283,6 +283,8 @@ fn directories_without_an_answer() {
 
 #[test]
 fn paths_that_are_no_files() {
+    let empty = refusal(Checkpoint::open(Path::new("")));
+    assert_error(&empty, ErrorKind::InvalidArgument, &["path is empty"]);
     let missing = golden("no-such-file.safetensors");
     assert_error(&refusal(Checkpoint::open(&missing)), ErrorKind::Io, &["no-such-file.safetensors"]);
     #[cfg(unix)]

@@ -268,6 +268,22 @@ fn misshapen_tensors() {
     }
 }
 
+/// Another network than the published one, without a config: its tensors do not fit, and the message says why.
+#[test]
+fn a_config_that_was_assumed_is_named() {
+    let (tensors, config) = case("tiny");
+    let assumption = "no config was found, so the published model's numbers were assumed";
+    for (config, assumed) in [(None, true), (Some(config.as_str()), false)] {
+        let file = written(&tensors, config);
+        let checkpoint = in_memory(&file).unwrap();
+        for name in ["encoder.layers.0.conv.weight", "encoder_transformer.layers.9.mlp.fc1.weight"] {
+            let error = refusal(checkpoint.tensor(name, &[64, 1, 7]));
+            assert_error(&error, ErrorKind::Corrupt, &[name]);
+            assert_eq!(error.message().contains(assumption), assumed, "{error}");
+        }
+    }
+}
+
 #[test]
 fn no_mimi() {
     let mut tensors = Tensors::new();
