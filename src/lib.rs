@@ -57,6 +57,7 @@
 
 pub mod bitstream;
 mod checkpoint;
+mod conceal;
 mod config;
 mod decoder;
 mod encoder;
@@ -69,9 +70,9 @@ mod oneshot;
 mod options;
 #[doc(hidden)]
 pub mod probe;
+mod program;
 #[cfg(feature = "candle")]
 pub mod reference;
-mod program;
 mod resample;
 mod stream;
 
@@ -85,6 +86,7 @@ pub use encoder::Encoder;
 pub use error::{Error, ErrorKind, StreamError};
 pub use model::{Model, Spec};
 pub use options::{Isa, LoadOptions, Parts, Precision, StreamOptions, Tail};
+pub use program::NO_CODE;
 
 #[doc = include_str!("from_transformers.md")]
 pub mod from_transformers {}

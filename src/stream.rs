@@ -17,7 +17,7 @@ use std::sync::Arc;
 /// A stream on half a model, whose weights it keeps alive.
 pub(crate) struct Stream<H> {
     half: Arc<H>,
-    quantizer: Option<Arc<SplitQuantizer>>,
+    pub(crate) quantizer: Option<Arc<SplitQuantizer>>,
     pub(crate) spec: Spec,
     pub(crate) shape: Shape,
     program: Program,
@@ -27,6 +27,8 @@ pub(crate) struct Stream<H> {
     /// Between the stream's rate and the model's, if they differ.
     pub(crate) resampler: Option<Box<Resampler>>,
     pub(crate) frames: u64,
+    /// Those of them that a decoder concealed.
+    pub(crate) concealed: u64,
     pub(crate) hash: CodesHash,
     /// The stream was flushed: the next input begins a new one.
     pub(crate) ended: bool,
@@ -66,6 +68,7 @@ impl<H: Half> Stream<H> {
             rates,
             resampler: resampler(rates)?,
             frames: 0,
+            concealed: 0,
             hash: CodesHash::new(),
             ended: false,
             progress: None,
@@ -97,6 +100,7 @@ impl<H: Half> Stream<H> {
     /// Counts from zero.
     pub(crate) fn begin(&mut self) {
         self.frames = 0;
+        self.concealed = 0;
         self.hash = CodesHash::new();
         self.ended = false;
     }
@@ -256,10 +260,14 @@ pub(crate) trait Coder: Sized {
 
     /// Runs a step whose input is in place, for streams of one half and one shape; returns how many frames.
     fn step(streams: &mut [&mut Self], samples: usize, team: Option<&Team>) -> usize {
-        debug_assert!(streams.iter().all(|stream| stream.stream().progress.is_none()), "a frame is run in parts");
+        debug_assert!(
+            streams.iter().all(|stream| stream.stream().progress.is_none()),
+            "a frame is run in parts"
+        );
         let [first, others @ ..] = streams else { return 0 };
         let Stream { half, program, memory, .. } = first.stream_mut();
-        let memories = iter::once(memory).chain(others.iter_mut().map(|other| &mut other.stream_mut().memory));
+        let memories =
+            iter::once(memory).chain(others.iter_mut().map(|other| &mut other.stream_mut().memory));
         let mut batch = Batch::new(half.kernels(), memories, team);
         program.run(0..program.len(), &mut batch, Length(samples));
         program.rows(1, Length(samples))
