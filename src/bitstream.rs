@@ -90,7 +90,7 @@ mod original;
 
 pub use original::{ORIGINAL_HEADER_BYTES, Original};
 
-use crate::{Error, ErrorKind, Model, StreamOptions};
+use crate::{Error, ErrorKind, Spec, StreamOptions};
 use std::fmt;
 
 /// The extension of files in this format, without the dot.
@@ -133,34 +133,34 @@ pub struct Header {
 }
 
 impl Header {
-    /// The header of codes that `model` makes with `codebooks` codebooks, of a recording of
+    /// The header of codes that a model makes with `codebooks` codebooks, of a recording of
     /// `samples` samples (0: unknown).
     ///
     /// # Errors
     ///
     /// [`ErrorKind::InvalidArgument`] if the model has not so many codebooks,
     /// [`ErrorKind::Unsupported`] if its numbers are beyond this format.
-    pub fn for_model(model: &Model, codebooks: usize, samples: u64) -> Result<Self, Error> {
+    pub fn for_model(spec: &Spec, codebooks: usize, samples: u64) -> Result<Self, Error> {
         let options = StreamOptions { codebooks: Some(codebooks), ..StreamOptions::default() };
-        Ok(Self { samples, ..Self::for_options(model, &options)? })
+        Ok(Self { samples, ..Self::for_options(spec, &options)? })
     }
 
-    /// The header of codes that `model` makes with `options`, at their sample rate, of a recording whose length is
+    /// The header of codes that a model makes with `options`, at their sample rate, of a recording whose length is
     /// unknown.
     ///
     /// # Errors
     ///
     /// As for [`for_model`](Self::for_model), and [`ErrorKind::InvalidArgument`] for a sample rate that streams
     /// cannot have.
-    pub fn for_options(model: &Model, options: &StreamOptions) -> Result<Self, Error> {
-        let rates = model.stream_rates(options)?;
+    pub fn for_options(spec: &Spec, options: &StreamOptions) -> Result<Self, Error> {
+        let rates = spec.stream_rates(options)?;
         let header = Self {
-            codebooks: model.stream_codebooks(options)?,
-            code_bits: model.code_bits(),
+            codebooks: spec.stream_codebooks(options)?,
+            code_bits: spec.code_bits(),
             sample_rate: rates.stream_rate(),
             frame_samples: u32::try_from(rates.frame()).unwrap_or(0),
             samples: 0,
-            model_id: model.id(),
+            model_id: spec.id,
         };
         match header.check() {
             Ok(()) => Ok(header),

@@ -2,7 +2,7 @@
 
 use crate::conceal::Concealment;
 use crate::kernels::FlushDenormals;
-use crate::model::{DecoderHalf, Shape};
+use crate::model::{DecoderHalf, Half, Shape};
 use crate::resample::{Rates, Resampler};
 use crate::stream::{Coder, Stream};
 use crate::{Error, Model, NO_CODE, Spec, StreamError, StreamOptions};
@@ -26,7 +26,8 @@ pub struct Decoder {
 impl Decoder {
     /// A new stream on `model`, whose decoder it keeps alive.
     pub fn new(model: &Model, options: &StreamOptions) -> Result<Self, Error> {
-        Self::of_shape(model, options, model.stream_shape(options)?)
+        let shape = model.decoder()?.shape(model.spec(), options)?;
+        Self::of_shape(model, options, shape)
     }
 
     /// A new stream of a shape, whatever the options say about it.

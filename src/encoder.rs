@@ -2,7 +2,7 @@
 
 use crate::error::with_capacity;
 use crate::kernels::FlushDenormals;
-use crate::model::{EncoderHalf, Shape};
+use crate::model::{EncoderHalf, Half, Shape};
 use crate::options::Tail;
 use crate::resample::{Rates, Resampler};
 use crate::stream::{Coder, Stream};
@@ -29,7 +29,8 @@ pub struct Encoder {
 impl Encoder {
     /// A new stream on `model`, whose encoder it keeps alive.
     pub fn new(model: &Model, options: &StreamOptions) -> Result<Self, Error> {
-        Self::of_shape(model, options, model.stream_shape(options)?)
+        let shape = model.encoder()?.shape(model.spec(), options)?;
+        Self::of_shape(model, options, shape)
     }
 
     /// A new stream of a shape, whatever the options say about it.

@@ -2,7 +2,7 @@
 
 use crate::error::with_capacity;
 use crate::kernels::{FlushDenormals, with_team};
-use crate::model::{Half, MOST_STREAM_BYTES, Shape};
+use crate::model::{Half, MOST_STREAM_BYTES, Shape, threads};
 use crate::stream::Coder;
 use crate::{Decoder, Encoder, Error, Model, StreamError, StreamOptions};
 
@@ -14,18 +14,18 @@ impl Model {
     /// Codes that [`encode`](Self::encode) returns for `samples` samples.
     pub fn codes_for(&self, samples: usize, options: &StreamOptions) -> Result<usize, Error> {
         self.encoder()?;
-        let codebooks = self.stream_codebooks(options)?;
-        Ok(samples.div_ceil(self.stream_rates(options)?.frame()).saturating_mul(codebooks))
+        let codebooks = self.spec().stream_codebooks(options)?;
+        Ok(samples.div_ceil(self.spec().stream_rates(options)?.frame()).saturating_mul(codebooks))
     }
 
     /// Samples that [`decode`](Self::decode) returns for `codes` codes.
     pub fn samples_for(&self, codes: usize, options: &StreamOptions) -> Result<usize, Error> {
         self.decoder()?;
-        let codebooks = self.stream_codebooks(options)?;
+        let codebooks = self.spec().stream_codebooks(options)?;
         if !codes.is_multiple_of(codebooks) {
             return Err(StreamError::PartialFrame { codes, codebooks }.into());
         }
-        Ok((codes / codebooks).saturating_mul(self.stream_rates(options)?.frame()))
+        Ok((codes / codebooks).saturating_mul(self.spec().stream_rates(options)?.frame()))
     }
 
     /// Samples (any number, at the rate of `options`, mono) to codes, frame-major:
@@ -45,7 +45,7 @@ impl Model {
         codes: &mut [u32],
         options: &StreamOptions,
     ) -> Result<usize, Error> {
-        let frames = pcm.len().div_ceil(self.stream_rates(options)?.frame());
+        let frames = pcm.len().div_ceil(self.spec().stream_rates(options)?.frame());
         let shape = self.one_shot_shape(&**self.encoder()?, frames, options)?;
         run(Encoder::of_shape(self, options, shape)?, pcm, codes)
     }
@@ -65,7 +65,7 @@ impl Model {
         pcm: &mut [f32],
         options: &StreamOptions,
     ) -> Result<usize, Error> {
-        let frames = codes.len() / self.stream_codebooks(options)?;
+        let frames = codes.len() / self.spec().stream_codebooks(options)?;
         let shape = self.one_shot_shape(&**self.decoder()?, frames, options)?;
         run(Decoder::of_shape(self, options, shape)?, codes, pcm)
     }
@@ -73,7 +73,7 @@ impl Model {
     /// The shape of a stream that is pushed `frames` frames at once. Without `max_block`, as many of them at a time as
     /// keep its memory within that of a stream.
     fn one_shot_shape(&self, half: &impl Half, frames: usize, options: &StreamOptions) -> Result<Shape, Error> {
-        let mut shape = Shape { threads: self.threads(options)?, ..self.stream_shape(options)? };
+        let mut shape = Shape { threads: threads(options)?, ..half.shape(self.spec(), options)? };
         if options.max_block.is_none() {
             let quantizer = self.quantizer().map(|quantizer| &**quantizer);
             shape.block = frames.clamp(1, FRAMES);

@@ -60,30 +60,70 @@ impl Costs {
     fn of(model: &Model, half: &impl Half) -> Result<Self, Error> {
         let options = StreamOptions { codebooks: Some(model.codebooks()), ..StreamOptions::default() };
         let quantizer = model.quantizer().map(|quantizer| &**quantizer);
-        let Cost { bytes, work } = half.cost(quantizer, model.spec(), model.stream_shape(&options)?);
+        let Cost { bytes, work } = half.cost(quantizer, model.spec(), half.shape(model.spec(), &options)?);
         Ok(Self { bytes, work })
     }
 }
 
-/// What an operation or several do in a largest step.
+/// What a layer does in a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Work {
     /// The part of the network.
     pub stage: Stage,
     /// Which of the part's layers.
     pub layer: usize,
-    /// What the layer does.
+    /// Its name.
     pub name: &'static str,
     /// Rows.
     pub rows: usize,
-    /// Inputs and outputs of a row, if there are weights.
+    /// Inputs and outputs of a row that is multiplied with weights; `None` for keys and values.
     pub shape: Option<[usize; 2]>,
-    /// Multiply-adds of weights, or of keys and values.
+    /// Multiply-adds of weights, or of keys and values in a full window.
     pub multiply_adds: u64,
     /// Whether they are of integers.
     pub in_integers: bool,
     /// Bytes of weights, or of keys and values.
     pub bytes: u64,
+}
+
+/// What each layer of an encoder does in a frame, in order.
+pub fn encoder_work(model: &Model, options: &StreamOptions) -> Result<Vec<Work>, Error> {
+    work(model, model.encoder()?, options)
+}
+
+/// What each layer of a decoder does in a frame, in order.
+pub fn decoder_work(model: &Model, options: &StreamOptions) -> Result<Vec<Work>, Error> {
+    work(model, model.decoder()?, options)
+}
+
+fn work<H: Half>(model: &Model, half: &Arc<H>, options: &StreamOptions) -> Result<Vec<Work>, Error> {
+    let shape = Shape { block: 1, ..half.shape(model.spec(), options)? };
+    let quantizer = model.quantizer().map(|quantizer| &**quantizer);
+    let (program, ..) = half.plan_in_parts(quantizer, model.spec(), shape, u64::MAX)?;
+    let mut list: Vec<Work> = Vec::new();
+    for Entry { op, rows, place, .. } in program.entries() {
+        let (multiply_adds, bytes) = (op.multiply_adds(rows.count), op.bytes());
+        if multiply_adds == 0 {
+            continue;
+        }
+        let same = |one: &&mut Work| (one.stage, one.layer, one.name) == (place.stage, place.layer, place.name);
+        // the pieces of a stage's rows
+        if let Some(one) = list.iter_mut().find(same) {
+            one.multiply_adds += multiply_adds;
+            continue;
+        }
+        list.push(Work {
+            stage: place.stage,
+            layer: place.layer,
+            name: place.name,
+            rows: rows.rate,
+            shape: op.shape(),
+            multiply_adds,
+            in_integers: op.in_integers(),
+            bytes,
+        });
+    }
+    Ok(list)
 }
 
 /// Streams on one half of a model, for steps whose stages can be timed.
@@ -119,7 +159,7 @@ impl Probe {
             let message = format_args!("{streams} streams; expected 1 to {MAX_BATCH}");
             return Err(Error::new(ErrorKind::InvalidArgument, message));
         }
-        let (spec, shape) = (model.spec(), model.stream_shape(options)?);
+        let (spec, shape) = (model.spec(), half.shape(model.spec(), options)?);
         let quantizer = model.quantizer().map(|quantizer| &**quantizer);
         let (program, memory, border) = half.plan(quantizer, spec, shape)?;
         let mut memories = vec![memory];
@@ -141,34 +181,9 @@ impl Probe {
         self.shape.block
     }
 
-    /// What a step does, layer by layer. Operations of a layer that follow each other count as one.
-    pub fn work(&self) -> Vec<Work> {
-        let mut list: Vec<Work> = Vec::new();
-        for Entry { op, rows, place, .. } in self.program.entries() {
-            let (multiply_adds, bytes) = (op.multiply_adds(rows.count), op.bytes());
-            if multiply_adds == 0 {
-                continue;
-            }
-            let work = Work {
-                stage: place.stage,
-                layer: place.layer,
-                name: place.name,
-                rows: rows.rate * self.shape.block,
-                shape: op.shape(),
-                multiply_adds,
-                in_integers: op.in_integers(),
-                bytes,
-            };
-            let same = |one: &&mut Work| (one.stage, one.layer, one.name) == (work.stage, work.layer, work.name);
-            match list.iter_mut().find(same) {
-                Some(one) => {
-                    one.multiply_adds += work.multiply_adds;
-                    one.bytes = one.bytes.max(work.bytes);
-                }
-                None => list.push(work),
-            }
-        }
-        list
+    /// Work of each operation of a step, as the engine counts it.
+    pub fn operations(&self) -> impl Iterator<Item = u64> {
+        self.program.entries().iter().map(|entry| entry.work)
     }
 
     /// A step of all streams, for samples of a low hum and a pattern of codes; `passed` is called at the end of each

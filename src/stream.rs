@@ -56,7 +56,7 @@ impl<H: Half> Stream<H> {
     ) -> Result<Self, Error> {
         let quantizer = model.quantizer().cloned();
         let (program, memory, border) = half.plan(quantizer.as_deref(), model.spec(), shape)?;
-        let rates = model.stream_rates(options)?;
+        let rates = model.spec().stream_rates(options)?;
         Ok(Self {
             half: Arc::clone(half),
             quantizer,
@@ -273,3 +273,6 @@ pub(crate) trait Coder: Sized {
         program.rows(1, Length(samples))
     }
 }
+
+#[cfg(test)]
+mod tests;

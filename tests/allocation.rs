@@ -106,7 +106,7 @@ fn real_time_calls(encoder: &mut Encoder, decoder: &mut Decoder, pcm: &[f32]) {
         assert!(encoder.codes_for_flush() + encoder.latency_samples() > decoder.latency_samples());
         assert_eq!(decoder.samples_for(encoder.codebooks()) + if ends { held } else { 0 }, frame);
         assert_eq!(decoder.samples_for_flush(), if ends { 0 } else { held });
-        assert!(encoder.model().id() == decoder.model().id());
+        assert!(encoder.spec().id == decoder.spec().id);
     }
     encoder.reset();
     decoder.reset();

@@ -69,7 +69,7 @@ pub unsafe extern "C" fn mimi_model_header(
         let model: &Model = handle::shared(model)?;
         let options = stream_options(options)?;
         let to = header_place(header)?;
-        write_header(to, &Header::for_options(model, &options)?, None, HEADER_BYTES);
+        write_header(to, &Header::for_options(model.spec(), &options)?, None, HEADER_BYTES);
         Ok(())
     })
 }

@@ -25,8 +25,8 @@ pub(crate) struct SplitQuantizer {
     pub(crate) size: usize,
 }
 
-/// A branch's name, and the codes of a frame that belong to it.
-type Codes = (&'static str, Range<usize>);
+/// Names of a branch's projection and codebooks, and its codes in a frame.
+type Codes = ([&'static str; 2], Range<usize>);
 
 impl SplitQuantizer {
     /// Codebooks in all.
@@ -37,7 +37,10 @@ impl SplitQuantizer {
     /// The branches that have some of the first `codebooks` codebooks.
     fn branches(&self, codebooks: usize) -> impl Iterator<Item = (&Branch, Codes)> {
         let semantic = self.branches[0].codebooks.len().min(codebooks);
-        let codes = [("semantic", 0..semantic), ("acoustic", semantic..codebooks)];
+        let codes = [
+            (["semantic projection", "semantic codebook"], 0..semantic),
+            (["acoustic projection", "acoustic codebook"], semantic..codebooks),
+        ];
         self.branches.iter().zip(codes).filter(|(_, (_, codes))| !codes.is_empty())
     }
 
@@ -46,8 +49,8 @@ impl SplitQuantizer {
         planner.codes(frames.count.saturating_mul(codebooks));
         let rest = planner.scratch(frames.count, self.dim).rows(self.dim);
         let scores = planner.scratch(frames.count, self.size).offset;
-        for (branch, (name, codes)) in self.branches(codebooks) {
-            planner.at(Stage::Quantizer, codes.start, name);
+        for (branch, ([projection, name], codes)) in self.branches(codebooks) {
+            planner.at(Stage::Quantizer, codes.start, projection);
             match &branch.input {
                 Some(input) => input.emit(planner, frames, z, rest, None, Activation::None),
                 None => planner.push(frames, Op::Copy { x: z, y: rest, width: self.dim }),
@@ -78,13 +81,14 @@ impl SplitQuantizer {
     pub(crate) fn emit_sum(&self, planner: &mut Planner, frames: Span, codebooks: usize, z: Rows) {
         planner.codes(frames.count.saturating_mul(codebooks));
         let sum = planner.scratch(frames.count, self.dim).rows(self.dim);
-        for (index, (branch, (name, codes))) in self.branches(codebooks).enumerate() {
-            planner.at(Stage::Quantizer, codes.start, name);
+        for (index, (branch, ([projection, name], codes))) in self.branches(codebooks).enumerate() {
             let begin = codes.start;
             for (codebook, code) in branch.codebooks.iter().zip(codes) {
                 let (codebook, first) = (Arc::clone(codebook), code == begin);
+                planner.at(Stage::Quantizer, code, name);
                 planner.push(frames, Op::AddWord { codebook, y: sum.offset, code, codes: codebooks, first });
             }
+            planner.at(Stage::Quantizer, begin, projection);
             let before = (index > 0).then_some(z);
             match (&branch.output, before) {
                 (Some(output), _) => output.emit(planner, frames, sum, z, before, Activation::None),

@@ -60,6 +60,7 @@ pub(super) fn network(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<
         latent_dim: config.hidden_size,
         codebooks: config.num_quantizers,
         codebook_size: config.codebook_size,
+        contexts: [config.sliding_window; 2],
         id,
         parts: options.parts,
         precision: options.precision,

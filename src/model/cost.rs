@@ -22,11 +22,12 @@ const MOST_SECOND_WORK: u64 = 1 << 39;
 
 /// Refuses a model whose streams cost too much with default options.
 pub(super) fn check_model(network: &Network, checkpoint: &Checkpoint) -> Result<(), Error> {
-    let Network { config, spec, encoder, decoder, quantizer, .. } = network;
-    let shape = Shape { block: 1, context: config.sliding_window, codebooks: spec.codebooks, threads: 1 };
+    let Network { spec, encoder, decoder, quantizer, .. } = network;
+    let shape = |context| Shape { block: 1, context, codebooks: spec.codebooks, threads: 1 };
+    let [encoding, decoding] = spec.contexts.map(shape);
     let quantizer = quantizer.as_deref();
-    let encoder = encoder.as_ref().map(|half| half.cost(quantizer, spec, shape));
-    let decoder = decoder.as_ref().map(|half| half.cost(quantizer, spec, shape));
+    let encoder = encoder.as_ref().map(|half| half.cost(quantizer, spec, encoding));
+    let decoder = decoder.as_ref().map(|half| half.cost(quantizer, spec, decoding));
     for (half, cost) in [("encoder", encoder), ("decoder", decoder)] {
         let excess = cost.and_then(|cost| Excess::of(spec, cost, 1, MOST_STREAM_BYTES));
         if let Some(Excess { what, found, most }) = excess {

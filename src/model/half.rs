@@ -3,7 +3,7 @@
 
 use super::Spec;
 use super::cost::check_stream;
-use crate::Error;
+use crate::{Error, StreamOptions};
 use crate::error::out_of_memory;
 use crate::kernels::{Activation, Kernels, Rows};
 use crate::layers::{Conv, SeanetDecoder, SeanetEncoder, SplitQuantizer, Transformer, Upsampler};
@@ -42,7 +42,15 @@ pub(crate) trait Half {
     /// What messages call it.
     const NAME: &'static str;
 
+    /// Which of [`Spec::contexts`] is its own.
+    const SIDE: usize;
+
     fn kernels(&self) -> Kernels;
+
+    /// The shape of a stream with `options`.
+    fn shape(&self, spec: &Spec, options: &StreamOptions) -> Result<Shape, Error> {
+        spec.stream_shape(options, spec.contexts[Self::SIDE])
+    }
 
     /// Writes down a step of `shape.block` frames.
     fn emit(&self, planner: &mut Planner, quantizer: Option<&SplitQuantizer>, shape: Shape) -> Border;
@@ -61,6 +69,17 @@ pub(crate) trait Half {
             (1, 1) => (cost.work / PARTS).max(LEAST_PART),
             _ => u64::MAX,
         };
+        self.plan_in_parts(quantizer, spec, shape, most_work)
+    }
+
+    /// The same, with operations of at most `most_work` where they can be parted.
+    fn plan_in_parts(
+        &self,
+        quantizer: Option<&SplitQuantizer>,
+        spec: &Spec,
+        shape: Shape,
+        most_work: u64,
+    ) -> Result<(Program, Memory, Border), Error> {
         let mut planner = Planner::writing(spec.frame_size, shape.threads, most_work);
         let border = self.emit(&mut planner, quantizer, shape);
         let (program, memory) = planner.build().map_err(out_of_memory)?;
@@ -94,6 +113,7 @@ impl EncoderHalf {
 
 impl Half for EncoderHalf {
     const NAME: &'static str = "encoder";
+    const SIDE: usize = 0;
 
     fn kernels(&self) -> Kernels {
         self.kernels
@@ -136,6 +156,7 @@ impl DecoderHalf {
 
 impl Half for DecoderHalf {
     const NAME: &'static str = "decoder";
+    const SIDE: usize = 1;
 
     fn kernels(&self) -> Kernels {
         self.kernels

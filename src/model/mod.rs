@@ -8,14 +8,13 @@ mod spec;
 use crate::error::headroom;
 use crate::kernels::FlushDenormals;
 use crate::layers::SplitQuantizer;
-use crate::resample::Rates;
 use crate::{
     Checkpoint, Config, Error, ErrorKind, Isa, LoadOptions, Parts, Precision, ReadAt,
-    StreamOptions,
 };
 pub use build::EXACT_WEIGHTS;
 pub(crate) use cost::MOST_STREAM_BYTES;
 pub(crate) use half::{Border, DecoderHalf, EncoderHalf, Half, Shape};
+pub(crate) use spec::{MAX_BLOCK, MAX_CONTEXT, MAX_THREADS, threads};
 pub use spec::Spec;
 use std::fmt;
 use std::path::Path;
@@ -93,16 +92,6 @@ impl Model {
         self.network.decoder.as_ref().ok_or_else(|| lacks(DecoderHalf::NAME))
     }
 
-    /// The shape of a stream with `options`.
-    pub(crate) fn stream_shape(&self, options: &StreamOptions) -> Result<Shape, Error> {
-        Ok(Shape {
-            block: self.stream_frames(options)?,
-            context: self.stream_context(options)?,
-            codebooks: self.stream_codebooks(options)?,
-            threads: 1,
-        })
-    }
-
     /// The network's numbers, with the codebooks that were loaded as `num_quantizers`.
     pub fn config(&self) -> &Config {
         &self.network.config
@@ -146,61 +135,6 @@ impl Model {
     pub fn id(&self) -> i64 {
         self.spec().id
     }
-
-    /// The codebooks that a stream with `options` uses.
-    pub(crate) fn stream_codebooks(&self, options: &StreamOptions) -> Result<usize, Error> {
-        let all = self.codebooks();
-        match options.codebooks {
-            None => Ok(all.min(8)),
-            Some(n) if (1..=all).contains(&n) => Ok(n),
-            Some(n) => Err(Error::new(
-                ErrorKind::InvalidArgument,
-                format_args!("codebooks is {n}: expected 1 to {all}, as the loaded model has"),
-            )),
-        }
-    }
-
-    /// The attention window of a stream with `options`.
-    fn stream_context(&self, options: &StreamOptions) -> Result<usize, Error> {
-        match options.context {
-            None => Ok(self.config().sliding_window),
-            Some(n) if (1..=MAX_CONTEXT).contains(&n) => Ok(n),
-            Some(n) => Err(Error::new(
-                ErrorKind::InvalidArgument,
-                format_args!("context is {n} steps: expected 1 to {MAX_CONTEXT}"),
-            )),
-        }
-    }
-
-    /// The threads of a one-shot call with `options`.
-    pub(crate) fn threads(&self, options: &StreamOptions) -> Result<usize, Error> {
-        match options.threads {
-            None => Ok(1),
-            Some(n) if (1..=MAX_THREADS).contains(&n) => Ok(n),
-            Some(n) => Err(Error::new(
-                ErrorKind::InvalidArgument,
-                format_args!("threads is {n}: expected 1 to {MAX_THREADS}"),
-            )),
-        }
-    }
-
-    /// The sample rates of a stream with `options`.
-    pub(crate) fn stream_rates(&self, options: &StreamOptions) -> Result<Rates, Error> {
-        Rates::new(options.sample_rate, self.spec().sampling_rate, self.spec().frame_size)
-    }
-
-    /// The frames that a stream with `options` works on at once.
-    fn stream_frames(&self, options: &StreamOptions) -> Result<usize, Error> {
-        let frame = self.spec().frame_size;
-        match options.max_block {
-            None => Ok(1),
-            Some(n) if (1..=MAX_BLOCK).contains(&n) => Ok(n.div_ceil(frame)),
-            Some(n) => Err(Error::new(
-                ErrorKind::InvalidArgument,
-                format_args!("max_block is {n} samples: expected 1 to {MAX_BLOCK}"),
-            )),
-        }
-    }
 }
 
 /// The error for a half that was not loaded.
@@ -220,12 +154,3 @@ impl fmt::Debug for Model {
             .finish_non_exhaustive()
     }
 }
-
-/// Steps in the longest attention window; its keys and values take 2 GB in the published model.
-pub(crate) const MAX_CONTEXT: usize = 1 << 16;
-
-/// Samples in the largest block.
-pub(crate) const MAX_BLOCK: usize = StreamOptions::MAX_BLOCK;
-
-/// Threads in the largest team: beyond these, what is not shared takes most of the time.
-pub(crate) const MAX_THREADS: usize = 64;

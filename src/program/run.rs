@@ -13,7 +13,7 @@ pub(crate) struct Entry {
     pub(crate) op: Op,
     pub(crate) rows: Span,
     pub(crate) place: Place,
-    pub(super) work: u64,
+    pub(crate) work: u64,
 }
 
 /// A list of operations. Streams of one model with equal options have equal ones.

@@ -44,7 +44,7 @@ fn encode(encoder: &mut Encoder, pcm: &[f32], codes: &mut Vec<u32>) {
     codes.resize(start + told + 2, UNWRITTEN);
     assert_eq!(encoder.process(pcm, &mut codes[start..]), Ok(told));
     assert_eq!(codes.split_off(start + told), [UNWRITTEN; 2]);
-    let codebook_size = encoder.model().config().codebook_size as u32;
+    let codebook_size = encoder.spec().codebook_size as u32;
     assert!(codes[start..].iter().all(|&code| code < codebook_size));
 }
 

@@ -359,6 +359,12 @@ pub(crate) struct InfoArgs {
     /// Checkpoints (files, folders or names), codes, audio, folders of them, or -
     #[arg(value_hint = ValueHint::AnyPath, value_name = "INPUT")]
     pub(crate) inputs: Vec<PathBuf>,
+    /// Show a model's layers: rows, shapes, multiply-adds and bytes in a frame
+    #[arg(long)]
+    pub(crate) network: bool,
+    /// Print the layers as JSON
+    #[arg(long, requires = "network")]
+    pub(crate) json: bool,
     /// Say nothing but errors
     #[arg(short, long)]
     pub(crate) quiet: bool,

@@ -35,7 +35,7 @@ pub(crate) fn check_codebooks(model: &Model, codebooks: Option<usize>) -> Outcom
 
 /// Options of a decoder that is fed with blocks of codes.
 pub(crate) fn decoding_options(model: &Model, codebooks: Option<usize>) -> StreamOptions {
-    let max_block = Some(block_samples(model.config().frame_size()));
+    let max_block = Some(block_samples(model.spec().frame_size));
     StreamOptions { codebooks, max_block, ..StreamOptions::default() }
 }
 
@@ -47,10 +47,9 @@ fn block_samples(frame: usize) -> usize {
 /// The header of codes with `codebooks` codebooks of a recording of `samples` samples at `rate` Hz (0:
 /// unknown). It counts at that rate if a frame is a whole number of samples there, else at the model's, and tells the
 /// recording's own beside.
-pub(crate) fn header(model: &Model, codebooks: usize, samples: u64, rate: u32) -> Outcome<Described> {
-    let config = model.config();
-    let covered = resample::converted_length(samples, rate, config.sampling_rate);
-    let header = Header::for_model(model, codebooks, covered)?;
+pub(crate) fn header(spec: &Spec, codebooks: usize, samples: u64, rate: u32) -> Outcome<Described> {
+    let covered = resample::converted_length(samples, rate, spec.sampling_rate);
+    let header = Header::for_model(spec, codebooks, covered)?;
     let scaled = u64::from(header.frame_samples) * u64::from(rate);
     let whole = scaled.is_multiple_of(u64::from(header.sample_rate));
     match u32::try_from(scaled / u64::from(header.sample_rate)) {
@@ -68,7 +67,7 @@ pub(crate) fn encode(
     encoder: &mut Encoder,
     mut sink: impl FnMut(&[u32], u64) -> Outcome,
 ) -> Outcome<u64> {
-    let mut resampler = Resampler::new(audio.rate(), encoder.model().config().sampling_rate)
+    let mut resampler = Resampler::new(audio.rate(), encoder.spec().sampling_rate)
         .map_err(|failure| Failure::at(audio.name(), failure))?;
     let (mut block, mut resampled, mut codes) = (Vec::new(), Vec::new(), Vec::new());
     let mut samples = 0;
@@ -114,9 +113,9 @@ pub(crate) fn decode(
 
 /// Bits per second with `codebooks` codebooks.
 pub(crate) fn bit_rate(model: &Model, codebooks: usize) -> f64 {
-    let config = model.config();
-    let frames = f64::from(config.sampling_rate) / config.frame_size() as f64;
-    frames * codebooks as f64 * f64::from(model.code_bits())
+    let spec = model.spec();
+    let frames = f64::from(spec.sampling_rate) / spec.frame_size as f64;
+    frames * codebooks as f64 * f64::from(spec.code_bits())
 }
 
 /// Whole recordings at the model's rate, with any number of codebooks.

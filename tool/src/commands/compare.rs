@@ -66,7 +66,7 @@ fn compare_codebooks(args: &CompareArgs) -> Outcome {
         None => None,
     };
     let codec = Codec::new(model::load(&args.model, Parts::Both)?);
-    let pcm = read(&args.input, codec.model().config().sampling_rate)?;
+    let pcm = read(&args.input, codec.model().spec().sampling_rate)?;
     let codes = codec.encode(&pcm)?;
     let levels = levels(&codec, &pcm, &codes, args.model.quiet)?;
     let mut text = String::from("codebooks   kbit/s  SI-SDR/dB  log-mel/dB\n");
@@ -81,7 +81,7 @@ fn compare_codebooks(args: &CompareArgs) -> Outcome {
 
 /// What 1, 2 … codebooks keep of `pcm`, whose codes are `codes`.
 pub(super) fn levels(codec: &Codec, pcm: &[f32], codes: &Codes, quiet: bool) -> Outcome<Vec<Level>> {
-    let rate = codec.model().config().sampling_rate;
+    let rate = codec.model().spec().sampling_rate;
     if codec.model().id() == model::DEMO_ID && !quiet {
         tell(
             "of the built-in toy's codebooks two do about as well as all; the published model gains with each",

@@ -77,9 +77,9 @@ fn write(mut codes: CodeReader, model: &Model, output: &Path, args: &DecodeArgs)
     let mut decoder = Decoder::new(model, &options).map_err(|error| Failure::at(&name, error))?;
     let original = codes.header().map(|header| header.recording_rate());
     let sound = format_of(output, args)?;
-    let rate = sound.rate(args.rate.or(original).unwrap_or(model.config().sampling_rate));
+    let rate = sound.rate(args.rate.or(original).unwrap_or(model.spec().sampling_rate));
     let resampler =
-        Resampler::new(model.config().sampling_rate, rate).map_err(|failure| failure.of(&name))?;
+        Resampler::new(model.spec().sampling_rate, rate).map_err(|failure| failure.of(&name))?;
     let format = RawFormat { rate, samples: args.samples() };
     let mut audio = AudioWriter::create(output, sound, format, due(&codes, rate))?;
     let samples = decode(&mut codes, &mut decoder, resampler, &mut audio)?;
@@ -118,7 +118,7 @@ fn decode(
     mut resampler: Resampler,
     audio: &mut AudioWriter,
 ) -> Outcome<u64> {
-    let (from, to) = (decoder.model().config().sampling_rate, resampler.to());
+    let (from, to) = (decoder.spec().sampling_rate, resampler.to());
     let due = due(codes, to);
     let (mut room, mut decoded) = (due.unwrap_or(u64::MAX), 0);
     let (mut block, mut resampled, mut written) = (Vec::new(), Vec::new(), 0);

@@ -115,14 +115,14 @@ fn encode(mut audio: AudioReader, encoder: &mut Encoder) -> Outcome<(Codes, f64)
         data.extend_from_slice(codes);
         Ok(())
     })?;
-    let (model, codebooks) = (encoder.model(), encoder.codebooks());
-    let header = codec::header(model, codebooks, samples, audio.rate()).ok();
+    let (spec, codebooks) = (encoder.spec(), encoder.codebooks());
+    let header = codec::header(spec, codebooks, samples, audio.rate()).ok();
     Ok((Codes { codebooks, data, header }, samples as f64 / f64::from(audio.rate())))
 }
 
 /// Each frame at once. How long the recording is going to be, the header cannot tell.
 fn encode_live(mut audio: AudioReader, encoder: &mut Encoder, destination: Destination) -> Outcome {
-    let header = codec::header(encoder.model(), encoder.codebooks(), 0, audio.rate())?;
+    let header = codec::header(encoder.spec(), encoder.codebooks(), 0, audio.rate())?;
     let mut writer = TokenWriter::new(destination, header)?;
     codec::encode(&mut audio, encoder, |codes, _| writer.write(codes))?;
     writer.finish()

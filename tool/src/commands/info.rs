@@ -1,5 +1,6 @@
 //! `mimi info`: what a file is.
 
+use super::network;
 use crate::{
     args::{InfoArgs, ModelArgs},
     audio::{self, AudioReader},
@@ -19,6 +20,9 @@ use std::{
 const FRONT: u64 = 16;
 
 pub(crate) fn run(args: &InfoArgs) -> Outcome {
+    if args.network {
+        return print_network(args);
+    }
     let mut table = Table::default();
     if args.inputs.is_empty() {
         describe_model(&load(None)?, describe_demo(&mut table));
@@ -62,6 +66,17 @@ pub(crate) fn run(args: &InfoArgs) -> Outcome {
             Err(Failure::new(format!("{failed} of {all} files failed")))
         }
     }
+}
+
+/// The layers of one model, the built-in one without arguments.
+fn print_network(args: &InfoArgs) -> Outcome {
+    let (model, _) = match args.inputs.as_slice() {
+        [] => load(None)?,
+        [path] => load(Some(path))?,
+        _ => return Err(Failure::usage("--network shows one model at a time")),
+    };
+    let text = if args.json { network::json(&model)? } else { network::table(&model)? };
+    standard::print(text.as_bytes())
 }
 
 /// A folder with a checkpoint in it.

@@ -7,6 +7,7 @@ mod decode;
 mod encode;
 mod fetch;
 mod info;
+mod network;
 mod manual;
 mod plot;
 mod reduce;

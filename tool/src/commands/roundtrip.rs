@@ -22,7 +22,7 @@ pub(crate) fn run(args: &RoundtripArgs) -> Outcome {
     audio.show_progress(args.model.quiet);
     let mut encoder = Encoder::new(&model, &codec::encoding_options(&model, &args.encoding)?)?;
     let mut decoder = Decoder::new(&model, &codec::decoding_options(&model, Some(encoder.codebooks())))?;
-    let mut resampler = Resampler::new(model.config().sampling_rate, rate)?;
+    let mut resampler = Resampler::new(model.spec().sampling_rate, rate)?;
     let format = RawFormat { rate, samples: args.samples() };
     let converted = |samples| resample::converted_length(samples, original, rate);
     let length = audio.exact_length().map(converted);

@@ -15,7 +15,7 @@ use machine::Machine;
 use mimi::{Model, Parts, StreamOptions};
 use report::{Clip, Load, Report, Results, Stages, Streams};
 use std::time::Instant;
-use work::{Side, Work};
+use work::{Layers, Side};
 
 pub(crate) fn run(args: &BenchArgs) -> Outcome {
     let mut results = Vec::new();
@@ -57,12 +57,11 @@ fn measure(
     loads: [Load; 3],
 ) -> Outcome<Results> {
     codec::check_codebooks(model, args.codebooks)?;
-    let config = model.config();
+    let spec = model.spec();
     let options = StreamOptions { codebooks: args.codebooks, ..StreamOptions::default() };
-    let codebooks = args.codebooks.unwrap_or(model.codebooks().min(8));
-    let work = Side::BOTH.map(|side| Work::new(config, precision.into(), side, codebooks));
-    let samples = usize::from(args.seconds) * config.sampling_rate as usize;
-    let pcm = times::noise(samples.next_multiple_of(config.frame_size()));
+    let work = [Layers::new(model, &options, Side::Encode)?, Layers::new(model, &options, Side::Decode)?];
+    let samples = usize::from(args.seconds) * spec.sampling_rate as usize;
+    let pcm = times::noise(samples.next_multiple_of(spec.frame_size));
 
     let mut streams = Vec::new();
     for &count in &args.streams {
@@ -94,7 +93,7 @@ fn measure(
             });
         }
     }
-    let frame_milliseconds = 1e3 * config.frame_size() as f64 / f64::from(config.sampling_rate);
+    let frame_milliseconds = 1e3 * spec.frame_size as f64 / f64::from(spec.sampling_rate);
     let stream_bytes = times::stream_bytes(model, &options)?;
     Ok(Results { precision, loads, stream_bytes, frame_milliseconds, streams, clips, stages })
 }

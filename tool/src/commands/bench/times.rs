@@ -50,7 +50,7 @@ pub(super) fn streams(
     count: usize,
     pcm: &[f32],
 ) -> Outcome<[Times; 2]> {
-    let frame = model.config().frame_size();
+    let frame = model.spec().frame_size;
     let mut encoders = (0..count).map(|_| Encoder::new(model, options)).collect::<Result<Vec<_>, _>>()?;
     let mut decoders = (0..count).map(|_| Decoder::new(model, options)).collect::<Result<Vec<_>, _>>()?;
     let mut codes = vec![vec![0; encoders[0].codebooks()]; count];
@@ -80,7 +80,7 @@ pub(super) fn streams(
 
 /// Encodes and decodes `pcm` at once: milliseconds for a frame.
 pub(super) fn clip(model: &Model, options: &StreamOptions, pcm: &[f32]) -> Outcome<[f64; 2]> {
-    let frames = (pcm.len() / model.config().frame_size()) as f64;
+    let frames = (pcm.len() / model.spec().frame_size) as f64;
     let mut best = [f64::INFINITY; 2];
     for _ in 0..CLIP_ROUNDS {
         let start = Instant::now();
