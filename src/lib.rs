@@ -60,6 +60,7 @@
 
 pub mod bitstream;
 mod checkpoint;
+mod conceal;
 mod config;
 mod decoder;
 mod encoder;
@@ -89,6 +90,7 @@ pub use encoder::Encoder;
 pub use error::{Error, ErrorKind, StreamError};
 pub use model::{Model, Spec};
 pub use options::{Isa, LoadOptions, Parts, Precision, StreamOptions, Tail};
+pub use program::NO_CODE;
 pub use tensors::{TensorKind, TensorSpec};
 
 #[doc = include_str!("from_transformers.md")]

@@ -17,7 +17,7 @@ use std::sync::Arc;
 /// A stream on half a model, whose weights it keeps alive.
 pub(crate) struct Stream<H> {
     half: Arc<H>,
-    quantizer: Option<Arc<SplitQuantizer>>,
+    pub(crate) quantizer: Option<Arc<SplitQuantizer>>,
     pub(crate) spec: Spec,
     pub(crate) shape: Shape,
     program: Program,
@@ -27,6 +27,8 @@ pub(crate) struct Stream<H> {
     /// Between the stream's rate and the model's, if they differ.
     pub(crate) resampler: Option<Box<Resampler>>,
     pub(crate) frames: u64,
+    /// Those of them that a decoder concealed.
+    pub(crate) concealed: u64,
     pub(crate) hash: CodesHash,
     /// The stream was flushed: the next input begins a new one.
     pub(crate) ended: bool,
@@ -66,6 +68,7 @@ impl<H: Half> Stream<H> {
             rates,
             resampler: resampler(rates)?,
             frames: 0,
+            concealed: 0,
             hash: CodesHash::new(),
             ended: false,
             progress: None,
@@ -97,6 +100,7 @@ impl<H: Half> Stream<H> {
     /// Counts from zero.
     pub(crate) fn begin(&mut self) {
         self.frames = 0;
+        self.concealed = 0;
         self.hash = CodesHash::new();
         self.ended = false;
     }

@@ -8,6 +8,12 @@ use crate::kernels::{Activation, Arena, Heads, Matrix, Rows};
 use std::ops::Range;
 use std::sync::Arc;
 
+/// In place of a code that did not arrive.
+///
+/// Codes that [`Decoder::process`](crate::Decoder::process) cannot use count as such too: each code refines those before
+/// it in its branch of the quantizer, and means nothing without them.
+pub const NO_CODE: u32 = u32::MAX;
+
 /// Padding of a convolution: before the first input of a stream, and after the last one if it does not fill a stride.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Padding {
@@ -58,8 +64,10 @@ pub(crate) enum Op {
     FillStride { x: usize, stride: usize, width: usize, padding: Padding },
     /// The nearest code word to each row of x, which is then subtracted from it; `code` of `codes` in a frame.
     Search { codebook: Arc<Codebook>, x: usize, scores: usize, code: usize, codes: usize },
-    /// Adds the word of code `code` of `codes` to y, or to zeros if it is the `first`.
+    /// Adds the word of code `code` of `codes` to y, or to zeros if it is the `first`; nothing for [`NO_CODE`].
     AddWord { codebook: Arc<Codebook>, y: usize, code: usize, codes: usize, first: bool },
+    /// Keeps the latent of a frame with any of its `codes` codes, and gives one without them the last that was kept.
+    Conceal { x: Rows, width: usize, last: Slot, codes: usize },
     /// A transposed convolution of two taps for each channel: y[n·stride + j] = w[j]·x[n] + w[j + stride]·x[n − 1].
     Upsample { taps: Arc<Arena>, history: Slot, x: usize, y: usize, stride: usize },
     /// y = x.
@@ -175,7 +183,7 @@ impl Op {
             }
             Self::AddWord { codebook, .. } => codebook.shape()[1].saturating_mul(8),
             Self::Upsample { taps, .. } => taps.len(),
-            Self::Copy { width, .. } | Self::Add { width, .. } => *width,
+            Self::Copy { width, .. } | Self::Add { width, .. } | Self::Conceal { width, .. } => *width,
             Self::Advance => 0,
         };
         times(rows, each)

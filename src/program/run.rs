@@ -1,7 +1,7 @@
 //! Running a program.
 
 use super::memory::Memory;
-use super::op::{Op, Padding, Place, Span};
+use super::op::{NO_CODE, Op, Padding, Place, Span};
 use super::{attention, search};
 use crate::kernels::{Activation, Kernels, MAX_BATCH, Matrix, Product, Team};
 use std::collections::TryReserveError;
@@ -227,8 +227,22 @@ fn run(op: &Op, batch: &mut Batch, first: usize, rows: usize) {
                     if begins {
                         sum.fill(0.0);
                     }
-                    let word = codebook.word(stream.codes[(first + row) * codes + code]);
-                    sum.iter_mut().zip(word).for_each(|(sum, value)| *sum += value);
+                    let code = stream.codes[(first + row) * codes + code];
+                    if code != NO_CODE {
+                        sum.iter_mut().zip(codebook.word(code)).for_each(|(sum, value)| *sum += value);
+                    }
+                }
+            }
+        }
+        Op::Conceal { x, width, last, codes } => {
+            for stream in batch.streams() {
+                let last = &mut stream.state[last.range()];
+                for row in 0..rows {
+                    let latent = &mut stream.scratch[x.from(row).first(width)];
+                    match stream.codes[(first + row) * codes..][..codes].iter().all(|code| *code == NO_CODE) {
+                        true => latent.copy_from_slice(last),
+                        false => last.copy_from_slice(latent),
+                    }
                 }
             }
         }
