@@ -25,6 +25,7 @@
 //! |---|---|
 //! | [`capi`] | pointers, handles and statuses; nothing about audio |
 //! | [`bitstream`] | codes as bytes |
+//! | [`live`] | streams in audio callbacks: shares of work, queues between threads |
 //! | `encoder`, `decoder` | streams: partial frames, the end, counting |
 //! | `resample` | audio at another rate than the model's |
 //! | `model` | which tensor belongs to which layer, and the order of the layers |
@@ -65,6 +66,7 @@ mod error;
 mod hash;
 mod kernels;
 mod layers;
+pub mod live;
 mod model;
 mod oneshot;
 mod options;
@@ -86,7 +88,7 @@ pub use decoder::Decoder;
 pub use encoder::Encoder;
 pub use error::{Error, ErrorKind, StreamError};
 pub use model::{Model, Spec};
-pub use options::{Isa, LoadOptions, Parts, Precision, StreamOptions, Tail};
+pub use options::{Isa, LiveOptions, LoadOptions, Parts, Precision, StreamOptions, Tail, Work};
 pub use tensors::{TensorKind, TensorSpec};
 
 #[doc = include_str!("from_transformers.md")]
