@@ -127,6 +127,12 @@ impl Encoder {
         self.stream.begin();
     }
 
+    /// Puts a frame at the model's rate in place, whatever is pending.
+    pub(crate) fn place(&mut self, frame: &[f32]) {
+        let slot = self.stream.border.samples.first(frame.len());
+        self.stream.memory.scratch[slot].copy_from_slice(frame);
+    }
+
     fn forget(&mut self) {
         self.stream.forget();
         self.pending_len = 0;
@@ -261,7 +267,7 @@ fn take<'a>(rest: &mut &'a [f32], len: usize) -> &'a [f32] {
 }
 
 /// Copies samples; NaN and infinity become 0.
-fn copy_finite(from: &[f32], to: &mut [f32]) {
+pub(crate) fn copy_finite(from: &[f32], to: &mut [f32]) {
     for (from, to) in from.iter().zip(to) {
         *to = if from.is_finite() { from.clamp(-SAMPLE_LIMIT, SAMPLE_LIMIT) } else { 0.0 };
     }

@@ -74,6 +74,13 @@ pub enum StreamError {
         /// Elements that this call would write.
         needed: usize,
     },
+    /// Frames for which there is no room now, in a queue that another thread empties.
+    NoRoom {
+        /// Frames given.
+        frames: usize,
+        /// Frames that would have been taken.
+        room: usize,
+    },
     /// A code that the codebooks do not have.
     CodeOutOfRange {
         /// Where it stands in the input.
@@ -117,6 +124,7 @@ impl fmt::Display for StreamError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::BufferTooSmall { needed } => write!(f, "output buffer too small: {needed} elements needed"),
+            Self::NoRoom { frames, room } => write!(f, "{frames} frames: there is room for {room} now"),
             Self::CodeOutOfRange { index, code, codebook_size } => {
                 write!(f, "codes[{index}] is {code}: expected less than {codebook_size}")
             }

@@ -25,6 +25,7 @@
 //! |---|---|
 //! | [`capi`] | pointers, handles and statuses; nothing about audio |
 //! | [`bitstream`] | codes as bytes |
+//! | [`live`] | streams in audio callbacks: shares of work, queues between threads |
 //! | `oneshot` | whole recordings |
 //! | `encoder`, `decoder`, `stream` | partial frames, the end, counting |
 //! | `resample` | audio at another rate than the model's |
@@ -68,6 +69,7 @@ mod error;
 mod hash;
 mod kernels;
 mod layers;
+pub mod live;
 mod model;
 mod oneshot;
 mod options;
@@ -89,7 +91,7 @@ pub use decoder::Decoder;
 pub use encoder::Encoder;
 pub use error::{Error, ErrorKind, StreamError};
 pub use model::{Model, Spec};
-pub use options::{Isa, LoadOptions, Parts, Precision, StreamOptions, Tail};
+pub use options::{Isa, LiveOptions, LoadOptions, Parts, Precision, StreamOptions, Tail, Work};
 pub use program::NO_CODE;
 pub use tensors::{TensorKind, TensorSpec};
 

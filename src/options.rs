@@ -90,3 +90,28 @@ impl StreamOptions {
     /// is then about 170 MB.
     pub const MAX_BLOCK: usize = 1 << 18;
 }
+
+/// Who does the work of a frame of live audio.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Work {
+    /// The audio thread, in equal shares: each call does the share of the frame before that its samples are of a frame.
+    #[default]
+    Spread,
+    /// A thread of the caller's that calls `work`; the audio thread only copies.
+    Other,
+}
+
+/// Options of [`live`](crate::live) audio.
+#[derive(Clone, Debug, Default)]
+pub struct LiveOptions {
+    /// Codebooks, context and sample rate; what else is in there is for other streams.
+    pub stream: StreamOptions,
+    /// Who does the work.
+    pub work: Work,
+    /// Rendering that is not in real time: the audio thread does all work, and a playback waits for codes in place of
+    /// concealing that they are missing.
+    pub offline: bool,
+    /// Frames that wait before a playback starts, 1 to 64; `None`: one. Each adds its length to the latency, and is how
+    /// much later than others a frame may come.
+    pub buffer_frames: Option<usize>,
+}

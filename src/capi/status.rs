@@ -159,7 +159,7 @@ impl From<StreamError> for Failure {
 impl From<StreamError> for mimi_status {
     fn from(error: StreamError) -> Self {
         match error {
-            StreamError::BufferTooSmall { .. } => MIMI_ERR_BUFFER_TOO_SMALL,
+            StreamError::BufferTooSmall { .. } | StreamError::NoRoom { .. } => MIMI_ERR_BUFFER_TOO_SMALL,
             StreamError::CodeOutOfRange { .. } => MIMI_ERR_CORRUPT,
             _ => MIMI_ERR_INVALID_ARGUMENT,
         }
