@@ -101,13 +101,10 @@ mod tests {
     #[test]
     fn it_starts_when_enough_wait() {
         assert_eq!(decisions(1, &[0, 1, 1]), [(0, Nothing), (0, Take), (0, Take)]);
-        assert_eq!(decisions(3, &[1, 1, 0, 1, 0]), [
-            (0, Nothing),
-            (0, Nothing),
-            (0, Nothing),
-            (0, Take),
-            (0, Take)
-        ]);
+        assert_eq!(
+            decisions(3, &[1, 1, 0, 1, 0]),
+            [(0, Nothing), (0, Nothing), (0, Nothing), (0, Take), (0, Take)]
+        );
         // what was written ahead is played
         assert_eq!(decisions(1, &[3, 0, 0]), [(0, Take); 3]);
         let mut schedule = Schedule::new(1);
@@ -117,14 +114,10 @@ mod tests {
 
     #[test]
     fn what_was_concealed_is_late() {
-        assert_eq!(decisions(1, &[1, 0, 0, 1, 2, 1]), [
-            (0, Take),
-            (0, Conceal),
-            (0, Conceal),
-            (1, Conceal),
-            (2, Conceal),
-            (1, Conceal)
-        ]);
+        assert_eq!(
+            decisions(1, &[1, 0, 0, 1, 2, 1]),
+            [(0, Take), (0, Conceal), (0, Conceal), (1, Conceal), (2, Conceal), (1, Conceal)]
+        );
         assert_eq!(decisions(1, &[1, 0, 2, 1]), [(0, Take), (0, Conceal), (1, Take), (0, Take)]);
     }
 
@@ -141,12 +134,10 @@ mod tests {
 
     #[test]
     fn after_a_gap_only_the_newest_are_played() {
-        assert_eq!(decisions(2, &[2, 1, 0, 0, 0, 0, 0, 0, 0, 8, 1])[7..], [
-            (0, Conceal),
-            (0, Nothing),
-            (6, Take),
-            (0, Take)
-        ]);
+        assert_eq!(
+            decisions(2, &[2, 1, 0, 0, 0, 0, 0, 0, 0, 8, 1])[7..],
+            [(0, Conceal), (0, Nothing), (6, Take), (0, Take)]
+        );
         // no more than the gap was long
         assert_eq!(decisions(1, &[1, 0, 0, 0, 0, 0, 0, 20])[6..], [(0, Nothing), (6, Take)]);
     }
