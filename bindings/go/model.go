@@ -55,6 +55,7 @@ const (
 	FlushLen       Property = C.MIMI_PROP_FLUSH_LEN       // streams: codes or samples that a flush would give now
 	BadCodeIndex   Property = C.MIMI_PROP_BAD_CODE_INDEX  // decoders: where the code of the last ErrCorrupt stood, or -1
 	BadCodeValue   Property = C.MIMI_PROP_BAD_CODE_VALUE  // decoders: its value, or -1
+	Concealed      Property = C.MIMI_PROP_CONCEALED       // decoders: frames that were concealed
 )
 
 // Model holds the weights of a codec. It never changes: any number of goroutines may use it at once.

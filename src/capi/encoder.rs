@@ -84,9 +84,11 @@ pub unsafe extern "C" fn mimi_encoder_flush(
     codes_cap: usize,
     out_codes: *mut usize,
 ) -> mimi_status {
-    let names = ["codes", "out_codes"];
     // SAFETY: the pointers are as the header's introduction asks.
-    guard_rt(|| unsafe { stream::end::<Encoder>(names, encoder, codes, codes_cap, out_codes) })
+    guard_rt(|| unsafe {
+        let names = ["codes", "out_codes"];
+        stream::without_input(names, encoder, codes, codes_cap, out_codes, Encoder::flush)
+    })
 }
 
 /// Tells how many codes mimi_encoder_process() would write for `n_samples` samples now. Real-time.
