@@ -103,7 +103,7 @@ mod tests {
     use super::super::conv::{Conv, Padding};
     use super::super::memory::Plan;
     use super::*;
-    use crate::kernels::{Format, Isa, Kernels, Pool};
+    use crate::kernels::{Format, InstructionSet, Kernels, Pool};
 
     /// Numbers in −1..1, from the generator of Numerical Recipes.
     fn noise(count: usize, mut seed: u32) -> Vec<f32> {
@@ -139,7 +139,7 @@ mod tests {
         let count = channels * outputs * 2 * stride;
         assert!(PAIRED_WEIGHTS.contains(&count));
         let (weight, bias) = (noise(count, 1), noise(outputs, 2));
-        for kernels in Isa::available().filter_map(Kernels::new) {
+        for kernels in InstructionSet::available().filter_map(Kernels::new) {
             let packing = Packing { kernels, format: Format::F32, pool: &Pool::default() };
             for transposed in [false, true] {
                 let conv = |pairs| match transposed {

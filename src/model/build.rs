@@ -58,19 +58,19 @@ pub(super) fn weights(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<
 /// The kernels under a cap.
 fn kernels_for(cap: Isa) -> Result<Kernels, Error> {
     let isa = match cap {
-        Isa::Auto => Some(kernels::Isa::best()),
-        Isa::Baseline => Some(kernels::Isa::BASELINE),
+        Isa::Auto => Some(kernels::InstructionSet::best()),
+        Isa::Baseline => Some(kernels::InstructionSet::BASELINE),
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 => Some(kernels::Isa::Avx2),
+        Isa::Avx2 => Some(kernels::InstructionSet::Avx2),
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 => Some(kernels::Isa::Avx512),
+        Isa::Avx512 => Some(kernels::InstructionSet::Avx512),
         #[cfg(target_arch = "aarch64")]
-        Isa::Neon => Some(kernels::Isa::Neon),
+        Isa::Neon => Some(kernels::InstructionSet::Neon),
         #[allow(unreachable_patterns)]
         _ => None,
     };
     isa.and_then(Kernels::new).ok_or_else(|| {
-        let best = kernels::Isa::best().name();
+        let best = kernels::InstructionSet::best().name();
         Error::new(ErrorKind::Unsupported, format!("isa is {cap:?}, which this CPU lacks; it has {best}"))
     })
 }

@@ -126,11 +126,11 @@ impl Model {
     pub fn isa(&self) -> Isa {
         match self.weights.kernels.isa() {
             #[cfg(target_arch = "x86_64")]
-            crate::kernels::Isa::Avx2 => Isa::Avx2,
+            crate::kernels::InstructionSet::Avx2 => Isa::Avx2,
             #[cfg(target_arch = "x86_64")]
-            crate::kernels::Isa::Avx512 => Isa::Avx512,
+            crate::kernels::InstructionSet::Avx512 => Isa::Avx512,
             #[cfg(target_arch = "aarch64")]
-            crate::kernels::Isa::Neon => Isa::Neon,
+            crate::kernels::InstructionSet::Neon => Isa::Neon,
             // the tests of Arm have portable kernels, too
             #[cfg(any(test, not(target_arch = "aarch64")))]
             _ => Isa::Baseline,
