@@ -1,22 +1,24 @@
 //! The numbers that define a Mimi network.
 //!
-//! `json` reads and recognises, `transformers` and `kyutai` know the two spellings, `limits` says
-//! which networks are run.
+//! `recognise` finds a Mimi config in JSON text. `transformers` and `kyutai` read the two spellings, with `fields` for
+//! access to single fields. `limits` says which networks are run.
 
-mod json;
+mod fields;
 mod kyutai;
 mod limits;
+mod recognise;
 mod transformers;
 
 use crate::{Error, ErrorKind};
-pub(crate) use json::LARGEST_TEXT;
+use limits::LATENT_STRIDES;
+pub(crate) use recognise::LARGEST_TEXT;
 
-/// How a causal convolution is padded on the left (and, for layer-pad tails, on the right).
+/// How a causal convolution is padded: on the left, and in a layer-pad tail also on the right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PadMode {
     /// Zeros (`"constant"`).
     Constant,
-    /// The first (last) row again (`"replicate"`).
+    /// The first row again, or on the right the last (`"replicate"`).
     Replicate,
 }
 
@@ -66,8 +68,8 @@ pub struct Config {
     pub num_quantizers: usize,
     /// Codebooks of the semantic branch.
     pub num_semantic_quantizers: usize,
-    /// Dimensions that the quantizer projections lead to; no projections if equal to
-    /// `hidden_size` (and the checkpoint has none).
+    /// Dimensions that the quantizer's projections lead to. Where they equal `hidden_size`, a checkpoint may lack the
+    /// projections.
     pub vector_quantization_hidden_dimension: usize,
     /// Groups of the up-sampling transposed convolution.
     pub upsample_groups: usize,
@@ -134,8 +136,8 @@ impl Config {
     /// Reads a config from JSON text: transformers' `MimiConfig` (of 4.x or 5.x), a model's config
     /// that holds one as `codec_config` or `audio_encoder_config`, or kyutai's `mimi_config.json`.
     ///
-    /// A field that is absent or null has the published value, with the exceptions that transformers
-    /// makes (`head_dim`, `codebook_dim`, `num_key_value_heads`). Unknown fields do no harm.
+    /// A field that is absent or null has the published value. As in transformers, `head_dim`, `codebook_dim` and
+    /// `num_key_value_heads` are derived from others if they are null. Unknown fields are ignored.
     ///
     /// # Errors
     /// [`ErrorKind::Format`]: not JSON, more than a mebibyte of it, no Mimi config in it, or a field of the wrong type.
@@ -143,29 +145,32 @@ impl Config {
     /// [`validate`](Self::validate).
     pub fn from_json(text: &str) -> Result<Self, Error> {
         Self::recognise(text)?.ok_or_else(|| {
-            let expected = "model_type `mimi`, a `codec_config` or `audio_encoder_config` of that type, or a \
-                            `seanet` group";
-            Error::new(ErrorKind::Format, format!("not a Mimi config: expected {expected}"))
+            let message = "not a Mimi config: expected a `model_type` of \"mimi\", a `codec_config` or \
+                           `audio_encoder_config` of that type, or a `seanet` group";
+            Error::new(ErrorKind::Format, message)
         })
     }
 
     /// [`from_json`](Self::from_json), but `None` for well-formed JSON that is no Mimi config.
     pub(crate) fn recognise(text: &str) -> Result<Option<Self>, Error> {
-        json::recognise(text)
+        recognise::recognise(text)
     }
 
-    /// Sets `latent_stride` to what leads to `frame_rate` frames a second.
+    /// Sets `latent_stride` so that there are `frame_rate` frames a second.
     fn set_frame_rate(&mut self, frame_rate: f64) -> Result<(), Error> {
         let stride = f64::from(self.sampling_rate) / self.hop() as f64 / frame_rate;
+        let whole = stride.round() as usize;
         // 12.5 and its like are exact in binary; the tolerance is for rates such as 16.6667
-        if !(stride.is_finite() && stride > 0.0 && (stride - stride.round()).abs() <= 1e-4 * stride) {
+        let is_whole = (stride - stride.round()).abs() <= 1e-4 * stride;
+        if !(is_whole && LATENT_STRIDES.contains(&whole)) {
+            let (least, most) = LATENT_STRIDES.into_inner();
             let message = format!(
-                "unsupported frame_rate {frame_rate}: expected sampling_rate / product of upsampling_ratios / \
-                 frame_rate to be a whole number, found {stride}"
+                "unsupported frame_rate {frame_rate}: sampling_rate / product of upsampling_ratios / frame_rate is \
+                 {stride}: expected a whole number, {least} to {most}"
             );
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
-        self.latent_stride = stride.round() as usize;
+        self.latent_stride = whole;
         Ok(())
     }
 

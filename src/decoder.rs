@@ -1,11 +1,15 @@
 //! One stream of codes to audio.
 
+use crate::conceal::Concealment;
 use crate::kernels::FlushDenormals;
 use crate::model::{DecoderHalf, Half, Shape};
 use crate::resample::{Rates, Resampler};
 use crate::stream::{Coder, Stream};
-use crate::{Error, Model, Spec, StreamError, StreamOptions};
+use crate::{Error, Model, NO_CODE, Spec, StreamError, StreamOptions};
 use std::fmt;
+
+/// Frames that did not arrive: one of the most codebooks that a model can have, or some.
+const LOST: [u32; 1024] = [NO_CODE; 1024];
 
 /// One stream of codes to audio.
 ///
@@ -14,6 +18,7 @@ use std::fmt;
 /// [`reset`](Self::reset) and the getters are real-time: no allocation, lock or system call.
 pub struct Decoder {
     stream: Stream<DecoderHalf>,
+    concealment: Concealment,
     /// Where the last code stood that was refused, and its value.
     bad_code: Option<(usize, u32)>,
 }
@@ -28,7 +33,7 @@ impl Decoder {
     /// A new stream of a shape, whatever the options say about it.
     pub(crate) fn of_shape(model: &Model, options: &StreamOptions, shape: Shape) -> Result<Self, Error> {
         let stream = Stream::new(model, model.decoder()?, options, shape, Rates::resampler_from_model)?;
-        Ok(Self { stream, bad_code: None })
+        Ok(Self { stream, concealment: Concealment::default(), bad_code: None })
     }
 
     /// A fork of this stream, at the same point, with the same options.
@@ -47,12 +52,40 @@ impl Decoder {
         self.stream.resampler.as_deref().map_or(0, |resampler| resampler.delay() - resampler.owed())
     }
 
+    /// Samples that `frames` more frames give.
+    fn samples_of(&self, frames: usize) -> usize {
+        frames.saturating_mul(self.frame_samples()).saturating_sub(self.missing())
+    }
+
     /// Takes whole frames of codes, frame-major, writes their samples (mono, at the stream's rate, full
     /// scale ±1, not clipped), and returns how many: [`frame_samples`](Self::frame_samples) for each
     /// frame. At a rate other than the model's, the last few milliseconds are held back until
     /// more frames follow or [`flush`](Self::flush) is called.
+    ///
+    /// [`NO_CODE`](crate::NO_CODE) stands for a code that did not arrive. A frame is decoded with those codes of each
+    /// branch of the quantizer, semantic and acoustic, that come before the branch's first gap: the samples are those
+    /// of a stream with so many codebooks. A frame without such codes is concealed, as by
+    /// [`process_lost`](Self::process_lost).
     pub fn process(&mut self, codes: &[u32], pcm: &mut [f32]) -> Result<usize, StreamError> {
         self.process_with(codes, pcm, None)
+    }
+
+    /// Takes `frames` frames that did not arrive, and writes as many samples as [`process`](Self::process) does for
+    /// frames that did: the last sound goes on, falls silent within five frames, and is never louder than the last
+    /// frame was. The stream is as far as if they had come, and swells to its own sound within a quarter of the next
+    /// frame. Before a stream's first codes there is silence.
+    pub fn process_lost(&mut self, frames: usize, pcm: &mut [f32]) -> Result<usize, StreamError> {
+        let needed = self.samples_of(frames);
+        if pcm.len() < needed {
+            return Err(StreamError::BufferTooSmall { needed });
+        }
+        let (mut left, mut written) = (frames, 0);
+        while left > 0 {
+            let frames = left.min(LOST.len() / self.codebooks());
+            written += self.process(&LOST[..frames * self.codebooks()], &mut pcm[written..])?;
+            left -= frames;
+        }
+        Ok(written)
     }
 
     /// Exactly one frame for each of several streams of one model, in one pass over its weights: takes
@@ -91,17 +124,21 @@ impl Decoder {
         if let Some(resampler) = &mut self.stream.resampler {
             resampler.finish(pcm);
         }
-        self.stream.forget();
-        self.bad_code = None;
+        self.forget();
         self.stream.ended = true;
         Ok(needed)
     }
 
     /// Back to the state of a new stream.
     pub fn reset(&mut self) {
-        self.stream.forget();
-        self.bad_code = None;
+        self.forget();
         self.stream.begin();
+    }
+
+    fn forget(&mut self) {
+        self.stream.forget();
+        self.concealment = Concealment::default();
+        self.bad_code = None;
     }
 
     /// The rate of its audio in Hz.
@@ -119,13 +156,19 @@ impl Decoder {
         self.stream.shape.codebooks
     }
 
-    /// Frames taken since the stream began.
+    /// Frames taken since the stream began, those among them that did not arrive.
     pub fn frames(&self) -> u64 {
         self.stream.frames
     }
 
+    /// Frames concealed since the stream began: those without a code that could be used.
+    pub fn concealed(&self) -> u64 {
+        self.stream.concealed
+    }
+
     /// A 63-bit hash of the codes taken since the stream began. An encoder that emitted the same codes
-    /// in the same order has the same.
+    /// in the same order has the same. A code that did not arrive, or could not be used, counts as
+    /// [`NO_CODE`](crate::NO_CODE).
     pub fn codes_hash(&self) -> i64 {
         self.stream.hash.digest()
     }
@@ -169,21 +212,21 @@ impl Coder for Decoder {
     }
 
     fn outputs_for(&self, codes: usize) -> usize {
-        self.frames_with(codes).saturating_mul(self.frame_samples()).saturating_sub(self.missing())
+        self.samples_of(self.frames_with(codes))
     }
 
     fn frames_with(&self, codes: usize) -> usize {
         codes / self.codebooks()
     }
 
-    /// Whether these are whole frames of codes that the codebooks have.
+    /// Whether these are whole frames of codes that the codebooks have, or that did not arrive.
     fn check(&self, codes: &[u32]) -> Result<(), StreamError> {
         let codebooks = self.codebooks();
         if !codes.len().is_multiple_of(codebooks) {
             return Err(StreamError::PartialFrame { codes: codes.len(), codebooks });
         }
         let codebook_size = self.stream.spec.codebook_size as u32;
-        match codes.iter().position(|&code| code >= codebook_size) {
+        match codes.iter().position(|&code| code >= codebook_size && code != NO_CODE) {
             Some(index) => Err(StreamError::CodeOutOfRange { index, code: codes[index], codebook_size }),
             None => Ok(()),
         }
@@ -197,8 +240,13 @@ impl Coder for Decoder {
     }
 
     fn stage(&mut self, frames: usize, rest: &mut &[u32]) {
-        let (codes, later) = rest.split_at(frames * self.codebooks());
-        self.stream.memory.codes[..codes.len()].copy_from_slice(codes);
+        let codebooks = self.codebooks();
+        let (codes, later) = rest.split_at(frames * codebooks);
+        let staged = &mut self.stream.memory.codes[..codes.len()];
+        staged.copy_from_slice(codes);
+        if let Some(quantizer) = &self.stream.quantizer {
+            quantizer.drop_after_gaps(staged, codebooks);
+        }
         *rest = later;
     }
 
@@ -207,10 +255,19 @@ impl Coder for Decoder {
     }
 
     fn emit(&mut self, frames: usize, pcm: &mut [f32]) -> usize {
-        let Stream { memory, resampler, hash, border, spec, shape, frames: counted, .. } = &mut self.stream;
-        let samples = &memory.scratch[border.samples.first(frames * spec.frame_size)];
-        hash.update(&memory.codes[..frames * shape.codebooks]);
+        let Stream { memory, resampler, hash, border, spec, shape, frames: counted, concealed, .. } =
+            &mut self.stream;
+        let samples = &mut memory.scratch[border.samples.first(frames * spec.frame_size)];
+        let codes = &memory.codes[..frames * shape.codebooks];
+        hash.update(codes);
         *counted += frames as u64;
+        for (codes, samples) in
+            codes.chunks_exact(shape.codebooks).zip(samples.chunks_exact_mut(spec.frame_size))
+        {
+            let lost = codes.iter().all(|code| *code == NO_CODE);
+            self.concealment.shape(samples, lost);
+            *concealed += u64::from(lost);
+        }
         match resampler {
             Some(resampler) => resampler.convert(samples, pcm),
             None => {

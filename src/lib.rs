@@ -26,30 +26,32 @@
 //! | [`capi`] | pointers, handles and statuses; nothing about audio |
 //! | [`bitstream`] | codes as bytes |
 //! | [`live`] | streams in audio callbacks: shares of work, queues between threads |
-//! | `encoder`, `decoder` | streams: partial frames, the end, counting |
+//! | `oneshot` | whole recordings |
+//! | `encoder`, `decoder`, `stream` | partial frames, the end, counting |
 //! | `resample` | audio at another rate than the model's |
-//! | `model` | which tensor belongs to which layer, and the order of the layers |
-//! | `checkpoint`, `config` | files: names, shapes and numbers, hostile ones too |
-//! | `tensors` | which tensors a network has: names, shapes, kinds |
-//! | `layers` | the network: convolutions, attention, quantizer; one `step` each |
+//! | `model` | which tensor belongs to which layer, and the two halves of a network |
+//! | `checkpoint`, `tensors`, `config` | files: names, shapes and numbers, hostile ones too |
+//! | `layers` | the network: convolutions, attention, quantizer; one `emit` each |
+//! | `program` | a network as a list of operations, and how it runs |
 //! | `kernels` | arithmetic on slices, once per instruction set |
 //! | `error`, `options`, `hash` | themselves |
 //!
-//! A frame's way to codes is short. [`Encoder::process`] gathers 1920 samples; the network's `step`, in
-//! `model/network.rs`, is a page that names every stage:
+//! When a stream is opened, the layers write its program: `model/half.rs` is a page that names every stage.
 //!
 //! ```text
 //! samples ── SEANet ──▶ 2 × 512 ── transformer ──▶ 2 × 512 ── down-sample ──▶ 1 × 512 ── quantizer ──▶ codes
 //! samples ◀── SEANet ── 2 × 512 ◀── transformer ── 2 × 512 ◀─── up-sample ─── 1 × 512 ◀── quantizer ── codes
 //! ```
 //!
-//! From there: `layers/seanet.rs`, `layers/conv.rs`, `kernels/matmul.rs`. That is all the way down.
+//! [`Encoder::process`] gathers 1920 samples and runs the program: `stream.rs`, `program/run.rs`, `kernels/mod.rs`,
+//! `kernels/matmul.rs`. That is all the way down. `mimi info --network` prints the program.
 //!
 //! Three ideas carry the rest:
 //! - **Rows.** Activations lie time-major, `[time, channel]`. A causal convolution over them is a matrix
 //!   product whose rows overlap: nothing is copied or transposed, and every layer ends in one kernel.
-//! - **One way to run.** A layer has a step and no offline twin. Sums are taken in the same order however
-//!   many rows there are, so that results are equal to the bit for every way to cut the input.
+//! - **One way to run.** A layer writes operations and has no offline twin. Sums are taken in the same order however
+//!   many rows there are, so that results are equal to the bit for every way to cut the input, and a frame may stop
+//!   after any operation.
 //! - **State apart from weights.** All that a stream remembers is one `Memory`, laid out when the stream is
 //!   opened: reset fills it, clone copies it, and nothing is allocated afterwards.
 //!
@@ -59,6 +61,7 @@
 
 pub mod bitstream;
 mod checkpoint;
+mod conceal;
 mod config;
 mod decoder;
 mod encoder;
@@ -89,6 +92,7 @@ pub use encoder::Encoder;
 pub use error::{Error, ErrorKind, StreamError};
 pub use model::{Model, Spec};
 pub use options::{Isa, LiveOptions, LoadOptions, Parts, Precision, StreamOptions, Tail, Work};
+pub use program::NO_CODE;
 pub use tensors::{TensorKind, TensorSpec};
 
 #[doc = include_str!("from_transformers.md")]

@@ -60,7 +60,8 @@ impl Costs {
     fn of(model: &Model, half: &impl Half) -> Result<Self, Error> {
         let options = StreamOptions { codebooks: Some(model.codebooks()), ..StreamOptions::default() };
         let quantizer = model.quantizer().map(|quantizer| &**quantizer);
-        let Cost { bytes, work } = half.cost(quantizer, model.spec(), half.shape(model.spec(), &options)?);
+        let Cost { bytes, work, .. } =
+            half.cost(quantizer, model.spec(), half.shape(model.spec(), &options)?);
         Ok(Self { bytes, work })
     }
 }
@@ -182,9 +183,9 @@ impl Probe {
         self.shape.block
     }
 
-    /// Work of each operation of a step, as the engine counts it.
+    /// Load of each operation of a step: its time, in multiply-adds.
     pub fn operations(&self) -> impl Iterator<Item = u64> {
-        self.program.entries().iter().map(|entry| entry.work)
+        self.program.entries().iter().map(|entry| entry.load)
     }
 
     /// A step of all streams, for samples of a low hum and a pattern of codes; `passed` is called at the end of each

@@ -17,7 +17,7 @@ use std::sync::Arc;
 /// A stream on half a model, whose weights it keeps alive.
 pub(crate) struct Stream<H> {
     half: Arc<H>,
-    quantizer: Option<Arc<SplitQuantizer>>,
+    pub(crate) quantizer: Option<Arc<SplitQuantizer>>,
     pub(crate) spec: Spec,
     pub(crate) shape: Shape,
     program: Program,
@@ -27,6 +27,8 @@ pub(crate) struct Stream<H> {
     /// Between the stream's rate and the model's, if they differ.
     pub(crate) resampler: Option<Box<Resampler>>,
     pub(crate) frames: u64,
+    /// Those of them that a decoder concealed.
+    pub(crate) concealed: u64,
     pub(crate) hash: CodesHash,
     /// The stream was flushed: the next input begins a new one.
     pub(crate) ended: bool,
@@ -39,8 +41,8 @@ pub(crate) struct Stream<H> {
 struct Progress {
     /// The next operation.
     operation: usize,
-    /// Work of those before it.
-    work: u64,
+    /// Load of those before it.
+    load: u64,
 }
 
 impl<H: Half> Stream<H> {
@@ -66,6 +68,7 @@ impl<H: Half> Stream<H> {
             rates,
             resampler: resampler(rates)?,
             frames: 0,
+            concealed: 0,
             hash: CodesHash::new(),
             ended: false,
             progress: None,
@@ -97,24 +100,25 @@ impl<H: Half> Stream<H> {
     /// Counts from zero.
     pub(crate) fn begin(&mut self) {
         self.frames = 0;
+        self.concealed = 0;
         self.hash = CodesHash::new();
         self.ended = false;
     }
 
-    /// Runs a frame that is in place until `work` of it is done, or to its end. Tells whether that is reached.
-    pub(crate) fn advance(&mut self, work: u64) -> bool {
-        let from = self.progress.unwrap_or(Progress { operation: 0, work: 0 });
-        let (operation, work) = self.program.reach(from.operation, from.work, work);
+    /// Runs a frame that is in place until `load` of it is done, or to its end. Tells whether that is reached.
+    pub(crate) fn advance(&mut self, load: u64) -> bool {
+        let from = self.progress.unwrap_or(Progress { operation: 0, load: 0 });
+        let (operation, load) = self.program.reach(from.operation, from.load, load);
         let mut batch = Batch::new(self.half.kernels(), iter::once(&mut self.memory), None);
         self.program.run(from.operation..operation, &mut batch, Length(self.spec.frame_size));
         let ended = operation == self.program.len();
-        self.progress = (!ended).then_some(Progress { operation, work });
+        self.progress = (!ended).then_some(Progress { operation, load });
         ended
     }
 
-    /// Work of a frame.
-    pub(crate) fn work(&self) -> u64 {
-        self.program.work()
+    /// Load of a frame.
+    pub(crate) fn load(&self) -> u64 {
+        self.program.load()
     }
 
     /// Bytes kept, the shared weights not counted.

@@ -2,8 +2,10 @@
 
 mod support;
 
+use mimi::probe::{Probe, Stage, Work, decoder_work, encoder_work};
 use mimi::{Decoder, Encoder, LoadOptions, Model, StreamOptions};
 use support::golden::{self, Case, assert_close};
+use support::synth;
 
 #[test]
 fn tiny_codes_and_audio() {
@@ -56,6 +58,42 @@ fn codes_and_audio(case: Case) {
 
 /// Chunks of less than a frame, of several frames, and of none.
 const SAMPLES: [usize; 7] = [1, 480, 0, 1_000, 5_000, 37, 1_920];
+
+/// The program of the published network does what its tensors and the rows of its layers ask for, and comes in parts
+/// that are small enough for an audio callback.
+#[test]
+fn a_frame_at_full_size_is_the_work_counted_by_hand() {
+    let model = Model::load(synth::full_size(), &LoadOptions::default()).unwrap();
+    let options = StreamOptions::default();
+    let (encoder, decoder) =
+        (encoder_work(&model, &options).unwrap(), decoder_work(&model, &options).unwrap());
+    let of = |layers: &[Work], stage| {
+        layers.iter().filter(|layer| layer.stage == stage).map(|layer| layer.multiply_adds).sum::<u64>()
+    };
+    // 8 layers of 2 rows times 512·1536 + 512·512 + 2·512·2048 weights, and 250 keys and values of 512
+    let transformer = 8 * 2 * (3_145_728 + 2 * 250 * 512);
+    assert_eq!(of(&encoder, Stage::Transformer), transformer);
+    assert_eq!(of(&decoder, Stage::Transformer), transformer);
+    assert_eq!(of(&encoder, Stage::Quantizer), 8 * 256 * 2048 + 2 * 512 * 256);
+    assert_eq!(of(&decoder, Stage::Quantizer), 2 * 512 * 256);
+    assert_eq!(of(&encoder, Stage::Resampling), 512 * 512 * 4);
+    assert_eq!(of(&decoder, Stage::Resampling), 2 * 2 * 512);
+    // the sizes of the weights in tests/data/golden/full/tensors.tsv, times the rows of each layer
+    assert_eq!(of(&encoder, Stage::Seanet), 161_292_288);
+    assert_eq!(of(&decoder, Stage::Seanet), 164_995_072);
+
+    let probes =
+        [Probe::encoders(&model, &options, 1).unwrap(), Probe::decoders(&model, &options, 1).unwrap()];
+    for probe in probes {
+        let (all, largest) = (probe.operations().sum::<u64>(), probe.operations().max().unwrap());
+        println!(
+            "{} operations, the largest 1/{:.0} of a frame",
+            probe.operations().count(),
+            all as f64 / largest as f64
+        );
+        assert!(largest <= all / 60);
+    }
+}
 
 fn encode_streamed(model: &Model, pcm: &[f32], options: &StreamOptions) -> Vec<u32> {
     let mut encoder = Encoder::new(model, options).unwrap();

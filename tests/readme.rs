@@ -95,8 +95,12 @@ fn example() -> PathBuf {
 
 /// Runs `program` with `input` as its standard input.
 fn run(program: &Path, argument: &Path, input: Vec<u8>) -> Output {
+    run_into(Stdio::piped(), program, argument, input)
+}
+
+fn run_into(stdout: Stdio, program: &Path, argument: &Path, input: Vec<u8>) -> Output {
     let mut command = Command::new(program);
-    command.arg(argument).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.arg(argument).stdin(Stdio::piped()).stdout(stdout).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let writer = thread::spawn(move || {
@@ -124,6 +128,12 @@ fn the_c_program_is_a_codec() {
     let expected = model.decode(&model.encode(&pcm, &options).unwrap(), &options).unwrap();
     assert_eq!(expected.len(), pcm.len().next_multiple_of(FRAME));
     assert_eq!(audio, expected);
+
+    // what cannot be written is not lost without a word, be it only a last frame
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let output = run_into(full.into(), &program, &repository(DEMO), vec![0; 4]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("stdout"));
 
     let output = run(&program, Path::new("no-such-model"), Vec::new());
     assert_eq!(output.status.code(), Some(1));

@@ -166,7 +166,7 @@ int main(int argc, char **argv) {
 #endif
     mimi_model *model;
     mimi_options *options = mimi_options_new();
-    check(argv[2], mimi_load(argv[2], NULL, &model));
+    check("model", mimi_load(argv[2], NULL, &model)); /* its messages begin with the path */
     if (!options)
         stop("options", "out of memory");
     if (recording)

@@ -82,7 +82,7 @@ func (s *Decoder) Append(dst []float32, codes []uint32) ([]float32, error) {
 }
 
 // AppendFlush ends the stream and appends what audio is still due to dst: LatencySamples of it at another rate than the
-// model's, otherwise none. The stream is then as new.
+// model's, otherwise none. The stream is then as new; Frames and CodesHash stay until the next codes.
 func (s *Decoder) AppendFlush(dst []float32) ([]float32, error) {
 	if err := s.handle.begin(); err != nil {
 		return dst, err

@@ -78,7 +78,8 @@ func (s *Encoder) Append(dst []uint32, pcm []float32) ([]uint32, error) {
 }
 
 // AppendFlush ends the stream and appends the codes of a last partial frame to dst, if there is one. At another rate
-// than the model's, the last frame may come only now. The stream is then as new.
+// than the model's, the last frame may come only now. The stream is then as new; Frames and CodesHash stay until the
+// next audio.
 func (s *Encoder) AppendFlush(dst []uint32) ([]uint32, error) {
 	if err := s.handle.begin(); err != nil {
 		return dst, err

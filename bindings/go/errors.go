@@ -32,17 +32,16 @@ func (c Code) Error() string {
 	return "mimi: " + C.GoString(C.mimi_status_string(C.mimi_status(c)))
 }
 
-// Error is a failure of libmimi. errors.Is finds its Code, and the error of the reader that a checkpoint
-// came from.
+// Error is a failure of libmimi. errors.Is finds its Code and its Cause.
 type Error struct {
 	Code    Code
 	Message string // what exactly went wrong; empty for streams' calls
-	Cause   error  // the reader's error, with ErrAborted
+	Cause   error  // with ErrAborted, the error of the checkpoint's reader; with ErrIO, that of os.Stat, if it has one
 }
 
 func (e *Error) Error() string {
 	switch {
-	case e.Cause != nil:
+	case e.Code == ErrAborted && e.Cause != nil:
 		return "mimi: " + e.Cause.Error()
 	case e.Message != "":
 		return "mimi: " + e.Message

@@ -83,7 +83,7 @@ func TestReaderOfCutFile(t *testing.T) {
 			t.Fatal(err)
 		}
 		audio, err := io.ReadAll(reader)
-		if err != io.ErrUnexpectedEOF || !slices.Equal(floatsOf(audio), expected) {
+		if !errors.Is(err, io.ErrUnexpectedEOF) || !slices.Equal(floatsOf(audio), expected) {
 			t.Errorf("at %d Hz: %d samples of %d, %v", rate, len(audio)/4, len(expected), err)
 		}
 		if err := reader.Close(); err != nil {

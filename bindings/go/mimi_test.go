@@ -329,7 +329,7 @@ func TestWriterAndReader(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	for _, cut := range []int{0, 39, len(file) - 1} {
-		if _, err := io.ReadAll(mimi.NewReader(bytes.NewReader(file[:cut]), decoder)); err != io.ErrUnexpectedEOF {
+		if _, err := io.ReadAll(mimi.NewReader(bytes.NewReader(file[:cut]), decoder)); !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Errorf("cut at %d: %v", cut, err)
 		}
 	}
@@ -345,7 +345,7 @@ func TestWriterAndReader(t *testing.T) {
 	}
 	writer = mimi.NewWriter(io.Discard, encoder)
 	writer.Write([]byte{1, 2, 3})
-	if err := writer.Close(); err != io.ErrUnexpectedEOF {
+	if err := writer.Close(); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("%v", err)
 	}
 }
@@ -469,7 +469,7 @@ func TestOpenReaderRefuses(t *testing.T) {
 			t.Errorf("%s: taken", name)
 		}
 	}
-	if _, err := mimi.OpenReader(model, strings.NewReader("mtok")); err != io.ErrUnexpectedEOF {
+	if _, err := mimi.OpenReader(model, strings.NewReader("mtok")); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("%v", err)
 	}
 	if _, err := mimi.AppendHeader(nil, mimi.Header{}); !errors.Is(err, mimi.ErrInvalidArgument) {
@@ -561,7 +561,7 @@ func TestWriterTellsTheLength(t *testing.T) {
 		if reader, err = mimi.OpenReader(model, bytes.NewReader(cut)); err != nil {
 			t.Fatal(err)
 		}
-		if audio, err := io.ReadAll(reader); err != io.ErrUnexpectedEOF || len(audio) == 0 {
+		if audio, err := io.ReadAll(reader); !errors.Is(err, io.ErrUnexpectedEOF) || len(audio) == 0 {
 			t.Errorf("%d bytes, %v", len(audio), err)
 		}
 	}

@@ -15,7 +15,9 @@ package mimi
 import "C"
 
 import (
+	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"unsafe"
 )
@@ -61,16 +63,22 @@ type Model struct{ handle handle }
 func (m *Model) c() *C.mimi_model { return (*C.mimi_model)(m.handle.ptr) }
 
 // Load loads a file model.safetensors, a directory with one and its config.json, or the index of a
-// checkpoint in parts. It reads the options Codebooks, WeightPrecision, LoadParts and InstructionSet.
+// checkpoint in parts. It reads the options Codebooks, WeightPrecision, LoadParts and InstructionSet. If nothing is
+// there, errors.Is finds fs.ErrNotExist.
 func Load(path string, options ...Option) (*Model, error) {
 	if strings.IndexByte(path, 0) >= 0 {
 		return nil, &Error{Code: ErrInvalidArgument, Message: fmt.Sprintf("path %q has a NUL byte", path)}
 	}
 	cpath := C.CString(path)
 	defer C.free(unsafe.Pointer(cpath))
-	return newModel(options, func(bag *C.mimi_options, out **C.mimi_model, msg *message) C.mimi_status {
+	model, err := newModel(options, func(bag *C.mimi_options, out **C.mimi_model, msg *message) C.mimi_status {
 		return C.mimi_go_load(cpath, bag, out, &msg[0])
 	})
+	var e *Error
+	if errors.As(err, &e) && e.Code == ErrIO {
+		_, e.Cause = os.Stat(path)
+	}
+	return model, err
 }
 
 // LoadBytes loads the bytes of one model.safetensors. What is needed of them is copied. It reads the options of Load.

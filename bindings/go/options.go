@@ -57,8 +57,8 @@ const (
 // to keep; by default all.
 func Codebooks(n int) Option { return Option{C.MIMI_OPT_CODEBOOKS, int64(n)} }
 
-// SampleRate is the rate of your audio in Hz; by default the model's. Others are converted, if a frame is an
-// even number of samples: multiples of 25 Hz with the published model.
+// SampleRate is the rate of your audio in Hz; by default the model's, or for OpenReader the header's. Others are
+// converted, if a frame is an even number of samples: multiples of 25 Hz with the published model.
 func SampleRate(hz int) Option { return Option{C.MIMI_OPT_SAMPLE_RATE, int64(hz)} }
 
 // MaxBlock is the number of samples worked on at once.

@@ -61,18 +61,15 @@ pub unsafe extern "C" fn mimi_decoder_process(
     pcm_cap: usize,
     out_samples: *mut usize,
 ) -> mimi_status {
-    if codes.is_null() && n_codes > 0 {
-        // a NULL handle is told first
-        // SAFETY: `decoder` is as the header's introduction asks.
-        return guard_rt(|| unsafe {
-            handle::shared::<Decoder>(decoder)?;
-            place("out_samples", out_samples)?;
-            Err(MIMI_ERR_UNSUPPORTED)
-        });
-    }
-    let names = ["codes", "pcm", "out_samples"];
     // SAFETY: the pointers are as the header's introduction asks.
     guard_rt(|| unsafe {
+        if codes.is_null() && n_codes > 0 {
+            // a NULL handle is told first
+            handle::shared::<Decoder>(decoder)?;
+            place("out_samples", out_samples)?;
+            return Err(MIMI_ERR_UNSUPPORTED);
+        }
+        let names = ["codes", "pcm", "out_samples"];
         stream::process::<Decoder>(names, decoder, codes, n_codes, pcm, pcm_cap, out_samples)
     })
 }

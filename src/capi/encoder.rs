@@ -68,7 +68,8 @@ pub unsafe extern "C" fn mimi_encoder_process(
     })
 }
 
-/// Ends the stream: completes a last partial frame by MIMI_OPT_TAIL and writes its codes. Real-time.
+/// Ends the stream: completes a last partial frame by MIMI_OPT_TAIL and writes its codes. Real-time. The
+/// decoded audio is whole frames, and so ends after the recording: count the samples that go in, and cut it there.
 ///
 /// - `encoder`: the stream. Afterwards it is as after mimi_encoder_reset(), except that it keeps
 ///   MIMI_PROP_FRAMES and MIMI_PROP_CODES_HASH until the next audio.

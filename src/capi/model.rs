@@ -94,16 +94,18 @@ pub type mimi_read_fn =
 
 /// Loads a model from the file system.
 ///
-/// - `path`: a file `model.safetensors`, a directory that holds one with its `config.json`, or the
-///   index of a checkpoint in parts; in the layout of Hugging Face transformers or of kyutai's moshi.
-///   UTF-8 on every system. It is not the name of a model on a hub: `mimi fetch` brings one, and prints
-///   its folder.
-/// - `options`: MIMI_OPT_PARTS, MIMI_OPT_PRECISION, MIMI_OPT_CODEBOOKS, MIMI_OPT_ISA; NULL for the
-///   defaults.
+/// - `path`: a file `model.safetensors`, a directory that holds one with its `config.json`, or the index of
+///   a checkpoint in parts; in the layout of Hugging Face transformers or of kyutai's moshi. UTF-8 on every
+///   system. It is not the name of a model on a hub: `mimi fetch` brings one, and prints its folder.
+/// - `options`: MIMI_OPT_PARTS, MIMI_OPT_PRECISION, MIMI_OPT_CODEBOOKS, MIMI_OPT_ISA; NULL for the defaults.
 /// - `out`: receives the model; free it with mimi_free().
 ///
-/// MIMI_ERR_IO if a file cannot be read, MIMI_ERR_FORMAT if it is not a Mimi checkpoint,
-/// MIMI_ERR_CORRUPT if it is damaged, MIMI_ERR_UNSUPPORTED for a network that this library cannot run,
+/// The network's numbers are the first that are found: in the metadata entry `config` of the file; in
+/// `config.json` beside it, if that is a Mimi's or holds one; in the file that `config.json` names as
+/// `mimi_config_name`, else in `mimi_config.json`. If none is there, they are those of the published model.
+///
+/// MIMI_ERR_IO if a file cannot be read, MIMI_ERR_FORMAT if it is not a Mimi checkpoint, MIMI_ERR_CORRUPT
+/// if it is damaged, MIMI_ERR_UNSUPPORTED for a network that this library cannot run,
 /// MIMI_ERR_INVALID_ARGUMENT for more codebooks than it has. A hostile file is an error like any other.
 #[unsafe(no_mangle)]
 #[must_use]

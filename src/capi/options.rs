@@ -7,7 +7,7 @@ use super::status::{Failure, MIMI_ERR_INVALID_ARGUMENT, MIMI_ERR_UNSUPPORTED, mi
 use crate::live::MAX_BUFFER_FRAMES;
 use crate::model::{MAX_BLOCK, MAX_CONTEXT, MAX_THREADS};
 use crate::{Isa, LiveOptions, LoadOptions, Parts, Precision, StreamOptions, Tail, Work};
-use std::fmt;
+use std::fmt::{self, Write};
 use std::ptr;
 
 /// A bag of options. A function that takes one reads the keys that concern it, ignores the others, and
@@ -200,6 +200,16 @@ impl fmt::Display for Choices {
     }
 }
 
+/// An option as messages about models call it: "codebooks" for "MIMI_OPT_CODEBOOKS".
+struct Field(&'static str);
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.0.trim_start_matches("MIMI_OPT_");
+        name.chars().try_for_each(|c| f.write_char(c.to_ascii_lowercase()))
+    }
+}
+
 /// Where a key's value stands.
 fn find(key: mimi_option) -> Result<usize, Failure> {
     let index = usize::try_from(key).ok().and_then(|key| key.checked_sub(1)).filter(|&i| i < KEYS.len());
@@ -211,7 +221,10 @@ impl Options {
         let index = find(key)?;
         let (name, accepts) = &KEYS[index];
         let refuse = |status, expected: fmt::Arguments| {
-            Err(Failure::new(status, format_args!("{name} is {value}; it must be {expected}")))
+            Err(Failure::new(
+                status,
+                format_args!("{} ({name}) is {value}: expected {expected}", Field(name)),
+            ))
         };
         match accepts {
             _ if value == 0 => {}

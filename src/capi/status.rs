@@ -52,9 +52,9 @@ pub extern "C" fn mimi_status_string(status: mimi_status) -> *const c_char {
 /// what was found and what was expected.
 ///
 /// Ask only after a function that is not real-time has failed. Successful calls and real-time functions
-/// leave the message as it is: after them it is of an earlier call, or empty. UTF-8, one line, cut at 1023
-/// bytes. The string belongs to the thread, and holds until the thread's next failed call or its end. Never
-/// free it. Never NULL.
+/// leave the message as it is: after them it is of an earlier call, or empty. A message about a file begins
+/// with its path. UTF-8, one line, cut at 1023 bytes. The string belongs to the thread, and holds until the
+/// thread's next failed call or its end. Never free it. Never NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn mimi_last_error() -> *const c_char {
     guard_value(c"".as_ptr(), || MESSAGE.with(|message| message.get().cast_const().cast()))

@@ -16,14 +16,17 @@ use std::path::{Component, Path, PathBuf};
 
 const INDEX: &str = "model.safetensors.index.json";
 const MODEL: &str = "model.safetensors";
-/// What kyutai's files of Mimi begin with.
+/// How the names of kyutai's files of Mimi begin.
 const KYUTAI: [&str; 2] = ["tokenizer-", "mimi-pytorch-"];
 
 /// The largest index that is read, in bytes; real ones have thousands.
 const LARGEST_INDEX: usize = 16 << 20;
 
-/// Opens what is at `path`; also tells the directory that a config may be in.
+/// Opens the file or directory at `path`. Also returns the directory in which a config may be.
 pub(super) fn open(path: &Path) -> Result<(Contents<'static>, PathBuf), Error> {
+    if path.as_os_str().is_empty() {
+        return Err(Error::new(ErrorKind::InvalidArgument, "path is empty"));
+    }
     let metadata = fs::metadata(path).map_err(|error| io_error(path, &error))?;
     if metadata.is_dir() {
         return Ok((open_directory(path)?, path.to_owned()));
@@ -50,7 +53,7 @@ fn open_directory(directory: &Path) -> Result<Contents<'static>, Error> {
         candidates.extend(safetensors());
         if candidates.len() > 1 {
             let message = format!(
-                "{}: several files of tensors; name one: {}",
+                "{}: several files may hold the model: found {}: expected the path of one of them",
                 directory.display(),
                 candidates.join(", ")
             );
@@ -65,17 +68,21 @@ fn open_directory(directory: &Path) -> Result<Contents<'static>, Error> {
     }
     if candidates.is_empty() {
         let message = format!(
-            "{}: no weights: looked for {INDEX}, {MODEL}, tokenizer-*.safetensors, mimi-pytorch-*.safetensors, or a \
-             single .safetensors file",
+            "{}: no weights found: expected {INDEX}, {MODEL}, tokenizer-*.safetensors, mimi-pytorch-*.safetensors or \
+             a single .safetensors file",
             directory.display()
         );
         return Err(Error::new(ErrorKind::Io, message));
     }
-    let message = format!("{}: no Mimi in any of {}", directory.display(), candidates.join(", "));
+    let message = format!(
+        "{}: no Mimi found: expected its tensors in one of {}",
+        directory.display(),
+        candidates.join(", ")
+    );
     Err(Error::new(ErrorKind::Format, message))
 }
 
-/// The names in a directory, sorted; those that are not UTF-8 are none that is looked for.
+/// The names in a directory, sorted. Names that are not UTF-8 are left out, because none of them is looked for.
 fn file_names(directory: &Path) -> Result<Vec<String>, Error> {
     let mut names = Vec::new();
     for entry in fs::read_dir(directory).map_err(|error| io_error(directory, &error))? {
@@ -88,7 +95,7 @@ fn file_names(directory: &Path) -> Result<Vec<String>, Error> {
 
 #[derive(Deserialize)]
 struct Index {
-    /// Tensor to the file that it is in.
+    /// For each tensor the file that it is in.
     weight_map: UniqueKeys,
 }
 
@@ -103,7 +110,10 @@ fn open_index(path: &Path) -> Result<Contents<'static>, Error> {
         shards.entry(file).or_default().push(tensor);
     }
     if let Some(file) = shards.keys().find(|file| !is_plain_file_name(file)) {
-        let message = format_args!("{} is not the plain name of a file beside it", quoted(file));
+        let message = format_args!(
+            "`weight_map` names {}: expected the plain name of a file beside the index",
+            quoted(file)
+        );
         return Err(error_at(path, ErrorKind::Format, message));
     }
     let mut contents = Contents {
@@ -117,8 +127,8 @@ fn open_index(path: &Path) -> Result<Contents<'static>, Error> {
         let mut header = header::read(&source, contents.sources.len())?;
         for tensor in tensors {
             let stored = header.tensors.remove(tensor).ok_or_else(|| {
-                let message =
-                    format!("tensor {} is missing, which {} says is here", quoted(tensor), contents.name);
+                let (tensor, index) = (quoted(tensor), &contents.name);
+                let message = format!("tensor {tensor} is missing: {index} says that it is in this file");
                 source.error(ErrorKind::Corrupt, message)
             })?;
             contents.tensors.insert(tensor.to_owned(), stored);
@@ -136,20 +146,23 @@ fn is_plain_file_name(name: &str) -> bool {
         && !name.contains(['/', '\\', ':', '\0'])
 }
 
-/// The Mimi config in a directory, if there is one.
+/// The Mimi config in a directory, `None` if there is none.
 pub(super) fn config_in(directory: &Path) -> Result<Option<Config>, Error> {
     let path = directory.join("config.json");
     let text = read_if_there(&path)?;
     if let Some(config) = text.as_deref().map(|text| recognise(&path, text)).transpose()?.flatten() {
         return Ok(Some(config));
     }
-    // a language model's, which may name its Mimi's
+    // a language model's config may name the file of its Mimi's
     let named = text.as_deref().map(|text| mimi_config_name(&path, text)).transpose()?.flatten();
     let (path, text) = match named {
         Some(name) => {
             let named = directory.join(&name);
             let text = read_if_there(&named)?.ok_or_else(|| {
-                let message = format_args!("not there; {} names it as `mimi_config_name`", path.display());
+                let message = format_args!(
+                    "the file does not exist: {} names it as `mimi_config_name`",
+                    path.display()
+                );
                 error_at(&named, ErrorKind::Io, message)
             })?;
             (named, text)
@@ -163,8 +176,8 @@ pub(super) fn config_in(directory: &Path) -> Result<Option<Config>, Error> {
     Config::from_json(&text).map(Some).map_err(|error| error_at(&path, error.kind(), error.message()))
 }
 
-/// The text of a config, `None` if there is nothing of this name. What is there and cannot be read is an error: with
-/// other numbers than its own, a checkpoint is another model.
+/// The text of a config, `None` if no file has this name. A file that cannot be read is an error, because the published
+/// numbers in its place would make another model.
 fn read_if_there(path: &Path) -> Result<Option<String>, Error> {
     match fs::symlink_metadata(path) {
         Ok(_) => read_text(path, LARGEST_TEXT).map(Some),
@@ -186,16 +199,17 @@ fn mimi_config_name(path: &Path, text: &str) -> Result<Option<String>, Error> {
     if !text.trim_start().starts_with('{') {
         return Ok(None);
     }
-    let refuse = |found: &dyn Display| {
-        error_at(
-            path,
-            ErrorKind::Format,
-            format_args!("`mimi_config_name`: {found}; expected a plain file name"),
-        )
-    };
-    let model: LanguageModel = serde_json::from_str(text).map_err(|error| refuse(&error))?;
+    let model: LanguageModel = serde_json::from_str(text).map_err(|error| {
+        error_at(path, ErrorKind::Format, format_args!("`mimi_config_name` cannot be read: {error}"))
+    })?;
     match model.mimi_config_name {
-        Some(name) if !is_plain_file_name(&name) => Err(refuse(&quoted(&name))),
+        Some(name) if !is_plain_file_name(&name) => {
+            let message = format_args!(
+                "`mimi_config_name` is {}: expected the plain name of a file beside it",
+                quoted(&name)
+            );
+            Err(error_at(path, ErrorKind::Format, message))
+        }
         name => Ok(name),
     }
 }
@@ -204,8 +218,8 @@ fn open_source(path: &Path) -> Result<Source<'static>, Error> {
     Ok(Source::new(path.display().to_string(), Box::new(open_regular(path)?)))
 }
 
-/// Opens a file; refuses pipes and devices, which would block or never end. The file is asked when it is open, since
-/// another one may have taken its name meanwhile; so opening must not wait, as it does for a pipe's writer.
+/// Opens a file. Refuses pipes and devices, which would block or never end. Its type is asked when it is open, because
+/// another file may take its name before. Opening a pipe must not wait for its writer, hence `O_NONBLOCK`.
 fn open_regular(path: &Path) -> Result<File, Error> {
     let mut options = File::options();
     options.read(true);
@@ -213,13 +227,13 @@ fn open_regular(path: &Path) -> Result<File, Error> {
     std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK | libc::O_NOCTTY);
     let file = options.open(path).map_err(|error| match error.kind() {
         NotFound if fs::symlink_metadata(path).is_ok() => {
-            error_at(path, ErrorKind::Io, "a link to a file that is not there")
+            error_at(path, ErrorKind::Io, "the link leads to a file that does not exist")
         }
         _ => io_error(path, &error),
     })?;
     let metadata = file.metadata().map_err(|error| io_error(path, &error))?;
     if !metadata.is_file() {
-        return Err(error_at(path, ErrorKind::Io, "not a regular file"));
+        return Err(error_at(path, ErrorKind::Io, "not a regular file: expected a file or a folder"));
     }
     Ok(file)
 }
@@ -229,11 +243,12 @@ fn read_text(path: &Path, largest: usize) -> Result<String, Error> {
     let mut bytes = Vec::new();
     file.take(largest as u64 + 1).read_to_end(&mut bytes).map_err(|error| io_error(path, &error))?;
     if bytes.len() > largest {
-        let message = format_args!("JSON of more than {largest} bytes");
+        let message =
+            format_args!("the file has more than {largest} bytes: expected JSON of at most as many");
         return Err(error_at(path, ErrorKind::Format, message));
     }
     String::from_utf8(bytes)
-        .map_err(|error| error_at(path, ErrorKind::Format, format_args!("not UTF-8: {error}")))
+        .map_err(|error| error_at(path, ErrorKind::Format, format_args!("the text is not UTF-8: {error}")))
 }
 
 fn io_error(path: &Path, error: &std::io::Error) -> Error {

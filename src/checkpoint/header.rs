@@ -1,9 +1,9 @@
 //! The header of a safetensors file: eight bytes of length, then JSON.
 //!
-//! What makes it no safetensors file is [`ErrorKind::Format`]: fewer than nine bytes, a length that
-//! cannot be, text that is not UTF-8, not JSON, of the wrong types, or has a key twice. What is one,
-//! but damaged, is [`ErrorKind::Corrupt`]: truncated or overlong, or tensors that overlap, leave
-//! gaps, or have shapes that do not fit their bytes.
+//! A file that is no safetensors file is [`ErrorKind::Format`]: it has fewer than nine bytes, a length that cannot be,
+//! or a header that is not UTF-8, not JSON, of the wrong types, or has a key twice. A safetensors file that is damaged
+//! is [`ErrorKind::Corrupt`]: it is truncated or too long, or its tensors overlap, leave gaps, or have shapes that do
+//! not fit their bytes.
 
 use super::source::{Source, zeros};
 use crate::error::headroom_to_parse;
@@ -13,7 +13,7 @@ use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
-/// Where tensor data starts counting from, without the header.
+/// Bytes of the header's length, which stand before it.
 const LENGTH_BYTES: u64 = 8;
 
 /// The longest header, as in the safetensors crate.
@@ -25,7 +25,7 @@ pub(super) struct Header {
     pub(super) config: Option<String>,
 }
 
-/// A tensor as it is on disk.
+/// A tensor on disk.
 pub(super) struct Stored {
     /// The index of its source among a checkpoint's.
     pub(super) source: usize,
@@ -35,13 +35,13 @@ pub(super) struct Stored {
     pub(super) offset: u64,
 }
 
-/// Reads and checks the header of `source`, which is number `index`.
+/// Reads and checks the header of `source`, which has the index `index` among a checkpoint's.
 pub(super) fn read(source: &Source, index: usize) -> Result<Header, Error> {
     let text = read_text(source)?;
     let data = LENGTH_BYTES + text.len() as u64;
     headroom_to_parse(text.len())?;
     let raw: RawHeader = serde_json::from_str(&text).map_err(|error| {
-        source.error(ErrorKind::Format, format!("not a safetensors file: in its header, {error}"))
+        source.error(ErrorKind::Format, format!("not a safetensors file: error in its header: {error}"))
     })?;
     for (name, info) in &raw.tensors {
         check_extent(name, info).map_err(|message| source.error(ErrorKind::Corrupt, message))?;
@@ -52,12 +52,12 @@ pub(super) fn read(source: &Source, index: usize) -> Result<Header, Error> {
     let metadata = Metadata::new(raw.metadata, tensors)
         .map_err(|error| source.error(ErrorKind::Corrupt, format!("damaged header: {error}")))?;
     let found = source.size();
-    let expected = data
-        .checked_add(metadata.data_len() as u64)
-        .ok_or_else(|| source.error(ErrorKind::Corrupt, "damaged header: more bytes than can be counted"))?;
+    let expected = data.checked_add(metadata.data_len() as u64).ok_or_else(|| {
+        source.error(ErrorKind::Corrupt, "damaged header: its tensors have more bytes than can be counted")
+    })?;
     if expected != found {
         let what = if found < expected { "truncated" } else { "bytes after its last tensor" };
-        let message = format!("{what}: the header tells of {expected} bytes, found {found}");
+        let message = format!("{what}: found {found} bytes: expected {expected}, as its header says");
         return Err(source.error(ErrorKind::Corrupt, message));
     }
     let stored = |info: &TensorInfo| Stored {
@@ -73,12 +73,15 @@ pub(super) fn read(source: &Source, index: usize) -> Result<Header, Error> {
     })
 }
 
-/// The JSON, with its length checked before anything of that length is allocated.
+/// The JSON. Its length is checked before as many bytes are allocated.
 fn read_text(source: &Source) -> Result<String, Error> {
     let no_safetensors =
         |message: String| source.error(ErrorKind::Format, format!("not a safetensors file: {message}"));
     if source.size() <= LENGTH_BYTES {
-        return Err(no_safetensors(format!("it has {} bytes", source.size())));
+        return Err(no_safetensors(format!(
+            "found {} bytes: expected more than {LENGTH_BYTES}",
+            source.size()
+        )));
     }
     let mut length = [0; LENGTH_BYTES as usize];
     source.read_at(0, &mut length)?;
@@ -86,10 +89,13 @@ fn read_text(source: &Source) -> Result<String, Error> {
     let mut first = [0];
     source.read_at(LENGTH_BYTES, &mut first)?;
     if length > LONGEST || first != *b"{" {
-        return Err(no_safetensors(format!("its first bytes are no header (length {length})")));
+        return Err(no_safetensors(format!(
+            "found a header of {length} bytes: expected at most {LONGEST}, beginning with `{{`"
+        )));
     }
     if length > source.size() - LENGTH_BYTES {
-        let message = format!("truncated in its header of {length} bytes, found {} in all", source.size());
+        let message =
+            format!("truncated in its header: found {} bytes: expected a header of {length}", source.size());
         return Err(source.error(ErrorKind::Corrupt, message));
     }
     let mut text = zeros(length as usize)?;
@@ -97,7 +103,7 @@ fn read_text(source: &Source) -> Result<String, Error> {
     String::from_utf8(text).map_err(|error| no_safetensors(format!("its header is not UTF-8: {error}")))
 }
 
-/// That the shape of a tensor fills its bytes.
+/// Checks that a tensor has as many bytes as its shape and type take.
 fn check_extent(name: &str, info: &TensorInfo) -> Result<(), String> {
     let (start, end) = info.data_offsets;
     let elements = info.shape.iter().try_fold(1usize, |product, &n| product.checked_mul(n));
@@ -106,14 +112,13 @@ fn check_extent(name: &str, info: &TensorInfo) -> Result<(), String> {
     if bits.is_some() && bits == room {
         return Ok(());
     }
-    let (name, shape) = (quoted(name), shown(&info.shape));
+    let (name, shape, dtype) = (quoted(name), shown(&info.shape), info.dtype);
     Err(format!(
-        "tensor {name} of shape {shape} and type {} does not fill its bytes, {start}..{end}",
-        info.dtype
+        "tensor {name} has bytes {start} to {end}: expected as many as shape {shape} of type {dtype} takes"
     ))
 }
 
-/// A name from a file as it is shown in messages: in quotes, and not too long.
+/// A name from a file as messages show it: in quotes, cut after 120 characters.
 pub(super) fn quoted(name: &str) -> String {
     const LONGEST: usize = 120;
     match name.char_indices().nth(LONGEST) {
@@ -122,13 +127,13 @@ pub(super) fn quoted(name: &str) -> String {
     }
 }
 
-/// A shape as it is shown in messages.
+/// A shape as messages show it: the number of dimensions if there are more than eight.
 pub(super) fn shown(shape: &[usize]) -> String {
     const MOST: usize = 8;
     if shape.len() <= MOST { format!("{shape:?}") } else { format!("of {} dimensions", shape.len()) }
 }
 
-/// The header's JSON object; the crate's own deserializer lets the last of equal keys win.
+/// The header's JSON object. The safetensors crate would silently take the last of equal keys.
 struct RawHeader {
     metadata: Option<HashMap<String, String>>,
     tensors: Vec<(String, TensorInfo)>,
@@ -167,7 +172,7 @@ impl<'de> Deserialize<'de> for RawHeader {
     }
 }
 
-/// An object of strings, without equal keys.
+/// An object of strings. Equal keys are an error.
 pub(super) struct UniqueKeys(pub(super) HashMap<String, String>);
 
 impl<'de> Deserialize<'de> for UniqueKeys {
@@ -196,5 +201,5 @@ impl<'de> Deserialize<'de> for UniqueKeys {
 }
 
 fn duplicate<E: serde::de::Error>(key: &str) -> E {
-    E::custom(format_args!("{} is there twice", quoted(key)))
+    E::custom(format_args!("{} is there twice: expected each key once", quoted(key)))
 }

@@ -1,10 +1,10 @@
-//! How the tensors are called: every spelling on disk of a name of transformers' layout.
+//! How tensors are named on disk: all spellings of a name of transformers' layout.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-/// How the tensors of a checkpoint are called. Their shapes are the same in all layouts but for
-/// attention projections, which kyutai packs.
+/// How the tensors of a checkpoint are named. Shapes are the same in all layouts, except that kyutai packs attention
+/// projections into one tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Layout {
     /// Of `kyutai/mimi` on Hugging Face: `encoder.layers.0.conv.weight`.
@@ -14,9 +14,9 @@ pub enum Layout {
 }
 
 impl Layout {
-    /// What the tensor whose name in transformers' layout is `name` may be called in this one, the
-    /// likeliest first; nothing if Mimi has no such tensor. (For a SEANet convolution in kyutai's
-    /// layout, the first name is that of a plain one and the second that of a transposed one.)
+    /// The names in this layout of the tensor that transformers' layout calls `name`, the likeliest first. The list is
+    /// empty if Mimi has no such tensor. A SEANet convolution has two names in kyutai's layout, the first if it is
+    /// plain and the second if it is transposed.
     pub fn spellings(self, name: &str) -> Vec<String> {
         match self {
             Self::Transformers => transformers(name),
@@ -34,8 +34,8 @@ impl fmt::Display for Layout {
     }
 }
 
-/// Tensors that a Mimi has, and that its relatives (EnCodec) and users (language models) have not.
-/// Several, so that a file that lacks one of them is still known for what it is.
+/// Tensors that a Mimi has. Its relatives, such as EnCodec, and language models lack them. There are several, so that a
+/// file is recognised even if it lacks some.
 const MARKERS: [&str; 6] = [
     "encoder_transformer.layers.0.input_layernorm.bias",
     "encoder_transformer.layers.0.mlp.fc1.weight",
@@ -45,8 +45,8 @@ const MARKERS: [&str; 6] = [
     "quantizer.acoustic_residual_vector_quantizer.layers.0.codebook.cluster_usage",
 ];
 
-/// The layout of a file with these tensors and what stands before each name (`"codec_model."` where
-/// a model embeds Mimi): those under which most markers are found. `None`: no Mimi at all.
+/// The layout of a file with these tensors, and what stands before each name (`"codec_model."` where
+/// a model embeds Mimi): those with which most markers are found. `None` if no marker is found.
 pub(super) fn detect<'n>(names: impl Iterator<Item = &'n str>) -> Option<(Layout, String)> {
     let mut spelled = Vec::new();
     for (marker, name) in MARKERS.iter().enumerate() {
@@ -65,13 +65,13 @@ pub(super) fn detect<'n>(names: impl Iterator<Item = &'n str>) -> Option<(Layout
         }
     }
     let best = found.into_iter().max_by_key(|((_, prefix), markers)| {
-        // of equals the shortest prefix: what is nested deeper is part of something else
+        // of equals the shortest prefix, because a deeper one belongs to a part of something else
         (markers.len(), std::cmp::Reverse(prefix.len()))
     });
     best.map(|((layout, prefix), _)| (layout, prefix.to_owned()))
 }
 
-/// Modules of transformers' layout, and where they are in memory from transformers 5.23 on.
+/// Modules of transformers' layout, and their names in memory from transformers 5.23 on.
 const NESTED: [(&str, &str); 6] = [
     ("encoder.layers.", "encoder.encoder_seanet.layers."),
     ("encoder_transformer.", "encoder.encoder_transformer."),
@@ -92,7 +92,7 @@ fn transformers(name: &str) -> Vec<String> {
     std::iter::once(name.to_owned()).chain(nested).collect()
 }
 
-/// What the buffers of a codebook have been called over time, first as transformers has it.
+/// The names that the buffers of a codebook have had over time, transformers' first.
 fn codebook_fields(field: &str) -> Vec<&str> {
     match field {
         "embed_sum" => vec!["embed_sum", "embedding_sum", "embed_avg"],
@@ -102,7 +102,7 @@ fn codebook_fields(field: &str) -> Vec<&str> {
     }
 }
 
-/// The same, first as kyutai's published files have it.
+/// The same, with the name in kyutai's published files first.
 fn kyutai_codebook_fields(field: &str) -> Vec<&str> {
     let mut fields = codebook_fields(field);
     if ["embed_sum", "initialized"].contains(&field) {
@@ -111,14 +111,14 @@ fn kyutai_codebook_fields(field: &str) -> Vec<&str> {
     fields
 }
 
-/// `None`: there is nothing of this name in Mimi.
+/// `None` if Mimi has no tensor of this name.
 fn kyutai(name: &str) -> Option<Vec<String>> {
     let (module, rest) = name.split_once('.')?;
     match module {
         "encoder" | "decoder" => {
             let (layer, field) = rest.strip_prefix("layers.")?.rsplit_once(".conv.")?;
             let spell = |kind| format!("{module}.model.{layer}.{kind}.{kind}.{field}");
-            // which layers are transposed depends on the number of residual layers
+            // the name alone does not say which layers are transposed
             Some(vec![spell("conv"), spell("convtr")])
         }
         "downsample" => Some(vec![format!("downsample.conv.conv.{rest}")]),
@@ -176,7 +176,7 @@ fn kyutai_transformer_fields(field: &str) -> Option<Vec<String>> {
     })
 }
 
-/// One of the three that kyutai packs into one tensor.
+/// One of the three projections that kyutai packs into one tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Projection {
     Query,
@@ -197,7 +197,7 @@ impl Projection {
     }
 }
 
-/// The two tensors, gain and direction, that a weight-normed `…weight` may be stored as.
+/// The names of gain and direction as which a weight with weight norm may be stored.
 pub(super) fn weight_norm_spellings(weight: &str) -> Vec<[String; 2]> {
     let Some(module) = weight.strip_suffix("weight") else { return Vec::new() };
     [["weight_g", "weight_v"], ["parametrizations.weight.original0", "parametrizations.weight.original1"]]

@@ -1,8 +1,7 @@
 //! Safetensors bytes to named f32 tensors.
 //!
-//! `files` finds the files of a checkpoint, `source` reads their bytes, `header` checks and lists
-//! what they hold, `layout` knows every name a tensor goes by, `values` widens elements. This file
-//! puts them together.
+//! `files` finds the files of a checkpoint, `source` reads their bytes, and `header` checks and lists their tensors.
+//! `layout` knows all names that a tensor may have, `values` turns elements into f32. This file puts them together.
 
 mod files;
 mod header;
@@ -13,7 +12,7 @@ mod values;
 pub use layout::Layout;
 pub use source::ReadAt;
 
-use crate::tensors::Quantizer;
+use crate::tensors::{Half, Quantizer, Side, Transformer};
 use crate::{Config, Error, ErrorKind, TensorSpec};
 use header::{Stored, quoted, shown};
 use layout::Projection;
@@ -22,11 +21,11 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 
-/// An open checkpoint: a config and tensors by name, whatever the layout on disk.
+/// An open checkpoint: a config, and tensors by name from any layout on disk.
 ///
-/// Opening reads headers and configs only; each tensor is read when it is asked for, piece by piece
-/// into its f32 values, so that memory stays near one tensor. Nothing is allocated on a header's word
-/// alone: shapes are checked against the size of the file first.
+/// Opening reads headers and configs only. Each tensor is read when it is asked for, piece by piece
+/// into its f32 values, so that memory stays near one tensor. Shapes are checked against the size of the file before
+/// memory for them is taken.
 ///
 /// Both transformers' layout and kyutai's are read, with or without a prefix before every name, from
 /// F32, F16, BF16 or F64. The config is the first of:
@@ -37,12 +36,14 @@ use std::path::Path;
 /// 4. [`Config::published`].
 pub struct Checkpoint<'a> {
     config: Config,
+    /// No config was found: `config` has the published model's numbers.
+    assumed: bool,
     layout: Layout,
-    /// Before every name on disk: `""`, `"codec_model."`.
+    /// Stands before every name on disk: `""` or, where a model embeds Mimi, `"codec_model."`.
     prefix: String,
     tensors: BTreeMap<String, Stored>,
     sources: Vec<Source<'a>>,
-    /// What errors call the whole.
+    /// The name of the whole in errors.
     name: String,
 }
 
@@ -75,13 +76,14 @@ impl<'a> Checkpoint<'a> {
     /// Opens a `.safetensors` file, the `.index.json` of shards, or a directory: its
     /// `model.safetensors.index.json`, else `model.safetensors`, else kyutai's
     /// `tokenizer-*.safetensors` or `mimi-pytorch-*.safetensors`, else the only `.safetensors` file
-    /// in it; of these the first that holds a Mimi, because kyutai's lie beside language models.
+    /// in it. Files without a Mimi are passed over, because kyutai's lie beside language models.
     ///
     /// # Errors
-    /// [`ErrorKind::Io`]: cannot be read, or a directory without weights.
-    /// [`ErrorKind::Format`]: not safetensors, no Mimi in it, or a config that is none.
-    /// [`ErrorKind::Corrupt`]: a safetensors file that is damaged, or shards that lack a tensor.
-    /// [`ErrorKind::Unsupported`]: a config that is not run.
+    /// [`ErrorKind::Io`]: a file cannot be read, or a directory has no weights.
+    /// [`ErrorKind::Format`]: a file is not safetensors, or there is no Mimi in it, or the config is not one of Mimi.
+    /// [`ErrorKind::Corrupt`]: a safetensors file is damaged, or a shard lacks a tensor.
+    /// [`ErrorKind::Unsupported`]: this library does not run such a network.
+    /// [`ErrorKind::InvalidArgument`]: a directory has several files that may be meant.
     pub fn open(path: &Path) -> Result<Checkpoint<'static>, Error> {
         let (contents, directory) = files::open(path)?;
         Checkpoint::new(contents, Some(&directory))
@@ -98,7 +100,8 @@ impl<'a> Checkpoint<'a> {
 
     fn new(contents: Contents<'a>, directory: Option<&Path>) -> Result<Self, Error> {
         let Some((layout, prefix)) = contents.layout() else {
-            let message = format!("{}: no Mimi: no tensor has a name that Mimi's have", contents.name);
+            let message =
+                format!("{}: no Mimi found: expected tensors with the names of Mimi's", contents.name);
             return Err(Error::new(ErrorKind::Format, message));
         };
         let config = match &contents.config {
@@ -109,6 +112,7 @@ impl<'a> Checkpoint<'a> {
             None => directory.map(files::config_in).transpose()?.flatten(),
         };
         Ok(Self {
+            assumed: config.is_none(),
             config: config.unwrap_or_else(Config::published),
             layout,
             prefix,
@@ -123,23 +127,24 @@ impl<'a> Checkpoint<'a> {
         &self.config
     }
 
-    /// How the tensors are called on disk.
+    /// The layout, which says how the tensors are named on disk.
     pub fn layout(&self) -> Layout {
         self.layout
     }
 
-    /// Bytes of all its files of tensors.
+    /// Bytes of all files of tensors.
     pub(crate) fn bytes(&self) -> u64 {
         self.sources.iter().map(Source::size).fold(0, u64::saturating_add)
     }
 
-    /// All tensors of its network, whether or not they are there: what [`tensor`](Self::tensor) may be asked for.
+    /// All tensors of the network: the names and shapes with which to call [`tensor`](Self::tensor). A file of one half
+    /// lacks some of them, and a damaged file may.
     pub fn tensors(&self) -> Vec<TensorSpec> {
         self.config.tensors(self.projected())
     }
 
-    /// Whether the quantizer has projections. Between unequal dimensions they are needed. Between equal ones kyutai's
-    /// networks have them and others do not, so that one in the file tells.
+    /// Whether the quantizer has projections. Unequal dimensions need them. Between equal dimensions kyutai's networks
+    /// have them and others do not, so the file decides.
     pub(crate) fn projected(&self) -> bool {
         let quantizer = Quantizer::new(&self.config, true);
         let branches = quantizer.branches();
@@ -154,33 +159,38 @@ impl<'a> Checkpoint<'a> {
         self.find(name).is_some()
     }
 
-    /// The tensor whose name in the transformers layout is `name`, widened to f32, in row-major order
-    /// and in the conventions of transformers: query and key rows in half-split rotary order, weight
-    /// norm multiplied out. A shape on disk may have other ones at its ends than `shape`: `[a, b, 1]`
+    /// The values of a tensor in f32 and in row-major order. `name` is its name in the transformers layout, and the
+    /// values follow the conventions of transformers: query and key rows are in half-split rotary order, and weight
+    /// norm is multiplied out. A shape on disk may have other ones at its ends than `shape`: `[a, b, 1]`
     /// for `[a, b]`, `[1, 1, d]` for `[d]`.
     ///
     /// # Errors
-    /// [`ErrorKind::Corrupt`]: missing, of another shape, or not finite; names the tensor, what was
-    /// found and what was expected. [`ErrorKind::Unsupported`]: of a type that is not read.
-    /// [`ErrorKind::OutOfMemory`]. [`ErrorKind::Io`] and other errors of the source.
+    /// [`ErrorKind::Corrupt`]: the tensor is missing, has another shape, or has a value that is not finite.
+    /// [`ErrorKind::Unsupported`]: it has a type that is not read.
+    /// [`ErrorKind::OutOfMemory`], [`ErrorKind::Io`] and other errors of the source.
+    /// The message names the tensor, what was found and what was expected.
     pub fn tensor(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, Error> {
         let mut values = Vec::new();
         self.append(&mut values, name, shape)?;
         Ok(values)
     }
 
-    /// Appends the values of [`tensor`](Self::tensor) to a list, whose memory may have been another's before: pages
-    /// that are there already need not be asked for. After an error the list may have some of them.
+    /// Appends the values of [`tensor`](Self::tensor) to a list. A list that is used again has its memory already, which
+    /// saves asking the system for it. After an error the list may have some of the values.
     pub(crate) fn append(&self, values: &mut Vec<f32>, name: &str, shape: &[usize]) -> Result<(), Error> {
         match self.find(name) {
             Some(Found::Plain(stored)) => self.plain(values, stored, shape),
-            Some(Found::Packed(stored, projection)) => self.unpacked(values, stored, projection, shape),
+            Some(Found::Packed(stored, projection)) => {
+                let side = if name.starts_with("encoder") { Side::Encoder } else { Side::Decoder };
+                let heads = Half::new(&self.config, side).transformer;
+                self.unpacked(values, stored, projection, &heads, shape)
+            }
             Some(Found::WeightNorm { gain, direction }) => self.weight_normed(values, gain, direction, shape),
             None => Err(self.missing(name)),
         }
     }
 
-    /// An error about the whole.
+    /// An error about the checkpoint as a whole.
     pub(crate) fn error(&self, kind: ErrorKind, message: impl std::fmt::Display) -> Error {
         Error::new(kind, format_args!("{}: {message}", self.name))
     }
@@ -222,17 +232,17 @@ impl<'a> Checkpoint<'a> {
 
     fn missing(&self, name: &str) -> Error {
         let layout = self.layout;
-        let looked_for: Vec<_> = layout
+        let spellings: Vec<_> = layout
             .spellings(name)
             .iter()
             .map(|spelling| quoted(&format!("{}{spelling}", self.prefix)))
             .collect();
-        let looked_for =
-            if looked_for.is_empty() { "nothing: Mimi has none".to_owned() } else { looked_for.join(", ") };
-        let message = format_args!(
-            "tensor {} is missing; in the {layout} layout, looked for {looked_for}",
-            quoted(name)
-        );
+        let expected = match spellings.is_empty() {
+            true => format!("a name that Mimi's tensors have in the {layout} layout"),
+            false => format!("{} in the {layout} layout", spellings.join(" or ")),
+        };
+        let (name, assumption) = (quoted(name), self.assumption());
+        let message = format_args!("tensor {name} is missing: expected {expected}{assumption}");
         self.error(ErrorKind::Corrupt, message)
     }
 
@@ -242,23 +252,23 @@ impl<'a> Checkpoint<'a> {
         self.read(tensor, 0..len, values)
     }
 
-    /// One of query, key and value out of kyutai's packed projection (all query rows, then all key
-    /// rows, then all value rows). Of query and key, kyutai's rotary embedding turns the pairs of
-    /// rows (2j, 2j + 1) of a head, transformers' the pairs (j, j + head_dim / 2).
+    /// One of query, key and value out of kyutai's packed projection, which has all query rows, then all key
+    /// rows, then all value rows. The rotary embedding turns pairs of rows of a query's or key's head: kyutai's the rows
+    /// 2j and 2j + 1, transformers' the rows j and j + head_dim / 2.
     fn unpacked(
         &self,
         values: &mut Vec<f32>,
         tensor: Named,
         part: Projection,
+        &Transformer { queries, keys, head_dim, .. }: &Transformer,
         shape: &[usize],
     ) -> Result<(), Error> {
-        let Config { num_attention_heads, num_key_value_heads, head_dim, .. } = self.config;
         let (first_head, heads) = match part {
-            Projection::Query => (0, num_attention_heads),
-            Projection::Key => (num_attention_heads, num_key_value_heads),
-            Projection::Value => (num_attention_heads + num_key_value_heads, num_key_value_heads),
+            Projection::Query => (0, queries),
+            Projection::Key => (queries, keys),
+            Projection::Value => (queries + keys, keys),
         };
-        let all_heads = num_attention_heads + 2 * num_key_value_heads;
+        let all_heads = queries + 2 * keys;
         let columns = shape.get(1).copied().unwrap_or(1);
         let packed = match shape {
             [rows] if *rows == heads * head_dim => vec![all_heads * head_dim],
@@ -286,8 +296,8 @@ impl<'a> Checkpoint<'a> {
         Ok(())
     }
 
-    /// `direction · gain / ‖direction‖`, each with the norm over all but the first dimension: output
-    /// channels of convolutions, input channels of transposed ones.
+    /// `direction · gain / ‖direction‖`. The norm is that of a row: of an output channel of a convolution, of an input
+    /// channel of a transposed one.
     fn weight_normed(
         &self,
         values: &mut Vec<f32>,
@@ -306,8 +316,8 @@ impl<'a> Checkpoint<'a> {
             let squares: f64 = direction_row.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
             let scale = f64::from(gain) / squares.sqrt();
             if !scale.is_finite() {
-                let message =
-                    format!("tensor {}: row {row} has norm {}", quoted(direction.0), squares.sqrt());
+                let (name, norm) = (quoted(direction.0), squares.sqrt());
+                let message = format!("tensor {name}: row {row} has norm {norm}: expected more than 0");
                 return Err(self.source_of(direction).error(ErrorKind::Corrupt, message));
             }
             direction_row.iter_mut().for_each(|x| *x = (f64::from(*x) * scale) as f32);
@@ -315,7 +325,7 @@ impl<'a> Checkpoint<'a> {
         Ok(())
     }
 
-    /// The number of elements of `tensor`, once its shape is found to be `shape`.
+    /// Checks that the shape of `tensor` is `shape`, and returns the number of its elements.
     fn check_shape(&self, tensor: Named, shape: &[usize]) -> Result<usize, Error> {
         if without_outer_ones(&tensor.1.shape) != without_outer_ones(shape) {
             return Err(self.misshapen(tensor, shape));
@@ -326,8 +336,17 @@ impl<'a> Checkpoint<'a> {
 
     fn misshapen(&self, tensor: Named, expected: &[usize]) -> Error {
         let (name, found, expected) = (quoted(tensor.0), shown(&tensor.1.shape), shown(expected));
-        let message = format!("tensor {name} has shape {found}; expected {expected}");
+        let assumption = self.assumption();
+        let message = format!("tensor {name} has shape {found}: expected {expected}{assumption}");
         self.source_of(tensor).error(ErrorKind::Corrupt, message)
+    }
+
+    /// What to say of a tensor that is not as the config wants it: the config may be a guess.
+    fn assumption(&self) -> &'static str {
+        match self.assumed {
+            true => " (no config was found, so the published model's numbers were assumed)",
+            false => "",
+        }
     }
 
     fn read(&self, tensor: Named, range: Range<usize>, values: &mut Vec<f32>) -> Result<(), Error> {
@@ -345,7 +364,7 @@ type Named<'c> = (&'c str, &'c Stored);
 /// How the values of a tensor are stored.
 enum Found<'c> {
     Plain(Named<'c>),
-    /// As a part of kyutai's packed attention projection.
+    /// In a part of kyutai's packed attention projection.
     Packed(Named<'c>, Projection),
     WeightNorm {
         gain: Named<'c>,
@@ -364,7 +383,7 @@ impl<'c> Found<'c> {
     }
 }
 
-/// A shape without ones at its ends; they do not change the order of elements.
+/// A shape without ones at its ends, which do not change the order of elements.
 fn without_outer_ones(shape: &[usize]) -> &[usize] {
     let start = shape.iter().position(|&n| n != 1).unwrap_or(shape.len());
     let end = shape.iter().rposition(|&n| n != 1).map_or(start, |last| last + 1);

@@ -5,13 +5,13 @@ use std::fs::File;
 
 /// Random access to the bytes of a checkpoint: a file, memory, a callback.
 ///
-/// Implemented for `&[u8]` and for [`File`] (by positioned reads, not by a memory map: a file that
-/// someone truncates meanwhile is an error, not a signal).
+/// Implemented for `&[u8]` and for [`File`]. A file is read by positioned reads and not mapped, so that a file which
+/// someone truncates meanwhile is an error and not a signal.
 pub trait ReadAt: Send + Sync {
     /// Fills the whole of `buf` from the bytes at `offset`.
     ///
     /// # Errors
-    /// Whatever went wrong, usually [`ErrorKind::Io`]; it is passed on with the checkpoint's name.
+    /// Any error, usually [`ErrorKind::Io`]. It is passed on with the checkpoint's name.
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), Error>;
 
     /// Total bytes.
@@ -38,20 +38,20 @@ impl ReadAt for File {
         read_exact_at(self, offset, buf).map_err(|error| {
             let message = match error.kind() {
                 std::io::ErrorKind::UnexpectedEof => past_the_end(offset, buf.len(), self.size()),
-                _ => format!("reading {} bytes at {offset}: {error}", buf.len()),
+                _ => format!("cannot read {} bytes at {offset}: {error}", buf.len()),
             };
             Error::new(ErrorKind::Io, message)
         })
     }
 
-    /// The size now; 0 if the file system does not tell.
+    /// The size now, 0 if the file system does not tell it.
     fn size(&self) -> u64 {
         self.metadata().map_or(0, |metadata| metadata.len())
     }
 }
 
 fn past_the_end(offset: u64, bytes: usize, size: u64) -> String {
-    format!("reading {bytes} bytes at {offset}: there are only {size} bytes")
+    format!("cannot read {bytes} bytes at {offset}: found only {size} bytes in all")
 }
 
 #[cfg(unix)]
@@ -78,11 +78,11 @@ fn read_exact_at(file: &File, mut offset: u64, mut buf: &mut [u8]) -> std::io::R
 
 #[cfg(not(any(unix, windows)))]
 fn read_exact_at(_: &File, _: u64, _: &mut [u8]) -> std::io::Result<()> {
-    // no positioned reads in std here; checkpoints come from memory
+    // std has no positioned reads here, so that checkpoints come from memory
     Err(std::io::ErrorKind::Unsupported.into())
 }
 
-/// A source with the name that errors call it by.
+/// A source and its name in errors.
 pub(super) struct Source<'a> {
     name: String,
     reader: Box<dyn ReadAt + 'a>,
@@ -124,12 +124,12 @@ pub(super) fn zeros(len: usize) -> Result<Vec<u8>, Error> {
 /// Room for `more` values in a list, and for small things after that, or an error if memory cannot be had.
 pub(super) fn reserve<T>(list: &mut Vec<T>, more: usize) -> Result<(), Error> {
     if list.is_empty() && list.capacity() < more {
-        // rather than have what is there copied along, and both at once
+        // growing would copy the old memory and hold both for a while
         *list = Vec::new();
     }
     let room = list.try_reserve_exact(more).map_err(error::out_of_memory).and_then(|()| error::headroom());
     room.map_err(|_| {
         let bytes = more.saturating_mul(size_of::<T>());
-        Error::new(ErrorKind::OutOfMemory, format_args!("no memory for {bytes} bytes of a checkpoint"))
+        Error::new(ErrorKind::OutOfMemory, format_args!("out of memory: {bytes} bytes to read a checkpoint"))
     })
 }

@@ -9,7 +9,7 @@ use std::ops::Range;
 /// Bytes read at once; a multiple of every element's size.
 const PIECE: usize = 64 << 10;
 
-/// Appends the values with flat indices `range` of tensor `name` to `out`, which has the room. The
+/// Appends the values of tensor `name` with flat indices `range` to `out`, which has room for them. The
 /// caller has checked that the tensor has them.
 pub(super) fn read(
     source: &Source,
@@ -23,7 +23,7 @@ pub(super) fn read(
         Dtype::BF16 => (2, |bytes, out| extend(bytes, out, |b| bf16_to_f32(u16::from_le_bytes(b)))),
         Dtype::F64 => (8, |bytes, out| extend(bytes, out, |b| f64::from_le_bytes(b) as f32)),
         other => {
-            let message = format!("tensor {} is {other}; F32, F16, BF16 and F64 are read", quoted(name));
+            let message = format!("tensor {} has type {other}: expected F32, F16, BF16 or F64", quoted(name));
             return Err(source.error(ErrorKind::Unsupported, message));
         }
     };
@@ -36,7 +36,8 @@ pub(super) fn read(
         let start = out.len();
         widen(bytes, out);
         if let Some(bad) = first_not_finite(&out[start..]) {
-            let message = format!("tensor {}: value {} is {}", quoted(name), next + bad, out[start + bad]);
+            let (name, index, value) = (quoted(name), next + bad, out[start + bad]);
+            let message = format!("tensor {name}: value {index} is {value}: expected a finite number");
             return Err(source.error(ErrorKind::Corrupt, message));
         }
         next += elements;
@@ -44,7 +45,7 @@ pub(super) fn read(
     Ok(())
 }
 
-/// Where the first infinity or NaN is. Nearly always there is none, which is seen without a look at each.
+/// The index of the first infinity or NaN. Nearly always there is none, and the largest magnitude shows that.
 fn first_not_finite(values: &[f32]) -> Option<usize> {
     const INFINITY: i32 = 0x7f80_0000;
     let largest = values.iter().fold(0, |max, value| max.max(value.to_bits() as i32 & i32::MAX));
@@ -63,7 +64,7 @@ fn bf16_to_f32(bits: u16) -> f32 {
     f32::from_bits(u32::from(bits) << 16)
 }
 
-/// Exact; without arithmetic on denormals, which the host may have told the CPU to flush.
+/// Exact. Uses no arithmetic on denormals, because the host may have told the CPU to flush them.
 fn f16_to_f32(bits: u16) -> f32 {
     // 2⁻²⁴, the smallest positive f16
     const STEP: f32 = 1.0 / (1 << 24) as f32;

@@ -1,6 +1,6 @@
 //! The fields of kyutai's `mimi_config.json`.
 
-use super::json::Fields;
+use super::fields::Fields;
 use super::transformers::{pad_mode, sampling_rate, window};
 use super::{Activation, Config};
 use crate::Error;
@@ -29,7 +29,7 @@ pub(super) fn parse(fields: &Fields) -> Result<Config, Error> {
         return Err(transformer.unsupported(
             "num_heads",
             heads,
-            &format!("a divisor of d_model, {dimension}"),
+            &format!("a divisor of d_model, which is {dimension}"),
         ));
     }
     let kv_repeat = whole(&transformer, "kv_repeat", 1)?;
@@ -37,7 +37,7 @@ pub(super) fn parse(fields: &Fields) -> Result<Config, Error> {
         return Err(transformer.unsupported(
             "kv_repeat",
             kv_repeat,
-            &format!("a divisor of num_heads, {heads}"),
+            &format!("a divisor of num_heads, which is {heads}"),
         ));
     }
     let mut config = Config {
@@ -58,7 +58,7 @@ pub(super) fn parse(fields: &Fields) -> Result<Config, Error> {
         num_quantizers: whole(&quantizer, "n_q", published.num_quantizers)?,
         num_semantic_quantizers: whole(&quantizer, "n_q_semantic", published.num_semantic_quantizers)?,
         vector_quantization_hidden_dimension: codebook_dim,
-        // moshi's up-sampler is depth-wise, whatever the width
+        // moshi's up-sampler always has one group per channel
         upsample_groups: dimension,
         latent_stride: published.latent_stride,
         num_hidden_layers: whole(&transformer, "num_layers", published.num_hidden_layers)?,
@@ -80,11 +80,11 @@ pub(super) fn parse(fields: &Fields) -> Result<Config, Error> {
 }
 
 fn named_as_in_transformers(error: Error) -> Error {
-    Error::new(error.kind(), format!("{} (fields named as in transformers' MimiConfig)", error.message()))
+    Error::new(error.kind(), format!("{} (fields are named as in transformers' MimiConfig)", error.message()))
 }
 
-/// Refuses options of moshi's modules that make another network. How weights are stored
-/// (`norm`: weight norm or none) is not one of them.
+/// Refuses options of moshi's modules that make another network. `seanet.norm` is none of them as long as it only says
+/// how weights are stored: as they are, or with weight norm.
 fn refuse_unsupported(fields: &Fields, seanet: &Fields, transformer: &Fields) -> Result<(), Error> {
     fields.only("channels", &[1.into()])?;
     fields.only("causal", &[true.into()])?;

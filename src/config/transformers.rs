@@ -1,6 +1,6 @@
 //! The fields of transformers' `MimiConfig`.
 
-use super::json::Fields;
+use super::fields::Fields;
 use super::{Activation, Config, PadMode};
 use crate::Error;
 
@@ -12,7 +12,7 @@ pub(super) fn parse(fields: &Fields) -> Result<Config, Error> {
     let whole = |name, default| Ok::<_, Error>(fields.whole(name)?.unwrap_or(default));
     let hidden_size = whole("hidden_size", published.hidden_size)?;
     let num_attention_heads = whole("num_attention_heads", published.num_attention_heads)?;
-    // absent: the published number; null: derived. Both as transformers has it.
+    // As in transformers, an absent field has the published number, and null has one that is derived.
     let or_if_null = |name, derived, default| if fields.is_null(name) { derived } else { default };
     let codebook_dim =
         whole("codebook_dim", or_if_null("codebook_dim", hidden_size, published.codebook_dim))?;
@@ -85,8 +85,7 @@ pub(super) fn pad_mode(fields: &Fields) -> Result<PadMode, Error> {
     }
 }
 
-/// An attention window. Null is not the default but, everywhere else, attention without bound,
-/// which no stream can hold.
+/// An attention window. Elsewhere null means attention without bound, which no stream can hold, and so it is refused.
 pub(super) fn window(fields: &Fields, name: &str) -> Result<Option<usize>, Error> {
     if fields.is_null(name) {
         return Err(fields.unsupported(name, (), "a whole number of steps"));
@@ -106,7 +105,7 @@ fn hidden_act(fields: &Fields) -> Result<Activation, Error> {
     }
 }
 
-/// `rope_parameters.rope_theta` of transformers 5, else `rope_theta` of 4.
+/// `rope_parameters.rope_theta` as transformers 5 writes it, or `rope_theta` as 4 does.
 fn rope_theta(fields: &Fields) -> Result<Option<f64>, Error> {
     for group in ["rope_parameters", "rope_scaling"] {
         let group = fields.group(group)?;

@@ -85,17 +85,24 @@ type Tile = unsafe fn(&Job, *const u8, Segment, *const *const u8, *mut f32, Pref
 pub(super) struct Tiles {
     /// `[panels - 1][rows - 1]`
     functions: [&'static [Tile]; 3],
-    weight_bytes: usize,
-    /// Inputs in a segment, if sums depend on it.
-    segment: Option<usize>,
+    /// Bytes of a panel's weights for an input.
+    line: usize,
+    /// The most inputs in a segment for one panel at a time, and for several.
+    segment: [usize; 2],
 }
 
 impl Tiles {
-    pub(super) const fn new<S: Simd, W: Weight<S>>(functions: [&'static [Tile]; 3]) -> Self {
+    pub(super) const fn new<S: Simd, W: Weight<S>, const P: usize>(functions: [&'static [Tile]; 3]) -> Self {
         assert!(
             MAX_ROWS.is_multiple_of(functions[0].len()) && functions[1].len() == 2 && functions[2].len() == 2
         );
-        Self { functions, weight_bytes: size_of::<W>(), segment: W::SEGMENT }
+        let width = P * S::LANES;
+        assert!(width <= MAX_WIDTH);
+        let segment = match W::SEGMENT {
+            Some(inputs) => [inputs; 2],
+            None => [SEGMENT_WEIGHTS / width, usize::MAX],
+        };
+        Self { functions, line: width * size_of::<W>(), segment }
     }
 
     /// Rows of the largest tile of one panel.
@@ -120,6 +127,7 @@ pub(super) struct Job {
     width: usize,
     /// One output, whose weights lie side by side.
     column: bool,
+    runs: usize,
     run: usize,
     /// From one run to the next within a row.
     run_stride: usize,
@@ -146,14 +154,13 @@ impl Job {
     ) -> Self {
         assert!(streams.len() <= MAX_BATCH);
         let width = table.panel_width;
-        assert!(width <= MAX_WIDTH);
         assert!(matrix.width == width || matrix.is_column() && matrix.bias.len() == width);
         let mut bases = [std::ptr::null_mut(); MAX_BATCH];
         let mut rounded = [std::ptr::null(); MAX_BATCH];
         let mut rounded_scales = [std::ptr::null(); MAX_BATCH];
         let rounded_inputs = matrix.rounded_inputs();
-        let runs = Rows { offset: 0, stride: product.run_stride };
-        let reach = runs.end(matrix.inputs / matrix.run, matrix.run);
+        let runs = matrix.inputs / matrix.run;
+        let reach = Rows { offset: 0, stride: product.run_stride }.end(runs, matrix.run);
         let ends = || {
             let (x, y) = (product.x.end(product.rows, reach?)?, product.y.end(product.rows, matrix.outputs)?);
             let residual = product.residual.map_or(Some(0), |rows| rows.end(product.rows, matrix.outputs))?;
@@ -173,9 +180,9 @@ impl Job {
                 rounded_scales[index] = integers.scales.as_ptr();
             }
         }
-        let (inputs, run, run_stride) = match rounded_inputs {
-            0 => (matrix.inputs, matrix.run, product.run_stride),
-            inputs => (inputs, inputs, 0),
+        let (inputs, runs, run, run_stride) = match rounded_inputs {
+            0 => (matrix.inputs, runs, matrix.run, product.run_stride),
+            inputs => (inputs, 1, inputs, 0),
         };
         let (tiles, weights) = match &matrix.weights {
             Weights::F32(w) => (&table.f32, w.as_ptr().cast()),
@@ -192,6 +199,7 @@ impl Job {
             outputs: matrix.outputs,
             width: matrix.width,
             column: matrix.is_column(),
+            runs,
             run,
             run_stride,
             bases,
@@ -258,13 +266,18 @@ pub(super) struct Segment {
 impl Job {
     /// The segments of a row, of at most `most` inputs each.
     fn segments(&self, most: usize) -> impl Iterator<Item = Segment> {
-        let (run, run_stride) = (self.run, self.run_stride);
-        (0..self.inputs / run).flat_map(move |index| {
-            (0..run).step_by(most).map(move |start| Segment {
-                input: index * run + start,
-                offset: index * run_stride + start,
-                len: most.min(run - start),
-            })
+        let (mut index, mut start) = (0, 0);
+        std::iter::from_fn(move || {
+            let segment = (index < self.runs).then(|| Segment {
+                input: index * self.run + start,
+                offset: index * self.run_stride + start,
+                len: most.min(self.run - start),
+            })?;
+            start += segment.len;
+            if start == self.run {
+                (index, start) = (index + 1, 0);
+            }
+            Some(segment)
         })
     }
 }
@@ -336,7 +349,7 @@ impl Job {
 
     /// The outputs of some panels for `rows` rows from row `first` on.
     unsafe fn run_block(&self, first: usize, rows: usize, panels: Range<usize>) {
-        let panel_bytes = self.inputs * self.width * self.tiles.weight_bytes;
+        let panel_bytes = self.inputs * self.tiles.line;
         let mut sums = Sums([MaybeUninit::uninit(); MAX_ROWS * MAX_WIDTH]);
         let sums = sums.0.as_mut_ptr().cast::<f32>();
         let mut inputs = [std::ptr::null(); MAX_ROWS];
@@ -358,14 +371,12 @@ impl Job {
                 };
                 if together > 1 {
                     let tile = self.tiles.functions[together - 1][rows - 1];
-                    for segment in self.segments(self.tiles.segment.unwrap_or(self.run)) {
+                    for segment in self.segments(self.tiles.segment[1]) {
                         let next = Prefetch::of_panels(self, segment, together);
                         tile(self, weights, segment, inputs.as_ptr(), sums, next);
                     }
                 } else {
-                    for segment in self.segments(self.tiles.segment.unwrap_or(SEGMENT_WEIGHTS / self.width)) {
-                        self.run_tiles(weights, segment, &inputs[..rows], sums);
-                    }
+                    self.run_panel(weights, &inputs[..rows], sums);
                 }
                 (self.table.finish)(self, sums, [first, rows], [panel, together]);
                 panel += together;
@@ -373,21 +384,24 @@ impl Job {
         }
     }
 
-    /// A panel's sums over a segment for rows that begin at `inputs`.
-    unsafe fn run_tiles(&self, weights: *const u8, segment: Segment, inputs: &[*const u8], sums: *mut f32) {
+    /// A panel's sums for rows that begin at `inputs`.
+    unsafe fn run_panel(&self, weights: *const u8, inputs: &[*const u8], sums: *mut f32) {
         // Tiles as even as can be: a last tile of one row costs nearly as much as a whole one.
         let tiles = inputs.len().div_ceil(self.tiles.rows());
         let (base, longer) = (inputs.len() / tiles, inputs.len() % tiles);
-        let mut row = 0;
-        for index in 0..tiles {
-            let count = base + usize::from(index < longer);
-            let next = Prefetch::of_segment(self, segment, index, tiles);
-            let tile = self.tiles.functions[0][count - 1];
-            // SAFETY: rows row..row + count are among the inputs.
-            unsafe {
-                tile(self, weights, segment, inputs.as_ptr().add(row), sums.add(row * self.width), next);
+        let step = self.tiles.line / tiles;
+        for segment in self.segments(self.tiles.segment[0]) {
+            let mut row = 0;
+            for index in 0..tiles {
+                let count = base + usize::from(index < longer);
+                let tile = self.tiles.functions[0][count - 1];
+                let next = Prefetch::of_segment(self, segment, index, step);
+                // SAFETY: rows row..row + count are among the inputs.
+                unsafe {
+                    tile(self, weights, segment, inputs.as_ptr().add(row), sums.add(row * self.width), next);
+                }
+                row += count;
             }
-            row += count;
         }
     }
 

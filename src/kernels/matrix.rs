@@ -4,7 +4,7 @@
 //! inputs in order, so that a product reads it front to back. A single output in f32 is a column of its own.
 
 use super::Kernels;
-use super::arena::{Arena, Element, Pool, Room, arena_bytes};
+use super::arena::{Arena, Element, Pool, arena_bytes};
 use std::collections::TryReserveError;
 
 /// How the weights of a matrix are kept.
@@ -286,22 +286,22 @@ fn panels<T: Element>(
 ) -> Result<Arena<T>, TryReserveError> {
     let width = packing.width(elements.outputs.len());
     let rows = packing.rows(elements.inputs.len());
-    let room = packing.pool.room(elements.outputs.len().next_multiple_of(width).saturating_mul(rows))?;
+    let packed = packing.pool.zeroed(elements.outputs.len().next_multiple_of(width).saturating_mul(rows))?;
     match (width, packing.step()) {
-        (1, 1) => panels_of::<T, 1, 1>(room, rows, elements, convert),
-        (8, 1) => panels_of::<T, 8, 1>(room, rows, elements, convert),
-        (8, 2) => panels_of::<T, 8, 2>(room, rows, elements, convert),
-        (16, 1) => panels_of::<T, 16, 1>(room, rows, elements, convert),
-        (16, 2) => panels_of::<T, 16, 2>(room, rows, elements, convert),
-        (32, 1) => panels_of::<T, 32, 1>(room, rows, elements, convert),
-        (32, 2) => panels_of::<T, 32, 2>(room, rows, elements, convert),
+        (1, 1) => panels_of::<T, 1, 1>(packed, rows, elements, convert),
+        (8, 1) => panels_of::<T, 8, 1>(packed, rows, elements, convert),
+        (8, 2) => panels_of::<T, 8, 2>(packed, rows, elements, convert),
+        (16, 1) => panels_of::<T, 16, 1>(packed, rows, elements, convert),
+        (16, 2) => panels_of::<T, 16, 2>(packed, rows, elements, convert),
+        (32, 1) => panels_of::<T, 32, 1>(packed, rows, elements, convert),
+        (32, 2) => panels_of::<T, 32, 2>(packed, rows, elements, convert),
         _ => unreachable!("no instruction set has panels of {width}"),
     }
 }
 
 /// Panels of `rows` rows, `STEP` of which lie side by side for each output.
 fn panels_of<T: Element, const WIDTH: usize, const STEP: usize>(
-    mut packed: Room<T>,
+    mut packed: Arena<T>,
     rows: usize,
     elements: Elements,
     convert: impl Fn(usize, &[f32], &mut [T]),
@@ -323,7 +323,7 @@ fn panels_of<T: Element, const WIDTH: usize, const STEP: usize>(
     };
     let Some(start) = elements.side_by_side() else {
         // A transposed convolution's: what lies side by side are the weights of an input.
-        let (packed_rows, _) = packed.zeros(packed.len()).as_chunks_mut::<WIDTH>();
+        let (packed_rows, _) = packed.as_chunks_mut::<WIDTH>();
         for (row, &input) in inputs.iter().enumerate() {
             for (panel, outputs) in outputs.chunks(WIDTH).enumerate() {
                 let mut weights = [0.0; WIDTH];
@@ -331,7 +331,7 @@ fn panels_of<T: Element, const WIDTH: usize, const STEP: usize>(
                 place(panel, &weights, &mut packed_rows[panel * rows..][..rows], row);
             }
         }
-        return Ok(packed.full());
+        return Ok(packed);
     };
     // Squares of a cache line's length, because the outputs' weights may lie pages apart: read input by input, they
     // would push each other out of the cache.
@@ -340,8 +340,9 @@ fn panels_of<T: Element, const WIDTH: usize, const STEP: usize>(
     order.try_reserve_exact(inputs.len())?;
     order.resize(inputs.len(), 0);
     inputs.iter().enumerate().for_each(|(input, offset)| order[offset - start] = input);
+    let (packed_rows, _) = packed.as_chunks_mut::<WIDTH>();
     for (panel, outputs) in outputs.chunks(WIDTH).enumerate() {
-        let (packed_rows, _) = packed.zeros(rows * WIDTH).as_chunks_mut::<WIDTH>();
+        let packed_rows = &mut packed_rows[panel * rows..][..rows];
         for (square, inputs) in order.chunks(SIDE).enumerate() {
             let mut weights = [[0.0; WIDTH]; SIDE];
             for (column, output) in outputs.iter().enumerate() {
@@ -353,5 +354,5 @@ fn panels_of<T: Element, const WIDTH: usize, const STEP: usize>(
             }
         }
     }
-    Ok(packed.full())
+    Ok(packed)
 }

@@ -106,7 +106,7 @@ macro_rules! tiles {
             // SAFETY: the caller's.
             unsafe { tile::tile::<S, $weight, $panel, G, R>(job, weights, segment, inputs, sums, prefetch) }
         }
-        Tiles::new::<S, $weight>([
+        Tiles::new::<S, $weight, $panel>([
             &[$(enter::<1, $rows>),*], &[enter::<2, 1>, enter::<2, 2>], &[enter::<3, 1>, enter::<3, 2>],
         ])
     }};

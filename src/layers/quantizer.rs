@@ -3,7 +3,7 @@
 
 use super::conv::Linear;
 use crate::kernels::{Activation, Rows};
-use crate::program::{Codebook, Op, Planner, Span, Stage};
+use crate::program::{Codebook, NO_CODE, Op, Planner, Span, Stage};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -59,7 +59,20 @@ impl SplitQuantizer {
         }
     }
 
-    /// From codes, all in range, to latents at `z`, `[frames, hidden]`.
+    /// Takes codes of whole frames, of `codebooks` each, that cannot be used for ones that did not arrive: a code refines
+    /// those before it in its branch.
+    pub(crate) fn drop_after_gaps(&self, codes: &mut [u32], codebooks: usize) {
+        for frame in codes.chunks_exact_mut(codebooks) {
+            for (_, (_, codes)) in self.branches(codebooks) {
+                let codes = &mut frame[codes];
+                let arrived = codes.iter().take_while(|code| **code != NO_CODE).count();
+                codes[arrived..].fill(NO_CODE);
+            }
+        }
+    }
+
+    /// From codes, each in range or [`NO_CODE`] with all that follow in its branch, to latents at `z`,
+    /// `[frames, hidden]`. A frame without codes gets the latent of the last one that had some.
     pub(crate) fn emit_sum(&self, planner: &mut Planner, frames: Span, codebooks: usize, z: Rows) {
         planner.codes(frames.count.saturating_mul(codebooks));
         let sum = planner.scratch(frames.count, self.dim).rows(self.dim);
@@ -78,6 +91,10 @@ impl SplitQuantizer {
                 (None, Some(_)) => planner.push(frames, Op::Add { x: sum, y: z, width: self.dim }),
             }
         }
+        planner.at(Stage::Quantizer, codebooks, "concealment");
+        let width = z.stride;
+        let last = planner.state(1, width);
+        planner.push(frames, Op::Conceal { x: z, width, last, codes: codebooks });
     }
 
     pub(crate) fn bytes(&self) -> usize {

@@ -56,13 +56,11 @@ pub(crate) use capture::{Shared as CaptureShared, reset as reset_capture};
 pub use playback::{Playback, PlaybackInput, PlaybackOutput, PlaybackWorker};
 pub(crate) use playback::{Shared as PlaybackShared, reset as reset_playback};
 
+use crate::NO_CODE;
 use crate::hash::CodesHash;
 use crate::stream::Coder;
 use crate::{Error, ErrorKind, Spec, StreamOptions};
 use number::{Digest, Number};
-
-/// A code that did not arrive.
-pub const NO_CODE: u32 = u32::MAX;
 
 /// What never changes about a capture or a playback.
 pub(crate) struct Facts {
@@ -137,7 +135,7 @@ impl Counts {
 /// A stream whose frames' work is spread over periods.
 struct Spread<C> {
     coder: C,
-    /// Work of a frame.
+    /// Load of a frame, as programs count it.
     work: u64,
     /// Samples in a period, and those that have passed.
     period: usize,
@@ -148,7 +146,7 @@ struct Spread<C> {
 
 impl<C: Coder> Spread<C> {
     fn new(coder: C, period: usize) -> Self {
-        let work = coder.stream().work();
+        let work = coder.stream().load();
         Self { coder, work, period, passed: 0, busy: false }
     }
 

@@ -160,8 +160,6 @@ impl Maker {
             Order::Take => _ = codes.take(self.room.len(), |index, code| self.room[index] = code),
             Order::Conceal => self.room.fill(NO_CODE),
         }
-        // STUB: until decoders take NO_CODE, its place is taken by code 0
-        self.room.iter_mut().filter(|code| **code == NO_CODE).for_each(|code| *code = 0);
         self.spread.coder.stage(1, &mut &self.room[..]);
         self.spread.begin();
         true

@@ -1,6 +1,6 @@
-//! Tensors to layers. Names and shapes come from `tensors`; here is what becomes of the values.
+//! Tensors to layers. Names and shapes come from `tensors`, values from the checkpoint.
 //!
-//! The largest tensors come first, while little else is resident, so that loading never needs much
+//! The largest tensors are loaded first, while little else is in memory, so that loading never needs much
 //! more memory than the model.
 
 mod halves;
@@ -10,7 +10,7 @@ use super::{Network, Spec};
 use crate::error::out_of_memory;
 use crate::kernels::{self, Arena, Format, Kernels, Packing, Pool};
 use crate::layers;
-use crate::tensors::{Half, Linear};
+use crate::tensors::{Half, Linear, Side};
 use crate::{Checkpoint, Config, Error, ErrorKind, Isa, LoadOptions, Parts, Precision, TensorSpec};
 pub use halves::EXACT_WEIGHTS;
 use std::cell::Cell;
@@ -27,18 +27,17 @@ pub(super) fn network(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<
     let all = config.num_quantizers;
     if let Some(n) = options.codebooks {
         if n < 1 || n > all {
-            return Err(Error::new(
-                ErrorKind::InvalidArgument,
-                format!("codebooks is {n}: expected 1 to {all}, as the checkpoint has"),
-            ));
+            let message =
+                format_args!("codebooks is {n}: expected 1 to {all}, the codebooks of the checkpoint");
+            return Err(checkpoint.error(ErrorKind::InvalidArgument, message));
         }
         config.num_quantizers = n;
     }
     let (pool, spare) = (Pool::default(), Cell::default());
     let packing = Packing { kernels, format, pool: &pool };
     let builder = Builder { checkpoint, packing, spare: &spare };
-    let encoder = (options.parts != Parts::Decoder).then(|| Half::encoder(&config));
-    let decoder = (options.parts != Parts::Encoder).then(|| Half::decoder(&config));
+    let encoder = (options.parts != Parts::Decoder).then(|| Half::new(&config, Side::Encoder));
+    let decoder = (options.parts != Parts::Encoder).then(|| Half::new(&config, Side::Decoder));
     builder.check_halves(&config, options.parts)?;
     let encoder_seanet = encoder.as_ref().map(|half| builder.seanet_encoder(half)).transpose()?;
     let decoder_seanet = decoder.as_ref().map(|half| builder.seanet_decoder(half)).transpose()?;
@@ -79,7 +78,7 @@ fn public_isa(kernels: Kernels) -> Isa {
     }
 }
 
-/// The kernels under a cap.
+/// The kernels for the instruction set that `cap` allows.
 fn kernels_for(cap: Isa) -> Result<Kernels, Error> {
     let isa = match cap {
         Isa::Auto => Some(kernels::Isa::best()),
@@ -95,22 +94,25 @@ fn kernels_for(cap: Isa) -> Result<Kernels, Error> {
     };
     isa.and_then(Kernels::new).ok_or_else(|| {
         let best = kernels::Isa::best().name();
-        Error::new(ErrorKind::Unsupported, format!("isa is {cap:?}, which this CPU lacks; it has {best}"))
+        Error::new(
+            ErrorKind::Unsupported,
+            format!("isa is {cap:?}: expected one that this CPU has, the best of which is {best}"),
+        )
     })
 }
 
 struct Builder<'a, 'c> {
     checkpoint: &'a Checkpoint<'c>,
     packing: Packing<'a>,
-    /// The memory of a tensor that is packed, for the next one.
+    /// The memory in which the last tensor was read, for the next one.
     spare: &'a Cell<Vec<f32>>,
 }
 
 impl Builder<'_, '_> {
     /// Refuses a checkpoint that lacks a half to be loaded and has the other.
     fn check_halves(&self, config: &Config, parts: Parts) -> Result<(), Error> {
-        let encoder = self.has(&Half::encoder(config));
-        let decoder = self.has(&Half::decoder(config));
+        let encoder = self.has(&Half::new(config, Side::Encoder));
+        let decoder = self.has(&Half::new(config, Side::Decoder));
         let only = match (encoder, decoder) {
             (true, false) if parts != Parts::Encoder => "encoder",
             (false, true) if parts != Parts::Decoder => "decoder",
@@ -142,7 +144,7 @@ impl Builder<'_, '_> {
         Ok(arena)
     }
 
-    /// What `pack` makes of a tensor, which is in the memory of the one before it.
+    /// Reads a tensor into the spare memory and returns what `pack` makes of it.
     fn packed<T>(
         &self,
         tensor: &TensorSpec,
@@ -190,8 +192,8 @@ impl Builder<'_, '_> {
         }
     }
 
-    /// Reserves `bytes` bytes of weights. Does nothing if the file is too small to hold them: the config is wrong, and
-    /// the tensor that is missing or misshapen will be named.
+    /// Reserves `bytes` bytes of weights. Does nothing if the file is too small to hold them: the config is wrong then,
+    /// and a later error names the tensor that is missing or misshapen.
     fn reserve(&self, bytes: usize) -> Result<(), Error> {
         // 16-bit weights may become 32-bit ones
         if bytes as u64 > self.checkpoint.bytes().saturating_mul(2) {

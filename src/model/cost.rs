@@ -1,4 +1,4 @@
-//! What a model may cost whoever runs it. Numbers of a config that are harmless one by one multiply: a file of 30 KB
+//! What a model may cost in memory and time. Numbers of a config that are harmless one by one multiply: a file of 30 KB
 //! could ask for gigabytes, or for a minute of a processor for one sample.
 
 use super::half::{Half, Shape};
@@ -6,18 +6,18 @@ use super::{Network, Spec};
 use crate::program::Cost;
 use crate::{Checkpoint, Error, ErrorKind};
 
-/// Bytes of a stream with default options; one of the published model takes a fiftieth. A one-shot call takes no more
-/// beside its result.
+/// Bytes of a stream with default options. A stream of the published model takes a fiftieth of it. A one-shot call takes
+/// no more, apart from its result.
 pub(crate) const MOST_STREAM_BYTES: u64 = 512 << 20;
 
-/// Bytes of a stream with any options: what the published model takes with the longest attention window, twice.
+/// Bytes of a stream with any options: twice what the published model takes with the longest attention window.
 const MOST_BYTES: u64 = 4 << 30;
 
-/// Work of a frame, in multiply-adds or what costs as much; the published model's is a hundredth of it. A call with a
-/// single sample may have to encode a whole frame.
+/// Work of a frame, in multiply-adds or work that costs as much. The published model's is a hundredth of it. A call with
+/// a single sample may have to encode a whole frame.
 const MOST_FRAME_WORK: u64 = 1 << 35;
 
-/// Work of a second of audio; the published model's is a hundredth of it.
+/// Work of a second of audio. The published model's is a hundredth of it.
 const MOST_SECOND_WORK: u64 = 1 << 39;
 
 /// Refuses a model whose streams cost too much with default options.
@@ -53,7 +53,7 @@ pub(super) fn check_stream(spec: &Spec, shape: Shape, cost: Cost) -> Result<(), 
     Err(Error::new(ErrorKind::InvalidArgument, message))
 }
 
-/// What is too much.
+/// A cost above its bound.
 struct Excess {
     what: &'static str,
     found: String,

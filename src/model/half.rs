@@ -21,10 +21,10 @@ pub(crate) struct Shape {
     pub(crate) threads: usize,
 }
 
-/// Operations of a frame's program are at most this part of its work, where they can be parted.
+/// Operations of a frame's program are at most this part of its load, where they can be parted.
 const PARTS: u64 = 90;
 
-/// Work below which no operation is parted: some microseconds.
+/// Load below which no operation is parted: some microseconds.
 const LEAST_PART: u64 = 1 << 16;
 
 /// Where a step's input and output are in a stream's scratch memory.
@@ -65,22 +65,22 @@ pub(crate) trait Half {
         let cost = self.cost(quantizer, spec, shape);
         check_stream(spec, shape, cost)?;
         // steps of several frames, and of several threads, are never run in parts
-        let most_work = match (shape.block, shape.threads) {
-            (1, 1) => (cost.work / PARTS).max(LEAST_PART),
+        let most_load = match (shape.block, shape.threads) {
+            (1, 1) => (cost.load / PARTS).max(LEAST_PART),
             _ => u64::MAX,
         };
-        self.plan_in_parts(quantizer, spec, shape, most_work)
+        self.plan_in_parts(quantizer, spec, shape, most_load)
     }
 
-    /// The same, with operations of at most `most_work` where they can be parted.
+    /// The same, with operations of at most `most_load` where they can be parted.
     fn plan_in_parts(
         &self,
         quantizer: Option<&SplitQuantizer>,
         spec: &Spec,
         shape: Shape,
-        most_work: u64,
+        most_load: u64,
     ) -> Result<(Program, Memory, Border), Error> {
-        let mut planner = Planner::writing(spec.frame_size, shape.threads, most_work);
+        let mut planner = Planner::writing(spec.frame_size, shape.threads, most_load);
         let border = self.emit(&mut planner, quantizer, shape);
         let (program, memory) = planner.build().map_err(out_of_memory)?;
         Ok((program, memory, border))

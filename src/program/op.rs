@@ -8,6 +8,12 @@ use crate::kernels::{Activation, Arena, Heads, Matrix, Rows};
 use std::ops::Range;
 use std::sync::Arc;
 
+/// In place of a code that did not arrive.
+///
+/// Codes that [`Decoder::process`](crate::Decoder::process) cannot use count as such too: each code refines those before
+/// it in its branch of the quantizer, and means nothing without them.
+pub const NO_CODE: u32 = u32::MAX;
+
 /// Padding of a convolution: before the first input of a stream, and after the last one if it does not fill a stride.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Padding {
@@ -58,8 +64,10 @@ pub(crate) enum Op {
     FillStride { x: usize, stride: usize, width: usize, padding: Padding },
     /// The nearest code word to each row of x, which is then subtracted from it; `code` of `codes` in a frame.
     Search { codebook: Arc<Codebook>, x: usize, scores: usize, code: usize, codes: usize },
-    /// Adds the word of code `code` of `codes` to y, or to zeros if it is the `first`.
+    /// Adds the word of code `code` of `codes` to y, or to zeros if it is the `first`; nothing for [`NO_CODE`].
     AddWord { codebook: Arc<Codebook>, y: usize, code: usize, codes: usize, first: bool },
+    /// Keeps the latent of a frame with any of its `codes` codes, and gives one without them the last that was kept.
+    Conceal { x: Rows, width: usize, last: Slot, codes: usize },
     /// A transposed convolution of two taps for each channel: y[n·stride + j] = w[j]·x[n] + w[j + stride]·x[n − 1].
     Upsample { taps: Arc<Arena>, history: Slot, x: usize, y: usize, stride: usize },
     /// y = x.
@@ -132,6 +140,10 @@ pub(crate) struct Place {
 /// Multiply-adds that can be done while a product is prepared.
 const CALL: u64 = 512;
 
+/// Multiply-adds that can be done while a byte is read from memory, on most machines some: it takes a core a tenth of a
+/// nanosecond to read it, and a fortieth to multiply.
+const READ: u64 = 4;
+
 /// Outputs that a product computes at once, where panels are the widest.
 const PANEL: usize = 32;
 
@@ -171,10 +183,15 @@ impl Op {
             }
             Self::AddWord { codebook, .. } => codebook.shape()[1].saturating_mul(8),
             Self::Upsample { taps, .. } => taps.len(),
-            Self::Copy { width, .. } | Self::Add { width, .. } => *width,
+            Self::Copy { width, .. } | Self::Add { width, .. } | Self::Conceal { width, .. } => *width,
             Self::Advance => 0,
         };
         times(rows, each)
+    }
+
+    /// Time for `rows` rows, in multiply-adds: that of its work, or of reading its bytes from memory.
+    pub(crate) fn load(&self, rows: usize) -> u64 {
+        self.work(rows).max(self.bytes().saturating_mul(READ))
     }
 
     /// Multiply-adds of weights, or of keys and values, for `rows` rows.

@@ -26,14 +26,15 @@ pub(crate) struct Planner {
     entries: Option<Vec<Entry>>,
     /// The first request for memory of operations that failed.
     failed: Option<TryReserveError>,
-    /// The most work of an operation, where it can be parted.
-    most_work: u64,
+    /// The most load of an operation, where it can be parted.
+    most_load: u64,
     /// Samples in a frame.
     frame: usize,
     place: Place,
-    /// Operations so far, and their work.
+    /// Operations so far, their work and their load.
     count: u64,
     work: u64,
+    load: u64,
     /// How often what is planned happens in a step, while operations are only counted.
     repeats: u64,
 }
@@ -45,6 +46,8 @@ pub(crate) struct Cost {
     pub(crate) bytes: u64,
     /// Of a largest step, as [`Op::work`] counts it.
     pub(crate) work: u64,
+    /// Of a largest step, as [`Op::load`] counts it.
+    pub(crate) load: u64,
 }
 
 impl Planner {
@@ -55,18 +58,19 @@ impl Planner {
             sizes: Sizes::default(),
             entries: None,
             failed: None,
-            most_work: u64::MAX,
+            most_load: u64::MAX,
             frame,
             place: Place { stage: Stage::Seanet, layer: 0, name: "" },
             count: 0,
             work: 0,
+            load: 0,
             repeats: 1,
         }
     }
 
-    /// Keeps operations, each of at most `most_work` where it can be parted.
-    pub(crate) fn writing(frame: usize, threads: usize, most_work: u64) -> Self {
-        Self { entries: Some(Vec::new()), most_work, ..Self::counting(frame, threads) }
+    /// Keeps operations, each of at most `most_load` where it can be parted.
+    pub(crate) fn writing(frame: usize, threads: usize, most_load: u64) -> Self {
+        Self { entries: Some(Vec::new()), most_load, ..Self::counting(frame, threads) }
     }
 
     /// A slot for `rows` rows of `width` values that lasts from step to step; zeros in a new stream.
@@ -134,35 +138,36 @@ impl Planner {
 
     /// Appends an operation on the rows of a span.
     pub(crate) fn push(&mut self, rows: Span, op: Op) {
-        let work = op.work(rows.count);
+        let (work, load) = (op.work(rows.count), op.load(rows.count));
         self.count = self.count.saturating_add(self.repeats);
         self.work = self.work.saturating_add(work.saturating_mul(self.repeats));
+        self.load = self.load.saturating_add(load.saturating_mul(self.repeats));
         if let Some(entries) = &mut self.entries
             && self.failed.is_none()
         {
             match entries.try_reserve(1) {
-                Ok(()) => entries.push(Entry { op, rows, place: self.place, work }),
+                Ok(()) => entries.push(Entry { op, rows, place: self.place, load }),
                 Err(error) => self.failed = Some(error),
             }
         }
     }
 
-    /// Appends an operation whose rows do not depend on each other, in parts if it is much work. `op` gets the first
+    /// Appends an operation whose rows do not depend on each other, in parts if it is a large load. `op` gets the first
     /// row of each part.
     pub(crate) fn push_rows(&mut self, rows: Span, least: usize, op: impl Fn(usize) -> Op) {
-        let parts = op(0).work(rows.count).div_ceil(self.most_work);
+        let parts = op(0).load(rows.count).div_ceil(self.most_load);
         let part = rows.count.div_ceil(parts.max(1) as usize).max(least).max(1);
         for first in (0..rows.count.max(1)).step_by(part) {
             self.push(rows.part(first, part.min(rows.count - first)), op(first));
         }
     }
 
-    /// Appends the product of rows at `x` and a matrix, in parts if it is much work.
+    /// Appends the product of rows at `x` and a matrix, in parts if it is a large load.
     pub(crate) fn product(&mut self, rows: Span, product: &Multiply) {
         let Multiply { matrix, .. } = product;
         self.rounded(matrix, rows.count);
         let parts =
-            product.op(0, 0..matrix.panels()).work(rows.count).div_ceil(self.most_work).max(1) as usize;
+            product.op(0, 0..matrix.panels()).load(rows.count).div_ceil(self.most_load).max(1) as usize;
         // parts of some rows read all weights again
         let by_rows = parts.min(rows.count / LEAST_ROWS).max(1);
         let part = rows.count.div_ceil(by_rows).max(1);
@@ -188,7 +193,7 @@ impl Planner {
     /// Cost of all that was planned.
     pub(crate) fn cost(&self) -> Cost {
         let program = self.count.saturating_mul(size_of::<Entry>() as u64);
-        Cost { bytes: self.sizes.bytes().saturating_add(program), work: self.work }
+        Cost { bytes: self.sizes.bytes().saturating_add(program), work: self.work, load: self.load }
     }
 
     /// The program, and memory for a new stream.

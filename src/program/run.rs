@@ -1,7 +1,7 @@
 //! Running a program.
 
 use super::memory::Memory;
-use super::op::{Op, Padding, Place, Span};
+use super::op::{NO_CODE, Op, Padding, Place, Span};
 use super::{attention, search};
 use crate::kernels::{Activation, Kernels, MAX_BATCH, Matrix, Product, Team};
 use std::collections::TryReserveError;
@@ -13,7 +13,8 @@ pub(crate) struct Entry {
     pub(crate) op: Op,
     pub(crate) rows: Span,
     pub(crate) place: Place,
-    pub(crate) work: u64,
+    /// [`Op::load`] of its rows.
+    pub(crate) load: u64,
 }
 
 /// A list of operations. Streams of one model with equal options have equal ones.
@@ -49,18 +50,19 @@ impl Program {
         &self.entries
     }
 
-    /// Work of a whole step.
-    pub(crate) fn work(&self) -> u64 {
-        self.entries.iter().map(|entry| entry.work).sum()
+    /// Load of a whole step.
+    pub(crate) fn load(&self) -> u64 {
+        self.entries.iter().map(|entry| entry.load).sum()
     }
 
-    /// The operation before which `work` of a step is done, from operation `from` on, of which `done` is done.
-    pub(crate) fn reach(&self, from: usize, done: u64, work: u64) -> (usize, u64) {
+    /// The first operation at which `load` of a step is done, and how much is, from operation `from` on, at which `done`
+    /// is.
+    pub(crate) fn reach(&self, from: usize, done: u64, load: u64) -> (usize, u64) {
         let (mut at, mut done) = (from, done);
         while let Some(entry) = self.entries.get(at)
-            && done < work
+            && done < load
         {
-            done += entry.work;
+            done += entry.load;
             at += 1;
         }
         (at, done)
@@ -225,8 +227,22 @@ fn run(op: &Op, batch: &mut Batch, first: usize, rows: usize) {
                     if begins {
                         sum.fill(0.0);
                     }
-                    let word = codebook.word(stream.codes[(first + row) * codes + code]);
-                    sum.iter_mut().zip(word).for_each(|(sum, value)| *sum += value);
+                    let code = stream.codes[(first + row) * codes + code];
+                    if code != NO_CODE {
+                        sum.iter_mut().zip(codebook.word(code)).for_each(|(sum, value)| *sum += value);
+                    }
+                }
+            }
+        }
+        Op::Conceal { x, width, last, codes } => {
+            for stream in batch.streams() {
+                let last = &mut stream.state[last.range()];
+                for row in 0..rows {
+                    let latent = &mut stream.scratch[x.from(row).first(width)];
+                    match stream.codes[(first + row) * codes..][..codes].iter().all(|code| *code == NO_CODE) {
+                        true => latent.copy_from_slice(last),
+                        false => last.copy_from_slice(latent),
+                    }
                 }
             }
         }

@@ -1,8 +1,8 @@
-//! The network's tensors, written down once: name, shape and kind of each, in transformers' layout.
+//! The network's tensors: name, shape and kind of each, in transformers' layout.
 //!
-//! A network is two halves and a quantizer. Each half is described by its own numbers ([`Half`]), taken from the
-//! config in one place, so that the halves may differ. From these numbers follow the layers, and from the layers their
-//! tensors. The loader walks the layers; [`Config::tensors`] lists the tensors.
+//! A network is two halves and a quantizer. Each half has its own numbers ([`Half`]), which `new` takes from the config,
+//! so that halves may differ. The numbers give the layers, and the layers give their tensors. The loader walks the
+//! layers, and [`Config::tensors`] lists the tensors of them all.
 
 mod quantizer;
 mod seanet;
@@ -24,7 +24,7 @@ pub struct TensorSpec {
     pub shape: Vec<usize>,
     /// What it is.
     pub kind: TensorKind,
-    /// The halves of the network that use it. [`Parts::Both`] use the quantizer.
+    /// The halves of the network that use it. Those of the quantizer belong to both.
     pub parts: Parts,
 }
 
@@ -32,9 +32,9 @@ pub struct TensorSpec {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TensorKind {
-    /// Weight of a convolution without groups: `[outputs, inputs, taps]`.
+    /// Weight of a convolution: `[outputs, inputs, taps]`.
     ConvWeight,
-    /// Bias of such a convolution: `[outputs]`.
+    /// Bias of a convolution: `[outputs]`.
     ConvBias,
     /// Weight of a transposed convolution: `[inputs, outputs / groups, taps]`.
     TransposedWeight {
@@ -53,27 +53,28 @@ pub enum TensorKind {
     NormBias,
     /// Factors of a residual branch: `[channels]`.
     LayerScale,
-    /// For each code word the sum of the vectors that it stood for in training: `[words, dimensions]`.
+    /// The sum of the vectors that each code word stood for in training: `[words, dimensions]`.
     CodeWordSums,
-    /// For each code word the number of those vectors: `[words]`. A code word is its sum divided by this.
+    /// The number of those vectors: `[words]`. A code word is its sum divided by its number.
     ClusterUsage,
-    /// Whether training has filled the codebook: `[1]`. The engine does not read it, and a file may lack it.
+    /// Whether training has filled the codebook: `[1]`. This library does not read it, and a file may lack it.
     CodebookFlag,
 }
 
 impl Config {
-    /// All tensors of the network. `projected`: the quantizer has projections. They are needed if `codebook_dim` and
-    /// `hidden_size` differ, and kyutai's checkpoints have them always. [`Checkpoint::tensors`] looks which it is.
+    /// All tensors of the network. `projected` says whether the quantizer has projections. It must have them if
+    /// `codebook_dim` and `hidden_size` differ. If these are equal, kyutai's networks have them and others do not;
+    /// [`Checkpoint::tensors`] looks into the file.
     ///
     /// [`Checkpoint::tensors`]: crate::Checkpoint::tensors
     ///
     /// # Panics
-    /// Possibly, if [`validate`](Self::validate) does not accept the config.
+    /// It may panic if [`validate`](Self::validate) refuses the config.
     pub fn tensors(&self, projected: bool) -> Vec<TensorSpec> {
         let mut tensors = Vec::new();
-        Half::encoder(self).list(&mut tensors);
+        Half::new(self, Side::Encoder).list(&mut tensors);
         Quantizer::new(self, projected).list(&mut tensors);
-        Half::decoder(self).list(&mut tensors);
+        Half::new(self, Side::Decoder).list(&mut tensors);
         tensors
     }
 }
@@ -86,7 +87,7 @@ pub(crate) enum Side {
 }
 
 impl Side {
-    /// What the names of its modules begin with.
+    /// The beginning of its modules' names.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Encoder => "encoder",
@@ -102,49 +103,21 @@ impl Side {
     }
 }
 
-/// The numbers of a half. Nothing in one half follows from the other.
+/// The numbers of a half. The other half's may differ.
 #[derive(Debug)]
 pub(crate) struct Half<'c> {
     pub(crate) seanet: Seanet<'c>,
     pub(crate) transformer: Transformer,
-    /// Between the SEANet rate and the frame rate.
+    /// Changes between the SEANet rate and the frame rate.
     pub(crate) resampler: Convolution,
 }
 
 impl<'c> Half<'c> {
-    pub(crate) fn encoder(config: &'c Config) -> Self {
-        let (width, stride) = (config.hidden_size, config.latent_stride);
-        let down = Convolution {
-            name: "downsample.conv".to_owned(),
-            parts: Parts::Encoder,
-            shape: [width, width, 2 * stride],
-            stride,
-            dilation: 1,
-            pad_mode: PadMode::Replicate,
-            transposed: false,
-            groups: 1,
-            bias: false,
+    pub(crate) fn new(config: &'c Config, side: Side) -> Self {
+        let resampler = match side {
+            Side::Encoder => downsampler(config),
+            Side::Decoder => upsampler(config),
         };
-        Self::new(config, Side::Encoder, down)
-    }
-
-    pub(crate) fn decoder(config: &'c Config) -> Self {
-        let (width, stride, groups) = (config.hidden_size, config.latent_stride, config.upsample_groups);
-        let up = Convolution {
-            name: "upsample.conv".to_owned(),
-            parts: Parts::Decoder,
-            shape: [width, width / groups, 2 * stride],
-            stride,
-            dilation: 1,
-            pad_mode: PadMode::Constant,
-            transposed: true,
-            groups,
-            bias: false,
-        };
-        Self::new(config, Side::Decoder, up)
-    }
-
-    fn new(config: &'c Config, side: Side, resampler: Convolution) -> Self {
         Self { seanet: Seanet::new(config, side), transformer: Transformer::new(config, side), resampler }
     }
 
@@ -152,6 +125,36 @@ impl<'c> Half<'c> {
         self.seanet.list(tensors);
         self.transformer.list(tensors);
         self.resampler.list(tensors);
+    }
+}
+
+fn downsampler(config: &Config) -> Convolution {
+    let (width, stride) = (config.hidden_size, config.latent_stride);
+    Convolution {
+        name: "downsample.conv".to_owned(),
+        parts: Parts::Encoder,
+        shape: [width, width, 2 * stride],
+        stride,
+        dilation: 1,
+        pad_mode: PadMode::Replicate,
+        transposed: false,
+        groups: 1,
+        bias: false,
+    }
+}
+
+fn upsampler(config: &Config) -> Convolution {
+    let (width, stride, groups) = (config.hidden_size, config.latent_stride, config.upsample_groups);
+    Convolution {
+        name: "upsample.conv".to_owned(),
+        parts: Parts::Decoder,
+        shape: [width, width / groups, 2 * stride],
+        stride,
+        dilation: 1,
+        pad_mode: PadMode::Constant,
+        transposed: true,
+        groups,
+        bias: false,
     }
 }
 
@@ -206,7 +209,7 @@ pub(crate) struct Linear {
     parts: Parts,
     /// `[outputs, inputs]`.
     pub(crate) shape: [usize; 2],
-    /// It is written as a convolution of one tap.
+    /// The checkpoint has it as a convolution of one tap.
     one_tap: bool,
     bias: bool,
 }

@@ -14,7 +14,7 @@ pub(crate) struct Quantizer {
     pub(crate) words: usize,
     /// Semantic codebooks, acoustic codebooks.
     codebooks: [usize; 2],
-    /// There are projections between latents and code words.
+    /// Whether there are projections between latents and code words.
     projected: bool,
 }
 
@@ -38,8 +38,8 @@ pub(crate) struct Codebook {
 }
 
 impl Quantizer {
-    /// The config's, with projections if it is `projected`. If `num_quantizers` is less than the semantic codebooks,
-    /// it is these that are fewer.
+    /// The config's numbers, and projections if `projected`. At most `num_quantizers` codebooks are semantic, because a
+    /// model may be loaded with few.
     pub(crate) fn new(config: &Config, projected: bool) -> Self {
         let semantic = config.num_semantic_quantizers.min(config.num_quantizers);
         Self {
@@ -51,7 +51,7 @@ impl Quantizer {
         }
     }
 
-    /// Semantic, acoustic.
+    /// The semantic branch, then the acoustic one.
     pub(crate) fn branches(&self) -> [Branch<'_>; 2] {
         let [semantic, acoustic] = self.codebooks;
         [("semantic", semantic), ("acoustic", acoustic)].map(|(kind, codebooks)| {

@@ -11,7 +11,7 @@ pub(crate) struct Seanet<'c> {
     width: usize,
     /// Channels at the rate of samples; they double at each stage from there.
     filters: usize,
-    /// Strides of the stages, the one nearest to the samples last.
+    /// Strides of the stages. The last belongs to the stage next to the samples.
     ratios: &'c [usize],
     kernel: usize,
     last_kernel: usize,
@@ -23,7 +23,7 @@ pub(crate) struct Seanet<'c> {
     pad_mode: PadMode,
 }
 
-/// A convolution that changes the rate, and residual blocks. The blocks come first in an encoder, last in a decoder.
+/// A convolution that changes the rate, and residual blocks. In an encoder the blocks come first, in a decoder last.
 #[derive(Debug)]
 pub(crate) struct Stage<'s> {
     seanet: &'s Seanet<'s>,
@@ -149,7 +149,7 @@ impl Stage<'_> {
         let (seanet, channels) = (self.seanet, self.channels);
         let hidden = channels / seanet.compress;
         let name = |module: &str| format!("{}.{module}.conv", self.first_block + index);
-        // one tap has no dilation, whose powers are then without bounds
+        // for one tap dilation means nothing, and its powers are not bounded
         let dilation = if seanet.residual_kernel == 1 { 1 } else { seanet.dilation_growth.pow(index as u32) };
         let dilated = seanet.conv(name("block.1"), [hidden, channels, seanet.residual_kernel]);
         ResidualBlock {

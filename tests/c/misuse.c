@@ -428,7 +428,7 @@ static void keys_and_values(void) {
     STATUS(MIMI_ERR_UNSUPPORTED, mimi_options_set(scratch, MIMI_OPT_OFFLINE, 2));
     STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_options_set(scratch, MIMI_OPT_BUFFER_FRAMES, 65));
     STATUS(MIMI_ERR_UNSUPPORTED, mimi_options_set(scratch, MIMI_OPT_PRECISION, 3));
-    CHECK(strstr(mimi_last_error(), "MIMI_OPT_PRECISION") && strstr(mimi_last_error(), "f32"));
+    CHECK(strstr(mimi_last_error(), "precision (MIMI_OPT_PRECISION) is 3") && strstr(mimi_last_error(), "f32"));
     STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_options_set(scratch, MIMI_OPT_THREADS, 65));
     mimi_options_free(scratch);
 }
@@ -447,6 +447,7 @@ static void unfit_options(const char *path) {
     OK(mimi_options_set(o, MIMI_OPT_CODEBOOKS, INT32_MAX));
     NO_HANDLE(MIMI_ERR_INVALID_ARGUMENT, mimi_encoder, mimi_encoder_new(model, o, &out));
     NO_HANDLE(MIMI_ERR_INVALID_ARGUMENT, mimi_model, mimi_load(path, o, &out));
+    CHECK(strncmp(mimi_last_error(), path, strlen(path)) == 0 && strstr(mimi_last_error(), ": codebooks is 2147483647"));
     OK(mimi_options_set(o, MIMI_OPT_CODEBOOKS, 1));
     mimi_model *small;
     OK(mimi_load(path, o, &small));

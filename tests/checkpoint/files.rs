@@ -267,7 +267,11 @@ fn directories_without_an_answer() {
 
     let several = directory(&[("a.safetensors", &tiny()), ("b.safetensors", &tiny())]);
     let error = refusal(Checkpoint::open(several.path()));
-    assert_error(&error, ErrorKind::InvalidArgument, &["a.safetensors, b.safetensors"]);
+    assert_error(
+        &error,
+        ErrorKind::InvalidArgument,
+        &["found a.safetensors, b.safetensors: expected the path of one"],
+    );
 
     let other = directory(&[("model.safetensors", &language_model())]);
     assert_error(
@@ -279,6 +283,8 @@ fn directories_without_an_answer() {
 
 #[test]
 fn paths_that_are_no_files() {
+    let empty = refusal(Checkpoint::open(Path::new("")));
+    assert_error(&empty, ErrorKind::InvalidArgument, &["path is empty"]);
     let missing = golden("no-such-file.safetensors");
     assert_error(&refusal(Checkpoint::open(&missing)), ErrorKind::Io, &["no-such-file.safetensors"]);
     #[cfg(unix)]
@@ -298,7 +304,11 @@ fn indexes_that_lead_elsewhere() {
         let index = serde_json::json!({ "weight_map": { "encoder.layers.0.conv.weight": name } });
         let directory = directory(&[("model.safetensors.index.json", index.to_string().as_bytes())]);
         let error = refusal(Checkpoint::open(directory.path()));
-        assert_error(&error, ErrorKind::Format, &["index.json", "not the plain name of a file"]);
+        assert_error(
+            &error,
+            ErrorKind::Format,
+            &["index.json", "`weight_map` names", "expected the plain name of a file"],
+        );
     }
 }
 

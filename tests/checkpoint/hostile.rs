@@ -36,7 +36,11 @@ fn lengths_of_headers() {
         assert_error(&refusal(in_memory(&file)), ErrorKind::Format, &[&length.to_string()]);
     }
     let file = [&100u64.to_le_bytes()[..], b"{}"].concat();
-    assert_error(&refusal(in_memory(&file)), ErrorKind::Corrupt, &["truncated", "100", "10 in all"]);
+    assert_error(
+        &refusal(in_memory(&file)),
+        ErrorKind::Corrupt,
+        &["truncated in its header", "found 10 bytes", "a header of 100"],
+    );
     let file = [&0u64.to_le_bytes()[..], b"{}"].concat();
     assert_error(&refusal(in_memory(&file)), ErrorKind::Format, &["in its header"]);
 }
@@ -50,7 +54,7 @@ fn truncated_at_any_length() {
         assert_error(&refusal(in_memory(&file[..length])), ErrorKind::Corrupt, &["truncated"]);
     }
     let longer = [&file[..], b"x"].concat();
-    let expected = format!("{} bytes, found {}", file.len(), file.len() + 1);
+    let expected = format!("found {} bytes: expected {}", file.len() + 1, file.len());
     assert_error(&refusal(in_memory(&longer)), ErrorKind::Corrupt, &["after its last tensor", &expected]);
 }
 
@@ -154,7 +158,7 @@ fn types() {
     assert_error(
         &error,
         ErrorKind::Unsupported,
-        &["checkpoint", "`encoder.layers.0.conv.bias`", "I32", "BF16"],
+        &["checkpoint", "`encoder.layers.0.conv.bias` has type I32: expected F32, F16, BF16 or F64"],
     );
 }
 
@@ -167,7 +171,11 @@ fn values_that_are_not_finite() {
         tensors.get_mut(name).unwrap().bytes[4 * 250..][..4].copy_from_slice(&bits.to_le_bytes());
         let file = written(&tensors, Some(&config));
         let error = refusal(in_memory(&file).unwrap().tensor(name, &[8, 4, 8]));
-        assert_error(&error, ErrorKind::Corrupt, &["checkpoint", name, "value 201 ", shown]);
+        assert_error(
+            &error,
+            ErrorKind::Corrupt,
+            &["checkpoint", name, &format!("value 201 is {shown}: expected a finite number")],
+        );
     }
 }
 
@@ -209,7 +217,7 @@ fn a_weight_norm_of_nothing() {
     tensors.insert("encoder.layers.3.conv.weight_g".to_owned(), Tensor::of_f32(&[8, 1, 1], &[1.0; 8]));
     let both = written(&tensors, Some(&config));
     let error = refusal(in_memory(&both).unwrap().tensor(name, &[8, 4, 8]));
-    assert_error(&error, ErrorKind::Corrupt, &["weight_v", "row 0", "norm 0"]);
+    assert_error(&error, ErrorKind::Corrupt, &["weight_v", "row 0 has norm 0: expected more than 0"]);
 }
 
 #[test]
@@ -222,7 +230,11 @@ fn missing_tensors() {
         written(&prefixed, Some(&config))
     });
     let error = refusal(in_memory(&transformers).unwrap().tensor(name, &[4, 1, 7]));
-    assert_error(&error, ErrorKind::Corrupt, &["checkpoint", name, "missing", "transformers layout"]);
+    assert_error(
+        &error,
+        ErrorKind::Corrupt,
+        &["checkpoint", name, "is missing: expected", "transformers layout"],
+    );
     let error = refusal(in_memory(&kyutai).unwrap().tensor(name, &[4, 1, 7]));
     assert_error(
         &error,
@@ -230,7 +242,11 @@ fn missing_tensors() {
         &[name, "kyutai layout", "`p.encoder.model.0.conv.conv.weight`"],
     );
     let error = refusal(in_memory(&kyutai).unwrap().tensor("no.such", &[1]));
-    assert_error(&error, ErrorKind::Corrupt, &["`no.such`", "missing"]);
+    assert_error(
+        &error,
+        ErrorKind::Corrupt,
+        &["`no.such` is missing: expected a name that Mimi's tensors have in the kyutai layout"],
+    );
 }
 
 #[test]
@@ -248,7 +264,23 @@ fn misshapen_tensors() {
     let query = "encoder_transformer.layers.0.self_attn.q_proj.weight";
     for shape in [&[32, 33][..], &[64, 32], &[32], &[32, 0], &[], &[32, usize::MAX], &[32, 32, 1]] {
         let error = refusal(kyutai.tensor(query, shape));
-        assert_error(&error, ErrorKind::Corrupt, &["in_proj_weight", "[96, 32]", "expected"]);
+        assert_error(&error, ErrorKind::Corrupt, &["in_proj_weight", "has shape [96, 32]: expected"]);
+    }
+}
+
+/// Another network than the published one, without a config: its tensors do not fit, and the message says why.
+#[test]
+fn a_config_that_was_assumed_is_named() {
+    let (tensors, config) = case("tiny");
+    let assumption = "no config was found, so the published model's numbers were assumed";
+    for (config, assumed) in [(None, true), (Some(config.as_str()), false)] {
+        let file = written(&tensors, config);
+        let checkpoint = in_memory(&file).unwrap();
+        for name in ["encoder.layers.0.conv.weight", "encoder_transformer.layers.9.mlp.fc1.weight"] {
+            let error = refusal(checkpoint.tensor(name, &[64, 1, 7]));
+            assert_error(&error, ErrorKind::Corrupt, &[name]);
+            assert_eq!(error.message().contains(assumption), assumed, "{error}");
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! One network, however its tensors are called and stored.
 
 use crate::support::*;
-use mimi::{Checkpoint, Config, Error, ReadAt};
-use std::collections::BTreeMap;
+use mimi::{Checkpoint, Config, Error, ErrorKind, LoadOptions, Model, ReadAt};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -237,6 +237,41 @@ fn contains_only_what_is_there() {
             assert!(!checkpoint.contains(name), "{name}");
         }
     }
+}
+
+/// Files that transformers wrote have the tensors of the list, with its shapes, and no others.
+#[test]
+fn the_list_of_tensors_is_what_files_have() {
+    let mut lists = BTreeSet::new();
+    for name in F32_CASES {
+        let listed = Checkpoint::open(&golden(name)).unwrap().tensors();
+        let listed: BTreeMap<_, _> = listed.into_iter().map(|tensor| (tensor.name, tensor.shape)).collect();
+        let stored: BTreeMap<_, _> =
+            case(name).0.into_iter().map(|(name, tensor)| (name, tensor.shape)).collect();
+        assert_eq!(listed, stored, "{name}");
+        lists.insert(listed);
+    }
+    assert!(lists.len() >= 7, "only {} of them differ", lists.len());
+}
+
+/// Between equal dimensions, any projection in the file means that all are expected.
+#[test]
+fn a_projection_in_the_file_makes_all_expected() {
+    let (mut tensors, config) = case("tiny-noproj");
+    let projections = |checkpoint: &Checkpoint| {
+        checkpoint.tensors().iter().filter(|tensor| tensor.name.contains("put_proj")).count()
+    };
+    assert_eq!(projections(&in_memory(&written(&tensors, Some(&config))).unwrap()), 0);
+    let name = "quantizer.acoustic_residual_vector_quantizer.output_proj.weight";
+    tensors.insert(name.to_owned(), Tensor::of_f32(&[32, 32, 1], &[0.5; 32 * 32]));
+    let file = written(&tensors, Some(&config));
+    assert_eq!(projections(&in_memory(&file).unwrap()), 4);
+    let error = refusal(Model::load_bytes(&file, &LoadOptions::default()));
+    assert_error(
+        &error,
+        ErrorKind::Corrupt,
+        &["semantic_residual_vector_quantizer.input_proj.weight` is missing"],
+    );
 }
 
 #[test]

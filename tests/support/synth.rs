@@ -1,5 +1,5 @@
-//! Checkpoints by formula: every value depends on nothing but its tensor's name, its index in it
-//! and the tensor's shape, so that a full-size checkpoint need not be stored.
+//! Checkpoints by formula: each value depends only on its tensor's name and shape and on its index in it, so that a
+//! full-size checkpoint need not be stored.
 
 use super::repository;
 use mimi::{Activation, Config, PadMode, TensorKind, TensorSpec};
@@ -12,12 +12,12 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 /// A safetensors file with a network of these numbers, in the layout of transformers, with its
-/// config inside. The quantizer has projections between unequal dimensions alone.
+/// config inside. The quantizer has projections only between unequal dimensions.
 pub(crate) fn checkpoint(config: &Config) -> Vec<u8> {
     file(config, config.vector_quantization_hidden_dimension != config.hidden_size)
 }
 
-/// As [`checkpoint`], with projections in any case. kyutai's files have them between equal dimensions, too.
+/// As [`checkpoint`], but always with projections. kyutai's files have them between equal dimensions, too.
 pub(crate) fn projected_checkpoint(config: &Config) -> Vec<u8> {
     file(config, true)
 }
@@ -33,8 +33,8 @@ fn file(config: &Config, projected: bool) -> Vec<u8> {
     safetensors::serialize(named, Some(metadata(config_json(config)))).unwrap()
 }
 
-/// The file with the published architecture, written at first use; every tensor has the digest
-/// that the references' weights have.
+/// The file with the published architecture, written at first use. Each tensor has the digest
+/// that `tensors.tsv` lists, and so equals that of the reference implementations.
 pub(crate) fn full_size() -> PathBuf {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
     PATH.get_or_init(|| {

@@ -1,7 +1,7 @@
 # Debian packages: the library, what programs are built with, and with MIMI_TOOL the tool.
 #
-#     cmake -S bindings/cpp -B build -DCMAKE_INSTALL_PREFIX=/usr -DMIMI_TOOL=ON
-#     cmake --build build && (cd build && cpack -G DEB)
+#     cmake -S bindings/cpp -B target/deb -DCMAKE_INSTALL_PREFIX=/usr -DMIMI_TOOL=ON
+#     cmake --build target/deb && (cd target/deb && cpack -G DEB)
 
 # cargo builds the library for itself and for the tool in turn, so that asking it again would build both again
 set(CMAKE_SKIP_INSTALL_ALL_DEPENDENCY ${MIMI_TOOL})

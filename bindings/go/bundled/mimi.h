@@ -268,9 +268,9 @@ MIMI_API const char *mimi_status_string(mimi_status status);
  * what was found and what was expected.
  *
  * Ask only after a function that is not real-time has failed. Successful calls and real-time functions
- * leave the message as it is: after them it is of an earlier call, or empty. UTF-8, one line, cut at 1023
- * bytes. The string belongs to the thread, and holds until the thread's next failed call or its end. Never
- * free it. Never NULL.
+ * leave the message as it is: after them it is of an earlier call, or empty. A message about a file begins
+ * with its path. UTF-8, one line, cut at 1023 bytes. The string belongs to the thread, and holds until the
+ * thread's next failed call or its end. Never free it. Never NULL.
  */
 MIMI_API const char *mimi_last_error(void);
 
@@ -501,16 +501,18 @@ typedef int32_t mimi_prop;
 /**
  * Loads a model from the file system.
  *
- * - `path`: a file `model.safetensors`, a directory that holds one with its `config.json`, or the
- *   index of a checkpoint in parts; in the layout of Hugging Face transformers or of kyutai's moshi.
- *   UTF-8 on every system. It is not the name of a model on a hub: `mimi fetch` brings one, and prints
- *   its folder.
- * - `options`: MIMI_OPT_PARTS, MIMI_OPT_PRECISION, MIMI_OPT_CODEBOOKS, MIMI_OPT_ISA; NULL for the
- *   defaults.
+ * - `path`: a file `model.safetensors`, a directory that holds one with its `config.json`, or the index of
+ *   a checkpoint in parts; in the layout of Hugging Face transformers or of kyutai's moshi. UTF-8 on every
+ *   system. It is not the name of a model on a hub: `mimi fetch` brings one, and prints its folder.
+ * - `options`: MIMI_OPT_PARTS, MIMI_OPT_PRECISION, MIMI_OPT_CODEBOOKS, MIMI_OPT_ISA; NULL for the defaults.
  * - `out`: receives the model; free it with mimi_free().
  *
- * MIMI_ERR_IO if a file cannot be read, MIMI_ERR_FORMAT if it is not a Mimi checkpoint,
- * MIMI_ERR_CORRUPT if it is damaged, MIMI_ERR_UNSUPPORTED for a network that this library cannot run,
+ * The network's numbers are the first that are found: in the metadata entry `config` of the file; in
+ * `config.json` beside it, if that is a Mimi's or holds one; in the file that `config.json` names as
+ * `mimi_config_name`, else in `mimi_config.json`. If none is there, they are those of the published model.
+ *
+ * MIMI_ERR_IO if a file cannot be read, MIMI_ERR_FORMAT if it is not a Mimi checkpoint, MIMI_ERR_CORRUPT
+ * if it is damaged, MIMI_ERR_UNSUPPORTED for a network that this library cannot run,
  * MIMI_ERR_INVALID_ARGUMENT for more codebooks than it has. A hostile file is an error like any other.
  */
 MIMI_API MIMI_NODISCARD mimi_status mimi_load(const char *path, const mimi_options *options,
@@ -579,9 +581,9 @@ MIMI_API MIMI_NODISCARD mimi_status mimi_encode(const mimi_model *model, const m
  * - `model`: a model with a decoder. Any number of threads may use it at once.
  * - `options`: as for mimi_encode(); MIMI_OPT_CODEBOOKS says how many codes make a frame.
  * - `codes`, `n_codes`: whole frames of codes.
- * - `pcm`, `pcm_cap`: room for the audio, frame samples for each frame. mimi_samples_for() tells
- *   exactly.
- * - `out_samples`: receives the number of samples written. They line up with what was encoded.
+ * - `pcm`, `pcm_cap`: room for the audio, frame samples for each frame. mimi_samples_for() tells exactly.
+ * - `out_samples`: receives the number of samples written. They line up with what was encoded;
+ *   the last frame may reach beyond it.
  *
  * MIMI_ERR_INVALID_ARGUMENT for a partial frame, MIMI_ERR_CORRUPT if a code is not below
  * MIMI_PROP_CODEBOOK_SIZE, MIMI_ERR_UNSUPPORTED if the model was loaded without its decoder.
@@ -647,7 +649,8 @@ MIMI_API MIMI_NODISCARD mimi_status mimi_encoder_process(mimi_encoder *encoder, 
     size_t n_samples, uint32_t *codes, size_t codes_cap, size_t *out_codes);
 
 /**
- * Ends the stream: completes a last partial frame by MIMI_OPT_TAIL and writes its codes. Real-time.
+ * Ends the stream: completes a last partial frame by MIMI_OPT_TAIL and writes its codes. Real-time. The
+ * decoded audio is whole frames, and so ends after the recording: count the samples that go in, and cut it there.
  *
  * - `encoder`: the stream. Afterwards it is as after mimi_encoder_reset(), except that it keeps
  *   MIMI_PROP_FRAMES and MIMI_PROP_CODES_HASH until the next audio.

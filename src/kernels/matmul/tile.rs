@@ -22,7 +22,7 @@ const PREFETCH_BYTES: usize = 384;
 impl Prefetch {
     /// The inputs to come of `together` panels and, at their end, the beginning of as many panels after them.
     pub(super) fn of_panels(job: &Job, segment: Segment, together: usize) -> Self {
-        let step = job.width * job.tiles.weight_bytes;
+        let step = job.tiles.line;
         Self {
             offset: PREFETCH_BYTES,
             step,
@@ -31,11 +31,9 @@ impl Prefetch {
         }
     }
 
-    /// Share `index` of `tiles` of the next segment, which is taken to be as long as this one.
-    pub(super) fn of_segment(job: &Job, segment: Segment, index: usize, tiles: usize) -> Self {
-        let bytes = segment.len * job.width * job.tiles.weight_bytes;
-        let step = bytes / segment.len / tiles;
-        Self { offset: bytes + index * bytes / tiles, step, turn: segment.len, jump: 0 }
+    /// Share `index` of the next segment, of `step` bytes for each input of this one, which is taken to be as long.
+    pub(super) fn of_segment(job: &Job, segment: Segment, index: usize, step: usize) -> Self {
+        Self { offset: segment.len * (job.tiles.line + index * step), step, turn: segment.len, jump: 0 }
     }
 }
 

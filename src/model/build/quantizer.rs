@@ -10,7 +10,7 @@ use crate::{Config, Error, Parts};
 use std::sync::Arc;
 use xxhash_rust::xxh64::Xxh64;
 
-/// Cluster counts below this count as this, in training and so here.
+/// The least count of vectors of a cluster. Lower ones count as this, as they do in training.
 const MIN_CLUSTER_USAGE: f32 = 1e-5;
 
 impl Builder<'_, '_> {

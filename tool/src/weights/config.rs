@@ -1,9 +1,9 @@
-//! A config as JSON.
+//! Writes a config as JSON.
 
 use mimi::{Activation, Config, PadMode};
 use serde_json::json;
 
-/// `config` as transformers 5 writes it, whatever it was read from.
+/// `config` as transformers 5 writes it, even if it was read in another spelling.
 pub(crate) fn json(config: &Config) -> String {
     let c = config;
     let pad_mode = match c.pad_mode {
@@ -64,7 +64,7 @@ mod tests {
     fn every_field_comes_back() {
         let published = Config::published();
         assert_eq!(Config::from_json(&json(&published)).unwrap(), published);
-        // everything else than in the published network
+        // each number differs from the published network's
         let other = Config {
             sampling_rate: 16_000,
             hidden_size: 96,

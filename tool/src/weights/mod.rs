@@ -1,4 +1,4 @@
-//! Checkpoints, written: any layout, precision and half of a model, with its config inside.
+//! Writes checkpoints in any layout and precision, of any half, with the config inside.
 
 mod config;
 mod stored;
@@ -17,7 +17,7 @@ pub(crate) struct Form {
     pub(crate) half: Half,
 }
 
-/// How the values of weights are stored. Codebooks are always in 32 bits: rounded, they would give
+/// How the values of weights are stored. Codebooks always have 32 bits, because rounded ones would give
 /// other codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Values {
@@ -34,14 +34,14 @@ pub(crate) enum Values {
 pub(crate) enum Half {
     #[default]
     Both,
-    /// What turns audio into codes
+    /// The half that turns audio into codes
     Encoder,
-    /// What turns codes into audio
+    /// The half that turns codes into audio
     Decoder,
 }
 
 impl Half {
-    /// Whether it has the tensors that belong to `parts`. Both halves need the quantizer, so both have it.
+    /// Whether a file of it has the tensors that belong to `parts`.
     fn has(self, parts: Parts) -> bool {
         match self {
             Self::Both => true,

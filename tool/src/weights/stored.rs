@@ -9,8 +9,8 @@ use std::{
     path::Path,
 };
 
-/// What keeps every weight of the checkpoint at `path`, a file or a folder: 16 bits if all have them, of
-/// one kind, codebooks apart.
+/// The values that keep each weight of the checkpoint at `path` exactly: a type of 16 bits if all tensors but codebooks
+/// have it, otherwise 32 bits. `path` is a file or a folder.
 pub(crate) fn stored_values(path: &Path) -> Outcome<Values> {
     let mut files = vec![path.to_path_buf()];
     if path.is_dir() {
@@ -36,7 +36,7 @@ pub(crate) fn stored_values(path: &Path) -> Outcome<Values> {
     Ok(found.unwrap_or(Values::F32))
 }
 
-/// The checkpoint was opened already: its header has a bounded length.
+/// The header of a checkpoint that has been opened before, so that its length is bounded.
 fn header(path: &Path) -> io::Result<Metadata> {
     let mut file = File::open(path)?;
     let mut length = [0; 8];

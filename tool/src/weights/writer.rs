@@ -1,4 +1,4 @@
-//! Tensors to a safetensors file, one after the other, so that memory stays near one tensor.
+//! Writes tensors to a safetensors file one after the other, so that memory stays near one tensor.
 
 use super::{Form, Values, config};
 use crate::{
@@ -15,11 +15,11 @@ struct Stored {
     name: String,
     shape: Vec<usize>,
     dtype: Dtype,
-    /// What it is made of: one tensor, or query, key and value, which kyutai's layout has in one.
+    /// The tensors that make it up: one, or query, key and value, which are one in kyutai's layout.
     parts: Vec<TensorSpec>,
 }
 
-/// Writes what `checkpoint` has in another form, and puts the file in its place.
+/// Writes `checkpoint` in another form, then moves the file to its place.
 pub(crate) fn write(checkpoint: &Checkpoint, form: Form, destination: Destination) -> Outcome {
     let tensors = stored(checkpoint.tensors(), form);
     let (mut sink, pending) = destination;
@@ -34,7 +34,7 @@ pub(crate) fn write(checkpoint: &Checkpoint, form: Form, destination: Destinatio
 }
 
 /// All tensors of a file, in its order: the widest values first, so that each begins at a multiple
-/// of its width. Tensors that have one name in the layout are the rows of one tensor.
+/// of its width. Tensors with the same name in the layout become one, row after row.
 fn stored(tensors: Vec<TensorSpec>, form: Form) -> Vec<Stored> {
     let mut all: HashMap<String, Stored> = HashMap::new();
     for tensor in tensors.into_iter().filter(|tensor| form.half.has(tensor.parts)) {
@@ -61,7 +61,8 @@ fn stored(tensors: Vec<TensorSpec>, form: Form) -> Vec<Stored> {
     all
 }
 
-/// The name of a tensor in a layout. For a convolution of SEANet kyutai's has two, the second of a transposed one.
+/// The name of a tensor in a layout. In kyutai's, a SEANet convolution has two names; the second is for a transposed
+/// one.
 fn name(tensor: &TensorSpec, layout: Layout) -> String {
     let mut spellings = layout.spellings(&tensor.name);
     let transposed = matches!(tensor.kind, TensorKind::TransposedWeight { .. } | TensorKind::TransposedBias);
@@ -116,15 +117,15 @@ fn values(checkpoint: &Checkpoint, tensor: &Stored) -> Outcome<Vec<f32>> {
 }
 
 fn plain(checkpoint: &Checkpoint, tensor: &TensorSpec) -> Outcome<Vec<f32>> {
-    // Files that lack it are read, but not by transformers.
+    // transformers does not load a file that lacks it
     if tensor.kind == TensorKind::CodebookFlag && !checkpoint.contains(&tensor.name) {
         return Ok(vec![1.0]);
     }
     Ok(checkpoint.tensor(&tensor.name, &tensor.shape)?)
 }
 
-/// Appends the rows of a head in the order of kyutai's rotary embedding, which turns neighbours:
-/// row j of the first half, row j of the second half.
+/// Appends the rows of a head in the order of kyutai's rotary embedding: row j of the first half, then row j of the
+/// second half, for each j.
 fn interleave(head: &[f32], columns: usize, out: &mut Vec<f32>) {
     let (first, second) = head.split_at(head.len() / 2);
     for (a, b) in first.chunks_exact(columns).zip(second.chunks_exact(columns)) {
@@ -140,9 +141,11 @@ fn bytes(tensor: &Stored, values: &[f32]) -> Outcome<Vec<u8>> {
         _ => f32::MAX,
     };
     if let Some(value) = values.iter().find(|value| value.abs() > largest) {
-        let found =
-            format!("tensor {} has a value of {value}; {} ends at {largest}", tensor.name, tensor.dtype);
-        return Err(Failure::new(found));
+        let Stored { name, dtype, .. } = tensor;
+        let message = format!(
+            "tensor {name} has the value {value}; expected at most {largest}, the largest of {dtype}"
+        );
+        return Err(Failure::new(message));
     }
     Ok(match tensor.dtype {
         Dtype::F16 => values.iter().flat_map(|&value| f16::from_f32(value).to_le_bytes()).collect(),

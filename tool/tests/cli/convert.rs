@@ -115,7 +115,7 @@ fn halves_are_smaller_and_do_their_half() {
     assert_eq!(wav(&folder, "decoder.wav"), wav(&folder, "both.wav"));
     let output = mimi(&folder, "decode -q -m encoder.safetensors codes.mtok no.wav");
     assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains("it has the encoder alone"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("the checkpoint has the encoder alone"), "{}", stderr(&output));
     let info =
         |name: &str| String::from_utf8(ok(&folder, &format!("info {name}.safetensors")).stdout).unwrap();
     assert!(info("encoder").contains("the encoder alone") && info("decoder").contains("the decoder alone"));

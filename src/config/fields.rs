@@ -1,57 +1,9 @@
-//! Typed access to the fields of a JSON object, and which objects are Mimi configs.
+//! Typed access to the fields of a JSON object.
 
-use super::{Config, kyutai, transformers};
-use crate::error::headroom_for_tree;
 use crate::{Error, ErrorKind};
 use serde_json::{Map, Value};
 
-/// Fields under which models that embed Mimi keep its config.
-const NESTED: [&str; 2] = ["codec_config", "audio_encoder_config"];
-
-/// Fields that `MimiConfig` has and its relatives (EnCodec, DAC) have not.
-const TELL_TALE: [&str; 3] =
-    ["num_semantic_quantizers", "vector_quantization_hidden_dimension", "upsample_groups"];
-
-/// The largest config that is read, in bytes, wherever it comes from; real ones have two thousand. A parsed tree takes
-/// up to a hundred times as much.
-pub(crate) const LARGEST_TEXT: usize = 1 << 20;
-
-pub(super) fn recognise(text: &str) -> Result<Option<Config>, Error> {
-    if text.len() > LARGEST_TEXT {
-        let message = format_args!("a config of {} bytes: expected at most {LARGEST_TEXT}", text.len());
-        return Err(Error::new(ErrorKind::Format, message));
-    }
-    headroom_for_tree(text.len())?;
-    let value: Value = serde_json::from_str(text)
-        .map_err(|error| Error::new(ErrorKind::Format, format_args!("not JSON: {error}")))?;
-    let Some(object) = value.as_object() else { return Ok(None) };
-    if is_transformers(object) {
-        return transformers::parse(&Fields::new(object)).map(Some);
-    }
-    for name in NESTED {
-        if let Some(inner) =
-            object.get(name).and_then(Value::as_object).filter(|inner| is_transformers(inner))
-        {
-            return transformers::parse(&Fields { object: Some(inner), path: format!("{name}.") }).map(Some);
-        }
-    }
-    if object.get("seanet").is_some_and(Value::is_object) {
-        return kyutai::parse(&Fields::new(object)).map(Some);
-    }
-    Ok(None)
-}
-
-fn is_transformers(object: &Map<String, Value>) -> bool {
-    match object.get("model_type").and_then(Value::as_str) {
-        Some(model_type) => ["mimi", "mimi_encoder", "mimi_decoder"].contains(&model_type),
-        None => {
-            object.contains_key("upsampling_ratios")
-                && TELL_TALE.iter().any(|name| object.contains_key(*name))
-        }
-    }
-}
-
-/// The fields of an object; absent and null are the same.
+/// The fields of an object. A field that is null counts as absent, except for [`is_null`](Self::is_null).
 pub(super) struct Fields<'a> {
     /// `None`: no fields at all.
     object: Option<&'a Map<String, Value>>,
@@ -60,15 +12,16 @@ pub(super) struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    fn new(object: &'a Map<String, Value>) -> Self {
-        Self { object: Some(object), path: String::new() }
+    /// Those of `object`. `path` stands before their names in messages.
+    pub(super) fn new(object: &'a Map<String, Value>, path: String) -> Self {
+        Self { object: Some(object), path }
     }
 
     fn get(&self, name: &str) -> Option<&'a Value> {
         self.object?.get(name).filter(|value| !value.is_null())
     }
 
-    /// The field is there, and null.
+    /// Whether the field is there and null.
     pub(super) fn is_null(&self, name: &str) -> bool {
         self.object.and_then(|object| object.get(name)).is_some_and(Value::is_null)
     }
@@ -126,7 +79,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// The refusal of a field: its name, its value and what is expected.
+    /// The error for a field with a value that is not run.
     pub(super) fn unsupported(&self, name: &str, value: impl Into<Value>, expected: &str) -> Error {
         let found = shown(&value.into());
         let message = format!("unsupported `{}{name}` {found}: expected {expected}", self.path);
@@ -134,7 +87,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Equal, where 1 and 1.0 are.
+/// Whether two values are equal. The numbers 1 and 1.0 are.
 fn same(a: &Value, b: &Value) -> bool {
     match (a.as_f64(), b.as_f64()) {
         (Some(a), Some(b)) => a == b,
@@ -144,7 +97,7 @@ fn same(a: &Value, b: &Value) -> bool {
 
 /// A whole number, also when written 24000.0.
 fn as_whole(value: &Value) -> Option<usize> {
-    // up to here every whole number is an f64
+    // every whole number below this is an f64
     const EXACT: f64 = (1u64 << f64::MANTISSA_DIGITS) as f64;
     match value.as_u64() {
         Some(whole) => whole.try_into().ok(),
@@ -155,7 +108,7 @@ fn as_whole(value: &Value) -> Option<usize> {
     }
 }
 
-/// A value as it is shown in messages: its JSON, cut where it gets long.
+/// A value as messages show it: its JSON, cut after 80 characters.
 fn shown(value: &Value) -> String {
     const LONGEST: usize = 80;
     let text = value.to_string();
