@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 /// The header's groups, in reading order: the files of `src/capi` with exported functions.
-const GROUPS: [&str; 9] =
-    ["version", "status", "options", "model", "oneshot", "encoder", "decoder", "many", "tokens"];
+const GROUPS: [&str; 11] = [
+    "version", "status", "options", "model", "oneshot", "encoder", "decoder", "many", "capture", "playback",
+    "tokens",
+];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -180,7 +182,7 @@ fn the_manual_lists_every_function() {
 fn the_manual_does_not_repeat_itself() {
     let header = read(root().join("include/mimi.h"));
     assert_eq!(header.lines().find(|line| line.contains("not NULL")), None);
-    assert!(header.lines().count() < 930, "{} lines", header.lines().count());
+    assert!(header.lines().count() < 1250, "{} lines", header.lines().count());
 }
 
 #[test]

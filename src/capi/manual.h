@@ -35,6 +35,10 @@
  * | decode a stream | mimi_decoder_new() mimi_decoder_process() mimi_decoder_flush() mimi_decoder_free() |
  * | | mimi_decoder_samples_for() mimi_decoder_get() mimi_decoder_reset() mimi_decoder_clone() |
  * | run many streams at once | mimi_encoder_process_many() mimi_decoder_process_many() |
+ * | capture live audio | mimi_capture_new() mimi_capture_write() mimi_capture_read() mimi_capture_work() |
+ * | | mimi_capture_reset() mimi_capture_get() mimi_capture_free() |
+ * | play live audio | mimi_playback_new() mimi_playback_write() mimi_playback_read() mimi_playback_work() |
+ * | | mimi_playback_reset() mimi_playback_get() mimi_playback_free() |
  * | write and read token files | mimi_model_header() mimi_pack_header() mimi_unpack_header() |
  * | | mimi_header_samples() mimi_pack() mimi_unpack() mimi_drop_codebooks() |
  *
@@ -57,9 +61,10 @@
  *
  * Functions return MIMI_OK (0) or a negative status. After an error other than MIMI_ERR_PANIC the call
  * has had no effect: no input is consumed, no output written, a stream is as it was, and you may call
- * again. Three things are set all the same: with MIMI_ERR_BUFFER_TOO_SMALL the last argument receives
- * the number of elements that the call needs room for, a function that makes a handle sets it to NULL,
- * and a decoder remembers the code that was MIMI_ERR_CORRUPT (MIMI_PROP_BAD_CODE_INDEX).
+ * again. Four things are set all the same: with MIMI_ERR_BUFFER_TOO_SMALL a last argument that is for a
+ * count receives the number of elements that the call needs room for, a function that makes a handle
+ * sets it to NULL, a decoder remembers the code that was MIMI_ERR_CORRUPT (MIMI_PROP_BAD_CODE_INDEX), and
+ * a playback counts frames that it refuses (MIMI_PROP_DROPPED).
  *
  * These hold for every function, and are not repeated there:
  *
@@ -122,7 +127,22 @@
  * |----------------------------|------------------------------|---------------------------------------|
  * | mimi_model                 | any                          | yes, all functions but mimi_free()    |
  * | mimi_encoder, mimi_decoder | any, also one after another  | no: one call at a time per handle     |
+ * | mimi_capture, mimi_playback | see below                   | one call of each side                 |
  * | mimi_options               | any                          | reading only                          |
+ *
+ * A capture and a playback have three sides, which may be on three threads or on fewer. One call at a
+ * time of each side:
+ *
+ * | side       | mimi_capture            | mimi_playback            |
+ * |------------|-------------------------|--------------------------|
+ * | audio      | mimi_capture_write()    | mimi_playback_read()     |
+ * | codes      | mimi_capture_read()     | mimi_playback_write()    |
+ * | work       | mimi_capture_work()     | mimi_playback_work()     |
+ * | any thread | mimi_capture_get()      | mimi_playback_get()      |
+ * | alone      | mimi_capture_reset(), mimi_capture_free() | mimi_playback_reset(), mimi_playback_free() |
+ *
+ * No side ever waits for another. After MIMI_ERR_PANIC its side answers MIMI_ERR_STATE, and the others
+ * go on.
  *
  * Different handles never disturb each other. Do not free a handle while a call uses it, and do not
  * cancel a thread while it is in the library.
@@ -134,6 +154,6 @@
  * bounded.
  *
  * Real-time does not mean that a call fits an audio callback. Mimi works on whole frames of 80 ms:
- * with blocks of 64 samples, 29 calls of 30 do next to nothing and one does the work of the frame.
- * Hosts with small buffers run the stream on a thread of its own, behind a ring buffer.
+ * with blocks of 64 samples, 29 calls of 30 of an encoder do next to nothing and one does the work of
+ * the frame. In an audio callback use mimi_capture and mimi_playback, whose calls do equal shares of it.
  */

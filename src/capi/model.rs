@@ -33,13 +33,16 @@ pub const MIMI_PROP_CODEBOOK_SIZE: mimi_prop = 4;
 /// Streams: the samples, at the stream's rate, by which an audio host must delay the dry signal to line
 /// it up. Encoder: a frame's codes come this many samples after its first sample. Decoder: the samples
 /// of a frame that are held back. For an encoder and a decoder in a row, add the two.
+/// Capture: two frames; at a rate other than the model's, a few milliseconds more. Playback: a frame for
+/// each that must wait, and as much more. A capture and a playback whose first samples come in one
+/// callback delay audio by the sum of the two, to the sample.
 pub const MIMI_PROP_LATENCY_SAMPLES: mimi_prop = 5;
-/// Streams: the frames emitted (encoder) or taken (decoder) since the stream began.
+/// Streams: the frames emitted (encoder), read (capture) or taken (decoder, playback) since the stream
+/// began.
 pub const MIMI_PROP_FRAMES: mimi_prop = 6;
 /// Model: the bytes of its weights in memory. Stream: the bytes of its state, without the model's.
 pub const MIMI_PROP_MEMORY_BYTES: mimi_prop = 7;
-/// Streams: a hash of the codes emitted (encoder) or taken (decoder) since the stream began. An
-/// encoder and a decoder agree only if every code arrived, in order.
+/// Streams: a hash of the codes of these frames. Both ends agree only if every code arrived, in order.
 pub const MIMI_PROP_CODES_HASH: mimi_prop = 8;
 /// A fingerprint of what gives codes their meaning, 0 to 2^63 - 1. A model can decode the codes of
 /// another only if their fingerprints are equal.
@@ -60,6 +63,21 @@ pub const MIMI_PROP_FLUSH_LEN: mimi_prop = 14;
 pub const MIMI_PROP_BAD_CODE_INDEX: mimi_prop = 15;
 /// Decoders: the value of that code, or -1.
 pub const MIMI_PROP_BAD_CODE_VALUE: mimi_prop = 16;
+/// Playbacks: the frames that were not there when their time came, and were concealed.
+pub const MIMI_PROP_CONCEALED: mimi_prop = 17;
+/// Playbacks: the frames taken that were lost: all their codes are MIMI_NO_CODE.
+pub const MIMI_PROP_LOST: mimi_prop = 18;
+/// Playbacks: the frames taken that still wait for their time.
+pub const MIMI_PROP_WAITING: mimi_prop = 19;
+/// Playbacks: the frames taken that came after their time and were thrown away. All of MIMI_PROP_FRAMES
+/// that neither wait nor were late have had their time.
+pub const MIMI_PROP_LATE: mimi_prop = 20;
+/// Playbacks with MIMI_WORK_OTHER: the frames whose audio mimi_playback_work() had not made in time.
+/// Silence was heard.
+pub const MIMI_PROP_MISSED: mimi_prop = 21;
+/// Captures: the frames whose codes nobody will read, because they were not read or encoded in time.
+/// Playbacks: the frames that were refused for want of room.
+pub const MIMI_PROP_DROPPED: mimi_prop = 22;
 
 /// Your function that reads a checkpoint for mimi_load_reader().
 ///

@@ -4,8 +4,9 @@ use super::buffer::place;
 use super::guard::{guard, guard_value};
 use super::handle::{self, Kind};
 use super::status::{Failure, MIMI_ERR_INVALID_ARGUMENT, MIMI_ERR_UNSUPPORTED, mimi_status};
+use crate::live::MAX_BUFFER_FRAMES;
 use crate::model::{MAX_BLOCK, MAX_CONTEXT, MAX_THREADS};
-use crate::{Isa, LoadOptions, Parts, Precision, StreamOptions, Tail};
+use crate::{Isa, LiveOptions, LoadOptions, Parts, Precision, StreamOptions, Tail, Work};
 use std::fmt::{self, Write};
 use std::ptr;
 
@@ -53,6 +54,15 @@ pub const MIMI_OPT_THREADS: mimi_option = 8;
 /// Loading: the instruction set that the kernels use, a MIMI_ISA_ value. Loading with one that this CPU
 /// lacks is MIMI_ERR_UNSUPPORTED.
 pub const MIMI_OPT_ISA: mimi_option = 9;
+/// Captures and playbacks: who does the work of a frame, a MIMI_WORK_ value.
+pub const MIMI_OPT_WORK: mimi_option = 10;
+/// Captures and playbacks: 1 if audio is not in real time, as when a host renders to a file. The audio
+/// thread does all work, whatever MIMI_OPT_WORK says, and nothing is concealed or late: where a playback
+/// lacks codes, it gives silence, and goes on where it was when they have come. Default: 0.
+pub const MIMI_OPT_OFFLINE: mimi_option = 11;
+/// Playbacks: the frames that wait before it starts, 1 to 64. Each adds a frame to the latency, and lets
+/// frames come a frame later than the first did. Default: 1.
+pub const MIMI_OPT_BUFFER_FRAMES: mimi_option = 12;
 
 /// The weights as they are in the checkpoint, as 32-bit floats. The default. (What is computed differs
 /// from other implementations by rounding: sums are taken in another order, and long convolutions by
@@ -85,6 +95,13 @@ pub const MIMI_ISA_AVX2: i64 = 2;
 pub const MIMI_ISA_AVX512: i64 = 3;
 /// Arm: NEON.
 pub const MIMI_ISA_NEON: i64 = 4;
+/// The audio thread does the work, in equal shares: after m of a frame's n samples, m/n of the work on the
+/// frame before is done. The default.
+pub const MIMI_WORK_SPREAD: i64 = 0;
+/// A thread of yours does the work, with mimi_capture_work() and mimi_playback_work(), and the audio
+/// thread only copies. Latencies are the same. Blocks must not be longer than a frame: what comes twice in
+/// one call leaves that thread no time.
+pub const MIMI_WORK_OTHER: i64 = 1;
 
 /// A new bag with all defaults; free it with mimi_options_free(). NULL if there is no memory for it.
 #[unsafe(no_mangle)]
@@ -155,7 +172,7 @@ enum Accepts {
 use Accepts::{OneOf, UpTo};
 
 /// The options; key k stands at k - 1.
-const KEYS: [(&str, Accepts); 9] = [
+const KEYS: [(&str, Accepts); 12] = [
     ("MIMI_OPT_CODEBOOKS", UpTo(i32::MAX as i64)),
     ("MIMI_OPT_SAMPLE_RATE", UpTo(i32::MAX as i64)),
     ("MIMI_OPT_MAX_BLOCK", UpTo(MAX_BLOCK as i64)),
@@ -165,6 +182,9 @@ const KEYS: [(&str, Accepts); 9] = [
     ("MIMI_OPT_CONTEXT", UpTo(MAX_CONTEXT as i64)),
     ("MIMI_OPT_THREADS", UpTo(MAX_THREADS as i64)),
     ("MIMI_OPT_ISA", OneOf(&["auto", "baseline", "avx2", "avx512", "neon"])),
+    ("MIMI_OPT_WORK", OneOf(&["spread", "other"])),
+    ("MIMI_OPT_OFFLINE", OneOf(&["in real time", "offline"])),
+    ("MIMI_OPT_BUFFER_FRAMES", UpTo(MAX_BUFFER_FRAMES as i64)),
 ];
 
 /// Numbers and names of choices, as messages show them.
@@ -289,5 +309,23 @@ pub(super) unsafe fn stream_options(options: *const mimi_options) -> Result<Stre
         max_block: options.number(MIMI_OPT_MAX_BLOCK),
         sample_rate: options.number(MIMI_OPT_SAMPLE_RATE).and_then(|rate| u32::try_from(rate).ok()),
         threads: options.number(MIMI_OPT_THREADS),
+    })
+}
+
+/// What captures and playbacks read from a bag.
+///
+/// # Safety
+/// As for [`handle::shared`].
+pub(super) unsafe fn live_options(options: *const mimi_options) -> Result<LiveOptions, Failure> {
+    // SAFETY: this function's contract.
+    let (stream, options) = unsafe { (stream_options(options)?, Options::or_default(options)?) };
+    Ok(LiveOptions {
+        stream,
+        work: match options.value(MIMI_OPT_WORK) {
+            MIMI_WORK_OTHER => Work::Other,
+            _ => Work::Spread,
+        },
+        offline: options.value(MIMI_OPT_OFFLINE) != 0,
+        buffer_frames: options.number(MIMI_OPT_BUFFER_FRAMES),
     })
 }

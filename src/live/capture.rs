@@ -22,9 +22,9 @@ const BY_AUDIO: usize = 1;
 const BY_WORKER: usize = 2;
 
 /// What the threads share.
-struct Shared {
-    facts: Facts,
-    counts: Counts,
+pub(crate) struct Shared {
+    pub(crate) facts: Facts,
+    pub(crate) counts: Counts,
     /// For a worker: the number of a frame, then its samples at the stream's rate.
     samples: Ring,
     /// The border from which on a frame may be read, then its codes.
@@ -35,9 +35,9 @@ struct Shared {
 
 /// Audio to codes, from an audio thread. See [`live`](crate::live).
 pub struct Capture {
-    pub(crate) input: CaptureInput,
-    pub(crate) output: CaptureOutput,
-    pub(crate) worker: CaptureWorker,
+    input: CaptureInput,
+    output: CaptureOutput,
+    worker: CaptureWorker,
 }
 
 impl Capture {
@@ -88,6 +88,11 @@ impl Capture {
     /// The halves, for their threads: the audio thread's, that of the thread that reads codes, and the worker.
     pub fn split(self) -> (CaptureInput, CaptureOutput, CaptureWorker) {
         (self.input, self.output, self.worker)
+    }
+
+    /// What any thread may look at.
+    pub(crate) fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.input.shared)
     }
 
     /// Back to the state of a new one.
@@ -356,14 +361,6 @@ impl CaptureOutput {
     /// Frames that are not among those read, because reader or worker was too late and there was no room for them.
     pub fn dropped(&self) -> u32 {
         self.shared.counts.dropped()
-    }
-
-    pub(crate) fn facts(&self) -> &Facts {
-        &self.shared.facts
-    }
-
-    pub(crate) fn counts(&self) -> &Counts {
-        &self.shared.counts
     }
 }
 

@@ -52,7 +52,9 @@ mod schedule;
 
 pub use crate::options::{LiveOptions, Work};
 pub use capture::{Capture, CaptureInput, CaptureOutput, CaptureWorker};
+pub(crate) use capture::{Shared as CaptureShared, reset as reset_capture};
 pub use playback::{Playback, PlaybackInput, PlaybackOutput, PlaybackWorker};
+pub(crate) use playback::{Shared as PlaybackShared, reset as reset_playback};
 
 use crate::NO_CODE;
 use crate::hash::CodesHash;

@@ -25,9 +25,9 @@ const SAMPLES: usize = 3;
 const BY_WRITER: usize = 0;
 
 /// What the threads share.
-struct Shared {
-    facts: Facts,
-    counts: Counts,
+pub(crate) struct Shared {
+    pub(crate) facts: Facts,
+    pub(crate) counts: Counts,
     /// Frames of codes.
     codes: Ring,
     /// For a worker: what to do with the next frames. See [`pack`].
@@ -38,9 +38,9 @@ struct Shared {
 
 /// Codes to audio, for an audio thread. See [`live`](crate::live).
 pub struct Playback {
-    pub(crate) input: PlaybackInput,
-    pub(crate) output: PlaybackOutput,
-    pub(crate) worker: PlaybackWorker,
+    input: PlaybackInput,
+    output: PlaybackOutput,
+    worker: PlaybackWorker,
 }
 
 impl Playback {
@@ -99,6 +99,11 @@ impl Playback {
     /// The halves, for their threads: that of the thread that writes codes, the audio thread's, and the worker.
     pub fn split(self) -> (PlaybackInput, PlaybackOutput, PlaybackWorker) {
         (self.input, self.output, self.worker)
+    }
+
+    /// What any thread may look at.
+    pub(crate) fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.input.shared)
     }
 
     /// Back to the state of a new one.
@@ -281,14 +286,6 @@ impl PlaybackInput {
     /// Frames that were refused for want of room.
     pub fn dropped(&self) -> u32 {
         self.shared.counts.dropped()
-    }
-
-    pub(crate) fn facts(&self) -> &Facts {
-        &self.shared.facts
-    }
-
-    pub(crate) fn counts(&self) -> &Counts {
-        &self.shared.counts
     }
 }
 

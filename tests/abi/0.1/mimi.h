@@ -35,6 +35,10 @@
  * | decode a stream | mimi_decoder_new() mimi_decoder_process() mimi_decoder_flush() mimi_decoder_free() |
  * | | mimi_decoder_samples_for() mimi_decoder_get() mimi_decoder_reset() mimi_decoder_clone() |
  * | run many streams at once | mimi_encoder_process_many() mimi_decoder_process_many() |
+ * | capture live audio | mimi_capture_new() mimi_capture_write() mimi_capture_read() mimi_capture_work() |
+ * | | mimi_capture_reset() mimi_capture_get() mimi_capture_free() |
+ * | play live audio | mimi_playback_new() mimi_playback_write() mimi_playback_read() mimi_playback_work() |
+ * | | mimi_playback_reset() mimi_playback_get() mimi_playback_free() |
  * | write and read token files | mimi_model_header() mimi_pack_header() mimi_unpack_header() |
  * | | mimi_header_samples() mimi_pack() mimi_unpack() mimi_drop_codebooks() |
  *
@@ -122,7 +126,22 @@
  * |----------------------------|------------------------------|---------------------------------------|
  * | mimi_model                 | any                          | yes, all functions but mimi_free()    |
  * | mimi_encoder, mimi_decoder | any, also one after another  | no: one call at a time per handle     |
+ * | mimi_capture, mimi_playback | see below                   | one call of each side                 |
  * | mimi_options               | any                          | reading only                          |
+ *
+ * A capture and a playback have three sides, which may be on three threads or on fewer. One call at a
+ * time of each side:
+ *
+ * | side       | mimi_capture            | mimi_playback            |
+ * |------------|-------------------------|--------------------------|
+ * | audio      | mimi_capture_write()    | mimi_playback_read()     |
+ * | codes      | mimi_capture_read()     | mimi_playback_write()    |
+ * | work       | mimi_capture_work()     | mimi_playback_work()     |
+ * | any thread | mimi_capture_get()      | mimi_playback_get()      |
+ * | alone      | mimi_capture_reset(), mimi_capture_free() | mimi_playback_reset(), mimi_playback_free() |
+ *
+ * No side ever waits for another. After MIMI_ERR_PANIC its side answers MIMI_ERR_STATE, and the others
+ * go on.
  *
  * Different handles never disturb each other. Do not free a handle while a call uses it, and do not
  * cancel a thread while it is in the library.
@@ -134,8 +153,8 @@
  * bounded.
  *
  * Real-time does not mean that a call fits an audio callback. Mimi works on whole frames of 80 ms:
- * with blocks of 64 samples, 29 calls of 30 do next to nothing and one does the work of the frame.
- * Hosts with small buffers run the stream on a thread of its own, behind a ring buffer.
+ * with blocks of 64 samples, 29 calls of 30 of an encoder do next to nothing and one does the work of
+ * the frame. In an audio callback use mimi_capture and mimi_playback, whose calls do equal shares of it.
  */
 
 #ifndef MIMI_H
@@ -312,6 +331,17 @@ typedef int32_t mimi_option;
 /** Loading: the instruction set that the kernels use, a MIMI_ISA_ value. Loading with one that this CPU
  * lacks is MIMI_ERR_UNSUPPORTED. */
 #define MIMI_OPT_ISA 9
+/** Captures and playbacks: who does the work of a frame, a MIMI_WORK_ value. */
+#define MIMI_OPT_WORK 10
+
+/** Captures and playbacks: 1 if audio is not in real time, as when a host renders to a file. The audio
+ * thread does all work, whatever MIMI_OPT_WORK says, and nothing is concealed or late: where a playback
+ * lacks codes, it gives silence, and goes on where it was when they have come. Default: 0. */
+#define MIMI_OPT_OFFLINE 11
+
+/** Playbacks: the frames that wait before it starts, 1 to 64. Each adds a frame to the latency, and lets
+ * frames come a frame later than the first did. Default: 1. */
+#define MIMI_OPT_BUFFER_FRAMES 12
 
 /** The weights as they are in the checkpoint, as 32-bit floats. The default. (What is computed differs
  * from other implementations by rounding: sums are taken in another order, and long convolutions by
@@ -346,6 +376,15 @@ typedef int32_t mimi_option;
 #define MIMI_ISA_AVX512 3
 /** Arm: NEON. */
 #define MIMI_ISA_NEON 4
+
+/** The audio thread does the work, in equal shares: after m of a frame's n samples, m/n of the work on the
+ * frame before is done. The default. */
+#define MIMI_WORK_SPREAD 0
+
+/** A thread of yours does the work, with mimi_capture_work() and mimi_playback_work(), and the audio
+ * thread only copies. Latencies are the same. Blocks must not be longer than a frame: what comes twice in
+ * one call leaves that thread no time. */
+#define MIMI_WORK_OTHER 1
 
 /** A new bag with all defaults; free it with mimi_options_free(). NULL if there is no memory for it. */
 MIMI_API mimi_options *mimi_options_new(void);
@@ -406,15 +445,18 @@ typedef int32_t mimi_prop;
 
 /** Streams: the samples, at the stream's rate, by which an audio host must delay the dry signal to line
  * it up. Encoder: a frame's codes come this many samples after its first sample. Decoder: the samples
- * of a frame that are held back. For an encoder and a decoder in a row, add the two. */
+ * of a frame that are held back. For an encoder and a decoder in a row, add the two.
+ * Capture: two frames; at a rate other than the model's, a few milliseconds more. Playback: a frame for
+ * each that must wait, and as much more. A capture and a playback whose first samples come in one
+ * callback delay audio by the sum of the two, to the sample. */
 #define MIMI_PROP_LATENCY_SAMPLES 5
-/** Streams: the frames emitted (encoder) or taken (decoder) since the stream began. */
+
+/** Streams: the frames emitted (encoder), read (capture) or taken (decoder, playback) since the stream
+ * began. */
 #define MIMI_PROP_FRAMES 6
 /** Model: the bytes of its weights in memory. Stream: the bytes of its state, without the model's. */
 #define MIMI_PROP_MEMORY_BYTES 7
-
-/** Streams: a hash of the codes emitted (encoder) or taken (decoder) since the stream began. An
- * encoder and a decoder agree only if every code arrived, in order. */
+/** Streams: a hash of the codes of these frames. Both ends agree only if every code arrived, in order. */
 #define MIMI_PROP_CODES_HASH 8
 
 /** A fingerprint of what gives codes their meaning, 0 to 2^63 - 1. A model can decode the codes of
@@ -437,6 +479,24 @@ typedef int32_t mimi_prop;
 #define MIMI_PROP_BAD_CODE_INDEX 15
 /** Decoders: the value of that code, or -1. */
 #define MIMI_PROP_BAD_CODE_VALUE 16
+/** Playbacks: the frames that were not there when their time came, and were concealed. */
+#define MIMI_PROP_CONCEALED 17
+/** Playbacks: the frames taken that were lost: all their codes are MIMI_NO_CODE. */
+#define MIMI_PROP_LOST 18
+/** Playbacks: the frames taken that still wait for their time. */
+#define MIMI_PROP_WAITING 19
+
+/** Playbacks: the frames taken that came after their time and were thrown away. All of MIMI_PROP_FRAMES
+ * that neither wait nor were late have had their time. */
+#define MIMI_PROP_LATE 20
+
+/** Playbacks with MIMI_WORK_OTHER: the frames whose audio mimi_playback_work() had not made in time.
+ * Silence was heard. */
+#define MIMI_PROP_MISSED 21
+
+/** Captures: the frames whose codes nobody will read, because they were not read or encoded in time.
+ * Playbacks: the frames that were refused for want of room. */
+#define MIMI_PROP_DROPPED 22
 
 /**
  * Loads a model from the file system.
@@ -742,6 +802,164 @@ MIMI_API MIMI_NODISCARD mimi_status mimi_encoder_process_many(mimi_encoder *cons
  */
 MIMI_API MIMI_NODISCARD mimi_status mimi_decoder_process_many(mimi_decoder *const *decoders, size_t n,
     const uint32_t *const *codes, float *const *pcm);
+
+/** @} */
+
+/**
+ * @defgroup mimi_capture Live audio to codes, from an audio thread
+ * @{
+ */
+
+/** Live audio to codes: samples come in on an audio thread, and another thread reads their codes. No
+ * call does much more than the average, or a third thread does the work: MIMI_OPT_WORK. */
+typedef struct mimi_capture mimi_capture;
+
+/**
+ * Opens a capture. All the memory that it will ever use is allocated here.
+ *
+ * - `model`: a model with an encoder. The capture keeps its weights alive.
+ * - `options`: MIMI_OPT_CODEBOOKS, MIMI_OPT_CONTEXT, MIMI_OPT_SAMPLE_RATE, MIMI_OPT_WORK,
+ *   MIMI_OPT_OFFLINE; NULL for the defaults.
+ * - `out`: receives the capture; free it with mimi_capture_free().
+ *
+ * Errors are those of mimi_encoder_new().
+ */
+MIMI_API MIMI_NODISCARD mimi_status mimi_capture_new(const mimi_model *model, const mimi_options *options,
+    mimi_capture **out);
+
+/**
+ * Takes any number of samples, on the audio thread. Real-time.
+ *
+ * - `pcm`, `n_samples`: mono audio at the capture's rate. All of it is taken.
+ *
+ * When a frame's last sample has come, the frame is encoded: in shares, by the calls that bring the
+ * samples of the next frame, or by mimi_capture_work(). Its codes can be read when MIMI_PROP_LATENCY_SAMPLES
+ * samples have come since its first one. They are those of a mimi_encoder.
+ *
+ * If codes are not read, 64 frames wait, and later ones are dropped: MIMI_PROP_DROPPED. So are frames
+ * that come while mimi_capture_work() is eight frames behind.
+ */
+MIMI_API MIMI_NODISCARD mimi_status mimi_capture_write(mimi_capture *capture, const float *pcm,
+    size_t n_samples);
+
+/**
+ * Reads the codes of the frames that are ready, on any one thread. Real-time.
+ *
+ * - `codes`, `codes_cap`: room for codes. As many whole frames as it holds are read; the others wait.
+ * - `out_codes`: receives the number of codes written, a multiple of the codebooks, often 0.
+ *
+ * MIMI_ERR_BUFFER_TOO_SMALL if a frame is ready and there is no room for one.
+ */
+MIMI_API MIMI_NODISCARD mimi_status mimi_capture_read(mimi_capture *capture, uint32_t *codes,
+    size_t codes_cap, size_t *out_codes);
+
+/**
+ * Encodes all frames that are complete, on any one thread: for MIMI_WORK_OTHER. Real-time, but for its
+ * length.
+ *
+ * Call it at least once a frame. With MIMI_WORK_SPREAD, and offline, it does nothing.
+ */
+MIMI_API MIMI_NODISCARD mimi_status mimi_capture_work(mimi_capture *capture);
+
+/** Forgets everything: the capture is as new, also after MIMI_ERR_PANIC. Real-time. No other call may
+ * use it meanwhile, on any thread. */
+MIMI_API mimi_status mimi_capture_reset(mimi_capture *capture);
+
+/**
+ * Reads a property of a capture, on any thread: `out_value` receives that of `key`, a MIMI_PROP_ key.
+ * Real-time.
+ *
+ * Numbers that another thread changes may be a moment old.
+ */
+MIMI_API MIMI_NODISCARD mimi_status mimi_capture_get(const mimi_capture *capture, mimi_prop key,
+    int64_t *out_value);
+
+/** Frees a capture, when no thread uses it any more. NULL is allowed. */
+MIMI_API void mimi_capture_free(mimi_capture *capture);
+
+/** @} */
+
+/**
+ * @defgroup mimi_playback Live codes to audio, for an audio thread
+ * @{
+ */
+
+/** Live codes to audio: a thread writes codes as they come, and an audio thread always gets its samples.
+ * No call does much more than the average, or a third thread does the work: MIMI_OPT_WORK. */
+typedef struct mimi_playback mimi_playback;
+
+/** A code that did not arrive. A frame all of whose codes are this was lost. */
+#define MIMI_NO_CODE UINT32_MAX
+
+/**
+ * Opens a playback. All the memory that it will ever use is allocated here.
+ *
+ * - `model`: a model with a decoder. The playback keeps its weights alive.
+ * - `options`: those of mimi_capture_new(), and MIMI_OPT_BUFFER_FRAMES; NULL for the defaults.
+ * - `out`: receives the playback; free it with mimi_playback_free().
+ *
+ * Errors are those of mimi_decoder_new().
+ */
+MIMI_API MIMI_NODISCARD mimi_status mimi_playback_new(const mimi_model *model, const mimi_options *options,
+    mimi_playback **out);
+
+/**
+ * Takes whole frames of codes, on any one thread, in the order in which they are to be heard.
+ * Real-time.
+ *
+ * - `codes`, `n_codes`: whole frames. MIMI_NO_CODE stands for a code that did not arrive; NULL with a
+ *   positive length for frames that were lost. Write a frame that is known to be lost: what follows it
+ *   then keeps its place.
+ *
+ * MIMI_OPT_BUFFER_FRAMES and 16 more frames may wait. If these do not fit, none is taken: that is
+ * MIMI_ERR_BUFFER_TOO_SMALL, and they count in MIMI_PROP_DROPPED. MIMI_ERR_INVALID_ARGUMENT for a partial
+ * frame, MIMI_ERR_CORRUPT if a code is neither below MIMI_PROP_CODEBOOK_SIZE nor MIMI_NO_CODE.
+ */
+MIMI_API MIMI_NODISCARD mimi_status mimi_playback_write(mimi_playback *playback, const uint32_t *codes,
+    size_t n_codes);
+
+/**
+ * Fills a buffer with the next samples, on the audio thread. Real-time.
+ *
+ * - `pcm`, `n_samples`: room for mono audio at the playback's rate, any number of samples. All of it is
+ *   written.
+ *
+ * It is silence until MIMI_OPT_BUFFER_FRAMES frames wait. From then on, time is cut into periods of a
+ * frame, at whose beginning the next frame is taken. It is decoded: in shares, by the calls of this
+ * period, or by mimi_playback_work(). It is heard in the next period.
+ *
+ * A frame that is not there when its period begins is concealed (MIMI_PROP_CONCEALED), and thrown away
+ * if it comes later (MIMI_PROP_LATE): the latency stays as it is. After five such frames in a row, the
+ * playback waits as at its start, and a sender that paused is not late. If more than
+ * MIMI_OPT_BUFFER_FRAMES wait after such a gap, the oldest are late.
+ *
+ * A call that reaches over m whole periods starts only if m more frames wait.
+ */
+MIMI_API MIMI_NODISCARD mimi_status mimi_playback_read(mimi_playback *playback, float *pcm, size_t n_samples);
+
+/**
+ * Decodes all frames that were taken, on any one thread: for MIMI_WORK_OTHER. Real-time, but for its
+ * length.
+ *
+ * Call it at least once a frame. With MIMI_WORK_SPREAD, and offline, it does nothing.
+ */
+MIMI_API MIMI_NODISCARD mimi_status mimi_playback_work(mimi_playback *playback);
+
+/** Forgets everything: the playback is as new, also after MIMI_ERR_PANIC. Real-time. No other call may
+ * use it meanwhile, on any thread. */
+MIMI_API mimi_status mimi_playback_reset(mimi_playback *playback);
+
+/**
+ * Reads a property of a playback, on any thread: `out_value` receives that of `key`, a MIMI_PROP_ key.
+ * Real-time.
+ *
+ * Numbers that another thread changes may be a moment old.
+ */
+MIMI_API MIMI_NODISCARD mimi_status mimi_playback_get(const mimi_playback *playback, mimi_prop key,
+    int64_t *out_value);
+
+/** Frees a playback, when no thread uses it any more. NULL is allowed. */
+MIMI_API void mimi_playback_free(mimi_playback *playback);
 
 /** @} */
 
