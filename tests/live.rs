@@ -3,7 +3,8 @@
 
 mod support;
 
-use mimi::live::{Capture, NO_CODE, Playback};
+use mimi::NO_CODE;
+use mimi::live::{Capture, Playback};
 use mimi::{Decoder, Encoder, LiveOptions, LoadOptions, Model, StreamError, StreamOptions, Work};
 use proptest::prelude::*;
 use proptest::sample::select;
