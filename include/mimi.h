@@ -651,7 +651,7 @@ MIMI_API MIMI_NODISCARD mimi_status mimi_encoder_process(mimi_encoder *encoder, 
 
 /**
  * Ends the stream: completes a last partial frame by MIMI_OPT_TAIL and writes its codes. Real-time. The
- * decoded audio is whole frames, and so ends after the recording: count the samples that go in, and cut it there.
+ * decoded audio is whole frames, up to a frame longer than the recording: cut it to the samples that went in.
  *
  * - `encoder`: the stream. Afterwards it is as after mimi_encoder_reset(), except that it keeps
  *   MIMI_PROP_FRAMES and MIMI_PROP_CODES_HASH until the next audio.

@@ -89,9 +89,11 @@ pub unsafe extern "C" fn mimi_decoder_flush(
     pcm_cap: usize,
     out_samples: *mut usize,
 ) -> mimi_status {
-    let names = ["pcm", "out_samples"];
     // SAFETY: the pointers are as the header's introduction asks.
-    guard_rt(|| unsafe { stream::end::<Decoder>(names, decoder, pcm, pcm_cap, out_samples) })
+    guard_rt(|| unsafe {
+        let names = ["pcm", "out_samples"];
+        stream::end::<Decoder>(names, decoder, pcm, pcm_cap, out_samples)
+    })
 }
 
 /// Tells how many samples mimi_decoder_process() would write for `n_codes` codes now. Real-time.
