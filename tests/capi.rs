@@ -163,6 +163,14 @@ fn threads() {
 }
 
 #[test]
+fn live_audio() {
+    for library in ["libmimi.a", "libmimi.so"] {
+        let program = compile("live", &Build { library, ..STATIC });
+        run_silent(Command::new(program).arg(data()).arg(AUTO));
+    }
+}
+
+#[test]
 fn many_streams_and_tokens() {
     for library in ["libmimi.a", "libmimi.so"] {
         let program = compile("many", &Build { library, ..STATIC });
@@ -182,7 +190,7 @@ fn nothing_traps() {
 #[test]
 fn under_sanitizers() {
     let flags = ["-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
-    for name in ["misuse", "golden", "threads", "many"] {
+    for name in ["misuse", "golden", "threads", "many", "live"] {
         let program = compile(name, &Build { flags: &flags, ..STATIC });
         let mut command = Command::new(program);
         command.arg(data());
@@ -216,6 +224,12 @@ fn no_data_races() {
     let program = compile("threads", &STATIC);
     let mut command = tool("valgrind");
     command.args(["--quiet", "--tool=helgrind", "--error-exitcode=9"]).arg(program);
+    run_silent(command.arg(data()).arg(BASELINE).arg("quick"));
+    // Four threads on a capture and a playback, which share atomics alone.
+    let program = compile("live", &STATIC);
+    let mut command = tool("valgrind");
+    command.args(["--quiet", "--tool=helgrind", "--error-exitcode=9"]);
+    command.arg(format!("--suppressions={}", root().join("tests/c/live.supp").display())).arg(program);
     run_silent(command.arg(data()).arg(BASELINE).arg("quick"));
     // and helgrind sees one where there is one
     let program = compile("race", &STATIC);

@@ -17,7 +17,6 @@ import "C"
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"unsafe"
 )
@@ -58,9 +57,9 @@ func newDecoder(ptr *C.mimi_decoder) *Decoder {
 	return stream
 }
 
-// NoCode stands for a code that did not arrive, in the input of decoders. A frame is decoded with the codes of each
-// branch of the quantizer, semantic and acoustic, that come before the branch's first NoCode. A frame without such codes
-// is concealed: the last sound goes on and falls silent within five frames.
+// NoCode stands for a code that did not arrive, in the input of decoders and playbacks. A frame is decoded with the
+// codes of each branch of the quantizer, semantic and acoustic, that come before the branch's first NoCode. A frame
+// without such codes is concealed: the last sound goes on and falls silent within five frames.
 const NoCode uint32 = C.MIMI_NO_CODE
 
 // Append takes whole frames of codes and appends their audio to dst. It allocates
@@ -72,12 +71,12 @@ func (s *Decoder) Append(dst []float32, codes []uint32) ([]float32, error) {
 	return s.process(dst, uints(codes), len(codes))
 }
 
-// AppendLost appends to dst the audio of frames none of whose codes arrived: as long as theirs would have been.
-func (s *Decoder) AppendLost(dst []float32, frames int) ([]float32, error) {
-	if frames < 0 || frames > math.MaxInt/s.header.Codebooks {
-		return dst, &Error{Code: ErrInvalidArgument, Message: fmt.Sprintf("%d lost frames", frames)}
+// AppendLost is Append of frames none of whose codes arrived, so many codes of them.
+func (s *Decoder) AppendLost(dst []float32, codes int) ([]float32, error) {
+	if codes < 0 {
+		return dst, &Error{Code: ErrInvalidArgument, Message: fmt.Sprintf("%d lost codes", codes)}
 	}
-	return s.process(dst, nil, frames*s.header.Codebooks)
+	return s.process(dst, nil, codes)
 }
 
 // process appends the audio of count codes, which are lost if codes is nil.

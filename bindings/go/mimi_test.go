@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"math"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -121,7 +120,7 @@ func TestAppendDoesNotAllocate(t *testing.T) {
 func TestLostFrames(t *testing.T) {
 	g, model := readGolden(t), load(t)
 	ways := []func(*mimi.Decoder, []float32) ([]float32, error){
-		func(d *mimi.Decoder, dst []float32) ([]float32, error) { return d.AppendLost(dst, 2) },
+		func(d *mimi.Decoder, dst []float32) ([]float32, error) { return d.AppendLost(dst, 12) },
 		func(d *mimi.Decoder, dst []float32) ([]float32, error) {
 			return d.Append(dst, slices.Repeat([]uint32{mimi.NoCode}, 12))
 		},
@@ -151,9 +150,9 @@ func TestLostFrames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, frames := range []int{-1, math.MaxInt} {
-		if _, err := decoder.AppendLost(nil, frames); !errors.Is(err, mimi.ErrInvalidArgument) {
-			t.Errorf("%d frames: %v", frames, err)
+	for _, codes := range []int{-6, 1} {
+		if _, err := decoder.AppendLost(nil, codes); !errors.Is(err, mimi.ErrInvalidArgument) {
+			t.Errorf("%d codes: %v", codes, err)
 		}
 	}
 }

@@ -61,15 +61,15 @@ pub unsafe extern "C" fn mimi_encoder_process(
     codes_cap: usize,
     out_codes: *mut usize,
 ) -> mimi_status {
-    let names = ["pcm", "codes", "out_codes"];
     // SAFETY: the pointers are as the header's introduction asks.
     guard_rt(|| unsafe {
+        let names = ["pcm", "codes", "out_codes"];
         stream::process::<Encoder>(names, encoder, pcm, n_samples, codes, codes_cap, out_codes)
     })
 }
 
 /// Ends the stream: completes a last partial frame by MIMI_OPT_TAIL and writes its codes. Real-time. The
-/// decoded audio is whole frames, and so ends after the recording: count the samples that go in, and cut it there.
+/// decoded audio is whole frames, up to a frame longer than the recording: cut it to the samples that went in.
 ///
 /// - `encoder`: the stream. Afterwards it is as after mimi_encoder_reset(), except that it keeps
 ///   MIMI_PROP_FRAMES and MIMI_PROP_CODES_HASH until the next audio.

@@ -80,9 +80,10 @@
  *
  * Functions return MIMI_OK (0) or a negative status. After an error other than MIMI_ERR_PANIC the call
  * has had no effect: no input is consumed, no output written, a stream is as it was, and you may call
- * again. Three things are set all the same: with MIMI_ERR_BUFFER_TOO_SMALL the last argument receives
- * the number of elements that the call needs room for, a function that makes a handle sets it to NULL,
- * and a decoder remembers the code that was MIMI_ERR_CORRUPT (MIMI_PROP_BAD_CODE_INDEX).
+ * again. Four things are set all the same: with MIMI_ERR_BUFFER_TOO_SMALL a last argument that is for a
+ * count receives the number of elements that the call needs room for, a function that makes a handle
+ * sets it to NULL, a decoder remembers the code that was MIMI_ERR_CORRUPT (MIMI_PROP_BAD_CODE_INDEX), and
+ * a playback counts frames that it refuses (MIMI_PROP_DROPPED).
  *
  * These hold for every function, and are not repeated there:
  *
@@ -111,8 +112,8 @@
  * MIMI_ERR_PANIC; only then may the run-time library write a line to stderr.
  *
  * Running out of memory is MIMI_ERR_OUT_OF_MEMORY. Only small allocations while loading, or while
- * opening a stream with MIMI_OPT_SAMPLE_RATE, can end the program. The library checks for room before
- * it makes them. The threads of MIMI_OPT_THREADS have no such care.
+ * opening a capture, a playback or a stream with MIMI_OPT_SAMPLE_RATE, can end the program. The library
+ * checks for room before it makes them. The threads of MIMI_OPT_THREADS have no such care.
  *
  * On x86 with SSE2 and on 64-bit Arm, every function computes in a floating-point mode of its own:
  * rounding to nearest, denormal numbers flushed to zero, no exception trapped, whatever the input and

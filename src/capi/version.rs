@@ -1,7 +1,7 @@
 //! Which library this is.
 
 use super::guard::guard_value;
-use crate::kernels::Isa;
+use crate::kernels::InstructionSet;
 use std::ffi::c_char;
 use std::io::Write;
 use std::sync::OnceLock;
@@ -49,7 +49,8 @@ pub extern "C" fn mimi_version_string() -> *const c_char {
         let text = TEXT.get_or_init(|| {
             let mut text = [0; 64];
             // what does not fit is left out, and the last byte stays 0
-            let _ = write!(&mut text[..63], "{} ({})", env!("CARGO_PKG_VERSION"), Isa::best().name());
+            let _ =
+                write!(&mut text[..63], "{} ({})", env!("CARGO_PKG_VERSION"), InstructionSet::best().name());
             text
         });
         text.as_ptr().cast()

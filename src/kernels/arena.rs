@@ -118,8 +118,8 @@ impl Pool {
     }
 }
 
-/// Asks Linux to back a large allocation with huge pages, which spares most of the page faults of filling it. Only a
-/// wish: its answer does not matter.
+/// Asks Linux to back a large allocation with huge pages, which spares most page faults of filling it. The answer does
+/// not matter.
 #[cfg(target_os = "linux")]
 fn advise_huge_pages(lines: &mut Vec<CacheLine>) {
     /// The size of a huge page on x86-64 and most others.

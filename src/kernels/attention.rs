@@ -1,21 +1,21 @@
-//! Queries, each against a window of keys and values that lie in a ring.
+//! Attention of queries to a window of keys and values in a ring.
 //!
-//! A head's keys lie in blocks of a register's lanes, `[block][dim][lane]`: the scores of a block are
-//! sums over its dimensions, with no sum across lanes. Its values lie `[row][dim]`.
+//! A head's keys lie in blocks of a register's lanes, `[block][dim][lane]`. So the scores of a block are sums over its
+//! dimensions, and no sum across lanes is needed. The values lie `[row][dim]`.
 
 use super::norm::softmax_numerators;
 use super::simd::Simd;
 
-/// Rows of queries at positions one after the other, and the rings that they look into.
+/// Rows of queries at successive positions, and the rings of their keys and values.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Queries {
-    /// Of the first one. The key at position p is in row p mod `capacity`.
+    /// Position of the first query. The key at position p is in row p mod `capacity`.
     pub(crate) position: u64,
     pub(crate) count: usize,
-    /// Rows in a ring: whole blocks, and at least context + count − 1, or the last query's key would lie where the
-    /// first one's oldest was.
+    /// Rows in a ring: whole blocks, and at least context + count − 1. In a smaller ring the last query's key would
+    /// overwrite the first query's oldest key.
     pub(crate) capacity: usize,
-    /// How many keys a query sees at most: its own and those before it.
+    /// The most keys that a query sees: its own and those before it.
     pub(crate) context: usize,
     /// From one row of queries to the next.
     pub(crate) stride: usize,
@@ -24,7 +24,7 @@ pub(crate) struct Queries {
 }
 
 impl Queries {
-    /// The rows of the ring that query `index` sees, as two runs of first row and length, older first.
+    /// The rows of the ring that query `index` sees: two runs of first row and length, the older run first.
     fn runs(self, index: usize) -> [(usize, usize); 2] {
         let end = self.position + index as u64 + 1;
         let count = end.min(self.context as u64);
@@ -34,29 +34,29 @@ impl Queries {
     }
 }
 
-/// Heads and their size.
+/// Numbers of heads, and their size.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Heads {
     pub(crate) queries: usize,
-    /// Divides `queries`: each key head serves `queries / keys` query heads, in order.
+    /// A divisor of `queries`: each key head serves `queries / keys` query heads, in order.
     pub(crate) keys: usize,
     pub(crate) dim: usize,
 }
 
 impl Heads {
-    /// Values in a row of queries; saturates, and so fits no memory, for heads that no address space holds.
+    /// Values in a row of queries. It saturates for heads beyond the address space, and then fits no memory.
     pub(crate) fn query_width(self) -> usize {
         self.queries.saturating_mul(self.dim)
     }
 
-    /// Values in a row of keys, and in one of values; likewise.
+    /// Values in a row of keys, and in a row of values; likewise.
     pub(crate) fn key_width(self) -> usize {
         self.keys.saturating_mul(self.dim)
     }
 }
 
-/// How many blocks of keys, or registers of values, are worked on at once of those that are left: eight sums
-/// keep the adders busy.
+/// The number of blocks of keys, or registers of values, to work on at once if `left` are left. Eight sums keep the
+/// adders busy.
 fn group(left: usize) -> usize {
     match left {
         8.. => 8,
@@ -66,7 +66,7 @@ fn group(left: usize) -> usize {
     }
 }
 
-/// Puts a row of keys and one of values into row `row` of rings of `capacity` rows.
+/// Stores a row of keys and a row of values in row `row` of rings of `capacity` rows.
 ///
 /// # Safety
 ///
@@ -81,7 +81,7 @@ pub(super) unsafe fn remember<S: Simd>(
     values: *mut f32,
 ) {
     let (block, lane) = (row / S::LANES, row % S::LANES);
-    // SAFETY: head · capacity · dim begins a head's part of a ring, and the row is within it.
+    // SAFETY: a head's part of a ring begins at head · capacity · dim, and the row is within it.
     unsafe {
         for head in 0..heads.keys {
             let (key, value) = (key.add(head * heads.dim), value.add(head * heads.dim));
@@ -147,7 +147,7 @@ unsafe fn weighted_sum<S: Simd, const G: usize>(
     }
 }
 
-/// The scores of all keys in blocks `begin..end`, by row of the ring.
+/// The scores of all keys of the blocks `begin..end`, by row of the ring.
 #[inline(always)]
 unsafe fn all_scores<S: Simd>(
     dim: usize,
@@ -197,7 +197,7 @@ unsafe fn weighted_sums<S: Simd>(
             }
             d += registers * S::LANES;
         }
-        // what is less than a register
+        // dimensions that fill no register
         for d in d..dim {
             let mut sum = 0.0;
             let mut weight = weights;
@@ -212,7 +212,7 @@ unsafe fn weighted_sums<S: Simd>(
     }
 }
 
-/// `out[head] = softmax(q[head]·keys)·values` for each query, oldest key first. The scale is in the queries already.
+/// `out[head] = softmax(q[head]·keys)·values` for each query, oldest key first. The queries include the scale.
 ///
 /// # Safety
 ///
@@ -229,7 +229,7 @@ pub(super) unsafe fn attend<S: Simd>(
     out: *mut f32,
 ) {
     let dim = heads.dim;
-    // Head by head, whose keys and values stay in a second-level cache for all queries.
+    // Head by head, because a head's keys and values stay in a second-level cache for all queries.
     for head in 0..heads.queries {
         let ring = head / (heads.queries / heads.keys) * queries.capacity * dim;
         for index in 0..queries.count {
@@ -247,7 +247,7 @@ pub(super) unsafe fn attend<S: Simd>(
                 );
                 let by_row = scores.add(seen);
                 all_scores::<S>(dim, blocks, q, keys.add(ring), by_row);
-                // By age: a sum over them must not depend on where the ring begins.
+                // By age, so that the sums do not depend on the begin of the ring.
                 std::ptr::copy_nonoverlapping(by_row.add(runs[0].0), scores, runs[0].1);
                 std::ptr::copy_nonoverlapping(by_row, scores.add(runs[0].1), runs[1].1);
                 let scale = softmax_numerators::<S>(scores, seen);

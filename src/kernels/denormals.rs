@@ -1,8 +1,8 @@
-//! The floating-point mode that the engine runs in. Denormal numbers are up to a hundred times slower than others
-//! on some processors, and a decaying signal is full of them: they count as zero. Rounding is to nearest, and no
-//! exception traps, whatever the host does. Afterwards the caller's mode and its status flags are as they were.
+//! The floating-point mode of the engine. Denormal numbers count as zero, because they are up to a hundred times slower
+//! than others on some processors, and a decaying signal is full of them. Rounding is to nearest and no exception
+//! traps, in any mode of the host. Afterwards the caller's mode and status flags are restored.
 
-/// Flushes denormals to zero until dropped, in an otherwise default mode.
+/// Flushes denormals to zero until dropped. The rest of the mode is the default.
 pub(crate) struct FlushDenormals {
     callers: mode::State,
 }
@@ -23,7 +23,7 @@ impl Drop for FlushDenormals {
     }
 }
 
-/// MXCSR: modes and status flags of SSE, which is what Rust computes with on x86 of either width.
+/// MXCSR: modes and status flags of SSE. Rust computes with SSE on x86 of either width.
 #[cfg(all(any(target_arch = "x86_64", target_feature = "sse2"), not(miri)))]
 mod sse {
     /// FTZ (bit 15) and DAZ (bit 6), to nearest, all exceptions masked (bits 7 to 12), no flag.
@@ -68,12 +68,12 @@ mod mode {
     }
 }
 
-/// On 32 bits the x87 unit is in use too: it carries what functions return, and the C library computes with it.
+/// On 32 bits the x87 unit is also in use: functions return values in it, and the C library computes with it.
 #[cfg(all(target_arch = "x86", target_feature = "sse2", not(miri)))]
 mod mode {
     use super::sse;
 
-    /// The environment of the x87 unit: modes, status flags, and which registers are in use.
+    /// The environment of the x87 unit: modes, status flags, and the state of its registers.
     type Environment = [u32; 7];
 
     pub(super) struct State {
@@ -84,8 +84,8 @@ mod mode {
     #[inline]
     pub(super) fn get() -> State {
         let mut x87 = [0; 7];
-        // SAFETY: stores 28 bytes to a local, and masks all exceptions of the unit. No register is in use here:
-        // the clobbers say so.
+        // SAFETY: stores 28 bytes to a local, and masks all exceptions of the unit. The clobbers make sure that no
+        // register is in use.
         unsafe {
             std::arch::asm!("fnstenv [{}]", in(reg) &raw mut x87,
                 out("st(0)") _, out("st(1)") _, out("st(2)") _, out("st(3)") _,
@@ -97,8 +97,8 @@ mod mode {
     #[inline]
     pub(super) fn enter() {
         sse::set(sse::FLUSH);
-        // SAFETY: no flag, and the default mode: to nearest, 64 bits of precision, all exceptions masked. No register
-        // is in use here: the clobbers say so.
+        // SAFETY: no flag, and the default mode: to nearest, 64 bits of precision, all exceptions masked. The clobbers
+        // make sure that no register is in use.
         unsafe {
             std::arch::asm!("fninit",
                 out("st(0)") _, out("st(1)") _, out("st(2)") _, out("st(3)") _,
@@ -109,7 +109,8 @@ mod mode {
     #[inline]
     pub(super) fn set(state: &State) {
         sse::set(state.mxcsr);
-        // SAFETY: loads what `get` stored. No register is in use here, as none was there: the clobbers say so.
+        // SAFETY: loads the environment that `get` stored, with no register in use. The clobbers make sure that none is
+        // in use here.
         unsafe {
             std::arch::asm!("fldenv [{}]", in(reg) &raw const state.x87,
                 out("st(0)") _, out("st(1)") _, out("st(2)") _, out("st(3)") _,
@@ -156,7 +157,7 @@ mod mode {
     }
 }
 
-/// Elsewhere the mode stays. Under Miri, which has no inline assembly, only time is lost.
+/// Elsewhere the mode stays. So it does under Miri, which has no inline assembly.
 #[cfg(any(
     miri,
     not(any(

@@ -1,12 +1,12 @@
-//! Activations. Each lane is computed alone and alike, so a value does not depend on its neighbours.
+//! Activations. All lanes are computed alike, so a value does not depend on its neighbours.
 
 use super::simd::Simd;
 
-/// e^v for v in −87..=88, relative error below 2e-7: v = n·ln 2 + r with |r| ≤ ln 2 / 2, then the
-/// Taylor polynomial of degree 7 (its remainder is below 6e-9), then times 2^n.
+/// e^v for v in −87..=88, with a relative error below 2e-7. With v = n·ln 2 + r and |r| ≤ ln 2 / 2 it is the Taylor
+/// polynomial of degree 7 in r (remainder below 6e-9) times 2^n.
 #[inline(always)]
 unsafe fn exp<S: Simd>(v: S::Vector) -> S::Vector {
-    // ln 2 in two parts, the first with few enough bits that n·LN2_HIGH is exact.
+    // ln 2 in two parts. The first has so few bits that n·LN2_HIGH is exact.
     const LN2_HIGH: f32 = 355.0 / 512.0;
     const LN2_LOW: f32 = (std::f64::consts::LN_2 - 355.0 / 512.0) as f32;
     const INVERSE_FACTORIALS: [f32; 6] = [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0];
@@ -23,7 +23,7 @@ unsafe fn exp<S: Simd>(v: S::Vector) -> S::Vector {
     }
 }
 
-/// e^v for v ≤ 0; anything below −87 counts as −87, about 1e-38.
+/// e^v for v ≤ 0. A value below −87 counts as −87, which gives about 1e-38.
 #[inline(always)]
 unsafe fn exp_of_negative<S: Simd>(v: S::Vector) -> S::Vector {
     // SAFETY: the caller vouches for the instruction set.
@@ -40,10 +40,10 @@ unsafe fn elu<S: Simd>(v: S::Vector) -> S::Vector {
     }
 }
 
-/// erf(v), relative error below 4e-7: v·P(v²)/Q(v²), clamped to where erf rounds to ±1.
+/// erf(v) = v·P(v²)/Q(v²), with a relative error below 4e-7. Beyond ±3.92 erf is ±1 in f32, so v is clamped.
 ///
-/// P and Q are the rational minimax fit of degree 5/5 to erf(√t)/√t on [0, 3.92²], by Lawson's
-/// iteration on Chebyshev points in 40 digits; the fit itself is within 1.9e-8.
+/// P and Q are the rational minimax fit of degree 5/5 to erf(√t)/√t on [0, 3.92²], by Lawson's iteration on Chebyshev
+/// points in 40 digits. The fit itself is within 1.9e-8.
 #[inline(always)]
 unsafe fn erf<S: Simd>(v: S::Vector) -> S::Vector {
     const LIMIT: f32 = 3.92;
@@ -104,8 +104,8 @@ unsafe fn identity<S: Simd>(v: S::Vector) -> S::Vector {
     v
 }
 
-/// A function of each value. A trait and not a closure, for only what is `#[inline(always)]` is sure to
-/// be compiled for the instruction set of the function it ends up in.
+/// A function of each value. It is a trait and not a closure, because closures are not always inlined. Only code that
+/// is inlined is compiled for the instruction set of its caller.
 pub(super) trait Function<S: Simd>: Copy {
     /// # Safety
     ///
@@ -113,7 +113,7 @@ pub(super) trait Function<S: Simd>: Copy {
     unsafe fn of(self, v: S::Vector) -> S::Vector;
 }
 
-/// Functions named after what they compute.
+/// Types for functions without parameters.
 macro_rules! functions {
     ($($name:ident = $of:expr;)*) => {$(
         #[derive(Clone, Copy)]
@@ -151,8 +151,8 @@ impl<S: Simd> Function<S> for ExpBelow {
     }
 }
 
-/// Applies `f` to `len` values from `x` to `y`, which may be the same. A last part of a vector goes
-/// through a copy, so it is computed as a whole one would be.
+/// Applies `f` to `len` values from `x` to `y`, which may be the same. Values at the end that fill no vector go through
+/// a buffer, so that they are computed like the others.
 ///
 /// # Safety
 ///

@@ -1,4 +1,4 @@
-//! Which instruction set the kernels use; the only place that asks the CPU.
+//! The instruction sets, and the choice of the best that the CPU has.
 
 use super::table::{self, Table};
 use once_cell::race::OnceNonZeroUsize;
@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 
 /// An instruction set that kernels are built for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Isa {
+pub(crate) enum InstructionSet {
     #[cfg(any(test, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
     Portable,
     #[cfg(target_arch = "x86_64")]
@@ -19,7 +19,7 @@ pub(crate) enum Isa {
     Neon,
 }
 
-/// The kernels of all of them, in the order of [`Isa`], the best last.
+/// The kernels of each, in the order of [`InstructionSet`]. The best is last.
 static TABLES: &[&Table] = &[
     #[cfg(any(test, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
     &table::PORTABLE,
@@ -33,14 +33,14 @@ static TABLES: &[&Table] = &[
     &table::NEON,
 ];
 
-impl Isa {
-    /// What every CPU of this architecture has.
+impl InstructionSet {
+    /// The one that every CPU of this architecture has.
     #[cfg(target_arch = "x86_64")]
-    pub(crate) const BASELINE: Isa = Isa::Sse2;
+    pub(crate) const BASELINE: InstructionSet = InstructionSet::Sse2;
     #[cfg(target_arch = "aarch64")]
-    pub(crate) const BASELINE: Isa = Isa::Neon;
+    pub(crate) const BASELINE: InstructionSet = InstructionSet::Neon;
     #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-    pub(crate) const BASELINE: Isa = Isa::Portable;
+    pub(crate) const BASELINE: InstructionSet = InstructionSet::Portable;
 
     /// Its kernels.
     pub(super) fn table(self) -> &'static Table {
@@ -59,11 +59,11 @@ impl Isa {
 
     /// All that this CPU has.
     #[cfg(test)]
-    pub(crate) fn available() -> impl Iterator<Item = Isa> {
+    pub(crate) fn available() -> impl Iterator<Item = InstructionSet> {
         TABLES.iter().filter(|table| (table.is_available)()).map(|table| table.isa)
     }
 
-    /// How the version string names it.
+    /// Its name in the version string.
     pub(crate) fn name(self) -> &'static str {
         self.table().name
     }

@@ -1,13 +1,11 @@
-//! The least that a machine needs for any kernel: multiply-adds in registers, and reading memory. What
-//! the benchmark holds the others against.
+//! The machine's limits: multiply-adds in registers, and reads of memory. The benchmark compares the kernels with them.
 
 use super::simd::Simd;
 
-/// Sums that do not wait for each other: more than latency times ports on any CPU, and few enough for
-/// the sixteen registers of AVX2.
+/// Independent sums: more than latency times ports on any CPU, and few enough for the sixteen registers of AVX2.
 const CHAINS: usize = 12;
 
-/// `rounds` rounds of multiply-adds in registers; returns how many that were, in single values.
+/// Does `rounds` rounds of multiply-adds in registers; returns their number, in single values.
 ///
 /// # Safety
 ///
@@ -16,7 +14,7 @@ const CHAINS: usize = 12;
 pub(super) unsafe fn multiply_adds<S: Simd>(rounds: usize) -> usize {
     // SAFETY: the caller's.
     unsafe {
-        // Opaque, or all of it would be computed while compiling; the sums stay finite.
+        // Opaque, or the compiler would compute the result. The sums stay finite.
         let (a, b) = (S::splat(std::hint::black_box(0.5)), S::splat(std::hint::black_box(1.0)));
         let mut sums = [a; CHAINS];
         for _ in 0..rounds {
@@ -30,27 +28,26 @@ pub(super) unsafe fn multiply_adds<S: Simd>(rounds: usize) -> usize {
     rounds * CHAINS * S::LANES
 }
 
-/// Rows and registers of weights whose products [`integer_multiply_adds`] adds up, in as many sums: as a product of
-/// many rows does.
+/// Rows, and registers of weights, in a round of [`integer_multiply_adds`]: as in a product of many rows.
 const ROWS: usize = 5;
 const WEIGHTS: usize = 2;
 
-/// The same for [`add_products`](Simd::add_products), on inputs and weights from a first-level cache.
+/// The same for [`add_products`](Simd::add_products), with inputs and weights from a first-level cache.
 ///
 /// # Safety
 ///
 /// The CPU has `S`.
 #[inline(always)]
 pub(super) unsafe fn integer_multiply_adds<S: Simd>(rounds: usize) -> usize {
-    // of which the sums stay zeros, and enough for 16 lanes
+    // enough for 16 lanes; the sums stay zeros
     let (weights, inputs) = ([1i8; WEIGHTS * 2 * 16], [[1i16, -1]; ROWS]);
-    // SAFETY: the caller's; the arrays are as long as what is loaded.
+    // SAFETY: the caller's; the arrays are as long as the loads.
     unsafe {
         let mut sums = [[S::no_sums(); WEIGHTS]; ROWS];
         for _ in 0..rounds {
-            // Opaque, or the products would be computed once.
+            // Opaque, or the compiler would compute the products once.
             let (weights, inputs) = (std::hint::black_box(&weights), std::hint::black_box(&inputs));
-            // loops, because functions of the standard library are not always compiled into this one
+            // loops, because functions of the standard library are not always inlined into this one
             let mut pairs = [S::load_pairs(weights.as_ptr()); WEIGHTS];
             for (i, pairs) in pairs.iter_mut().enumerate() {
                 *pairs = S::load_pairs(weights.as_ptr().add(i * 2 * S::LANES));
@@ -69,14 +66,14 @@ pub(super) unsafe fn integer_multiply_adds<S: Simd>(rounds: usize) -> usize {
     rounds * ROWS * WEIGHTS * 2 * S::LANES
 }
 
-/// Places that [`read`] reads at in turn: memory is fastest for a core that reads at several at once, and on Zen 3
-/// four are as fast as more.
+/// Places that [`read`] reads in turn. Memory is fastest for a core that reads several places at once. On Zen 3 four
+/// are as fast as more.
 const PLACES: usize = 4;
 
-/// Vectors that a step of [`read`] adds, at each place.
+/// Vectors in a step of [`read`] at each place.
 const VECTORS: usize = 2;
 
-/// The sum of `len` values, a multiple of [`PLACES`] · [`VECTORS`] · lanes; others at the end are not read.
+/// The sum of `len` values, without those at the end that fill no step of [`PLACES`] · [`VECTORS`] · lanes.
 ///
 /// # Safety
 ///
@@ -105,13 +102,13 @@ pub(super) unsafe fn read<S: Simd>(x: *const f32, len: usize) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    use crate::kernels::{Isa, Kernels};
+    use crate::kernels::{InstructionSet, Kernels};
 
     #[test]
     fn all_is_read_and_all_is_counted() {
         // whole numbers, whose sum is exact in any order
         let values: Vec<f32> = (0..1024).map(|i| i as f32).collect();
-        for kernels in Isa::available().filter_map(Kernels::new) {
+        for kernels in InstructionSet::available().filter_map(Kernels::new) {
             assert_eq!(kernels.read(&values), 1023.0 * 512.0);
             assert_eq!(kernels.multiply_adds(20), 2 * kernels.multiply_adds(10));
             assert_eq!(kernels.integer_multiply_adds(20), 2 * kernels.integer_multiply_adds(10));

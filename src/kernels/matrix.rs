@@ -1,20 +1,20 @@
-//! Weights, packed once at load for the products to come.
+//! Weights, packed once when a model is loaded.
 //!
-//! They lie in panels: a panel holds the columns (outputs) of a few registers side by side, for all
-//! inputs in order, so that a product reads it front to back. A single output in f32 is a column of its own.
+//! Packed weights lie in panels. A panel holds the columns (outputs) of a few registers side by side, for all inputs in
+//! order, so that a product reads it front to back. A single output in f32 is a panel of one column.
 
 use super::Kernels;
 use super::arena::{Arena, Element, Pool, arena_bytes};
 use std::collections::TryReserveError;
 
-/// How the weights of a matrix are kept.
+/// The format of a matrix's weights in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
-    /// As they are.
+    /// The checkpoint's values.
     F32,
     /// Rounded to bfloat16.
     Bf16,
-    /// Rounded to whole multiples, −127 to 127, of a scale per output; inputs are rounded, too, to 16 bits.
+    /// Rounded to whole multiples, −127 to 127, of a scale per output. Inputs are rounded to 16 bits.
     Int8,
 }
 
@@ -34,11 +34,11 @@ impl Bf16 {
     }
 }
 
-/// Why a matrix cannot be packed.
+/// The reason why a matrix cannot be packed.
 #[derive(Debug)]
 pub(crate) enum PackError {
     Memory(TryReserveError),
-    /// A weight or bias is not finite, or would not be in its format.
+    /// A weight or bias is not finite, or not finite in its format.
     NotFinite,
 }
 
@@ -48,8 +48,8 @@ impl From<TryReserveError> for PackError {
     }
 }
 
-/// Packed weights in one of the formats.
-pub(super) enum Weights {
+/// Packed weights in their format.
+pub(super) enum Storage {
     F32(Arena<f32>),
     Bf16(Arena<Bf16>),
     Int8(Arena<i8>),
@@ -59,15 +59,15 @@ pub(super) enum Weights {
 pub(crate) struct Matrix {
     pub(super) inputs: usize,
     pub(super) outputs: usize,
-    /// Inputs that lie side by side in a row; `inputs` is a multiple.
+    /// Inputs of a row that lie side by side; `inputs` is a multiple.
     pub(super) run: usize,
     /// Outputs in a panel: the kernels' panel width, or 1 for a single output in f32.
     pub(super) width: usize,
-    /// `[panel][input][width]`, or `[panel][pair of inputs][width][2]` for eight-bit weights; filled up with zeros.
-    pub(super) weights: Weights,
-    /// `[panel][width]` for eight-bit weights, else empty.
+    /// `[panel][input][width]`, or `[panel][pair of inputs][width][2]` for eight-bit weights; padded with zeros.
+    pub(super) weights: Storage,
+    /// `[panel][width]` for eight-bit weights; else empty.
     pub(super) scales: Arena<f32>,
-    /// By output, filled up with zeros to whole panels of the kernels.
+    /// By output, padded with zeros to whole panels of the kernels.
     pub(super) bias: Arena<f32>,
 }
 
@@ -76,13 +76,13 @@ pub(crate) struct Matrix {
 #[derive(Clone, Copy)]
 pub(crate) struct Elements<'a> {
     pub(crate) values: &'a [f32],
-    /// No two are the same.
+    /// All are different.
     pub(crate) inputs: &'a [usize],
     pub(crate) outputs: &'a [usize],
 }
 
 impl Elements<'_> {
-    /// The least of `inputs`, if the weights of an output lie side by side in whatever order.
+    /// The least of `inputs`, if the weights of an output lie side by side in any order.
     fn side_by_side(&self) -> Option<usize> {
         let first = self.inputs.iter().min()?;
         let last = self.inputs.iter().max()?;
@@ -101,7 +101,7 @@ impl Elements<'_> {
     /// Whether all weights are finite in a format.
     fn are_finite(&self, format: Format) -> bool {
         let infinite = match format {
-            // what lies above rounds to infinity
+            // values from here on are rounded to infinity
             Format::Bf16 => 0x7f7f_8000,
             Format::F32 | Format::Int8 => f32::INFINITY.to_bits(),
         };
@@ -109,16 +109,16 @@ impl Elements<'_> {
     }
 }
 
-/// The larger of bits without a sign and a weight's. Of such numbers the larger one has the larger bits, those of NaN
-/// are the largest, and whole numbers are compared faster.
+/// The larger of two numbers' bits without their signs. A larger number has larger bits, and NaN has the largest.
+/// Integers are compared faster than floats.
 fn larger(max: u32, weight: &f32) -> u32 {
     max.max(weight.abs().to_bits())
 }
 
-/// For which kernels, how, and into whose memory weights are packed.
+/// The kernels, format and memory that weights are packed for.
 #[derive(Clone, Copy)]
 pub(crate) struct Packing<'a> {
-    /// Those that later multiply with them.
+    /// The kernels that will multiply with the weights.
     pub(crate) kernels: Kernels,
     pub(crate) format: Format,
     pub(crate) pool: &'a Pool,
@@ -143,7 +143,7 @@ impl Packing<'_> {
         inputs.checked_next_multiple_of(self.step()).unwrap_or(usize::MAX)
     }
 
-    /// Bytes that a packed matrix takes; for any numbers, also those of a config that lies.
+    /// Bytes of a packed matrix. Any numbers are allowed, also those of a wrong config.
     pub(crate) fn bytes(&self, [inputs, outputs]: [usize; 2]) -> usize {
         let whole = |width: usize| outputs.div_ceil(width).saturating_mul(width);
         let weights = self.rows(inputs).saturating_mul(whole(self.width(outputs)));
@@ -158,7 +158,7 @@ impl Packing<'_> {
 }
 
 impl Matrix {
-    /// Packs a matrix whose values are all of `elements.values`.
+    /// Packs a matrix that uses all of `elements.values`.
     pub(crate) fn pack(
         packing: Packing,
         elements: Elements,
@@ -173,8 +173,8 @@ impl Matrix {
         let padded = outputs.next_multiple_of(kernels.panel_width());
         let mut scales = pool.zeroed(if format == Format::Int8 { padded } else { 0 })?;
         let weights = match format {
-            Format::F32 => Weights::F32(panels(packing, elements, |_, from, to| to.copy_from_slice(from))?),
-            Format::Bf16 => Weights::Bf16(panels(packing, elements, |_, from, to| {
+            Format::F32 => Storage::F32(panels(packing, elements, |_, from, to| to.copy_from_slice(from))?),
+            Format::Bf16 => Storage::Bf16(panels(packing, elements, |_, from, to| {
                 to.iter_mut().zip(from).for_each(|(to, weight)| *to = Bf16::nearest(*weight));
             })?),
             Format::Int8 => {
@@ -183,10 +183,10 @@ impl Matrix {
                     let least = elements.largest(output) / 127.0;
                     *scale = if least >= f32::MIN_POSITIVE { least } else { 1.0 };
                 }
-                // To the nearest, ties to even, as numbers of this size have no fraction; baseline x86-64 has no
-                // instruction for it.
+                // The sum is rounded to the nearest, ties to even, because numbers of this size have no fraction.
+                // Baseline x86-64 has no instruction for it.
                 const NO_FRACTION: f32 = 1.5 * (1 << 23) as f32;
-                Weights::Int8(panels(packing, elements, |first, from, to| {
+                Storage::Int8(panels(packing, elements, |first, from, to| {
                     for ((to, weight), scale) in to.iter_mut().zip(from).zip(&scales[first..]) {
                         *to = (weight / scale + NO_FRACTION - NO_FRACTION) as i8;
                     }
@@ -203,7 +203,7 @@ impl Matrix {
         Ok(Self { inputs, outputs, run: inputs, width, weights, scales, bias: biases })
     }
 
-    /// The same matrix for rows that consist of runs of `run` inputs.
+    /// The same matrix for rows of runs of `run` inputs.
     pub(crate) fn with_runs(self, run: usize) -> Self {
         assert!(self.inputs.is_multiple_of(run));
         Self { run, ..self }
@@ -217,7 +217,7 @@ impl Matrix {
         self.outputs
     }
 
-    /// Panels of its outputs.
+    /// Number of panels.
     pub(crate) fn panels(&self) -> usize {
         self.outputs.div_ceil(self.width)
     }
@@ -231,31 +231,31 @@ impl Matrix {
     pub(crate) fn panel_bytes(&self) -> usize {
         self.width
             * match self.weights {
-                Weights::F32(_) => self.inputs * size_of::<f32>(),
-                Weights::Bf16(_) => self.inputs * size_of::<Bf16>(),
-                Weights::Int8(_) => self.rounded_inputs(),
+                Storage::F32(_) => self.inputs * size_of::<f32>(),
+                Storage::Bf16(_) => self.inputs * size_of::<Bf16>(),
+                Storage::Int8(_) => self.rounded_inputs(),
             }
     }
 
-    /// Inputs of a row that a product rounds to 16 bits, for eight-bit weights; else 0.
+    /// Inputs of a row after rounding to 16 bits, for eight-bit weights; else 0.
     pub(crate) fn rounded_inputs(&self) -> usize {
         match self.weights {
-            Weights::Int8(_) => self.inputs.next_multiple_of(2),
+            Storage::Int8(_) => self.inputs.next_multiple_of(2),
             _ => 0,
         }
     }
 
-    /// Whether there is one output, whose weights lie side by side.
+    /// Whether the matrix has one output, whose weights lie side by side.
     pub(super) fn is_column(&self) -> bool {
         self.width == 1
     }
 
-    /// Scales of eight-bit weights, by output; empty for others.
+    /// Scales by output for eight-bit weights; else empty.
     pub(crate) fn scales(&self) -> &[f32] {
         &self.scales
     }
 
-    /// What is added to the outputs.
+    /// The summand of each output.
     pub(crate) fn bias(&self) -> &[f32] {
         &self.bias
     }
@@ -265,10 +265,10 @@ impl Matrix {
         arena_bytes::<i8>(self.panels() * self.panel_bytes()) + self.scales.bytes() + self.bias.bytes()
     }
 
-    /// The weights that lead to one output, in order of inputs, of a matrix in f32.
+    /// The weights of one output by input, of a matrix in f32.
     pub(crate) fn column(&self, output: usize) -> impl Iterator<Item = f32> + '_ {
         assert!(output < self.outputs);
-        let Weights::F32(weights) = &self.weights else { unreachable!("only codebooks are read back") };
+        let Storage::F32(weights) = &self.weights else { unreachable!("only codebooks are read back") };
         let (panel, column) = (output / self.width, output % self.width);
         weights[panel * self.inputs * self.width..][..self.inputs * self.width]
             .iter()
@@ -278,7 +278,8 @@ impl Matrix {
     }
 }
 
-/// Lays elements out in panels; `convert(first output, weights, packed)` converts an input's to a panel's outputs.
+/// Lays out elements in panels. `convert(first output, weights, packed)` converts the weights from one input to the
+/// outputs of a panel.
 fn panels<T: Element>(
     packing: Packing,
     elements: Elements,
@@ -299,7 +300,7 @@ fn panels<T: Element>(
     }
 }
 
-/// Panels of `rows` rows, `STEP` of which lie side by side for each output.
+/// Lays out panels of `rows` rows. Of each output, the weights of `STEP` rows lie side by side.
 fn panels_of<T: Element, const WIDTH: usize, const STEP: usize>(
     mut packed: Arena<T>,
     rows: usize,
@@ -322,7 +323,7 @@ fn panels_of<T: Element, const WIDTH: usize, const STEP: usize>(
             .for_each(|(to, weight)| *to = weight);
     };
     let Some(start) = elements.side_by_side() else {
-        // A transposed convolution's: what lies side by side are the weights of an input.
+        // A transposed convolution: the weights of an input lie side by side.
         let (packed_rows, _) = packed.as_chunks_mut::<WIDTH>();
         for (row, &input) in inputs.iter().enumerate() {
             for (panel, outputs) in outputs.chunks(WIDTH).enumerate() {
@@ -333,8 +334,8 @@ fn panels_of<T: Element, const WIDTH: usize, const STEP: usize>(
         }
         return Ok(packed);
     };
-    // Squares of a cache line's length, because the outputs' weights may lie pages apart: read input by input, they
-    // would push each other out of the cache.
+    // Elements are read in squares of a cache line's length. The weights of different outputs may lie pages apart, and
+    // would push each other out of the cache if they were read input by input.
     const SIDE: usize = 16;
     let mut order = Vec::new();
     order.try_reserve_exact(inputs.len())?;

@@ -1,8 +1,9 @@
 //! Arithmetic: slices in, slices out, no allocation, no knowledge of layers.
 //!
-//! Each body is written once ([`matmul`], [`attention`], [`elementwise`], [`norm`]), generic over the
-//! vector operations of [`simd`], and built once per instruction set of [`arch`] into a [`table`]. A [`Kernels`]
-//! value is the proof that the CPU has the one it names; its methods are the door, where lengths are checked.
+//! Each body ([`matmul`], [`attention`], [`elementwise`], [`norm`], [`rounded`]) is written once, generic over the
+//! vector operations of [`simd`]. It is compiled once for each instruction set of [`arch`], into a [`table`] of
+//! functions. A [`Kernels`] value proves that the CPU has an instruction set. Its methods check lengths and call
+//! through the table.
 #![allow(unsafe_code)]
 
 mod arch;
@@ -25,7 +26,7 @@ mod tests;
 pub(crate) use arena::{Arena, Pool, arena_bytes};
 pub(crate) use attention::{Heads, Queries};
 pub(crate) use denormals::FlushDenormals;
-pub(crate) use isa::Isa;
+pub(crate) use isa::InstructionSet;
 pub(crate) use matmul::{Activation, MAX_BATCH, Product, Rows};
 pub(crate) use matrix::{Elements, Format, Matrix, PackError, Packing};
 pub(crate) use rounded::Rounded;
@@ -35,7 +36,7 @@ use matmul::Job;
 use std::ops::Range;
 use table::Table;
 
-/// The memory of a stream that products work in.
+/// The memory of a stream for its products: rows of inputs and outputs, and rounded inputs.
 pub(crate) trait Scratch {
     fn scratch(&mut self) -> (&mut [f32], &mut Rounded);
 }
@@ -54,23 +55,23 @@ impl std::fmt::Debug for Kernels {
 
 impl Kernels {
     /// The kernels of `isa`, if this CPU has it.
-    pub(crate) fn new(isa: Isa) -> Option<Self> {
+    pub(crate) fn new(isa: InstructionSet) -> Option<Self> {
         let table = isa.table();
         (table.is_available)().then_some(Self { table })
     }
 
     /// Their instruction set.
-    pub(crate) fn isa(self) -> Isa {
+    pub(crate) fn isa(self) -> InstructionSet {
         self.table.isa
     }
 
-    /// Outputs side by side in a packed matrix, unless it has but one.
+    /// Outputs in a panel of a packed matrix; a matrix in f32 with a single output has panels of one.
     pub(crate) fn panel_width(self) -> usize {
         self.table.panel_width
     }
 
-    /// Rows times some panels of a matrix, for several streams in one pass over the weights. The matrix has the panels
-    /// `0..matrix.panels()`. The rows must be rounded before, see [`round_inputs`](Self::round_inputs).
+    /// Rows times some panels of a matrix, for several streams in one pass over the weights. All panels are
+    /// `0..matrix.panels()`. The inputs must have been rounded by [`round_inputs`](Self::round_inputs).
     pub(crate) fn matmul<M: Scratch>(
         self,
         matrix: &Matrix,
@@ -93,7 +94,7 @@ impl Kernels {
         }
     }
 
-    /// Rounds the rows of a product to 16 bits, if the matrix has weights of eight bits: its products read them so.
+    /// Rounds the inputs of a product to 16 bits, if the matrix has weights of eight bits; else does nothing.
     pub(crate) fn round_inputs<M: Scratch>(self, matrix: &Matrix, stream: &mut M, product: Product) {
         if matrix.rounded_inputs() == 0 {
             return;
@@ -136,12 +137,12 @@ impl Kernels {
         x.iter().position(|&v| v == largest).unwrap_or(0)
     }
 
-    /// The rows of a ring that holds at least `rows` keys; the largest number if there is no such ring.
+    /// Rows of the smallest ring for `rows` keys; the largest number if no address space holds it.
     pub(crate) fn ring_rows(self, rows: usize) -> usize {
         rows.checked_next_multiple_of(self.table.lanes).unwrap_or(usize::MAX)
     }
 
-    /// Puts a key and a value into row `row` of rings of `capacity` rows.
+    /// Stores a key and a value in row `row` of rings of `capacity` rows.
     #[allow(clippy::too_many_arguments)]
     pub(crate) fn remember(
         self,
@@ -164,26 +165,26 @@ impl Kernels {
         unsafe { (self.table.remember)(heads, [capacity, row], key, value, keys, values) }
     }
 
-    /// `rounds` rounds of multiply-adds that wait for nothing; returns how many that were.
+    /// Does `rounds` rounds of independent multiply-adds; returns their number.
     pub(crate) fn multiply_adds(self, rounds: usize) -> usize {
         // SAFETY: `self` proves the instruction set.
         unsafe { (self.table.multiply_adds)(rounds) }
     }
 
-    /// The same of 16-bit inputs and 8-bit weights.
+    /// The same for 16-bit inputs and 8-bit weights.
     pub(crate) fn integer_multiply_adds(self, rounds: usize) -> usize {
         // SAFETY: `self` proves the instruction set.
         unsafe { (self.table.integer_multiply_adds)(rounds) }
     }
 
-    /// Reads `x` as fast as can be: the sum of its values, but for up to 127 at the end.
+    /// Reads `x` as fast as possible: the sum of its values, without up to 127 at the end.
     pub(crate) fn read(self, x: &[f32]) -> f32 {
         // SAFETY: pointer and length of a slice; `self` proves the instruction set.
         unsafe { (self.table.read)(x.as_ptr(), x.len()) }
     }
 
-    /// `out[head] = softmax(q[head]·keys)·values` for each query; the 1/√dim is in `q` already. `scores` has room
-    /// for the ring's rows and the keys that a query sees.
+    /// `out[head] = softmax(q[head]·keys)·values` for each query; `q` includes the factor 1/√dim. `scores` has room for
+    /// the ring's rows and the keys that a query sees.
     #[allow(clippy::too_many_arguments)]
     pub(crate) fn attend(
         self,

@@ -1,4 +1,4 @@
-//! Layer norm and softmax: reductions over one row, in an order that depends on its length alone.
+//! Layer norm and softmax: reductions over one row. Their order depends on the row's length alone.
 
 use super::elementwise::{ExpBelow, map};
 use super::simd::Simd;

@@ -1,8 +1,8 @@
-//! Inputs rounded to 16-bit integers, for products with weights of eight bits, whose sums are then of integers,
-//! and exact within a segment.
+//! Inputs rounded to 16-bit integers, for products with weights of eight bits. The sums of these products are of
+//! integers, and exact within a segment.
 //!
-//! A row is rounded to whole multiples of a scale of its own, a 32767th of its largest magnitude. What that loses lies
-//! 96 dB and more below the row's largest value, where rounding weights to eight bits costs 40 dB.
+//! Each row is rounded to whole multiples of its own scale: a 32767th of its largest magnitude. The error lies at least
+//! 96 dB below the row's largest value. The error of weights rounded to eight bits lies only 40 dB below.
 
 use super::arena::Arena;
 use super::simd::Simd;
@@ -11,7 +11,7 @@ use std::collections::TryReserveError;
 /// The largest rounded magnitude.
 const LARGEST: f32 = 32767.0;
 
-/// Room for the rounded rows of a product, in the memory of a stream.
+/// The rounded rows of a product, in the memory of a stream.
 pub(crate) struct Rounded {
     /// `[row][input]`, as many inputs as [`Matrix::rounded_inputs`] says.
     pub(super) values: Arena<i16>,
@@ -20,7 +20,7 @@ pub(crate) struct Rounded {
 }
 
 impl Rounded {
-    /// For up to `rows` rows of up to `values` values in all.
+    /// Room for up to `rows` rows, with up to `values` values in all of them.
     pub(crate) fn new(rows: usize, values: usize) -> Result<Self, TryReserveError> {
         Ok(Self { values: Arena::zeroed(values)?, scales: Arena::zeroed(rows)? })
     }
@@ -39,8 +39,8 @@ impl Rounded {
     }
 }
 
-/// Rounds a row of `runs[0]` runs of `runs[1]` values, `stride` from one run to the next, to whole multiples of the
-/// scale that is returned.
+/// Rounds a row to whole multiples of the scale that is returned. The row has `runs` runs of `len` values, `stride`
+/// from one run to the next.
 ///
 /// # Safety
 ///
@@ -59,7 +59,7 @@ pub(super) unsafe fn round_row<S: Simd>(
             largest = largest.max(largest_magnitude::<S>(x.add(run * stride), len));
         }
         let scale = largest / LARGEST;
-        // the inverse of a smaller one is infinite
+        // the inverse of a smaller scale is infinite
         let scale = if scale >= f32::MIN_POSITIVE { scale } else { 0.0 };
         let factor = if scale > 0.0 { 1.0 / scale } else { 0.0 };
         for run in 0..runs {

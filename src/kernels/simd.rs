@@ -1,14 +1,14 @@
-//! The vector operations that the kernels need, and nothing more.
+//! The vector operations of the kernels.
 //!
-//! Every kernel body is written once, generic over [`Simd`], marked `#[inline(always)]` and entered
-//! through a function that enables the instruction set (see `instantiate!` in the parent module).
+//! Every kernel body is written once, generic over [`Simd`] and marked `#[inline(always)]`. A function that enables the
+//! instruction set calls it: see [`table`](super::table).
 
 /// A vector of `LANES` f32 values.
 ///
 /// # Safety
 ///
-/// Every method may be called only on a CPU that has the instruction set which the implementor is
-/// named after; pointers must be valid for `LANES` elements. No alignment is assumed.
+/// Every method may be called only on a CPU with the implementor's instruction set. Pointers must be valid for `LANES`
+/// elements. No alignment is assumed.
 pub(crate) trait Simd: Copy {
     /// The register.
     type Vector: Copy;
@@ -49,14 +49,14 @@ pub(crate) trait Simd: Copy {
     unsafe fn splat_pair(p: *const i16) -> Self::Pairs;
     /// Zeros.
     unsafe fn no_sums() -> Self::Sums;
-    /// To the sum of each output, the products of its two weights and its two inputs. Nothing is rounded, and sums
-    /// must fit 32 bits.
+    /// Adds the products of an output's two weights and two inputs to its sum. Nothing is rounded. Sums must fit 32
+    /// bits.
     unsafe fn add_products(sums: Self::Sums, weights: Self::Pairs, inputs: Self::Pairs) -> Self::Sums;
     /// To the nearest f32.
     unsafe fn to_f32(sums: Self::Sums) -> Self::Vector;
     /// Stores `LANES` values, rounded to the nearest integers, ties to even; for |v| < 32767.5.
     unsafe fn store_rounded(p: *mut i16, v: Self::Vector);
 
-    /// Asks for the cache line at `p`, which need not be valid.
+    /// Prefetches the cache line at `p`, which need not be valid.
     unsafe fn prefetch(p: *const u8);
 }

@@ -1,23 +1,24 @@
 //! The kernels of each instruction set: one table of functions for each.
 
 use super::attention::{self, Heads, Queries};
-use super::isa::Isa;
+use super::isa::InstructionSet;
 use super::matmul::{Job, Segment, Tiles, column, finish, tile};
 use super::matrix::Bf16;
 use super::simd::Simd;
 use super::{arch, elementwise, limits, norm, rounded};
 
-/// The kernels of an instruction set. To call one is safe on a CPU that has the instruction set, within the contract
-/// of the body of the same name.
+/// The kernels of an instruction set. Each may be called on a CPU with that instruction set, under the contract of its
+/// body.
 pub(super) struct Table {
-    pub(super) isa: Isa,
+    pub(super) isa: InstructionSet,
     pub(super) name: &'static str,
     /// Whether this CPU, under this operating system, has the instruction set.
     pub(super) is_available: fn() -> bool,
     /// f32 values in a register.
     pub(super) lanes: usize,
-    /// Outputs side by side in a packed matrix, unless it has but one.
+    /// Outputs in a panel of a packed matrix, unless it has a single output in f32.
     pub(super) panel_width: usize,
+    /// Tiles by format of the weights.
     pub(super) f32: Tiles,
     pub(super) bf16: Tiles,
     pub(super) int8: Tiles,
@@ -34,7 +35,8 @@ pub(super) struct Table {
     pub(super) read: unsafe fn(*const f32, usize) -> f32,
 }
 
-/// A function for CPUs with these features, into which the body is compiled; `$last` is its last argument.
+/// A function for CPUs with these features. The body is inlined into it, because it is `#[inline(always)]`. `$last` is
+/// a last argument of the body alone.
 macro_rules! enter {
     ([$($feature:tt)*] ($($argument:ident: $type:ty),*) $(-> $output:ty)?, $body:expr $(, $last:expr)?) => {{
         $(#[target_feature(enable = $feature)])*
@@ -46,15 +48,15 @@ macro_rules! enter {
     }};
 }
 
-/// Makes the table of an instruction set: for panels of `panel` registers, and tiles of up to as many rows of a panel
-/// as `rows` counts, or `integer_rows` for weights of eight bits.
+/// Makes the table of an instruction set. A panel has `panel` registers. `rows` lists the rows of its tiles, and
+/// `integer_rows` those for weights of eight bits.
 macro_rules! table {
     ($table:ident, $isa:ident, $name:literal, $simd:ty, features: $features:tt, panel: $panel:literal, rows: $rows:tt,
      integer_rows: $integer_rows:tt) => {
         pub(super) static $table: Table = {
             type S = $simd;
             Table {
-                isa: Isa::$isa,
+                isa: InstructionSet::$isa,
                 name: $name,
                 is_available: available!($features),
                 lanes: S::LANES,
@@ -94,8 +96,8 @@ macro_rules! available {
     ([$($feature:tt)*]) => { || true $(&& is_x86_feature_detected!($feature))* };
 }
 
-/// The tiles for weights of a type. Each is a function of its own, as one function of them all takes longer to
-/// compile; a call is little beside a tile's work.
+/// The tiles for a type of weights. Each is a function of its own, because one function of all tiles takes longer to
+/// compile. A call costs little beside a tile's work.
 macro_rules! tiles {
     ([$($feature:tt)*] $weight:ty, $panel:literal, [$($rows:literal)*]) => {{
         $(#[target_feature(enable = $feature)])*
@@ -112,7 +114,7 @@ macro_rules! tiles {
     }};
 }
 
-// Where every CPU has kernels of its own, the portable ones are there for the tests alone.
+// On architectures with kernels of their own, the portable ones are only tested.
 #[cfg(any(test, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
 table!(PORTABLE, Portable, "portable", arch::portable::Portable, features: [], panel: 2, rows: [1 2 3 4],
     integer_rows: [1 2 3 4]);

@@ -1,32 +1,32 @@
-//! Threads that share the work of a one-shot call, for as long as the call lasts.
+//! Threads that share the work of a one-shot call. They end with the call.
 
 use super::FlushDenormals;
 use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, Builder, Thread};
 
-/// What the members of a team do together: each calls it with its own part, from 0.
+/// The common work of a team: each member calls it with the number of its part, from 0.
 type Task<'a> = dyn Fn(usize) + Sync + 'a;
 
-/// Looks at a value before a waiting thread lets others run: a few microseconds, as long as tasks are apart.
+/// Looks at a value before a waiting thread lets others run: a few microseconds, which is the time between tasks.
 const SPINS: usize = 2000;
 
-/// Bytes of a helper's stack, many times what a product takes. Said here, or an environment variable would be asked.
+/// Bytes of a helper's stack, many times the need of a product. Without it an environment variable would decide.
 const STACK: usize = 1 << 20;
 
-/// A caller and the threads that help it.
+/// A calling thread and its helpers.
 pub(crate) struct Team<'a> {
     board: &'a Board,
     helpers: Vec<Thread>,
 }
 
-/// Where a team's tasks are announced.
+/// The state that a team shares, for announcing tasks.
 struct Board {
-    /// The current task; written by the caller while no helper is at work.
+    /// The current task. The caller writes it while no helper is at work.
     task: UnsafeCell<Option<*const Task<'static>>>,
     /// Tasks announced so far.
     announced: AtomicUsize,
-    /// Helpers that are still at work on the current one.
+    /// Helpers that are still at work on the current task.
     busy: AtomicUsize,
     /// There will be no more tasks.
     over: AtomicBool,
@@ -34,12 +34,12 @@ struct Board {
     failed: AtomicBool,
 }
 
-// SAFETY: `task` is written only while `busy` is 0 and read only between an announcement (release, acquire)
-// and the reader's own decrement of `busy` (release; the caller acquires); the task itself is Sync.
+// SAFETY: `task` is written only while `busy` is 0. It is read only between an announcement (release, acquire) and the
+// reader's own decrement of `busy` (release; the caller acquires). The task itself is Sync.
 unsafe impl Sync for Board {}
 
-/// Calls `body` with a team of `threads` threads, the caller's among them, or of fewer if the system has no
-/// more; with one it is `None`. The threads are gone when this returns.
+/// Calls `body` with a team of `threads` threads, the caller's among them; with `None` for one thread. The team is
+/// smaller if the system refuses threads. The helpers have ended when this returns.
 pub(crate) fn with_team<R>(threads: usize, body: impl FnOnce(Option<&Team>) -> R) -> R {
     if threads <= 1 {
         return body(None);
@@ -63,7 +63,7 @@ pub(crate) fn with_team<R>(threads: usize, body: impl FnOnce(Option<&Team>) -> R
         let result = body(Some(&team));
         drop(team);
         for handle in handles {
-            // not only has it no more to do: the system's thread is gone. A panic has been told by `run`.
+            // waits until the system's thread has ended; `run` has reported a panic
             let _ = handle.join();
         }
         result
@@ -80,8 +80,8 @@ impl Team<'_> {
     pub(super) fn run(&self, task: &Task<'_>) {
         let board = self.board;
         board.busy.store(self.helpers.len(), Ordering::Relaxed);
-        // SAFETY: no helper is at work; none reads the task after `wait` below is dropped, so that its lifetime
-        // may be forgotten.
+        // SAFETY: no helper is at work, and none reads the task after `wait` below is dropped. So its lifetime may be
+        // forgotten.
         unsafe {
             *board.task.get() = Some(std::mem::transmute::<*const Task<'_>, *const Task<'static>>(task));
         }
@@ -101,7 +101,7 @@ impl Drop for Team<'_> {
     }
 }
 
-/// Waits for the helpers when dropped, also by a panic of the caller's own part.
+/// Waits for the helpers when dropped, also if the caller's own part panics.
 struct Wait<'a>(&'a Board);
 
 impl Drop for Wait<'_> {
@@ -114,7 +114,7 @@ impl Drop for Wait<'_> {
     }
 }
 
-/// Counts a helper out when dropped, also by a panic.
+/// Counts a helper as done when dropped, also if its part panics.
 struct Done<'a>(&'a Board);
 
 impl Drop for Done<'_> {
@@ -127,7 +127,7 @@ impl Drop for Done<'_> {
 }
 
 impl Board {
-    /// A helper's life.
+    /// The main function of a helper.
     fn serve(&self, part: usize) {
         let _flush = FlushDenormals::new();
         let mut seen = 0;
@@ -138,7 +138,7 @@ impl Board {
                     return;
                 }
                 looks += 1;
-                // An unpark between look and park makes park return at once.
+                // Park returns at once after an unpark that came before it.
                 if looks < SPINS { std::hint::spin_loop() } else { thread::park() }
             }
             seen += 1;

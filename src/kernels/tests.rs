@@ -11,7 +11,7 @@ struct Pad(Arena, Rounded);
 
 impl Pad {
     fn new(len: usize) -> Self {
-        // no product rounds more rows, or more values in them, than there are in twice the pad
+        // room for the rounded rows of any product here
         Self(Arena::zeroed(len).unwrap(), Rounded::new(len, 64 * len).unwrap())
     }
 
@@ -71,7 +71,7 @@ pub(super) fn multiply<M: Scratch>(
 }
 
 pub(super) fn all_kernels() -> impl Iterator<Item = Kernels> {
-    Isa::available().filter_map(Kernels::new)
+    InstructionSet::available().filter_map(Kernels::new)
 }
 
 /// erf by its series, to f64 precision for |x| < 4.

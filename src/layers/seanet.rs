@@ -286,7 +286,7 @@ impl SeanetDecoder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::{Format, Isa, Kernels, Packing, Pool};
+    use crate::kernels::{Format, InstructionSet, Kernels, Packing, Pool};
     use crate::program::{Batch, Length, Padding};
 
     /// Each of a block's products has room to round its inputs, whichever of them have weights of eight bits.
@@ -294,7 +294,7 @@ mod tests {
     fn every_product_of_a_block_is_planned() {
         let (channels, rows, pool) = (24, 8, Pool::default());
         let weight: Vec<f32> = (0..channels * channels).map(|i| (i % 7) as f32 / 7.0 - 0.4).collect();
-        let kernels = Kernels::new(Isa::best()).unwrap();
+        let kernels = Kernels::new(InstructionSet::best()).unwrap();
         let step = |formats: [Format; 3]| {
             let packing = |format| Packing { kernels, format, pool: &pool };
             let linear = |format| Linear::new(packing(format), &weight, None, [channels, channels]).unwrap();

@@ -67,11 +67,11 @@ pub(super) fn network(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<
 fn public_isa(kernels: Kernels) -> Isa {
     match kernels.isa() {
         #[cfg(target_arch = "x86_64")]
-        kernels::Isa::Avx2 => Isa::Avx2,
+        kernels::InstructionSet::Avx2 => Isa::Avx2,
         #[cfg(target_arch = "x86_64")]
-        kernels::Isa::Avx512 => Isa::Avx512,
+        kernels::InstructionSet::Avx512 => Isa::Avx512,
         #[cfg(target_arch = "aarch64")]
-        kernels::Isa::Neon => Isa::Neon,
+        kernels::InstructionSet::Neon => Isa::Neon,
         // the tests of Arm have portable kernels, too
         #[cfg(any(test, not(target_arch = "aarch64")))]
         _ => Isa::Baseline,
@@ -81,19 +81,19 @@ fn public_isa(kernels: Kernels) -> Isa {
 /// The kernels for the instruction set that `cap` allows.
 fn kernels_for(cap: Isa) -> Result<Kernels, Error> {
     let isa = match cap {
-        Isa::Auto => Some(kernels::Isa::best()),
-        Isa::Baseline => Some(kernels::Isa::BASELINE),
+        Isa::Auto => Some(kernels::InstructionSet::best()),
+        Isa::Baseline => Some(kernels::InstructionSet::BASELINE),
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 => Some(kernels::Isa::Avx2),
+        Isa::Avx2 => Some(kernels::InstructionSet::Avx2),
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 => Some(kernels::Isa::Avx512),
+        Isa::Avx512 => Some(kernels::InstructionSet::Avx512),
         #[cfg(target_arch = "aarch64")]
-        Isa::Neon => Some(kernels::Isa::Neon),
+        Isa::Neon => Some(kernels::InstructionSet::Neon),
         #[allow(unreachable_patterns)]
         _ => None,
     };
     isa.and_then(Kernels::new).ok_or_else(|| {
-        let best = kernels::Isa::best().name();
+        let best = kernels::InstructionSet::best().name();
         Error::new(
             ErrorKind::Unsupported,
             format!("isa is {cap:?}: expected one that this CPU has, the best of which is {best}"),

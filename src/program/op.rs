@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 /// In place of a code that did not arrive.
 ///
-/// Codes that [`Decoder::process`](crate::Decoder::process) cannot use count as such too: each code refines those before
-/// it in its branch of the quantizer, and means nothing without them.
+/// Codes that [`Decoder::process`](crate::Decoder::process) cannot use count as such too: each code refines those
+/// before it in its branch of the quantizer, and means nothing without them.
 pub const NO_CODE: u32 = u32::MAX;
 
 /// Padding of a convolution: before the first input of a stream, and after the last one if it does not fill a stride.

@@ -138,7 +138,7 @@ pub(super) fn search(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::{Isa, Pool};
+    use crate::kernels::{InstructionSet, Pool};
 
     /// Words with equals and near equals among them; inputs near words, between them, and of any size.
     #[test]
@@ -155,7 +155,7 @@ mod tests {
         words.copy_within(7 * dim..8 * dim, 201 * dim);
         words[201 * dim] += 1e-6;
         words[90 * dim..91 * dim].fill(0.0);
-        for kernels in Isa::available().filter_map(Kernels::new) {
+        for kernels in InstructionSet::available().filter_map(Kernels::new) {
             let packing = Packing { kernels, format: Format::F32, pool: &Pool::default() };
             let full = Codebook::new(packing, &words, [size, dim], false).unwrap();
             let quick = Codebook::new(packing, &words, [size, dim], true).unwrap();

@@ -20,7 +20,11 @@
     X(mimi_encoder_get) X(mimi_encoder_clone) X(mimi_encoder_free) X(mimi_decoder_new)                     \
     X(mimi_decoder_process) X(mimi_decoder_flush) X(mimi_decoder_reset) X(mimi_decoder_get)                \
     X(mimi_decoder_clone) X(mimi_decoder_free) X(mimi_encoder_process_many) X(mimi_decoder_process_many)   \
-    X(mimi_pack) X(mimi_unpack) X(mimi_drop_codebooks) X(mimi_encoder_codes_for) X(mimi_decoder_samples_for)
+    X(mimi_pack) X(mimi_unpack) X(mimi_drop_codebooks) X(mimi_encoder_codes_for) X(mimi_decoder_samples_for) \
+    X(mimi_capture_new) X(mimi_capture_write) X(mimi_capture_read) X(mimi_capture_work)                    \
+    X(mimi_capture_reset) X(mimi_capture_get) X(mimi_capture_free) X(mimi_playback_new)                    \
+    X(mimi_playback_write) X(mimi_playback_read) X(mimi_playback_work) X(mimi_playback_reset)              \
+    X(mimi_playback_get) X(mimi_playback_free)
 #define POINTER(name) static __typeof__(name) *p_##name;
 FUNCTIONS(POINTER)
 
@@ -30,6 +34,9 @@ static mimi_decoder *decoder;
 /* at 44100 and 48000 Hz */
 static mimi_encoder *converting_encoders[2];
 static mimi_decoder *converting_decoders[2];
+/* at 24000 and 48000 Hz, work spread and by another */
+static mimi_capture *captures[2];
+static mimi_playback *playbacks[2];
 static uint32_t *codes;
 static float *audio;
 static size_t total, heard;
@@ -116,6 +123,39 @@ static void convert(mimi_encoder *enc, mimi_decoder *dec) {
     EXPECT(MIMI_OK, p_mimi_decoder_reset(dec));
 }
 
+/* Live audio: all sides on one thread, with frames that are lost, missing and late. */
+static void live(mimi_capture *capture, mimi_playback *playback) {
+    static uint32_t room[64];
+    static float sound[480];
+    size_t n;
+    int64_t value;
+    for (size_t at = 0, i = 0; at + 480 <= g.samples; at += 480, i++) {
+        EXPECT(MIMI_OK, p_mimi_capture_write(capture, g.pcm + at, 480));
+        EXPECT(MIMI_OK, p_mimi_capture_work(capture));
+        EXPECT(MIMI_OK, p_mimi_capture_read(capture, room, 64, &n));
+        if (i / 8 % 3)
+            EXPECT(MIMI_OK, p_mimi_playback_write(playback, i / 8 % 5 ? room : NULL, n));
+        EXPECT(MIMI_OK, p_mimi_playback_work(playback));
+        EXPECT(MIMI_OK, p_mimi_playback_read(playback, sound, 480));
+    }
+    for (int32_t key = MIMI_PROP_CONCEALED; key <= MIMI_PROP_DROPPED; key++)
+        EXPECT(MIMI_OK, p_mimi_playback_get(playback, key, &value));
+    for (int32_t key = MIMI_PROP_CODEBOOKS; key <= MIMI_PROP_PARTS; key++) {
+        EXPECT(MIMI_OK, p_mimi_capture_get(capture, key, &value));
+        EXPECT(MIMI_OK, p_mimi_playback_get(playback, key, &value));
+    }
+    EXPECT(MIMI_OK, p_mimi_playback_get(playback, MIMI_PROP_CONCEALED, &value));
+    EXPECT(1, value > 0);
+    EXPECT(MIMI_ERR_NULL_POINTER, p_mimi_capture_write(capture, NULL, 480));
+    EXPECT(MIMI_ERR_STATE, p_mimi_playback_read((mimi_playback *)(void *)capture, sound, 480));
+    room[0] = 4000000000u;
+    EXPECT(MIMI_ERR_CORRUPT, p_mimi_playback_write(playback, room, g.codebooks));
+    EXPECT(MIMI_ERR_BUFFER_TOO_SMALL, p_mimi_playback_write(playback, NULL, 100 * g.codebooks));
+    EXPECT(MIMI_ERR_UNSUPPORTED, p_mimi_capture_get(capture, 999, &value));
+    EXPECT(MIMI_OK, p_mimi_capture_reset(capture));
+    EXPECT(MIMI_OK, p_mimi_playback_reset(playback));
+}
+
 /* Failures are real-time too. */
 static void fail(void) {
     const uint32_t bad = 4000000000u;
@@ -161,6 +201,8 @@ static void *audio_thread(void *unused) {
         stream();
         convert(converting_encoders[0], converting_decoders[0]);
         convert(converting_encoders[1], converting_decoders[1]);
+        live(captures[0], playbacks[0]);
+        live(captures[1], playbacks[1]);
         fail();
         EXPECT(MIMI_OK, p_mimi_encoder_reset(encoder));
         EXPECT(MIMI_OK, p_mimi_decoder_reset(decoder));
@@ -191,6 +233,15 @@ static void silence(const char *tiny, const mimi_options *options, mimi_model **
         EXPECT(MIMI_OK, p_mimi_options_set(own, MIMI_OPT_SAMPLE_RATE, i == 0 ? 44100 : 48000));
         EXPECT(MIMI_OK, p_mimi_encoder_new(*model, own, &converting_encoders[i]));
         EXPECT(MIMI_OK, p_mimi_decoder_new(*model, own, &converting_decoders[i]));
+        p_mimi_options_free(own);
+    }
+    for (int i = 0; i < 2; i++) {
+        mimi_options *own = p_mimi_options_new();
+        EXPECT(MIMI_OK, p_mimi_options_set(own, MIMI_OPT_CODEBOOKS, (int64_t)g.codebooks));
+        EXPECT(MIMI_OK, p_mimi_options_set(own, MIMI_OPT_SAMPLE_RATE, 24000 + 24000 * i));
+        EXPECT(MIMI_OK, p_mimi_options_set(own, MIMI_OPT_WORK, i));
+        EXPECT(MIMI_OK, p_mimi_capture_new(*model, own, &captures[i]));
+        EXPECT(MIMI_OK, p_mimi_playback_new(*model, own, &playbacks[i]));
         p_mimi_options_free(own);
     }
     EXPECT(MIMI_OK, p_mimi_encoder_clone(encoder, &fork));
@@ -253,6 +304,8 @@ int main(int argc, char **argv) {
     for (int i = 0; i < 2; i++) {
         p_mimi_encoder_free(converting_encoders[i]);
         p_mimi_decoder_free(converting_decoders[i]);
+        p_mimi_capture_free(captures[i]);
+        p_mimi_playback_free(playbacks[i]);
     }
     p_mimi_free(model);
     p_mimi_options_free(options);

@@ -8,6 +8,8 @@ static mimi_options *options; /* all of the tiny model's codebooks, the kernels 
 static mimi_model *model;
 static mimi_encoder *encoder;
 static mimi_decoder *decoder;
+static mimi_capture *capture;
+static mimi_playback *playback;
 static golden g;
 static float pcm[8 * 1920];
 static uint32_t codes[8 * 32];
@@ -96,6 +98,30 @@ static void null_pointers(const char *path) {
     NO_HANDLE(null, mimi_decoder, mimi_decoder_clone(NULL, &out));
     STATUS(null, mimi_decoder_clone(decoder, NULL));
 
+    NO_HANDLE(null, mimi_capture, mimi_capture_new(NULL, options, &out));
+    STATUS(null, mimi_capture_new(model, options, NULL));
+    STATUS(null, mimi_capture_write(NULL, g.pcm, 100));
+    STATUS(null, mimi_capture_write(capture, NULL, 100));
+    STATUS(null, mimi_capture_read(NULL, codes, 256, &n));
+    STATUS(null, mimi_capture_read(capture, NULL, 256, &n));
+    STATUS(null, mimi_capture_read(capture, codes, 256, NULL));
+    STATUS(null, mimi_capture_work(NULL));
+    STATUS(null, mimi_capture_reset(NULL));
+    STATUS(null, mimi_capture_get(NULL, MIMI_PROP_FRAMES, &value));
+    STATUS(null, mimi_capture_get(capture, MIMI_PROP_FRAMES, NULL));
+    NO_HANDLE(null, mimi_playback, mimi_playback_new(NULL, options, &out));
+    STATUS(null, mimi_playback_new(model, options, NULL));
+    STATUS(null, mimi_playback_write(NULL, g.codes, g.codebooks));
+    STATUS(null, mimi_playback_write(NULL, NULL, g.codebooks));
+    STATUS(null, mimi_playback_read(NULL, pcm, 1920));
+    STATUS(null, mimi_playback_read(playback, NULL, 1920));
+    STATUS(null, mimi_playback_work(NULL));
+    STATUS(null, mimi_playback_reset(NULL));
+    STATUS(null, mimi_playback_get(NULL, MIMI_PROP_FRAMES, &value));
+    STATUS(null, mimi_playback_get(playback, MIMI_PROP_FRAMES, NULL));
+
+    mimi_capture_free(NULL);
+    mimi_playback_free(NULL);
     mimi_options_free(NULL);
     mimi_free(NULL);
     mimi_encoder_free(NULL);
@@ -104,10 +130,10 @@ static void null_pointers(const char *path) {
 
 /* Every function with every handle that is not of its kind, and with misaligned ones. */
 static void wrong_handles(const char *path) {
-    void *const handles[] = {options, model, encoder, decoder};
-    for (int i = 0; i < 8; i++) {
-        void *h = i < 4 ? handles[i] : MISALIGNED(handles[i - 4]);
-        const mimi_status wrong = i < 4 ? MIMI_ERR_STATE : MIMI_ERR_INVALID_ARGUMENT;
+    void *const handles[] = {options, model, encoder, decoder, capture, playback};
+    for (int i = 0; i < 12; i++) {
+        void *h = i < 6 ? handles[i] : MISALIGNED(handles[i - 6]);
+        const mimi_status wrong = i < 6 ? MIMI_ERR_STATE : MIMI_ERR_INVALID_ARGUMENT;
         if (i != 0) {
             STATUS(wrong, mimi_options_set(h, MIMI_OPT_TAIL, 0));
             STATUS(wrong, mimi_options_get(h, MIMI_OPT_TAIL, &value));
@@ -116,6 +142,8 @@ static void wrong_handles(const char *path) {
             NO_HANDLE(wrong, mimi_model, mimi_load_reader(refuse, &n, 1, h, &out));
             NO_HANDLE(wrong, mimi_encoder, mimi_encoder_new(model, h, &out));
             NO_HANDLE(wrong, mimi_decoder, mimi_decoder_new(model, h, &out));
+            NO_HANDLE(wrong, mimi_capture, mimi_capture_new(model, h, &out));
+            NO_HANDLE(wrong, mimi_playback, mimi_playback_new(model, h, &out));
             STATUS(wrong, mimi_encode(model, h, g.pcm, 100, codes, 256, &n));
             STATUS(wrong, mimi_decode(model, h, g.codes, g.codebooks, pcm, 1920, &n));
             STATUS(wrong, mimi_codes_for(model, h, 100, &n));
@@ -130,6 +158,8 @@ static void wrong_handles(const char *path) {
             STATUS(wrong, mimi_samples_for(h, options, g.codebooks, &n));
             NO_HANDLE(wrong, mimi_encoder, mimi_encoder_new(h, options, &out));
             NO_HANDLE(wrong, mimi_decoder, mimi_decoder_new(h, options, &out));
+            NO_HANDLE(wrong, mimi_capture, mimi_capture_new(h, options, &out));
+            NO_HANDLE(wrong, mimi_playback, mimi_playback_new(h, options, &out));
             mimi_free(h);
         }
         if (i != 2) {
@@ -150,6 +180,23 @@ static void wrong_handles(const char *path) {
             NO_HANDLE(wrong, mimi_decoder, mimi_decoder_clone(h, &out));
             mimi_decoder_free(h);
         }
+        if (i != 4) {
+            STATUS(wrong, mimi_capture_write(h, g.pcm, 100));
+            STATUS(wrong, mimi_capture_read(h, codes, 256, &n));
+            STATUS(wrong, mimi_capture_work(h));
+            STATUS(wrong, mimi_capture_reset(h));
+            STATUS(wrong, mimi_capture_get(h, MIMI_PROP_FRAMES, &value));
+            mimi_capture_free(h);
+        }
+        if (i != 5) {
+            STATUS(wrong, mimi_playback_write(h, g.codes, g.codebooks));
+            STATUS(wrong, mimi_playback_write(h, NULL, g.codebooks));
+            STATUS(wrong, mimi_playback_read(h, pcm, 100));
+            STATUS(wrong, mimi_playback_work(h));
+            STATUS(wrong, mimi_playback_reset(h));
+            STATUS(wrong, mimi_playback_get(h, MIMI_PROP_FRAMES, &value));
+            mimi_playback_free(h);
+        }
     }
 }
 
@@ -169,6 +216,11 @@ static void absurd_buffers(const char *path) {
         STATUS(invalid, mimi_decoder_process(decoder, g.codes, len, pcm, 1920, &n));
         STATUS(invalid, mimi_decoder_process(decoder, g.codes, g.codebooks, pcm, len, &n));
         STATUS(invalid, mimi_decoder_flush(decoder, pcm, len, &n));
+        STATUS(invalid, mimi_capture_write(capture, g.pcm, len));
+        STATUS(invalid, mimi_capture_read(capture, codes, len, &n));
+        STATUS(invalid, mimi_playback_write(playback, g.codes, len));
+        STATUS(invalid, mimi_playback_read(playback, pcm, len));
+        STATUS(len % g.codebooks ? invalid : MIMI_ERR_BUFFER_TOO_SMALL, mimi_playback_write(playback, NULL, len));
         if (len > SIZE_MAX / 2)
             NO_HANDLE(invalid, mimi_model, mimi_load_memory("x", len, options, &out));
     }
@@ -201,6 +253,17 @@ static void absurd_buffers(const char *path) {
     STATUS(invalid, mimi_decoder_process(decoder, g.codes, g.codebooks, pcm, 1920, MISALIGNED(room)));
     STATUS(invalid, mimi_decoder_flush(decoder, MISALIGNED(pcm), 1920, &n));
     STATUS(invalid, mimi_decoder_flush(decoder, pcm, 1920, MISALIGNED(room)));
+    STATUS(invalid, mimi_capture_new(model, options, MISALIGNED(room)));
+    STATUS(invalid, mimi_capture_write(capture, MISALIGNED(g.pcm), 100));
+    STATUS(invalid, mimi_capture_read(capture, MISALIGNED(codes), 100, &n));
+    STATUS(invalid, mimi_capture_read(capture, codes, 256, MISALIGNED(room)));
+    STATUS(invalid, mimi_capture_get(capture, MIMI_PROP_FRAMES, MISALIGNED(&value)));
+    STATUS(invalid, mimi_playback_new(model, options, MISALIGNED(room)));
+    STATUS(invalid, mimi_playback_write(playback, MISALIGNED(g.codes), g.codebooks));
+    STATUS(invalid, mimi_playback_write(playback, g.codes, g.codebooks + 1));
+    STATUS(invalid, mimi_playback_write(playback, NULL, g.codebooks + 1));
+    STATUS(invalid, mimi_playback_read(playback, MISALIGNED(pcm), 100));
+    STATUS(invalid, mimi_playback_get(playback, MIMI_PROP_FRAMES, MISALIGNED(&value)));
     STATUS(invalid, mimi_codes_for(model, options, 100, MISALIGNED(room)));
     STATUS(invalid, mimi_samples_for(model, options, g.codebooks, MISALIGNED(room)));
     STATUS(invalid, mimi_encoder_codes_for(encoder, 100, MISALIGNED(room)));
@@ -248,6 +311,7 @@ static void counts_in_buffers(void) {
     STATUS(invalid, mimi_encoder_process(encoder, in->pcm, 1920, out->codes, 2 * 3 + 1, &out->counts[3]));
     OK(mimi_encoder_process(encoder, in->pcm, 1920, out->codes, k, (size_t *)(void *)&out->codes[(k + 1) / 2 * 2]));
     STATUS(invalid, mimi_encoder_flush(encoder, out->codes, 256, out->counts));
+    STATUS(invalid, mimi_capture_read(capture, out->codes, 256, out->counts));
     STATUS(invalid, mimi_decoder_flush(decoder, out->pcm, 256, out->counts));
     STATUS(invalid, mimi_drop_codebooks(out->bytes, 2 * k, books, 16, 1, out->counts));
     mimi_token_header h = {.size = sizeof h};
@@ -329,7 +393,7 @@ static void keys_and_values(void) {
     CHECK(scratch);
     for (int64_t at = -1002; at <= 1002; at++) {
         int32_t key = at < -1000 ? INT32_MIN + (int32_t)(at + 1002) : at > 1000 ? INT32_MAX - (int32_t)(1002 - at) : (int32_t)at;
-        int known = MIMI_OPT_CODEBOOKS <= key && key <= MIMI_OPT_ISA;
+        int known = MIMI_OPT_CODEBOOKS <= key && key <= MIMI_OPT_BUFFER_FRAMES;
         for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
             int64_t before = 0, after = 0;
             mimi_status got = mimi_options_get(scratch, key, &before);
@@ -355,8 +419,16 @@ static void keys_and_values(void) {
         int of_decoder = MIMI_PROP_CODEBOOKS <= key && key <= MIMI_PROP_CONCEALED;
         CHECK(mimi_encoder_get(encoder, key, &value) == (of_encoder ? MIMI_OK : MIMI_ERR_UNSUPPORTED));
         CHECK(mimi_decoder_get(decoder, key, &value) == (of_decoder ? MIMI_OK : MIMI_ERR_UNSUPPORTED));
+        int of_capture = (MIMI_PROP_CODEBOOKS <= key && key <= MIMI_PROP_PARTS) || key == MIMI_PROP_DROPPED;
+        int of_playback = of_capture || (MIMI_PROP_CONCEALED <= key && key <= MIMI_PROP_DROPPED);
+        CHECK(mimi_capture_get(capture, key, &value) == (of_capture ? MIMI_OK : MIMI_ERR_UNSUPPORTED));
+        CHECK(mimi_playback_get(playback, key, &value) == (of_playback ? MIMI_OK : MIMI_ERR_UNSUPPORTED));
         CHECK(strlen(mimi_status_string(key)) > 1);
     }
+    STATUS(MIMI_ERR_UNSUPPORTED, mimi_options_set(scratch, MIMI_OPT_WORK, 2));
+    CHECK(strstr(mimi_last_error(), "MIMI_OPT_WORK") && strstr(mimi_last_error(), "spread"));
+    STATUS(MIMI_ERR_UNSUPPORTED, mimi_options_set(scratch, MIMI_OPT_OFFLINE, 2));
+    STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_options_set(scratch, MIMI_OPT_BUFFER_FRAMES, 65));
     STATUS(MIMI_ERR_UNSUPPORTED, mimi_options_set(scratch, MIMI_OPT_PRECISION, 3));
     CHECK(strstr(mimi_last_error(), "precision (MIMI_OPT_PRECISION) is 3") && strstr(mimi_last_error(), "f32"));
     STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_options_set(scratch, MIMI_OPT_THREADS, 65));
@@ -370,6 +442,8 @@ static void unfit_options(const char *path) {
     NO_HANDLE(MIMI_ERR_INVALID_ARGUMENT, mimi_encoder, mimi_encoder_new(model, o, &out));
     CHECK(strlen(mimi_last_error()) > 10);
     NO_HANDLE(MIMI_ERR_INVALID_ARGUMENT, mimi_decoder, mimi_decoder_new(model, o, &out));
+    NO_HANDLE(MIMI_ERR_INVALID_ARGUMENT, mimi_capture, mimi_capture_new(model, o, &out));
+    NO_HANDLE(MIMI_ERR_INVALID_ARGUMENT, mimi_playback, mimi_playback_new(model, o, &out));
     STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_encode(model, o, g.pcm, 100, codes, 256, &n));
     STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_decode(model, o, g.codes, g.codebooks + 1, pcm, 1920, &n));
     OK(mimi_options_set(o, MIMI_OPT_CODEBOOKS, INT32_MAX));
@@ -391,6 +465,8 @@ static void unfit_options(const char *path) {
         NO_HANDLE(MIMI_ERR_INVALID_ARGUMENT, mimi_encoder, mimi_encoder_new(model, o, &out));
         CHECK(strstr(mimi_last_error(), found) && strstr(mimi_last_error(), "a multiple of 25 Hz"));
         NO_HANDLE(MIMI_ERR_INVALID_ARGUMENT, mimi_decoder, mimi_decoder_new(model, o, &out));
+        NO_HANDLE(MIMI_ERR_INVALID_ARGUMENT, mimi_capture, mimi_capture_new(model, o, &out));
+        NO_HANDLE(MIMI_ERR_INVALID_ARGUMENT, mimi_playback, mimi_playback_new(model, o, &out));
         STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_encode(model, o, g.pcm, 100, codes, 256, &n));
         STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_decode(model, o, g.codes, 8, pcm, 1920, &n));
     }
@@ -416,6 +492,7 @@ static void half_models(const char *path) {
     OK(mimi_options_set(o, MIMI_OPT_PARTS, MIMI_PARTS_ENCODER));
     OK(mimi_load(path, o, &half));
     NO_HANDLE(MIMI_ERR_UNSUPPORTED, mimi_decoder, mimi_decoder_new(half, NULL, &out));
+    NO_HANDLE(MIMI_ERR_UNSUPPORTED, mimi_playback, mimi_playback_new(half, NULL, &out));
     CHECK(strlen(mimi_last_error()) > 10);
     STATUS(MIMI_ERR_UNSUPPORTED, mimi_decode(half, options, g.codes, g.codebooks, pcm, 1920, &n));
     OK(mimi_encode(half, options, g.pcm, 100, codes, 256, &n));
@@ -423,6 +500,7 @@ static void half_models(const char *path) {
     OK(mimi_options_set(o, MIMI_OPT_PARTS, MIMI_PARTS_DECODER));
     OK(mimi_load(path, o, &half));
     NO_HANDLE(MIMI_ERR_UNSUPPORTED, mimi_encoder, mimi_encoder_new(half, NULL, &out));
+    NO_HANDLE(MIMI_ERR_UNSUPPORTED, mimi_capture, mimi_capture_new(half, NULL, &out));
     STATUS(MIMI_ERR_UNSUPPORTED, mimi_encode(half, options, g.pcm, 100, codes, 256, &n));
     OK(mimi_decode(half, options, g.codes, g.codebooks, pcm, 1920, &n));
     mimi_free(half);
@@ -638,6 +716,53 @@ static void streams_survive(void) {
     CHECK(n == 0);
 }
 
+/* Failing calls between those of a capture and a playback, which go on as if nothing had happened. */
+static void live_audio_survives(void) {
+    const size_t K = g.codebooks;
+    uint32_t bad[64];
+    size_t total = 0;
+    OK(mimi_capture_reset(capture));
+    OK(mimi_playback_reset(playback));
+    for (size_t at = 0; at < g.samples + 1920; at += 960) {
+        STATUS(MIMI_ERR_NULL_POINTER, mimi_capture_write(capture, NULL, 960));
+        OK(mimi_capture_write(capture, g.pcm + (at < g.samples ? at : 0), 960));
+        OK(mimi_capture_work(capture));
+        if (at >= 1920 && at % 1920) { /* this call completes a frame's work */
+            n = 12345;
+            codes[total] = 77;
+            STATUS(MIMI_ERR_BUFFER_TOO_SMALL, mimi_capture_read(capture, codes + total, K - 1, &n));
+            CHECK(n == K && codes[total] == 77);
+        }
+        OK(mimi_capture_read(capture, codes + total, 256 - total, &n));
+        CHECK(n == (at >= 1920 && at % 1920 ? K : 0));
+        total += n;
+    }
+    check_codes(g, codes, total);
+    OK(mimi_capture_write(capture, NULL, 0));
+    OK(mimi_capture_read(capture, NULL, 0, &n));
+
+    memcpy(bad, g.codes, 2 * K * sizeof *bad);
+    bad[2 * K - 1] = 2048;
+    pcm[0] = 77.0f;
+    STATUS(MIMI_ERR_CORRUPT, mimi_playback_write(playback, bad, 2 * K));
+    STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_playback_write(playback, bad, 2 * K - 1));
+    STATUS(MIMI_ERR_BUFFER_TOO_SMALL, mimi_playback_write(playback, NULL, 18 * K));
+    STATUS(MIMI_ERR_NULL_POINTER, mimi_playback_read(playback, NULL, 1));
+    CHECK(pcm[0] == 77.0f);
+    OK(mimi_playback_get(playback, MIMI_PROP_FRAMES, &value));
+    CHECK(value == 0);
+    OK(mimi_playback_write(playback, g.codes, K * g.frames));
+    OK(mimi_playback_write(playback, NULL, 0));
+    OK(mimi_playback_read(playback, NULL, 0));
+    for (size_t at = 0; at < 1920 * (g.frames + 1); at += 960) {
+        STATUS(MIMI_ERR_NULL_POINTER, mimi_playback_read(playback, NULL, 1));
+        OK(mimi_playback_work(playback));
+        OK(mimi_playback_read(playback, pcm + at, 960));
+        CHECK(at >= 1920 || (pcm[at] == 0 && pcm[at + 959] == 0));
+    }
+    check_audio(g, pcm + 1920, g.frames * 1920);
+}
+
 /* A fork goes its own way. */
 static void forks(void) {
     const size_t K = g.codebooks;
@@ -672,6 +797,8 @@ int main(int argc, char **argv) {
     OK(mimi_load(path, options, &model));
     OK(mimi_encoder_new(model, options, &encoder));
     OK(mimi_decoder_new(model, options, &decoder));
+    OK(mimi_capture_new(model, options, &capture));
+    OK(mimi_playback_new(model, options, &playback));
 
     null_pointers(path);
     wrong_handles(path);
@@ -685,6 +812,7 @@ int main(int argc, char **argv) {
     long_paths();
     hostile_checkpoints(argv[1], argv[2]);
     streams_survive();
+    live_audio_survives();
     forks();
 
     OK(mimi_encode(model, options, g.pcm, g.samples, codes, 256, &n));
@@ -699,6 +827,8 @@ int main(int argc, char **argv) {
     OK(mimi_decoder_process(decoder, g.codes, g.codebooks * g.frames, pcm, 8 * 1920, &n));
     check_audio(g, pcm, n);
     mimi_decoder_free(decoder);
+    mimi_capture_free(capture);
+    mimi_playback_free(playback);
     free_golden(g);
     return 0;
 }

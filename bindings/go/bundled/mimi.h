@@ -80,9 +80,10 @@
  *
  * Functions return MIMI_OK (0) or a negative status. After an error other than MIMI_ERR_PANIC the call
  * has had no effect: no input is consumed, no output written, a stream is as it was, and you may call
- * again. Three things are set all the same: with MIMI_ERR_BUFFER_TOO_SMALL the last argument receives
- * the number of elements that the call needs room for, a function that makes a handle sets it to NULL,
- * and a decoder remembers the code that was MIMI_ERR_CORRUPT (MIMI_PROP_BAD_CODE_INDEX).
+ * again. Four things are set all the same: with MIMI_ERR_BUFFER_TOO_SMALL a last argument that is for a
+ * count receives the number of elements that the call needs room for, a function that makes a handle
+ * sets it to NULL, a decoder remembers the code that was MIMI_ERR_CORRUPT (MIMI_PROP_BAD_CODE_INDEX), and
+ * a playback counts frames that it refuses (MIMI_PROP_DROPPED).
  *
  * These hold for every function, and are not repeated there:
  *
@@ -675,7 +676,7 @@ MIMI_API MIMI_NODISCARD mimi_status mimi_encoder_process(mimi_encoder *encoder, 
 
 /**
  * Ends the stream: completes a last partial frame by MIMI_OPT_TAIL and writes its codes. Real-time. The
- * decoded audio is whole frames, and so ends after the recording: count the samples that go in, and cut it there.
+ * decoded audio is whole frames, up to a frame longer than the recording: cut it to the samples that went in.
  *
  * - `encoder`: the stream. Afterwards it is as after mimi_encoder_reset(), except that it keeps
  *   MIMI_PROP_FRAMES and MIMI_PROP_CODES_HASH until the next audio.

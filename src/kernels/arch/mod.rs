@@ -1,4 +1,4 @@
-//! One file per instruction set; each holds the vector operations and nothing else.
+//! The vector operations of each instruction set, one file for each.
 
 #[cfg(any(test, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
 pub(crate) mod portable;

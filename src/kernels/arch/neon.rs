@@ -9,8 +9,8 @@ pub(crate) struct Neon;
 // SAFETY of every block below: NEON is part of 64-bit Arm, and the caller vouches for pointers.
 impl Simd for Neon {
     type Vector = float32x4_t;
-    /// Of four outputs, what belongs to the first input, then what belongs to the second: there are instructions that
-    /// multiply halves of a register, and none that multiplies neighbours.
+    /// Four outputs' values for the first input, then their values for the second. NEON multiplies halves of a
+    /// register, not neighbours.
     type Pairs = int16x8_t;
     type Sums = int32x4_t;
     const LANES: usize = 4;

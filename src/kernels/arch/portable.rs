@@ -1,5 +1,4 @@
-//! Plain Rust on four lanes, for processors without kernels of their own; the compiler makes of it
-//! what it can.
+//! Plain Rust on four lanes, for processors without kernels of their own.
 
 use crate::kernels::simd::Simd;
 
@@ -54,7 +53,7 @@ impl Simd for Portable {
     }
     #[inline(always)]
     unsafe fn mul_add(a: [f32; 4], b: [f32; 4], c: [f32; 4]) -> [f32; 4] {
-        // Not f32::mul_add: without an instruction for it that is a call into libm.
+        // Not f32::mul_add, because that calls libm on processors without an instruction for it.
         zip(zip(a, b, |a, b| a * b), c, |ab, c| ab + c)
     }
     #[inline(always)]
@@ -67,7 +66,7 @@ impl Simd for Portable {
     }
     #[inline(always)]
     unsafe fn round(v: [f32; 4]) -> [f32; 4] {
-        // Adding and taking away 1.5·2^23 leaves no bits for a fraction.
+        // A sum with 1.5·2^23 has no bits for a fraction.
         map(v, |x| (x + 12_582_912.0) - 12_582_912.0)
     }
     #[inline(always)]

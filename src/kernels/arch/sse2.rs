@@ -1,4 +1,4 @@
-//! What every x86-64 has: four lanes, no fused multiply-add.
+//! SSE2, which every x86-64 has: four lanes, no fused multiply-add.
 
 use crate::kernels::simd::Simd;
 use std::arch::x86_64::*;
@@ -65,7 +65,7 @@ impl Simd for Sse2 {
     }
     #[inline(always)]
     unsafe fn round(v: __m128) -> __m128 {
-        // Adding and taking away 1.5·2^23 leaves no bits for a fraction.
+        // A sum with 1.5·2^23 has no bits for a fraction.
         // SAFETY: see above.
         unsafe { _mm_sub_ps(_mm_add_ps(v, _mm_set1_ps(12_582_912.0)), _mm_set1_ps(12_582_912.0)) }
     }

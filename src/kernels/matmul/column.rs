@@ -1,13 +1,13 @@
-//! Products with a single output, as the last convolution of a decoder has: a panel would be zeros but for one
-//! column.
+//! Products with a single output, such as the last convolution of a decoder: all but one column of a panel would be
+//! zeros.
 //!
-//! Its weights lie side by side. Within each run of inputs, input i is added in lane i mod lanes, in order, and inputs
-//! that do not fill a register to a sum of their own, which is added to the sum of the lanes at the end.
+//! The weights lie side by side. Within each run of inputs, input i is added in lane i mod lanes, in order. Inputs that
+//! do not fill a register are added to a sum of their own. That sum is added to the sum of the lanes at the end.
 
 use super::Job;
 use crate::kernels::simd::Simd;
 
-/// Rows whose sums are worked on at once.
+/// Rows that are summed at once.
 pub(super) const ROWS: usize = 8;
 
 /// The sums of [`ROWS`] rows, a panel's width from one to the next.
@@ -27,7 +27,7 @@ pub(in crate::kernels) unsafe fn column<S: Simd, const P: usize>(
     // SAFETY: the caller's.
     unsafe {
         let mut sums = [S::splat(0.0); ROWS];
-        for segment in job.segments(job.run) {
+        for segment in job.segments(usize::MAX) {
             let weights = weights.add(segment.input);
             let mut x = [std::ptr::null::<f32>(); ROWS];
             for (r, x) in x.iter_mut().enumerate() {

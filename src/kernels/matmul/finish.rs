@@ -1,4 +1,4 @@
-//! What becomes of sums before they are stored: scale, bias, residual, activation.
+//! The last steps of a product on its sums: scale, bias, residual, activation, store.
 
 use super::{Activation, Job, MAX_WIDTH};
 use crate::kernels::elementwise::{Elu, Function, Gelu, Identity, Relu, Silu};
@@ -41,8 +41,8 @@ unsafe fn finish_with<S: Simd, const P: usize>(
     for index in 0..panels {
         let column = (panel + index) * width;
         let columns = width.min(job.outputs - column);
-        // SAFETY: the caller's; bias and scales are whole panels long; a panel that is not whole goes through
-        // buffers of MAX_WIDTH values.
+        // SAFETY: the caller's; bias and scales are whole panels long; outputs of a last panel that is not full go
+        // through buffers of MAX_WIDTH values.
         unsafe {
             let mut bias = [S::splat(0.0); P];
             let mut scale = [S::splat(1.0); P];
@@ -94,7 +94,7 @@ unsafe fn finish_row<S: Simd, const P: usize>(
             let at = p * S::LANES;
             let mut sum = S::load(sums.add(at));
             if let Some(row_scale) = row_scale {
-                // before the output's scale: their product may be too small for a float
+                // the row's scale first, because the product of both scales may be too small for an f32
                 sum = S::mul(sum, row_scale);
             }
             // with a scale of 1 this is sum + bias to the bit

@@ -5,8 +5,8 @@ use super::{Job, Segment};
 use crate::kernels::simd::Simd;
 use std::mem::MaybeUninit;
 
-/// Which weights a tile asks for: those `offset` bytes after its first ones, `step` bytes farther for each input, and
-/// from input `turn` on, another `jump` bytes farther.
+/// Prefetch distance: `offset` bytes past the tile's first weight, `step` bytes more for each input, and another `jump`
+/// bytes from input `turn` on.
 #[derive(Clone, Copy)]
 pub(in crate::kernels) struct Prefetch {
     offset: usize,
@@ -15,12 +15,12 @@ pub(in crate::kernels) struct Prefetch {
     jump: usize,
 }
 
-/// How far ahead of use, in each panel, weights are asked for that are used once or twice. Of 128 to 8192 the best on
-/// Zen 3: about as far as a core gets during one read from memory. Farther is as slow as not asking.
+/// Prefetch distance in each panel for weights that are used once or twice. It is the best of 128 to 8192 on Zen 3:
+/// about as far as a core gets during one read from memory. A longer distance is as slow as no prefetch.
 const PREFETCH_BYTES: usize = 384;
 
 impl Prefetch {
-    /// The inputs to come of `together` panels and, at their end, the beginning of as many panels after them.
+    /// The next inputs of `together` panels and, at the panels' end, the begin of as many panels after them.
     pub(super) fn of_panels(job: &Job, segment: Segment, together: usize) -> Self {
         let step = job.tiles.line;
         Self {
@@ -31,13 +31,13 @@ impl Prefetch {
         }
     }
 
-    /// Share `index` of the next segment, of `step` bytes for each input of this one, which is taken to be as long.
+    /// Share `index` of the next segment: `step` bytes for each input of this segment. Both are taken to be as long.
     pub(super) fn of_segment(job: &Job, segment: Segment, index: usize, step: usize) -> Self {
         Self { offset: segment.len * (job.tiles.line + index * step), step, turn: segment.len, jump: 0 }
     }
 }
 
-/// `R` rows times `G` panels of `P` registers, over a segment: begins the sums or adds to them.
+/// `R` rows times `G` panels of `P` registers, over a segment: starts the sums, or adds to them.
 ///
 /// # Safety
 ///
@@ -91,8 +91,7 @@ pub(in crate::kernels) unsafe fn tile<
                 S::prefetch(ahead.wrapping_add(g * panel * size_of::<W>()));
             }
             ahead = ahead.wrapping_add(prefetch.step * W::STEP);
-            // In an order that leaves registers for all totals: whichever there is less of, weights or inputs, is
-            // loaded first and kept.
+            // Registers must suffice for all totals. So the fewer ones, weights or inputs, are loaded first and kept.
             if R < G * P {
                 let mut input = [MaybeUninit::uninit(); R];
                 for (input, x) in input.iter_mut().zip(x) {

@@ -1,20 +1,20 @@
-//! What a tile does with weights of each format: how weights and inputs come into registers, and sums out of them.
+//! The steps of a tile for each format of weights: loading weights and inputs, multiplying, and ending the sums.
 
 use crate::kernels::arena::Element;
 use crate::kernels::matrix::Bf16;
 use crate::kernels::simd::Simd;
 
-/// A weight as it is stored.
+/// A weight in its format in memory.
 pub(in crate::kernels) trait Weight<S: Simd>: Element {
-    /// An input as it is read.
+    /// An input in its format in memory.
     type Input: Copy;
-    /// Weights of `LANES` outputs, or inputs for them.
+    /// Weights of `LANES` outputs, or the inputs for them.
     type Factors: Copy;
     /// Sums of `LANES` outputs.
     type Totals: Copy;
-    /// Inputs that are multiplied at a time.
+    /// Inputs in one multiplication.
     const STEP: usize;
-    /// Inputs in a segment, if sums depend on it.
+    /// Inputs in a segment, if the sums depend on them.
     const SEGMENT: Option<usize>;
 
     /// Loads `STEP` weights of each of `LANES` outputs.
@@ -25,18 +25,18 @@ pub(in crate::kernels) trait Weight<S: Simd>: Element {
     unsafe fn load(p: *const Self) -> Self::Factors;
     /// `STEP` inputs, for each of `LANES` outputs.
     unsafe fn splat(p: *const Self::Input) -> Self::Factors;
-    /// What a segment starts from, after sums of the segments `before`.
+    /// The totals at the begin of a segment, after the sums of the segments `before`.
     unsafe fn begin(before: S::Vector) -> Self::Totals;
     unsafe fn multiply_add(
         weights: Self::Factors,
         inputs: Self::Factors,
         totals: Self::Totals,
     ) -> Self::Totals;
-    /// The sums at the end of a segment.
+    /// The sums at the end of a segment, with those of the segments `before`.
     unsafe fn end(before: S::Vector, totals: Self::Totals) -> S::Vector;
 }
 
-/// Weights that are multiplied as f32, one by one; the sums of a segment begin with those before it.
+/// Weights that are multiplied as f32, one by one. A segment continues the sums of the segments before it.
 macro_rules! float {
     ($weight:ty, $load:expr) => {
         impl<S: Simd> Weight<S> for $weight {
@@ -76,14 +76,14 @@ macro_rules! float {
 float!(f32, S::load);
 float!(Bf16, S::load_bf16);
 
-/// Weights that are multiplied as integers, two by two, with inputs that were rounded to integers. A segment's sums are
-/// exact, and are then added to those before it.
+/// Weights that are multiplied as integers, two by two, with inputs that were rounded to integers. The sums of a
+/// segment are exact, and are added to those before it at its end.
 impl<S: Simd> Weight<S> for i8 {
     type Input = i16;
     type Factors = S::Pairs;
     type Totals = S::Sums;
     const STEP: usize = 2;
-    /// The most that sums of 32 bits hold the products of: 512 · 127 · 2¹⁵ < 2³¹.
+    /// The largest power of two whose products fit sums of 32 bits: 512 · 127 · 2¹⁵ < 2³¹.
     const SEGMENT: Option<usize> = Some(512);
 
     #[inline(always)]
