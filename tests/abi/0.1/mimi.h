@@ -61,9 +61,10 @@
  *
  * Functions return MIMI_OK (0) or a negative status. After an error other than MIMI_ERR_PANIC the call
  * has had no effect: no input is consumed, no output written, a stream is as it was, and you may call
- * again. Three things are set all the same: with MIMI_ERR_BUFFER_TOO_SMALL the last argument receives
- * the number of elements that the call needs room for, a function that makes a handle sets it to NULL,
- * and a decoder remembers the code that was MIMI_ERR_CORRUPT (MIMI_PROP_BAD_CODE_INDEX).
+ * again. Four things are set all the same: with MIMI_ERR_BUFFER_TOO_SMALL a last argument that is for a
+ * count receives the number of elements that the call needs room for, a function that makes a handle
+ * sets it to NULL, a decoder remembers the code that was MIMI_ERR_CORRUPT (MIMI_PROP_BAD_CODE_INDEX), and
+ * a playback counts frames that it refuses (MIMI_PROP_DROPPED).
  *
  * These hold for every function, and are not repeated there:
  *
