@@ -93,8 +93,8 @@
  * MIMI_ERR_PANIC; only then may the run-time library write a line to stderr.
  *
  * Running out of memory is MIMI_ERR_OUT_OF_MEMORY. Only small allocations while loading, or while
- * opening a stream with MIMI_OPT_SAMPLE_RATE, can end the program. The library checks for room before
- * it makes them. The threads of MIMI_OPT_THREADS have no such care.
+ * opening a capture, a playback or a stream with MIMI_OPT_SAMPLE_RATE, can end the program. The library
+ * checks for room before it makes them. The threads of MIMI_OPT_THREADS have no such care.
  *
  * On x86 with SSE2 and on 64-bit Arm, every function computes in a floating-point mode of its own:
  * rounding to nearest, denormal numbers flushed to zero, no exception trapped, whatever the input and
