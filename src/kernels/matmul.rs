@@ -58,6 +58,7 @@ pub(crate) enum Activation {
     None,
     Elu,
     Gelu,
+    GeluTanh,
     Relu,
     Silu,
 }

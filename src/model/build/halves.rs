@@ -123,6 +123,7 @@ impl Builder<'_, '_> {
         }
         let activation = match transformer.activation {
             Activation::Gelu => kernels::Activation::Gelu,
+            Activation::GeluTanh => kernels::Activation::GeluTanh,
             Activation::Relu => kernels::Activation::Relu,
             Activation::Silu => kernels::Activation::Silu,
         };
