@@ -149,7 +149,7 @@ impl<'a> Checkpoint<'a> {
         let quantizer = Quantizer::new(&self.config, true);
         let branches = quantizer.branches();
         let mut projections = branches.iter().flat_map(|branch| [&branch.input, &branch.output]).flatten();
-        self.config.codebook_dim != self.config.hidden_size
+        self.config.codebook_dim != self.config.latent_dim()
             || projections.any(|projection| self.contains(&projection.weight().name))
     }
 

@@ -39,8 +39,13 @@ impl Spec {
     }
 
     /// The codebooks of a stream with `options`.
+    ///
+    /// None if the model has no quantizer, whatever they say: 0 is what asks for latents.
     pub(crate) fn stream_codebooks(&self, options: &StreamOptions) -> Result<usize, Error> {
         let all = self.codebooks;
+        if all == 0 {
+            return Ok(0);
+        }
         let most = format_args!("{all}, as the loaded model has");
         within("codebooks", options.codebooks, 1..=all, most).map(|found| found.unwrap_or(all.min(8)))
     }
