@@ -6,8 +6,8 @@
 mod halves;
 mod quantizer;
 
-use super::{NO_QUANTIZER, Network, Spec};
-use crate::error::out_of_memory;
+use super::{Network, Spec};
+use crate::error::{NO_QUANTIZER, out_of_memory};
 use crate::kernels::{self, Arena, Format, Kernels, Packing, Pool};
 use crate::layers;
 use crate::tensors::{Half, Linear, Side};

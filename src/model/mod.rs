@@ -139,9 +139,6 @@ impl Model {
     }
 }
 
-/// What there is to say of codes on a model without a quantizer.
-pub(crate) const NO_QUANTIZER: &str = "the model has no quantizer and so no codes; its streams take and give latents";
-
 /// The error for a half that was not loaded.
 fn lacks(half: &str) -> Error {
     Error::new(
