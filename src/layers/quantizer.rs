@@ -72,7 +72,7 @@ impl SplitQuantizer {
     }
 
     /// From codes, each in range or [`NO_CODE`] with all that follow in its branch, to latents at `z`,
-    /// `[frames, hidden]`. A frame without codes gets the latent of the last one that had some.
+    /// `[frames, hidden]`. A frame without codes gets zeros.
     pub(crate) fn emit_sum(&self, planner: &mut Planner, frames: Span, codebooks: usize, z: Rows) {
         planner.codes(frames.count.saturating_mul(codebooks));
         let sum = planner.scratch(frames.count, self.dim).rows(self.dim);
@@ -91,10 +91,6 @@ impl SplitQuantizer {
                 (None, Some(_)) => planner.push(frames, Op::Add { x: sum, y: z, width: self.dim }),
             }
         }
-        planner.at(Stage::Quantizer, codebooks, "concealment");
-        let width = z.stride;
-        let last = planner.state(1, width);
-        planner.push(frames, Op::Conceal { x: z, width, last, codes: codebooks });
     }
 
     pub(crate) fn bytes(&self) -> usize {

@@ -102,9 +102,10 @@ impl Builder<'_, '_> {
     }
 
     pub(super) fn decoder(&self, half: &Half, seanet: SeanetDecoder) -> Result<DecoderHalf, Error> {
+        let projection = half.projection.as_ref().map(|linear| self.linear(&[(linear, &|_| 1.0)])).transpose()?;
         let up = self.upsampler(&half.resampler)?;
         let transformer = self.transformer(&half.transformer)?;
-        Ok(DecoderHalf { kernels: self.packing.kernels, up, transformer, seanet })
+        Ok(DecoderHalf { kernels: self.packing.kernels, projection, up, transformer, seanet })
     }
 
     fn upsampler(&self, conv: &Convolution) -> Result<Upsampler, Error> {
@@ -123,6 +124,7 @@ impl Builder<'_, '_> {
         }
         let activation = match transformer.activation {
             Activation::Gelu => kernels::Activation::Gelu,
+            Activation::GeluTanh => kernels::Activation::GeluTanh,
             Activation::Relu => kernels::Activation::Relu,
             Activation::Silu => kernels::Activation::Silu,
         };
