@@ -72,7 +72,10 @@ fn decode_in(model: &Model, options: &StreamOptions, latents: &[f32], pieces: &[
     let mut last = vec![0.0; decoder.samples_for_flush()];
     assert_eq!(decoder.flush(&mut last), Ok(last.len()));
     pcm.extend(last);
-    assert_eq!((decoder.frames() as usize, decoder.concealed()), (latents.len() / model.spec().latent_dim, 0));
+    assert_eq!(
+        (decoder.frames() as usize, decoder.concealed()),
+        (latents.len() / model.spec().latent_dim, 0)
+    );
     pcm
 }
 

@@ -84,7 +84,7 @@ unsafe fn gelu<S: Simd>(v: S::Vector) -> S::Vector {
 #[inline(always)]
 unsafe fn gelu_tanh<S: Simd>(v: S::Vector) -> S::Vector {
     // −2·√(2/π)
-    const FACTOR: f32 = -1.595_769_1;
+    const FACTOR: f32 = -1.595_769;
     // SAFETY: the caller vouches for the instruction set.
     unsafe {
         let factor = S::mul_add(S::mul(v, v), S::splat(0.044_715 * FACTOR), S::splat(FACTOR));

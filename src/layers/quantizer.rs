@@ -59,8 +59,8 @@ impl SplitQuantizer {
         }
     }
 
-    /// Takes codes of whole frames, of `codebooks` each, that cannot be used for ones that did not arrive: a code refines
-    /// those before it in its branch.
+    /// Takes codes of whole frames, of `codebooks` each, that cannot be used for ones that did not arrive: a code
+    /// refines those before it in its branch.
     pub(crate) fn drop_after_gaps(&self, codes: &mut [u32], codebooks: usize) {
         for frame in codes.chunks_exact_mut(codebooks) {
             for (_, (_, codes)) in self.branches(codebooks) {

@@ -107,7 +107,8 @@ impl Planner {
         self.place.name = name;
     }
 
-    /// What `plan` makes of each item; nothing if memory for the list cannot be had, which [`build`](Self::build) tells.
+    /// What `plan` makes of each item; nothing if memory for the list cannot be had, which [`build`](Self::build)
+    /// tells.
     pub(crate) fn collect<T, R>(&mut self, items: &[T], mut plan: impl FnMut(&mut Self, &T) -> R) -> Vec<R> {
         let mut list = Vec::new();
         match list.try_reserve_exact(items.len()) {

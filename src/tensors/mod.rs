@@ -1,6 +1,7 @@
 //! The network's tensors: name, shape and kind of each, in transformers' layout.
 //!
-//! A network is two halves and a quantizer. Each half has its own numbers ([`Half`]), which `new` takes from the config,
+//! A network is two halves and a quantizer. Each half has its own numbers ([`Half`]), which `new` takes from the
+//! config,
 //! so that halves may differ. The numbers give the layers, and the layers give their tensors. The loader walks the
 //! layers, and [`Config::tensors`] lists the tensors of them all.
 
@@ -63,7 +64,8 @@ pub enum TensorKind {
 }
 
 impl Config {
-    /// All tensors of the network. `projected` says whether the quantizer, if there is one, has projections. It must have them if
+    /// All tensors of the network. `projected` says whether the quantizer, if there is one, has projections. It must
+    /// have them if
     /// `codebook_dim` and `hidden_size` differ. If these are equal, kyutai's networks have them and others do not;
     /// [`Checkpoint::tensors`] looks into the file.
     ///
@@ -299,10 +301,12 @@ mod tests {
     #[test]
     fn halves_have_their_own_numbers() {
         let config = Config::published();
-        let half = HalfConfig { hidden_size: 256, num_hidden_layers: 1, num_filters: 32, ..config.encoder_half() };
+        let half =
+            HalfConfig { hidden_size: 256, num_hidden_layers: 1, num_filters: 32, ..config.encoder_half() };
         let config = Config { decoder: Some(half), upsample_groups: 256, ..config };
         let tensors = config.tensors(true);
-        let shape = |name: &str| tensors.iter().find(|tensor| tensor.name == name).map(|t| t.shape.as_slice());
+        let shape =
+            |name: &str| tensors.iter().find(|tensor| tensor.name == name).map(|t| t.shape.as_slice());
         assert_eq!(shape("downsample.conv.weight"), Some(&[512, 512, 4][..]));
         assert_eq!(shape("quantizer.output_proj.weight"), Some(&[256, 512, 1][..]));
         assert_eq!(shape("upsample.conv.weight"), Some(&[256, 1, 4][..]));
