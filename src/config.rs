@@ -151,6 +151,7 @@ impl Config {
     pub fn pocket_tts() -> Self {
         Self {
             continuous: Some(32),
+            hidden_act: Activation::GeluTanh,
             upsampling_ratios: vec![6, 5, 4],
             latent_stride: 16,
             num_hidden_layers: 2,
