@@ -172,8 +172,8 @@ impl<'a> Checkpoint<'a> {
         Ok(values)
     }
 
-    /// Appends the values of [`tensor`](Self::tensor) to a list. A list that is used again has its memory already, which
-    /// saves asking the system for it. After an error the list may have some of the values.
+    /// Appends the values of [`tensor`](Self::tensor) to a list. A list that is used again has its memory already,
+    /// which saves asking the system for it. After an error the list may have some of the values.
     pub(crate) fn append(&self, values: &mut Vec<f32>, name: &str, shape: &[usize]) -> Result<(), Error> {
         match self.find(name) {
             Some(Found::Plain(stored)) => self.plain(values, stored, shape),
@@ -249,8 +249,8 @@ impl<'a> Checkpoint<'a> {
     }
 
     /// One of query, key and value out of kyutai's packed projection, which has all query rows, then all key
-    /// rows, then all value rows. The rotary embedding turns pairs of rows of a query's or key's head: kyutai's the rows
-    /// 2j and 2j + 1, transformers' the rows j and j + head_dim / 2.
+    /// rows, then all value rows. The rotary embedding turns pairs of rows of a query's or key's head: kyutai's the
+    /// rows 2j and 2j + 1, transformers' the rows j and j + head_dim / 2.
     fn unpacked(
         &self,
         values: &mut Vec<f32>,

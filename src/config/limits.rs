@@ -42,8 +42,8 @@ impl Config {
     ///
     /// Beyond that, each of these may have at most 2²⁸ values: the largest activation of a frame, the history of the
     /// widest convolution, the queries, keys and values of a frame, the keys and values of a transformer's window, and
-    /// the weights of an up-sampler with more than one channel in a group. Such an up-sampler is kept with zeros between
-    /// its groups, at most 2²⁴ of them.
+    /// the weights of an up-sampler with more than one channel in a group. Such an up-sampler is kept with zeros
+    /// between its groups, at most 2²⁴ of them.
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`]: the message names the field, its value and the supported values.

@@ -6,15 +6,15 @@ use super::network::Shape;
 use crate::layers::Cost;
 use crate::{Checkpoint, Config, Error, ErrorKind};
 
-/// Bytes of a stream with default options. A stream of the published model takes a fiftieth of it. A one-shot call takes
-/// no more, apart from its result.
+/// Bytes of a stream with default options. A stream of the published model takes a fiftieth of it. A one-shot call
+/// takes no more, apart from its result.
 pub(crate) const MOST_STREAM_BYTES: u64 = 512 << 20;
 
 /// Bytes of a stream with any options: twice what the published model takes with the longest attention window.
 const MOST_BYTES: u64 = 4 << 30;
 
-/// Work of a frame, in multiply-adds or work that costs as much. The published model's is a hundredth of it. A call with
-/// a single sample may have to encode a whole frame.
+/// Work of a frame, in multiply-adds or work that costs as much. The published model's is a hundredth of it. A call
+/// with a single sample may have to encode a whole frame.
 const MOST_FRAME_WORK: u64 = 1 << 35;
 
 /// Work of a second of audio. The published model's is a hundredth of it.

@@ -72,15 +72,13 @@ impl Builder<'_, '_> {
             PadMode::Constant => Padding::Zeros,
             PadMode::Replicate => Padding::Replicate,
         };
-        self.packed(&conv.weight(), |weight| {
-            let bias = conv.bias().map(|bias| self.tensor(&bias)).transpose()?;
-            let bias = bias.as_deref();
-            match conv.transposed {
-                false => Conv::new(packing, weight, bias, shape, stride, dilation, padding, pairs),
-                true => {
-                    let shape = [shape[0], conv.outputs(), shape[2]];
-                    Conv::transposed(packing, weight, bias, shape, stride, conv.groups, pairs)
-                }
+        let bias = conv.bias().map(|bias| self.tensor(&bias)).transpose()?;
+        let bias = bias.as_deref();
+        self.packed(&conv.weight(), |weight| match conv.transposed {
+            false => Conv::new(packing, weight, bias, shape, stride, dilation, padding, pairs),
+            true => {
+                let shape = [shape[0], conv.outputs(), shape[2]];
+                Conv::transposed(packing, weight, bias, shape, stride, conv.groups, pairs)
             }
         })
     }
