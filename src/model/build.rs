@@ -154,7 +154,8 @@ impl Builder<'_, '_> {
         Ok(arena)
     }
 
-    /// Reads a tensor into the spare memory and returns what `pack` makes of it.
+    /// Reads a tensor into the spare memory and returns what `pack` makes of it. Errors of `pack` get its name, so that
+    /// `pack` must not read other tensors.
     fn packed<T>(
         &self,
         tensor: &TensorSpec,

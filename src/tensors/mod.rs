@@ -1,9 +1,8 @@
 //! The network's tensors: name, shape and kind of each, in transformers' layout.
 //!
-//! A network is two halves and a quantizer. Each half has its own numbers ([`Half`]), which `new` takes from the
-//! config,
-//! so that halves may differ. The numbers give the layers, and the layers give their tensors. The loader walks the
-//! layers, and [`Config::tensors`] lists the tensors of them all.
+//! A network is two halves and a quantizer. Each half has its own numbers ([`Half`]), taken from the config in one
+//! place, so that halves may differ. The numbers give the layers, and the layers give their tensors. The loader walks
+//! the layers, and [`Config::tensors`] lists the tensors of them all.
 
 mod quantizer;
 mod seanet;

@@ -68,8 +68,8 @@ impl Builder<'_, '_> {
     /// A SEANet convolution with one tap.
     fn pointwise(&self, conv: &Convolution) -> Result<layers::Linear, Error> {
         let [outputs, inputs, _] = conv.shape;
+        let bias = conv.bias().map(|bias| self.tensor(&bias)).transpose()?;
         self.packed(&conv.weight(), |weight| {
-            let bias = conv.bias().map(|bias| self.tensor(&bias)).transpose()?;
             layers::Linear::new(self.seanet_packing(conv), weight, bias.as_deref(), [outputs, inputs])
         })
     }
@@ -80,15 +80,13 @@ impl Builder<'_, '_> {
             PadMode::Constant => Padding::Zeros,
             PadMode::Replicate => Padding::Replicate,
         };
-        self.packed(&conv.weight(), |weight| {
-            let bias = conv.bias().map(|bias| self.tensor(&bias)).transpose()?;
-            let bias = bias.as_deref();
-            match conv.transposed {
-                false => Conv::new(packing, weight, bias, shape, stride, dilation, padding),
-                true => {
-                    let shape = [shape[0], conv.outputs(), shape[2]];
-                    Conv::transposed(packing, weight, bias, shape, stride, conv.groups)
-                }
+        let bias = conv.bias().map(|bias| self.tensor(&bias)).transpose()?;
+        let bias = bias.as_deref();
+        self.packed(&conv.weight(), |weight| match conv.transposed {
+            false => Conv::new(packing, weight, bias, shape, stride, dilation, padding),
+            true => {
+                let shape = [shape[0], conv.outputs(), shape[2]];
+                Conv::transposed(packing, weight, bias, shape, stride, conv.groups)
             }
         })
     }

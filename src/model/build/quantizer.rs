@@ -64,8 +64,8 @@ impl Builder<'_, '_> {
         self.reserve(bytes.saturating_mul(codebooks.len()))?;
         let mut built = with_capacity(codebooks.len())?;
         for codebook in codebooks {
+            let usage = self.tensor(&codebook.usage)?;
             built.push(self.packed(&codebook.sums, |sums| {
-                let usage = self.tensor(&codebook.usage)?;
                 for (word, usage) in sums.chunks_exact_mut(quantizer.dim).zip(usage) {
                     word.iter_mut().for_each(|x| *x /= usage.max(MIN_CLUSTER_USAGE));
                 }
