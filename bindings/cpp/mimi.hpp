@@ -457,6 +457,9 @@ class encoder {
     detail::owned<mimi_encoder, mimi_encoder_free> handle_;
 };
 
+/** A code that did not arrive, in the input of decoders. */
+constexpr std::uint32_t no_code = MIMI_NO_CODE;
+
 /** A stream of codes to audio. One thread at a time; it may move between threads. */
 class decoder {
   public:
@@ -469,7 +472,8 @@ class decoder {
      * Takes whole frames of codes and writes their audio. Real-time.
      *
      * Gives the number of samples written. With too little room, status::buffer_too_small,
-     * mimi::failure::needed() says how much, and nothing was taken.
+     * mimi::failure::needed() says how much, and nothing was taken. mimi::no_code stands for a code that
+     * did not arrive.
      */
     result<std::size_t> try_process(span<const std::uint32_t> codes, span<float> pcm) noexcept {
         std::size_t n = 0;
@@ -483,6 +487,21 @@ class decoder {
         std::size_t n = 0;
         const mimi_status s = mimi_decoder_flush(handle_.get(), pcm.data(), pcm.size(), &n);
         return detail::count_rt(s, n);
+    }
+
+    /** As try_process(), for frames none of whose codes arrived; `codes` counts their codes. Real-time. */
+    result<std::size_t> try_process_lost(std::size_t codes, span<float> pcm) noexcept {
+        std::size_t n = 0;
+        const mimi_status s =
+            mimi_decoder_process(handle_.get(), nullptr, codes, pcm.data(), pcm.size(), &n);
+        return detail::count_rt(s, n);
+    }
+
+    /** As try_process_lost(), but appends to a vector, which grows if it must; gives the number appended. */
+    result<std::size_t> try_append_lost(std::size_t codes, std::vector<float> &pcm) {
+        return detail::append_rt(pcm, [&](float *data, std::size_t room, std::size_t *n) {
+            return mimi_decoder_process(handle_.get(), nullptr, codes, data, room, n);
+        });
     }
 
     /** As try_process(), but appends to a vector, which grows if it must; gives the number appended. */
@@ -530,6 +549,10 @@ class decoder {
 #if MIMI_HPP_EXCEPTIONS
     /** try_process() that throws. */
     std::size_t process(span<const std::uint32_t> codes, span<float> pcm) { return try_process(codes, pcm).value(); }
+    /** try_process_lost() that throws. */
+    std::size_t process_lost(std::size_t codes, span<float> pcm) { return try_process_lost(codes, pcm).value(); }
+    /** try_append_lost() that throws. */
+    std::size_t append_lost(std::size_t codes, std::vector<float> &pcm) { return try_append_lost(codes, pcm).value(); }
     /** try_flush() that throws. */
     std::size_t flush(span<float> pcm) { return try_flush(pcm).value(); }
     /** try_append() that throws. */

@@ -33,9 +33,6 @@ import (
 	"unsafe"
 )
 
-// NoCode stands for a code that did not arrive. A frame all of whose codes are NoCode was lost.
-const NoCode uint32 = C.MIMI_NO_CODE
-
 // LiveWork is who does the work of a Capture or a Playback.
 type LiveWork int64
 

@@ -59,7 +59,7 @@ impl SplitQuantizer {
         }
     }
 
-    /// Takes codes of whole frames, of `codebooks` each, that cannot be used for ones that did not arrive: a code
+    /// Takes codes that cannot be used for ones that did not arrive, in whole frames of `codebooks` codes: a code
     /// refines those before it in its branch.
     pub(crate) fn drop_after_gaps(&self, codes: &mut [u32], codebooks: usize) {
         for frame in codes.chunks_exact_mut(codebooks) {

@@ -24,6 +24,10 @@ pub(crate) struct Program {
     frame: usize,
 }
 
+/// What is left of the last latent in each frame that is concealed: a sound that goes on becomes duller and quieter.
+/// Spectra of speech are nearer to the true ones with it than with the latent as it was; see `tests/README.md`.
+const CONCEALED: f32 = 0.7;
+
 /// How much of a step there is: samples, at the model's rate.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Length(pub(crate) usize);
@@ -240,7 +244,10 @@ fn run(op: &Op, batch: &mut Batch, first: usize, rows: usize) {
                 for row in 0..rows {
                     let latent = &mut stream.scratch[x.from(row).first(width)];
                     match stream.codes[(first + row) * codes..][..codes].iter().all(|code| *code == NO_CODE) {
-                        true => latent.copy_from_slice(last),
+                        true => {
+                            last.iter_mut().for_each(|value| *value *= CONCEALED);
+                            latent.copy_from_slice(last);
+                        }
                         false => last.copy_from_slice(latent),
                     }
                 }

@@ -73,6 +73,17 @@ void streams(const mimi::model &model, const golden_case &c) {
     CHECK(*decoder.try_samples_for(c.g.codebooks) == audio.size() / c.g.frames);
     CHECK(*decoder.try_flush({}) == 0);
     check_audio(c.g, audio.data(), heard);
+
+    // frames that are lost, told in each way
+    std::vector<float> lost(2 * 1920), told, appended;
+    std::vector<std::uint32_t> gone(2 * c.g.codebooks, mimi::no_code);
+    const std::uint32_t *first = c.g.codes;
+    for (auto *pcm : {&told, &appended})
+        CHECK(decoder.try_append({first, c.g.codebooks}, *pcm) && decoder.try_append(gone, *pcm) && decoder.try_reset());
+    CHECK(told == appended && *decoder.try_append({first, c.g.codebooks}, appended) == lost.size() / 2);
+    CHECK(*decoder.try_process_lost(gone.size(), lost) == lost.size());
+    CHECK(std::equal(lost.begin(), lost.end(), told.begin() + static_cast<std::ptrdiff_t>(lost.size() / 2)));
+    CHECK(*decoder.try_get(MIMI_PROP_CONCEALED) == 2 && *decoder.try_append_lost(c.g.codebooks, appended) == lost.size() / 2);
 }
 
 void forks(const mimi::model &model, const golden_case &c) {
