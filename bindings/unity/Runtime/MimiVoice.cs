@@ -22,6 +22,7 @@ namespace Mimi
         public event Action<byte[], int> Packet;
 
         private const int Numbered = 2; // bytes of the frame's number, before its codes
+        private const int LongestGap = 16; // frames; a playback has room for so many and bufferFrames
         private const int Restart = 1000; // numbers that jump back further are a new sender's
         private static Model shared;
         private int bits;
@@ -105,8 +106,8 @@ namespace Mimi
             short gap = receives ? (short)(number - expected) : (short)0;
             if (gap < 0 && gap > -Restart)
                 return;
-            for (int lost = 0; lost < gap && lost < bufferFrames; lost++) // more are a pause, and not worth waiting for
-                playback.WriteLost(codebooks);
+            if (gap > 0 && gap <= LongestGap) // more are a pause
+                playback.WriteLost(gap * codebooks); // so that what follows keeps its place
             if (Packets.Unpack(bytes.Slice(Numbered), codebooks, bits, codes, out _) == Status.Ok)
                 playback.Write(codes); // if too many wait, the playback counts it
             receives = true;

@@ -7,7 +7,7 @@ namespace Mimi
 {
     internal static unsafe class Native
     {
-#if (UNITY_IOS || UNITY_TVOS || UNITY_VISIONOS || UNITY_WEBGL) && !UNITY_EDITOR
+#if (UNITY_IOS || UNITY_TVOS || UNITY_VISIONOS) && !UNITY_EDITOR
         private const string Lib = "__Internal"; // linked into the program
 #else
         private const string Lib = "mimi"; // libmimi.so, libmimi.dylib, mimi.dll
