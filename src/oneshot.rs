@@ -104,7 +104,7 @@ impl Model {
         if options.max_block.is_none() {
             let quantizer = self.quantizer().map(|quantizer| &**quantizer);
             shape.block = frames.clamp(1, FRAMES);
-            while shape.block > 1 && half.cost(quantizer, self.spec(), shape).bytes > MOST_STREAM_BYTES {
+            while shape.block > 1 && half.cost(quantizer, self.spec(), shape)?.bytes > MOST_STREAM_BYTES {
                 shape.block /= 2;
             }
         }

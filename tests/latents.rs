@@ -145,7 +145,7 @@ fn a_pocket_file_alone_is_assumed_to_be_the_published_network() {
     let bytes = std::fs::read(golden("pocket-tiny/model.safetensors")).unwrap();
     let error = Model::load_bytes(&bytes, &LoadOptions::default()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt);
-    assert!(error.message().contains("expected [64, 1, 7] (no config was found"), "{error}");
+    assert!(error.message().contains("expected [64] (no config was found"), "{error}");
 }
 
 proptest! {
@@ -198,8 +198,9 @@ fn codes_and_latents_in_turn() {
     }
     assert_eq!(encoder.frames(), 12);
 
-    // a frame of codes that is lost has the last latent, also where that was given as one
-    let audio = model.decode_latents(&[&latents[..], &latents[..]].concat(), &options).unwrap();
+    // a frame of codes that is lost has the last latent, smaller, also where that was given as one
+    let smaller = latents.map(|value| 0.7 * value);
+    let audio = model.decode_latents(&[latents, smaller].concat(), &options).unwrap();
     let mut decoder = Decoder::new(&model, &options).unwrap();
     let mut pcm = vec![0.0; 1920];
     decoder.process_latents(&latents, &mut pcm).unwrap();

@@ -3,7 +3,7 @@
 
 use super::conv::Linear;
 use crate::kernels::{Activation, Rows};
-use crate::program::{Codebook, NO_CODE, Op, Planner, Span, Stage};
+use crate::program::{Codebook, NO_CODE, Op, Planner, Section, Span};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -45,13 +45,13 @@ impl SplitQuantizer {
         let rest = planner.scratch(frames.count, self.dim).rows(self.dim);
         let scores = planner.scratch(frames.count, self.size).offset;
         for (branch, ([projection, name], codes)) in self.branches(codebooks) {
-            planner.at(Stage::Quantizer, codes.start, projection);
+            planner.at(Section::Quantizer, codes.start, projection);
             match &branch.input {
                 Some(input) => input.emit(planner, frames, z, rest, None, Activation::None),
                 None => planner.push(frames, Op::Copy { x: z, y: rest, width: self.dim }),
             }
             for (codebook, code) in branch.codebooks.iter().zip(codes) {
-                planner.at(Stage::Quantizer, code, name);
+                planner.at(Section::Quantizer, code, name);
                 codebook.reserve(planner, frames.count);
                 let codebook = Arc::clone(codebook);
                 planner.push(frames, Op::Search { codebook, x: rest.offset, scores, code, codes: codebooks });
@@ -80,10 +80,10 @@ impl SplitQuantizer {
             let begin = codes.start;
             for (codebook, code) in branch.codebooks.iter().zip(codes) {
                 let (codebook, first) = (Arc::clone(codebook), code == begin);
-                planner.at(Stage::Quantizer, code, name);
+                planner.at(Section::Quantizer, code, name);
                 planner.push(frames, Op::AddWord { codebook, y: sum.offset, code, codes: codebooks, first });
             }
-            planner.at(Stage::Quantizer, begin, projection);
+            planner.at(Section::Quantizer, begin, projection);
             let before = (index > 0).then_some(z);
             match (&branch.output, before) {
                 (Some(output), _) => output.emit(planner, frames, sum, z, before, Activation::None),

@@ -26,8 +26,8 @@ pub(super) fn check_model(network: &Network, checkpoint: &Checkpoint) -> Result<
     let shape = |context| Shape { block: 1, context, codebooks: spec.codebooks, threads: 1 };
     let [encoding, decoding] = spec.contexts.map(shape);
     let quantizer = quantizer.as_deref();
-    let encoder = encoder.as_ref().map(|half| half.cost(quantizer, spec, encoding));
-    let decoder = decoder.as_ref().map(|half| half.cost(quantizer, spec, decoding));
+    let encoder = encoder.as_ref().map(|half| half.cost(quantizer, spec, encoding)).transpose()?;
+    let decoder = decoder.as_ref().map(|half| half.cost(quantizer, spec, decoding)).transpose()?;
     for (half, cost) in [("encoder", encoder), ("decoder", decoder)] {
         let excess = cost.and_then(|cost| Excess::of(spec, cost, 1, MOST_STREAM_BYTES));
         if let Some(Excess { what, found, most }) = excess {

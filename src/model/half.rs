@@ -6,7 +6,7 @@ use super::cost::check_stream;
 use crate::error::out_of_memory;
 use crate::kernels::{Activation, Kernels};
 use crate::layers::{Conv, Linear, SeanetDecoder, SeanetEncoder, SplitQuantizer, Transformer, Upsampler};
-use crate::program::{Cost, Memory, Op, Planner, Program, Slot, Span, Stage};
+use crate::program::{Cost, Memory, Op, Planner, Program, Section, Slot, Span};
 use crate::{Error, StreamOptions};
 
 /// What decides a stream's program: streams of one half with equal shapes have equal programs.
@@ -69,7 +69,7 @@ pub(crate) trait Half {
         spec: &Spec,
         shape: Shape,
     ) -> Result<(Program, Memory, Border), Error> {
-        let cost = self.cost(quantizer, spec, shape);
+        let cost = self.cost(quantizer, spec, shape)?;
         check_stream(spec, shape, cost)?;
         // steps of several frames, and of several threads, are never run in parts
         let most_load = match (shape.block, shape.threads) {
@@ -94,10 +94,10 @@ pub(crate) trait Half {
     }
 
     /// What a stream of a shape costs.
-    fn cost(&self, quantizer: Option<&SplitQuantizer>, spec: &Spec, shape: Shape) -> Cost {
+    fn cost(&self, quantizer: Option<&SplitQuantizer>, spec: &Spec, shape: Shape) -> Result<Cost, Error> {
         let mut planner = Planner::counting(spec.frame_size, shape.threads);
         self.emit(&mut planner, quantizer, shape);
-        planner.cost()
+        planner.cost().map_err(out_of_memory)
     }
 }
 
@@ -133,7 +133,7 @@ impl Half for EncoderHalf {
         let x = self.down.input(&down);
         let samples = self.seanet.emit(planner, Span::frames(shape.block, self.frame), x);
         self.transformer.emit(planner, steps, shape.context, x);
-        planner.at(Stage::Resampling, 0, "down-sampling");
+        planner.at(Section::Resampling, 0, "down-sampling");
         let latents = planner.scratch(frames.count, self.down.outputs());
         let z = latents.rows(self.down.outputs());
         self.down.emit(planner, &down, steps, z, None, Activation::None);
@@ -186,7 +186,7 @@ impl Half for DecoderHalf {
             quantizer.emit_sum(planner, frames, shape.codebooks, z);
         }
         let begin = planner.len();
-        planner.at(Stage::Quantizer, shape.codebooks, "concealment");
+        planner.at(Section::Quantizer, shape.codebooks, "concealment");
         let (width, marks) = (z.stride, shape.marks());
         planner.codes(frames.count.saturating_mul(marks));
         let last = planner.state(1, width);
@@ -197,7 +197,7 @@ impl Half for DecoderHalf {
         }
         let seanet = self.seanet.reserve(planner, steps.count);
         let x = self.seanet.input(&seanet);
-        planner.at(Stage::Resampling, 0, "up-sampling");
+        planner.at(Section::Resampling, 0, "up-sampling");
         self.up.emit(planner, &up, frames, x);
         self.transformer.emit(planner, steps, shape.context, x);
         let samples = self.seanet.emit(planner, &seanet, steps);

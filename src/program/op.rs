@@ -118,7 +118,7 @@ impl Span {
 
 /// A part of a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
+pub enum Section {
     /// The convolutions at the rates of samples and of SEANet.
     Seanet,
     /// The transformer.
@@ -132,8 +132,8 @@ pub enum Stage {
 /// The layer that an operation belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
-    pub(crate) stage: Stage,
-    /// Which of the stage's layers.
+    pub(crate) section: Section,
+    /// Which of the section's layers.
     pub(crate) layer: usize,
     pub(crate) name: &'static str,
 }

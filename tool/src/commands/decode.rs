@@ -59,7 +59,13 @@ fn settings(args: &DecodeArgs, model: &Model) -> Settings {
         ("precision", typed(args.model.precision)),
         ("rate", or(args.rate.map(|hertz| hertz.to_string()), "the original's")),
         ("samples", format!("{:?}", args.samples())),
-        ("loss", or(args.loss.loss.map(|percent| format!("{percent} %, {}, {}", args.loss.burst, args.loss.seed)), "none")),
+        (
+            "loss",
+            or(
+                args.loss.loss.map(|percent| format!("{percent} %, {}, {}", args.loss.burst, args.loss.seed)),
+                "none",
+            ),
+        ),
     ])
 }
 
