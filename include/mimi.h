@@ -50,6 +50,25 @@
  * Lengths and capacities of buffers are size_t and count samples, codes or bytes, whatever the buffer
  * holds. All other numbers are int64_t: options, properties, and the numbers of token files.
  *
+ * ## Lost frames
+ *
+ * MIMI_NO_CODE in the place of a code says that it did not arrive. mimi_decoder_process() takes it, and
+ * so do mimi_decode(), mimi_decoder_process_many() and mimi_playback_write().
+ *
+ * The codes of a frame belong to two branches, a semantic one (in the published model code 0) and an
+ * acoustic one (the others). Each code refines those before it in its branch. A frame is decoded with the
+ * codes of each branch that come before the branch's first MIMI_NO_CODE. If the first k codes of every
+ * frame arrive, the audio is that of a decoder with k codebooks: a sender may save bits at any frame.
+ *
+ * A frame without such codes is concealed. The last sound goes on, never louder than the last frame was,
+ * and falls silent within five frames. The first frame that arrives swells to its full level within a
+ * quarter of its length. A concealed frame is as long as any other and counts in MIMI_PROP_FRAMES and in
+ * MIMI_PROP_CONCEALED. The network forgets a loss: after as many frames as its attention reaches back,
+ * the audio is almost what it would have been.
+ *
+ * Write a frame that is known to be lost in its place: what follows then keeps its time. Token files have
+ * no MIMI_NO_CODE.
+ *
  * ## Ownership
  *
  * Models, streams and option bags are handles. The function named in their _new, _clone or _load
@@ -93,8 +112,8 @@
  * MIMI_ERR_PANIC; only then may the run-time library write a line to stderr.
  *
  * Running out of memory is MIMI_ERR_OUT_OF_MEMORY. Only small allocations while loading, or while
- * opening a stream with MIMI_OPT_SAMPLE_RATE, can end the program. The library checks for room before
- * it makes them. The threads of MIMI_OPT_THREADS have no such care.
+ * opening a capture, a playback or a stream with MIMI_OPT_SAMPLE_RATE, can end the program. The library
+ * checks for room before it makes them. The threads of MIMI_OPT_THREADS have no such care.
  *
  * On x86 with SSE2 and on 64-bit Arm, every function computes in a floating-point mode of its own:
  * rounding to nearest, denormal numbers flushed to zero, no exception trapped, whatever the input and
@@ -457,7 +476,10 @@ typedef int32_t mimi_prop;
 #define MIMI_PROP_FRAMES 6
 /** Model: the bytes of its weights in memory. Stream: the bytes of its state, without the model's. */
 #define MIMI_PROP_MEMORY_BYTES 7
-/** Streams: a hash of the codes of these frames. Both ends agree only if every code arrived, in order. */
+
+/** Streams: a hash of the codes of these frames. Both ends agree only if every code arrived, in order. A
+ * code that a decoder could not use counts as MIMI_NO_CODE, so that two decoders agree if they lost the
+ * same. */
 #define MIMI_PROP_CODES_HASH 8
 
 /** A fingerprint of what gives codes their meaning, 0 to 2^63 - 1. A model can decode the codes of
@@ -480,7 +502,9 @@ typedef int32_t mimi_prop;
 #define MIMI_PROP_BAD_CODE_INDEX 15
 /** Decoders: the value of that code, or -1. */
 #define MIMI_PROP_BAD_CODE_VALUE 16
-/** Playbacks: the frames that were not there when their time came, and were concealed. */
+
+/** Decoders: the frames concealed since the stream began. Playbacks: the frames that were not there when
+ * their time came, and were concealed. */
 #define MIMI_PROP_CONCEALED 17
 /** Playbacks: the frames taken that were lost: all their codes are MIMI_NO_CODE. */
 #define MIMI_PROP_LOST 18
@@ -581,13 +605,14 @@ MIMI_API MIMI_NODISCARD mimi_status mimi_encode(const mimi_model *model, const m
  *
  * - `model`: a model with a decoder. Any number of threads may use it at once.
  * - `options`: as for mimi_encode(); MIMI_OPT_CODEBOOKS says how many codes make a frame.
- * - `codes`, `n_codes`: whole frames of codes.
+ * - `codes`, `n_codes`: whole frames of codes, MIMI_NO_CODE in place of those that are lost.
  * - `pcm`, `pcm_cap`: room for the audio, frame samples for each frame. mimi_samples_for() tells exactly.
  * - `out_samples`: receives the number of samples written. They line up with what was encoded;
  *   the last frame may reach beyond it.
  *
- * MIMI_ERR_INVALID_ARGUMENT for a partial frame, MIMI_ERR_CORRUPT if a code is not below
- * MIMI_PROP_CODEBOOK_SIZE, MIMI_ERR_UNSUPPORTED if the model was loaded without its decoder.
+ * MIMI_ERR_INVALID_ARGUMENT for a partial frame, MIMI_ERR_CORRUPT if a code is neither below
+ * MIMI_PROP_CODEBOOK_SIZE nor MIMI_NO_CODE, MIMI_ERR_UNSUPPORTED if the model was loaded without its
+ * decoder.
  */
 MIMI_API MIMI_NODISCARD mimi_status mimi_decode(const mimi_model *model, const mimi_options *options,
     const uint32_t *codes, size_t n_codes, float *pcm, size_t pcm_cap, size_t *out_samples);
@@ -695,6 +720,9 @@ MIMI_API void mimi_encoder_free(mimi_encoder *encoder);
 /** A stream of codes to audio. One thread at a time; it may move between threads. */
 typedef struct mimi_decoder mimi_decoder;
 
+/** A code that did not arrive, in the input of decoders and playbacks; see "Lost frames". */
+#define MIMI_NO_CODE UINT32_MAX
+
 /**
  * Opens a stream, as mimi_encoder_new() does.
  *
@@ -708,15 +736,15 @@ MIMI_API MIMI_NODISCARD mimi_status mimi_decoder_new(const mimi_model *model, co
 /**
  * Takes whole frames of codes and writes their audio. Real-time.
  *
- * - `codes`, `n_codes`: any number of whole frames. All are taken. NULL with a positive length is
- *   reserved for lost frames and MIMI_ERR_UNSUPPORTED in this release.
+ * - `codes`, `n_codes`: any number of whole frames. All are taken. MIMI_NO_CODE stands for a code that
+ *   did not arrive, and NULL with a positive length for whole frames that did not: see "Lost frames".
  * - `pcm`, `pcm_cap`: room for the audio; mimi_decoder_samples_for() tells exactly.
  * - `out_samples`: receives the number of samples written: the frames' samples. At a rate other than
  *   the model's, a stream's first call writes MIMI_PROP_LATENCY_SAMPLES fewer, which follow with the
  *   flush.
  *
  * The audio does not depend on how the frames are cut into calls. MIMI_ERR_INVALID_ARGUMENT for a
- * partial frame. MIMI_ERR_CORRUPT if a code is not below MIMI_PROP_CODEBOOK_SIZE:
+ * partial frame. MIMI_ERR_CORRUPT if a code is neither below MIMI_PROP_CODEBOOK_SIZE nor MIMI_NO_CODE:
  * MIMI_PROP_BAD_CODE_INDEX and MIMI_PROP_BAD_CODE_VALUE tell which.
  */
 MIMI_API MIMI_NODISCARD mimi_status mimi_decoder_process(mimi_decoder *decoder, const uint32_t *codes,
@@ -795,7 +823,8 @@ MIMI_API MIMI_NODISCARD mimi_status mimi_encoder_process_many(mimi_encoder *cons
  * - `decoders`, `n`: the streams, all of one model, none of them twice; at most 1024. One at a rate
  *   other than the model's must take its first frame alone, with mimi_decoder_process(): the end of
  *   that frame's audio follows with the second.
- * - `codes`: for each stream a pointer to one frame of codes, MIMI_PROP_CODEBOOKS.
+ * - `codes`: for each stream a pointer to one frame of codes, MIMI_PROP_CODEBOOKS. All codes of a frame
+ *   that is lost are MIMI_NO_CODE.
  * - `pcm`: for each stream a pointer to room for one frame of samples, its MIMI_PROP_FRAME_SAMPLES.
  *
  * Errors are those of mimi_encoder_process_many(), and MIMI_ERR_CORRUPT as in mimi_decoder_process().
@@ -888,9 +917,6 @@ MIMI_API void mimi_capture_free(mimi_capture *capture);
 /** Live codes to audio: a thread writes codes as they come, and an audio thread always gets its samples.
  * No call does much more than the average, or a third thread does the work: MIMI_OPT_WORK. */
 typedef struct mimi_playback mimi_playback;
-
-/** A code that did not arrive. A frame all of whose codes are this was lost. */
-#define MIMI_NO_CODE UINT32_MAX
 
 /**
  * Opens a playback. All the memory that it will ever use is allocated here.

@@ -86,7 +86,7 @@ mod tensors;
 pub mod capi;
 
 pub use checkpoint::{Checkpoint, Layout, ReadAt};
-pub use config::{Activation, Config, PadMode};
+pub use config::{Activation, Config, HalfConfig, PadMode};
 pub use decoder::Decoder;
 pub use encoder::Encoder;
 pub use error::{Error, ErrorKind, StreamError};

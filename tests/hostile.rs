@@ -83,6 +83,23 @@ fn weights_that_overflow_while_loading_are_corrupt() {
     }
 }
 
+/// Also of tensors that are read beside others.
+#[test]
+fn a_tensor_that_is_not_finite_is_named_alone() {
+    for name in [
+        "encoder.layers.0.conv.bias",
+        "decoder.layers.2.conv.bias",
+        "quantizer.acoustic_residual_vector_quantizer.layers.0.codebook.cluster_usage",
+        "encoder_transformer.layers.1.self_attn.v_proj.weight",
+        "decoder_transformer.layers.0.input_layernorm.bias",
+    ] {
+        let file = changed(&micro(), |_| true, &[(name, f32::NAN)]);
+        let error = Model::load_bytes(&file, &LoadOptions::default()).expect_err("must be refused");
+        let expected = format!("checkpoint: tensor `{name}`: value 0 is NaN: expected a finite number");
+        assert_eq!((error.kind(), error.message()), (ErrorKind::Corrupt, expected.as_str()));
+    }
+}
+
 /// Gains are at most the largest float, and a row's values at most its gain: weight norm cannot overflow.
 #[test]
 fn the_largest_gain_of_a_weight_norm_is_loaded() {

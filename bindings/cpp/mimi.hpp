@@ -25,7 +25,8 @@
  * **Real time.** What is `noexcept` and takes spans is as real-time as the C function behind it: no
  * allocation, no lock, no system call. What takes a `std::vector` allocates.
  *
- * **Threads.** As in mimi.h: any number of threads may use one model, one at a time a stream.
+ * **Threads.** As in mimi.h: any number of threads may use one model, one at a time a stream; a capture and a playback
+ * have a side for each of three threads.
  *
  * Everything is inline over the C ABI: no C++ type crosses into the library, which can be built by
  * another compiler with another standard library.
@@ -289,6 +290,12 @@ enum class tail : std::int32_t {
     layer_pad = MIMI_TAIL_LAYER_PAD  /**< Each layer pads its input, as transformers does. */
 };
 
+/** Who does the work of a capture or a playback. */
+enum class live_work : std::int32_t {
+    spread = MIMI_WORK_SPREAD, /**< The audio thread, in equal shares. */
+    other = MIMI_WORK_OTHER    /**< A thread of yours, by calls of try_work(). */
+};
+
 /**
  * Options of loading, streams and one-shot calls; each call reads those that concern it.
  *
@@ -319,6 +326,13 @@ class options {
     options &threads(std::int64_t n) { return set(MIMI_OPT_THREADS, n); }
     /** The instruction set, a MIMI_ISA_ value. */
     options &isa(std::int64_t value) { return set(MIMI_OPT_ISA, value); }
+
+    /** Captures and playbacks: who does the work. */
+    options &work(live_work value) { return set(MIMI_OPT_WORK, static_cast<std::int64_t>(value)); }
+    /** Captures and playbacks: whether audio is not in real time; see MIMI_OPT_OFFLINE. */
+    options &offline(bool value) { return set(MIMI_OPT_OFFLINE, value); }
+    /** Playbacks: the frames that wait before it starts. */
+    options &buffer_frames(std::int64_t n) { return set(MIMI_OPT_BUFFER_FRAMES, n); }
 
     /** Any option of mimi.h by its key. */
     options &set(mimi_option key, std::int64_t value) {
@@ -443,6 +457,9 @@ class encoder {
     detail::owned<mimi_encoder, mimi_encoder_free> handle_;
 };
 
+/** A code that did not arrive, in the input of decoders. */
+constexpr std::uint32_t no_code = MIMI_NO_CODE;
+
 /** A stream of codes to audio. One thread at a time; it may move between threads. */
 class decoder {
   public:
@@ -455,7 +472,8 @@ class decoder {
      * Takes whole frames of codes and writes their audio. Real-time.
      *
      * Gives the number of samples written. With too little room, status::buffer_too_small,
-     * mimi::failure::needed() says how much, and nothing was taken.
+     * mimi::failure::needed() says how much, and nothing was taken. mimi::no_code stands for a code that
+     * did not arrive.
      */
     result<std::size_t> try_process(span<const std::uint32_t> codes, span<float> pcm) noexcept {
         std::size_t n = 0;
@@ -469,6 +487,21 @@ class decoder {
         std::size_t n = 0;
         const mimi_status s = mimi_decoder_flush(handle_.get(), pcm.data(), pcm.size(), &n);
         return detail::count_rt(s, n);
+    }
+
+    /** As try_process(), for frames none of whose codes arrived; `codes` counts their codes. Real-time. */
+    result<std::size_t> try_process_lost(std::size_t codes, span<float> pcm) noexcept {
+        std::size_t n = 0;
+        const mimi_status s =
+            mimi_decoder_process(handle_.get(), nullptr, codes, pcm.data(), pcm.size(), &n);
+        return detail::count_rt(s, n);
+    }
+
+    /** As try_process_lost(), but appends to a vector, which grows if it must; gives the number appended. */
+    result<std::size_t> try_append_lost(std::size_t codes, std::vector<float> &pcm) {
+        return detail::append_rt(pcm, [&](float *data, std::size_t room, std::size_t *n) {
+            return mimi_decoder_process(handle_.get(), nullptr, codes, data, room, n);
+        });
     }
 
     /** As try_process(), but appends to a vector, which grows if it must; gives the number appended. */
@@ -516,6 +549,10 @@ class decoder {
 #if MIMI_HPP_EXCEPTIONS
     /** try_process() that throws. */
     std::size_t process(span<const std::uint32_t> codes, span<float> pcm) { return try_process(codes, pcm).value(); }
+    /** try_process_lost() that throws. */
+    std::size_t process_lost(std::size_t codes, span<float> pcm) { return try_process_lost(codes, pcm).value(); }
+    /** try_append_lost() that throws. */
+    std::size_t append_lost(std::size_t codes, std::vector<float> &pcm) { return try_append_lost(codes, pcm).value(); }
     /** try_flush() that throws. */
     std::size_t flush(span<float> pcm) { return try_flush(pcm).value(); }
     /** try_append() that throws. */
@@ -564,6 +601,135 @@ struct token_header : mimi_token_header {
     /** try_samples_at() that throws. */
     std::int64_t samples_at(std::int64_t rate) const { return try_samples_at(rate).value(); }
 #endif
+};
+
+/**
+ * Live audio to codes. One thread writes, one reads, one works, at the same time; see mimi.h. Its address may be
+ * shared by them, and must not be moved from meanwhile.
+ */
+class capture {
+  public:
+    /** An empty handle. */
+    capture() noexcept = default;
+    /** Takes over a C handle. */
+    explicit capture(mimi_capture *handle) noexcept : handle_(handle) {}
+
+    /** Takes any number of samples. Real-time. On the audio thread. */
+    result<nothing> try_write(span<const float> pcm) noexcept {
+        return detail::done_rt(mimi_capture_write(handle_.get(), pcm.data(), pcm.size()));
+    }
+
+    /** Reads the codes of whole frames that are ready; gives their number, often 0. Real-time. On any one thread. */
+    result<std::size_t> try_read(span<std::uint32_t> codes) noexcept {
+        std::size_t n = 0;
+        const mimi_status s = mimi_capture_read(handle_.get(), codes.data(), codes.size(), &n);
+        return detail::count_rt(s, n);
+    }
+
+    /** Does the work that is due, with live_work::other. On any one thread. */
+    result<nothing> try_work() noexcept { return detail::done_rt(mimi_capture_work(handle_.get())); }
+
+    /** Forgets everything: it is as new. Real-time. No other call may use it meanwhile. */
+    result<nothing> try_reset() noexcept { return detail::done_rt(mimi_capture_reset(handle_.get())); }
+
+    /** A property, a MIMI_PROP_ key. Real-time. On any thread. */
+    result<std::int64_t> try_get(mimi_prop key) const noexcept {
+        std::int64_t value = 0;
+        const mimi_status s = mimi_capture_get(handle_.get(), key, &value);
+        if (s != MIMI_OK)
+            return detail::failed_rt(s);
+        return value;
+    }
+
+#if MIMI_HPP_EXCEPTIONS
+    /** try_write() that throws. */
+    void write(span<const float> pcm) { try_write(pcm).value(); }
+    /** try_read() that throws. */
+    std::size_t read(span<std::uint32_t> codes) { return try_read(codes).value(); }
+    /** try_work() that throws. */
+    void work() { try_work().value(); }
+    /** try_reset() that throws. */
+    void reset() { try_reset().value(); }
+    /** try_get() that throws. */
+    std::int64_t get(mimi_prop key) const { return try_get(key).value(); }
+#endif
+
+    /** Whether there is one. */
+    explicit operator bool() const noexcept { return handle_ != nullptr; }
+    /** The C handle, which stays this object's. */
+    mimi_capture *c_handle() const noexcept { return handle_.get(); }
+    /** The C handle, which becomes yours to free. */
+    mimi_capture *release() noexcept { return handle_.release(); }
+
+  private:
+    detail::owned<mimi_capture, mimi_capture_free> handle_;
+};
+
+/**
+ * Live codes to audio. One thread writes, one reads, one works, at the same time; see mimi.h. Its address may be
+ * shared by them, and must not be moved from meanwhile.
+ */
+class playback {
+  public:
+    /** An empty handle. */
+    playback() noexcept = default;
+    /** Takes over a C handle. */
+    explicit playback(mimi_playback *handle) noexcept : handle_(handle) {}
+
+    /** Takes whole frames of codes: all, or none with status::buffer_too_small. Real-time. On any one thread. */
+    result<nothing> try_write(span<const std::uint32_t> codes) noexcept {
+        return detail::done_rt(mimi_playback_write(handle_.get(), codes.data(), codes.size()));
+    }
+
+    /** try_write() of frames that were lost, so many codes of them. Real-time. On the thread of try_write(). */
+    result<nothing> try_write_lost(std::size_t codes) noexcept {
+        return detail::done_rt(mimi_playback_write(handle_.get(), nullptr, codes));
+    }
+
+    /** Fills `pcm` with the next samples. Real-time. On the audio thread. */
+    result<nothing> try_read(span<float> pcm) noexcept {
+        return detail::done_rt(mimi_playback_read(handle_.get(), pcm.data(), pcm.size()));
+    }
+
+    /** Does the work that is due, with live_work::other. On any one thread. */
+    result<nothing> try_work() noexcept { return detail::done_rt(mimi_playback_work(handle_.get())); }
+
+    /** Forgets everything: it is as new. Real-time. No other call may use it meanwhile. */
+    result<nothing> try_reset() noexcept { return detail::done_rt(mimi_playback_reset(handle_.get())); }
+
+    /** A property, a MIMI_PROP_ key. Real-time. On any thread. */
+    result<std::int64_t> try_get(mimi_prop key) const noexcept {
+        std::int64_t value = 0;
+        const mimi_status s = mimi_playback_get(handle_.get(), key, &value);
+        if (s != MIMI_OK)
+            return detail::failed_rt(s);
+        return value;
+    }
+
+#if MIMI_HPP_EXCEPTIONS
+    /** try_write() that throws. */
+    void write(span<const std::uint32_t> codes) { try_write(codes).value(); }
+    /** try_write_lost() that throws. */
+    void write_lost(std::size_t codes) { try_write_lost(codes).value(); }
+    /** try_read() that throws. */
+    void read(span<float> pcm) { try_read(pcm).value(); }
+    /** try_work() that throws. */
+    void work() { try_work().value(); }
+    /** try_reset() that throws. */
+    void reset() { try_reset().value(); }
+    /** try_get() that throws. */
+    std::int64_t get(mimi_prop key) const { return try_get(key).value(); }
+#endif
+
+    /** Whether there is one. */
+    explicit operator bool() const noexcept { return handle_ != nullptr; }
+    /** The C handle, which stays this object's. */
+    mimi_playback *c_handle() const noexcept { return handle_.get(); }
+    /** The C handle, which becomes yours to free. */
+    mimi_playback *release() noexcept { return handle_.release(); }
+
+  private:
+    detail::owned<mimi_playback, mimi_playback_free> handle_;
 };
 
 /** A model: immutable, and for any number of threads at once. */
@@ -657,6 +823,16 @@ class model {
         return make<decoder>(o, [&](mimi_decoder **out) { return mimi_decoder_new(handle_.get(), o.get(), out); });
     }
 
+    /** Opens a capture; all the memory that it will use is allocated here. */
+    result<capture> try_new_capture(const options &o = {}) const {
+        return make<capture>(o, [&](mimi_capture **out) { return mimi_capture_new(handle_.get(), o.get(), out); });
+    }
+
+    /** Opens a playback; all the memory that it will use is allocated here. */
+    result<playback> try_new_playback(const options &o = {}) const {
+        return make<playback>(o, [&](mimi_playback **out) { return mimi_playback_new(handle_.get(), o.get(), out); });
+    }
+
 #if MIMI_HPP_EXCEPTIONS
     /** try_load() that throws. */
     static model load(const std::string &path, const options &o = {}) { return try_load(path, o).value(); }
@@ -688,6 +864,10 @@ class model {
     encoder new_encoder(const options &o = {}) const { return try_new_encoder(o).value(); }
     /** try_new_decoder() that throws. */
     decoder new_decoder(const options &o = {}) const { return try_new_decoder(o).value(); }
+    /** try_new_capture() that throws. */
+    capture new_capture(const options &o = {}) const { return try_new_capture(o).value(); }
+    /** try_new_playback() that throws. */
+    playback new_playback(const options &o = {}) const { return try_new_playback(o).value(); }
 #endif
 
     /** Whether there is a model. */
@@ -852,7 +1032,8 @@ inline std::size_t drop_codebooks(span<unsigned char> frames, std::int64_t codeb
 #endif
 
 static_assert(sizeof(model) == sizeof(void *) && sizeof(encoder) == sizeof(void *) &&
-                  sizeof(decoder) == sizeof(void *),
+                  sizeof(decoder) == sizeof(void *) && sizeof(capture) == sizeof(void *) &&
+                  sizeof(playback) == sizeof(void *),
               "a handle is a pointer");
 static_assert(std::is_nothrow_move_constructible_v<model> && !std::is_copy_constructible_v<model>,
               "handles are move-only");

@@ -16,6 +16,7 @@ package mimi
 import "C"
 
 import (
+	"fmt"
 	"slices"
 	"unsafe"
 )
@@ -56,12 +57,30 @@ func newDecoder(ptr *C.mimi_decoder) *Decoder {
 	return stream
 }
 
+// NoCode stands for a code that did not arrive, in the input of decoders and playbacks. A frame is decoded with the
+// codes of each branch of the quantizer, semantic and acoustic, that come before the branch's first NoCode. A frame
+// without such codes is concealed: the last sound goes on and falls silent within five frames.
+const NoCode uint32 = C.MIMI_NO_CODE
+
 // Append takes whole frames of codes and appends their audio to dst. It allocates
 // only where dst has too little room. On an error nothing was taken, and dst is returned as it was.
 //
 // At another rate than the model's, the first call gives LatencySamples fewer. They follow with AppendFlush. Nothing is
 // to be cut: the audio begins where the recording began.
 func (s *Decoder) Append(dst []float32, codes []uint32) ([]float32, error) {
+	return s.process(dst, uints(codes), len(codes))
+}
+
+// AppendLost is Append of frames none of whose codes arrived, so many codes of them.
+func (s *Decoder) AppendLost(dst []float32, codes int) ([]float32, error) {
+	if codes < 0 {
+		return dst, &Error{Code: ErrInvalidArgument, Message: fmt.Sprintf("%d lost codes", codes)}
+	}
+	return s.process(dst, nil, codes)
+}
+
+// process appends the audio of count codes, which are lost if codes is nil.
+func (s *Decoder) process(dst []float32, codes *C.uint32_t, count int) ([]float32, error) {
 	if err := s.handle.begin(); err != nil {
 		return dst, err
 	}
@@ -69,7 +88,7 @@ func (s *Decoder) Append(dst []float32, codes []uint32) ([]float32, error) {
 	for {
 		room := dst[len(dst):cap(dst)]
 		var n C.size_t
-		status := C.mimi_decoder_process(s.c(), uints(codes), C.size_t(len(codes)), floats(room), C.size_t(len(room)), &n)
+		status := C.mimi_decoder_process(s.c(), codes, C.size_t(count), floats(room), C.size_t(len(room)), &n)
 		switch status {
 		case C.MIMI_OK:
 			return dst[:len(dst)+int(n)], nil

@@ -117,6 +117,46 @@ func TestAppendDoesNotAllocate(t *testing.T) {
 	}
 }
 
+func TestLostFrames(t *testing.T) {
+	g, model := readGolden(t), load(t)
+	ways := []func(*mimi.Decoder, []float32) ([]float32, error){
+		func(d *mimi.Decoder, dst []float32) ([]float32, error) { return d.AppendLost(dst, 12) },
+		func(d *mimi.Decoder, dst []float32) ([]float32, error) {
+			return d.Append(dst, slices.Repeat([]uint32{mimi.NoCode}, 12))
+		},
+	}
+	var told [2][]float32
+	for i, lose := range ways {
+		decoder, err := model.NewDecoder(options...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		audio, first := decoder.Append(nil, g.codes[:12])
+		audio, second := lose(decoder, audio)
+		audio, third := decoder.Append(audio, g.codes[24:])
+		concealed, fourth := decoder.Get(mimi.Concealed)
+		if err := errors.Join(first, second, third, fourth); err != nil {
+			t.Fatal(err)
+		}
+		if len(audio) != len(g.codes)/6*1920 || concealed != 2 {
+			t.Errorf("%d samples, %d frames concealed", len(audio), concealed)
+		}
+		told[i] = audio
+	}
+	if !slices.Equal(told[0], told[1]) {
+		t.Error("the same loss sounds different")
+	}
+	decoder, err := model.NewDecoder(options...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, codes := range []int{-6, 1} {
+		if _, err := decoder.AppendLost(nil, codes); !errors.Is(err, mimi.ErrInvalidArgument) {
+			t.Errorf("%d codes: %v", codes, err)
+		}
+	}
+}
+
 func TestClone(t *testing.T) {
 	g, model := readGolden(t), load(t)
 	first, err := model.NewEncoder(options...)

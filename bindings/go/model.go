@@ -55,6 +55,12 @@ const (
 	FlushLen       Property = C.MIMI_PROP_FLUSH_LEN       // streams: codes or samples that a flush would give now
 	BadCodeIndex   Property = C.MIMI_PROP_BAD_CODE_INDEX  // decoders: where the code of the last ErrCorrupt stood, or -1
 	BadCodeValue   Property = C.MIMI_PROP_BAD_CODE_VALUE  // decoders: its value, or -1
+	Concealed      Property = C.MIMI_PROP_CONCEALED       // decoders: frames concealed; playbacks: frames that were missing when their time came
+	Lost           Property = C.MIMI_PROP_LOST            // playbacks: frames written as lost
+	Waiting        Property = C.MIMI_PROP_WAITING         // playbacks: frames that wait for their time
+	Late           Property = C.MIMI_PROP_LATE            // playbacks: frames that came after their time and were thrown away
+	Missed         Property = C.MIMI_PROP_MISSED          // playbacks: frames that Work had not made in time
+	Dropped        Property = C.MIMI_PROP_DROPPED         // captures, playbacks: frames for which there was no room
 )
 
 // Model holds the weights of a codec. It never changes: any number of goroutines may use it at once.

@@ -64,6 +64,14 @@ mimi_status mimi_go_decoder_clone(const mimi_decoder *d, mimi_decoder **out, cha
     return with_message(mimi_decoder_clone(d, out), message);
 }
 
+mimi_status mimi_go_capture_new(const mimi_model *m, const mimi_options *o, mimi_capture **out, char *message) {
+    return with_message(mimi_capture_new(m, o, out), message);
+}
+
+mimi_status mimi_go_playback_new(const mimi_model *m, const mimi_options *o, mimi_playback **out, char *message) {
+    return with_message(mimi_playback_new(m, o, out), message);
+}
+
 mimi_status mimi_go_model_header(const mimi_model *m, const mimi_options *o, mimi_token_header *header,
                                  char *message) {
     return with_message(mimi_model_header(m, o, header), message);

@@ -24,6 +24,8 @@ mimi_status mimi_go_decoder_new(const mimi_model *m, const mimi_options *o, mimi
                                 char *message);
 mimi_status mimi_go_encoder_clone(const mimi_encoder *e, mimi_encoder **out, char *message);
 mimi_status mimi_go_decoder_clone(const mimi_decoder *d, mimi_decoder **out, char *message);
+mimi_status mimi_go_capture_new(const mimi_model *m, const mimi_options *o, mimi_capture **out, char *message);
+mimi_status mimi_go_playback_new(const mimi_model *m, const mimi_options *o, mimi_playback **out, char *message);
 mimi_status mimi_go_model_header(const mimi_model *m, const mimi_options *o, mimi_token_header *header,
                                  char *message);
 mimi_status mimi_go_header_samples(const mimi_token_header *header, int64_t rate, int64_t *out, char *message);

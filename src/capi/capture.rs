@@ -17,7 +17,7 @@ pub struct mimi_capture;
 
 /// A capture, and what each of its threads uses.
 pub(super) struct Capture {
-    input: Side<CaptureInput>,
+    pub(super) input: Side<CaptureInput>,
     output: Side<CaptureOutput>,
     worker: Side<CaptureWorker>,
     shared: Arc<CaptureShared>,

@@ -7,7 +7,10 @@ use super::model::*;
 use super::options::{mimi_options, stream_options};
 use super::status::{Failure, MIMI_ERR_INVALID_ARGUMENT, MIMI_ERR_UNSUPPORTED, mimi_status};
 use super::stream;
-use crate::{Decoder, Model};
+use crate::{Decoder, Model, StreamError};
+
+/// A code that did not arrive, in the input of decoders and playbacks; see "Lost frames".
+pub const MIMI_NO_CODE: u32 = u32::MAX;
 
 /// A stream of codes to audio. One thread at a time; it may move between threads.
 pub struct mimi_decoder;
@@ -41,15 +44,15 @@ pub unsafe extern "C" fn mimi_decoder_new(
 
 /// Takes whole frames of codes and writes their audio. Real-time.
 ///
-/// - `codes`, `n_codes`: any number of whole frames. All are taken. NULL with a positive length is
-///   reserved for lost frames and MIMI_ERR_UNSUPPORTED in this release.
+/// - `codes`, `n_codes`: any number of whole frames. All are taken. MIMI_NO_CODE stands for a code that
+///   did not arrive, and NULL with a positive length for whole frames that did not: see "Lost frames".
 /// - `pcm`, `pcm_cap`: room for the audio; mimi_decoder_samples_for() tells exactly.
 /// - `out_samples`: receives the number of samples written: the frames' samples. At a rate other than
 ///   the model's, a stream's first call writes MIMI_PROP_LATENCY_SAMPLES fewer, which follow with the
 ///   flush.
 ///
 /// The audio does not depend on how the frames are cut into calls. MIMI_ERR_INVALID_ARGUMENT for a
-/// partial frame. MIMI_ERR_CORRUPT if a code is not below MIMI_PROP_CODEBOOK_SIZE:
+/// partial frame. MIMI_ERR_CORRUPT if a code is neither below MIMI_PROP_CODEBOOK_SIZE nor MIMI_NO_CODE:
 /// MIMI_PROP_BAD_CODE_INDEX and MIMI_PROP_BAD_CODE_VALUE tell which.
 #[unsafe(no_mangle)]
 #[must_use]
@@ -63,11 +66,15 @@ pub unsafe extern "C" fn mimi_decoder_process(
 ) -> mimi_status {
     // SAFETY: the pointers are as the header's introduction asks.
     guard_rt(|| unsafe {
-        if codes.is_null() && n_codes > 0 {
-            // a NULL handle is told first
-            handle::shared::<Decoder>(decoder)?;
-            place("out_samples", out_samples)?;
-            return Err(MIMI_ERR_UNSUPPORTED);
+        if codes.is_null() {
+            let lost = |decoder: &mut Decoder, pcm: &mut [f32]| {
+                let codebooks = decoder.codebooks();
+                match n_codes.is_multiple_of(codebooks) {
+                    true => decoder.process_lost(n_codes / codebooks, pcm),
+                    false => Err(StreamError::PartialFrame { codes: n_codes, codebooks }),
+                }
+            };
+            return stream::without_input(["pcm", "out_samples"], decoder, pcm, pcm_cap, out_samples, lost);
         }
         let names = ["codes", "pcm", "out_samples"];
         stream::process::<Decoder>(names, decoder, codes, n_codes, pcm, pcm_cap, out_samples)
@@ -92,7 +99,7 @@ pub unsafe extern "C" fn mimi_decoder_flush(
     // SAFETY: the pointers are as the header's introduction asks.
     guard_rt(|| unsafe {
         let names = ["pcm", "out_samples"];
-        stream::end::<Decoder>(names, decoder, pcm, pcm_cap, out_samples)
+        stream::without_input(names, decoder, pcm, pcm_cap, out_samples, Decoder::flush)
     })
 }
 
@@ -149,6 +156,7 @@ pub unsafe extern "C" fn mimi_decoder_get(
             MIMI_PROP_FLUSH_LEN => Some(decoder.samples_for_flush() as i64),
             MIMI_PROP_BAD_CODE_INDEX => Some(decoder.bad_code().map_or(-1, |(index, _)| index as i64)),
             MIMI_PROP_BAD_CODE_VALUE => Some(decoder.bad_code().map_or(-1, |(_, code)| code.into())),
+            MIMI_PROP_CONCEALED => Some(decoder.concealed() as i64),
             _ => common_property(decoder.spec(), key),
         };
         out.write(value.ok_or(MIMI_ERR_UNSUPPORTED)?);

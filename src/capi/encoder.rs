@@ -87,7 +87,7 @@ pub unsafe extern "C" fn mimi_encoder_flush(
     // SAFETY: the pointers are as the header's introduction asks.
     guard_rt(|| unsafe {
         let names = ["codes", "out_codes"];
-        stream::end::<Encoder>(names, encoder, codes, codes_cap, out_codes)
+        stream::without_input(names, encoder, codes, codes_cap, out_codes, Encoder::flush)
     })
 }
 

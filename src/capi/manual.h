@@ -50,6 +50,25 @@
  * Lengths and capacities of buffers are size_t and count samples, codes or bytes, whatever the buffer
  * holds. All other numbers are int64_t: options, properties, and the numbers of token files.
  *
+ * ## Lost frames
+ *
+ * MIMI_NO_CODE in the place of a code says that it did not arrive. mimi_decoder_process() takes it, and
+ * so do mimi_decode(), mimi_decoder_process_many() and mimi_playback_write().
+ *
+ * The codes of a frame belong to two branches, a semantic one (in the published model code 0) and an
+ * acoustic one (the others). Each code refines those before it in its branch. A frame is decoded with the
+ * codes of each branch that come before the branch's first MIMI_NO_CODE. If the first k codes of every
+ * frame arrive, the audio is that of a decoder with k codebooks: a sender may save bits at any frame.
+ *
+ * A frame without such codes is concealed. The last sound goes on, never louder than the last frame was,
+ * and falls silent within five frames. The first frame that arrives swells to its full level within a
+ * quarter of its length. A concealed frame is as long as any other and counts in MIMI_PROP_FRAMES and in
+ * MIMI_PROP_CONCEALED. The network forgets a loss: after as many frames as its attention reaches back,
+ * the audio is almost what it would have been.
+ *
+ * Write a frame that is known to be lost in its place: what follows then keeps its time. Token files have
+ * no MIMI_NO_CODE.
+ *
  * ## Ownership
  *
  * Models, streams and option bags are handles. The function named in their _new, _clone or _load
@@ -93,8 +112,8 @@
  * MIMI_ERR_PANIC; only then may the run-time library write a line to stderr.
  *
  * Running out of memory is MIMI_ERR_OUT_OF_MEMORY. Only small allocations while loading, or while
- * opening a stream with MIMI_OPT_SAMPLE_RATE, can end the program. The library checks for room before
- * it makes them. The threads of MIMI_OPT_THREADS have no such care.
+ * opening a capture, a playback or a stream with MIMI_OPT_SAMPLE_RATE, can end the program. The library
+ * checks for room before it makes them. The threads of MIMI_OPT_THREADS have no such care.
  *
  * On x86 with SSE2 and on 64-bit Arm, every function computes in a floating-point mode of its own:
  * rounding to nearest, denormal numbers flushed to zero, no exception trapped, whatever the input and

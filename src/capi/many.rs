@@ -60,7 +60,8 @@ pub unsafe extern "C" fn mimi_encoder_process_many(
 /// - `decoders`, `n`: the streams, all of one model, none of them twice; at most 1024. One at a rate
 ///   other than the model's must take its first frame alone, with mimi_decoder_process(): the end of
 ///   that frame's audio follows with the second.
-/// - `codes`: for each stream a pointer to one frame of codes, MIMI_PROP_CODEBOOKS.
+/// - `codes`: for each stream a pointer to one frame of codes, MIMI_PROP_CODEBOOKS. All codes of a frame
+///   that is lost are MIMI_NO_CODE.
 /// - `pcm`: for each stream a pointer to room for one frame of samples, its MIMI_PROP_FRAME_SAMPLES.
 ///
 /// Errors are those of mimi_encoder_process_many(), and MIMI_ERR_CORRUPT as in mimi_decoder_process().

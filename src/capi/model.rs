@@ -42,7 +42,9 @@ pub const MIMI_PROP_LATENCY_SAMPLES: mimi_prop = 5;
 pub const MIMI_PROP_FRAMES: mimi_prop = 6;
 /// Model: the bytes of its weights in memory. Stream: the bytes of its state, without the model's.
 pub const MIMI_PROP_MEMORY_BYTES: mimi_prop = 7;
-/// Streams: a hash of the codes of these frames. Both ends agree only if every code arrived, in order.
+/// Streams: a hash of the codes of these frames. Both ends agree only if every code arrived, in order. A
+/// code that a decoder could not use counts as MIMI_NO_CODE, so that two decoders agree if they lost the
+/// same.
 pub const MIMI_PROP_CODES_HASH: mimi_prop = 8;
 /// A fingerprint of what gives codes their meaning, 0 to 2^63 - 1. A model can decode the codes of
 /// another only if their fingerprints are equal.
@@ -63,7 +65,8 @@ pub const MIMI_PROP_FLUSH_LEN: mimi_prop = 14;
 pub const MIMI_PROP_BAD_CODE_INDEX: mimi_prop = 15;
 /// Decoders: the value of that code, or -1.
 pub const MIMI_PROP_BAD_CODE_VALUE: mimi_prop = 16;
-/// Playbacks: the frames that were not there when their time came, and were concealed.
+/// Decoders: the frames concealed since the stream began. Playbacks: the frames that were not there when
+/// their time came, and were concealed.
 pub const MIMI_PROP_CONCEALED: mimi_prop = 17;
 /// Playbacks: the frames taken that were lost: all their codes are MIMI_NO_CODE.
 pub const MIMI_PROP_LOST: mimi_prop = 18;

@@ -51,13 +51,14 @@ pub unsafe extern "C" fn mimi_encode(
 ///
 /// - `model`: a model with a decoder. Any number of threads may use it at once.
 /// - `options`: as for mimi_encode(); MIMI_OPT_CODEBOOKS says how many codes make a frame.
-/// - `codes`, `n_codes`: whole frames of codes.
+/// - `codes`, `n_codes`: whole frames of codes, MIMI_NO_CODE in place of those that are lost.
 /// - `pcm`, `pcm_cap`: room for the audio, frame samples for each frame. mimi_samples_for() tells exactly.
 /// - `out_samples`: receives the number of samples written. They line up with what was encoded;
 ///   the last frame may reach beyond it.
 ///
-/// MIMI_ERR_INVALID_ARGUMENT for a partial frame, MIMI_ERR_CORRUPT if a code is not below
-/// MIMI_PROP_CODEBOOK_SIZE, MIMI_ERR_UNSUPPORTED if the model was loaded without its decoder.
+/// MIMI_ERR_INVALID_ARGUMENT for a partial frame, MIMI_ERR_CORRUPT if a code is neither below
+/// MIMI_PROP_CODEBOOK_SIZE nor MIMI_NO_CODE, MIMI_ERR_UNSUPPORTED if the model was loaded without its
+/// decoder.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn mimi_decode(

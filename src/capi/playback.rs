@@ -15,9 +15,6 @@ use std::sync::Arc;
 /// No call does much more than the average, or a third thread does the work: MIMI_OPT_WORK.
 pub struct mimi_playback;
 
-/// A code that did not arrive. A frame all of whose codes are this was lost.
-pub const MIMI_NO_CODE: u32 = u32::MAX;
-
 /// A playback, and what each of its threads uses.
 pub(super) struct Playback {
     input: Side<PlaybackInput>,

@@ -161,6 +161,7 @@ impl From<StreamError> for mimi_status {
         match error {
             StreamError::BufferTooSmall { .. } | StreamError::NoRoom { .. } => MIMI_ERR_BUFFER_TOO_SMALL,
             StreamError::CodeOutOfRange { .. } => MIMI_ERR_CORRUPT,
+            StreamError::NoQuantizer => MIMI_ERR_UNSUPPORTED,
             _ => MIMI_ERR_INVALID_ARGUMENT,
         }
     }

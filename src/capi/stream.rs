@@ -3,13 +3,13 @@
 use super::buffer::{apart, disjoint, extent, input, output, place, report};
 use super::handle::{self, Kind};
 use super::status::mimi_status;
+use crate::StreamError;
 use crate::stream::Coder;
 
 /// All of `input` through a stream; the number of outputs goes to `out`.
 ///
 /// # Safety
 /// The pointers are as the header's introduction asks.
-#[expect(clippy::too_many_arguments, reason = "those of the C functions, and their names")]
 pub(super) unsafe fn process<C: Coder + Kind>(
     [from_name, to_name, out_name]: [&'static str; 3],
     stream: *mut C::Opaque,
@@ -33,16 +33,17 @@ pub(super) unsafe fn process<C: Coder + Kind>(
     }
 }
 
-/// The end of a stream; the number of outputs goes to `out`.
+/// What `give` writes of a stream without any input; the number of outputs goes to `out`.
 ///
 /// # Safety
 /// The pointers are as the header's introduction asks.
-pub(super) unsafe fn end<C: Coder + Kind>(
+pub(super) unsafe fn without_input<C: Coder + Kind>(
     [to_name, out_name]: [&'static str; 2],
     stream: *mut C::Opaque,
     to: *mut C::Output,
     room: usize,
     out: *mut usize,
+    give: impl FnOnce(&mut C, &mut [C::Output]) -> Result<usize, StreamError>,
 ) -> Result<(), mimi_status> {
     // SAFETY: this function's contract; `apart` keeps the references apart.
     unsafe {
@@ -50,7 +51,7 @@ pub(super) unsafe fn end<C: Coder + Kind>(
             let out = place(out_name, out)?;
             apart((out_name, out), &[extent(to_name, to.cast_const(), room)])?;
             let to = output(to_name, to, room)?;
-            report(out, coder.end(to)).map_err(mimi_status::from)
+            report(out, give(coder, to)).map_err(mimi_status::from)
         })?
     }
 }

@@ -1,9 +1,10 @@
 //! A bug in the engine, met through the exported functions: what it happened to answers until it is
 //! reset, and nothing else has noticed.
 
+use super::capture::*;
 use super::decoder::*;
 use super::encoder::*;
-use super::guard::guard;
+use super::guard::{guard, guard_rt};
 use super::handle::{self, exclusive};
 use super::many::*;
 use super::model::*;
@@ -242,4 +243,33 @@ fn a_bug_in_a_bag_stays_with_it() {
         assert_eq!((status, out), (MIMI_ERR_STATE, null_mut()));
         mimi_options_free(bag);
     }
+}
+
+/// The other sides of a capture go on.
+#[test]
+fn a_bug_on_one_side_stays_there() {
+    let handles = Handles::new();
+    let (mut capture, mut codes, mut n, mut value) = (null_mut(), [0; CODES], 0, 0);
+    // SAFETY: live handles, and buffers of the lengths given.
+    unsafe {
+        assert_eq!(mimi_capture_new(handles.model, null(), &mut capture), MIMI_OK);
+        let (pcm, codes) = (handles.pcm.as_ptr(), codes.as_mut_ptr());
+        for _ in 0..2 {
+            assert_eq!(mimi_capture_write(capture, pcm, SAMPLES), MIMI_OK);
+            let bug = guard_rt(|| {
+                let capture: &Capture = handle::shared(capture)?;
+                capture.input.run("mimi_capture", |_| std::panic::resume_unwind(Box::new("here")))?
+            });
+            assert_eq!(bug, MIMI_ERR_PANIC);
+            assert_eq!(mimi_capture_write(capture, pcm, 1), MIMI_ERR_STATE);
+            assert_eq!(mimi_capture_get(capture, MIMI_PROP_DROPPED, &mut value), MIMI_OK);
+            assert_eq!(mimi_capture_work(capture), MIMI_OK);
+            // all but the frame that is in work
+            assert_eq!(mimi_capture_read(capture, codes, CODES, &mut n), MIMI_OK);
+            assert_eq!((n, value), (CODES - 3, 0));
+            assert_eq!(mimi_capture_reset(capture), MIMI_OK);
+        }
+        mimi_capture_free(capture);
+    }
+    assert_eq!(codes[..CODES - 3], handles.codes[..CODES - 3]);
 }

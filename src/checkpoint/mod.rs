@@ -30,10 +30,11 @@ use std::path::Path;
 /// Both transformers' layout and kyutai's are read, with or without a prefix before every name, from
 /// F32, F16, BF16 or F64. The config is the first of:
 /// 1. the safetensors metadata entry `config`, JSON text;
-/// 2. `config.json` beside the weights, if it is a Mimi config or holds one;
+/// 2. `config.json` beside the weights, if it is a Mimi config or holds one. Pocket TTS's config is YAML; its JSON is
+///    read;
 /// 3. `mimi_config.json` beside the weights, or the file that `config.json` names as
 ///    `mimi_config_name`;
-/// 4. [`Config::published`].
+/// 4. [`Config::published`], or [`Config::pocket_tts`] if the tensors are those of a network without a quantizer.
 pub struct Checkpoint<'a> {
     config: Config,
     /// No config was found: `config` has the published model's numbers.
@@ -111,9 +112,12 @@ impl<'a> Checkpoint<'a> {
             })?),
             None => directory.map(files::config_in).transpose()?.flatten(),
         };
+        // no other published network has this tensor
+        let pocket = contents.tensors.contains_key(&format!("{prefix}{}", layout::IN_PLACE_OF_QUANTIZER));
+        let published = if pocket { Config::pocket_tts } else { Config::published };
         Ok(Self {
             assumed: config.is_none(),
-            config: config.unwrap_or_else(Config::published),
+            config: config.unwrap_or_else(published),
             layout,
             prefix,
             tensors: contents.tensors,
@@ -149,7 +153,7 @@ impl<'a> Checkpoint<'a> {
         let quantizer = Quantizer::new(&self.config, true);
         let branches = quantizer.branches();
         let mut projections = branches.iter().flat_map(|branch| [&branch.input, &branch.output]).flatten();
-        self.config.codebook_dim != self.config.hidden_size
+        self.config.codebook_dim != self.config.latent_dim()
             || projections.any(|projection| self.contains(&projection.weight().name))
     }
 
@@ -175,8 +179,8 @@ impl<'a> Checkpoint<'a> {
         Ok(values)
     }
 
-    /// Appends the values of [`tensor`](Self::tensor) to a list. A list that is used again has its memory already, which
-    /// saves asking the system for it. After an error the list may have some of the values.
+    /// Appends the values of [`tensor`](Self::tensor) to a list. A list that is used again has its memory already,
+    /// which saves asking the system for it. After an error the list may have some of the values.
     pub(crate) fn append(&self, values: &mut Vec<f32>, name: &str, shape: &[usize]) -> Result<(), Error> {
         match self.find(name) {
             Some(Found::Plain(stored)) => self.plain(values, stored, shape),
@@ -253,8 +257,8 @@ impl<'a> Checkpoint<'a> {
     }
 
     /// One of query, key and value out of kyutai's packed projection, which has all query rows, then all key
-    /// rows, then all value rows. The rotary embedding turns pairs of rows of a query's or key's head: kyutai's the rows
-    /// 2j and 2j + 1, transformers' the rows j and j + head_dim / 2.
+    /// rows, then all value rows. The rotary embedding turns pairs of rows of a query's or key's head: kyutai's the
+    /// rows 2j and 2j + 1, transformers' the rows j and j + head_dim / 2.
     fn unpacked(
         &self,
         values: &mut Vec<f32>,

@@ -6,7 +6,7 @@
 
 use super::conv::{Conv, ConvSlots, Linear};
 use crate::kernels::{Activation, Rows};
-use crate::program::{Op, Planner, Slot, Span, Stage, whole};
+use crate::program::{Op, Planner, Section, Slot, Span, whole};
 
 /// Values of a stage's widest rows that its residual blocks work on at once, about a quarter of a
 /// second-level cache.
@@ -125,7 +125,7 @@ impl SeanetEncoder {
         let mut rows = samples;
         let mut x = None;
         for (index, stage) in self.stages.iter().enumerate() {
-            planner.at(Stage::Seanet, index, "");
+            planner.at(Section::Seanet, index, "");
             let channels = stage.down.channels();
             let pieces = Pieces::new(planner, &stage.down, channels, stage.down.stride(), rows.count);
             // The first stage's rows are there for a small piece only, and made from samples.
@@ -224,7 +224,7 @@ impl SeanetDecoder {
         let mut input = None;
         let mut samples = Slot { offset: 0, len: 0 };
         for (index, stage) in self.stages.iter().enumerate() {
-            planner.at(Stage::Seanet, index, "first convolution");
+            planner.at(Section::Seanet, index, "first convolution");
             let up = input.take().unwrap_or_else(|| {
                 let up = stage.up.reserve(planner, rows.count);
                 let y = stage.up.input(&up);

@@ -8,7 +8,6 @@ use crate::kernels::{Activation, Arena, Packing, Rows};
 use crate::program::{Op, Planner, Slot, Span};
 use std::sync::Arc;
 
-#[expect(clippy::large_enum_variant, reason = "a model has one")]
 pub(crate) enum Upsampler {
     /// `[tap][channel]`, with 2·stride taps.
     PerChannel { taps: Arc<Arena>, channels: usize, stride: usize },

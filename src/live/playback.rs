@@ -52,7 +52,8 @@ impl Playback {
         let spec = *decoder.spec();
         let rates = spec.stream_rates(&options.stream)?;
         let outlet = Outlet::new(rates, spec.frame_size)?;
-        let (frame, codebooks, delay) = (rates.frame(), decoder.codebooks(), outlet.delay());
+        let (frame, codebooks, delay) =
+            (rates.frame(), spec.stream_codebooks(&options.stream)?, outlet.delay());
         let inline = options.offline || options.work == Work::Spread;
         let codes = Ring::new((buffer + MORE) * codebooks)?;
         let orders = Ring::new(if inline { 0 } else { ORDERS })?;
@@ -168,7 +169,7 @@ impl Maker {
     /// Completes the frame that is in place, to be heard next.
     fn finish(&mut self) {
         self.spread.finish();
-        self.spread.coder.emit(1, self.outlet.frame());
+        Coder::<u32>::emit(&mut self.spread.coder, 1, self.outlet.frame());
     }
 }
 
@@ -290,6 +291,7 @@ impl PlaybackInput {
 }
 
 /// Where the audio thread gets samples from.
+#[expect(clippy::large_enum_variant, reason = "a playback has one")]
 enum Source {
     Maker {
         maker: Maker,

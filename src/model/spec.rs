@@ -1,6 +1,7 @@
 //! What streams and token files know of a model.
 
 use super::Shape;
+use crate::error::NO_QUANTIZER;
 use crate::resample::Rates;
 use crate::{Error, ErrorKind, Isa, Parts, Precision, StreamOptions};
 use std::fmt::Display;
@@ -41,6 +42,9 @@ impl Spec {
     /// The codebooks of a stream with `options`.
     pub(crate) fn stream_codebooks(&self, options: &StreamOptions) -> Result<usize, Error> {
         let all = self.codebooks;
+        if all == 0 {
+            return Err(Error::new(ErrorKind::Unsupported, NO_QUANTIZER));
+        }
         let most = format_args!("{all}, as the loaded model has");
         within("codebooks", options.codebooks, 1..=all, most).map(|found| found.unwrap_or(all.min(8)))
     }
@@ -56,7 +60,10 @@ impl Spec {
         Ok(Shape {
             block: block.map_or(1, |samples| samples.div_ceil(self.frame_size)),
             context: within("context", options.context, 1..=MAX_CONTEXT, MAX_CONTEXT)?.unwrap_or(context),
-            codebooks: self.stream_codebooks(options)?,
+            codebooks: match (self.codebooks, options.codebooks) {
+                (0, None | Some(0)) => 0,
+                _ => self.stream_codebooks(options)?,
+            },
             threads: 1,
         })
     }

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 /// In place of a code that did not arrive.
 ///
-/// Codes that [`Decoder::process`](crate::Decoder::process) cannot use count as such too: each code refines those before
-/// it in its branch of the quantizer, and means nothing without them.
+/// Codes that [`Decoder::process`](crate::Decoder::process) cannot use count as such too: each code refines those
+/// before it in its branch of the quantizer, and means nothing without them.
 pub const NO_CODE: u32 = u32::MAX;
 
 /// Padding of a convolution: before the first input of a stream, and after the last one if it does not fill a stride.
@@ -66,7 +66,8 @@ pub(crate) enum Op {
     Search { codebook: Arc<Codebook>, x: usize, scores: usize, code: usize, codes: usize },
     /// Adds the word of code `code` of `codes` to y, or to zeros if it is the `first`; nothing for [`NO_CODE`].
     AddWord { codebook: Arc<Codebook>, y: usize, code: usize, codes: usize, first: bool },
-    /// Keeps the latent of a frame with any of its `codes` codes, and gives one without them the last that was kept.
+    /// Keeps the latent of a frame with any of its `codes` codes; one without them gets the last that was kept, smaller
+    /// each time.
     Conceal { x: Rows, width: usize, last: Slot, codes: usize },
     /// A transposed convolution of two taps for each channel: y[n·stride + j] = w[j]·x[n] + w[j + stride]·x[n − 1].
     Upsample { taps: Arc<Arena>, history: Slot, x: usize, y: usize, stride: usize },
@@ -117,7 +118,7 @@ impl Span {
 
 /// A part of a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
+pub enum Section {
     /// The convolutions at the rates of samples and of SEANet.
     Seanet,
     /// The transformer.
@@ -131,8 +132,8 @@ pub enum Stage {
 /// The layer that an operation belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
-    pub(crate) stage: Stage,
-    /// Which of the stage's layers.
+    pub(crate) section: Section,
+    /// Which of the section's layers.
     pub(crate) layer: usize,
     pub(crate) name: &'static str,
 }

@@ -23,8 +23,8 @@ fn with_parts<C: Coder>(mut coder: C, most_load: u64) -> C {
     coder
 }
 
-/// Runs every frame of `input` in parts, cut at each operation in turn. At each cut the coder forks, and another fork is
-/// reset and runs a first frame.
+/// Runs every frame of `input` in parts, cut at each operation in turn. At each cut the coder forks, and another fork
+/// is reset and runs a first frame.
 fn cut_everywhere<C: Coder<Output: Default + PartialEq + std::fmt::Debug>>(
     mut coder: C,
     input: &[C::Input],

@@ -98,6 +98,15 @@ static void results_go_to_the_caller(void) {
     free(audio);
 }
 
+MAKER(capture, mimi_capture_new(model, options, (mimi_capture **)&out))
+MAKER(playback, mimi_playback_new(model, options, (mimi_playback **)&out))
+static void free_capture(void *made) { mimi_capture_free(made); }
+static void free_playback(void *made) { mimi_playback_free(made); }
+
+/* These share something small between threads, which they make like loads. */
+static const maker live[] = {{"mimi_capture_new", make_capture, free_capture},
+                             {"mimi_playback_new", make_playback, free_playback}};
+
 static void free_nothing(void *made) { CHECK(made == NULL); }
 
 static const maker makers[] = {
@@ -352,6 +361,10 @@ int main(int argc, char **argv) {
         every_budget(loaders[i], is_tiny ? 40009 : 1009);
     }
     single_failures(loaders[0]);
+    for (size_t i = 0; i < 2; i++) {
+        every_budget(live[i], 4001);
+        single_failures(live[i]);
+    }
     every_callback();
     for (int how = READ_ERROR; how <= READ_END; how++) {
         every_read(loaders[0], (enum read_fault)how);

@@ -75,6 +75,13 @@ static void stream(void) {
     float *const sounds = sound;
     EXPECT(MIMI_OK, p_mimi_encoder_process_many(&encoder, 1, &pcm, &rooms));
     EXPECT(MIMI_OK, p_mimi_decoder_process_many(&decoder, 1, &frame, &sounds));
+    EXPECT(MIMI_OK, p_mimi_decoder_process(decoder, NULL, g.codebooks, sound, 1920, &n));
+    EXPECT(MIMI_OK, p_mimi_decoder_get(decoder, MIMI_PROP_CONCEALED, &value));
+    EXPECT(1, value);
+    uint32_t first_code[64];
+    for (size_t i = 0; i < g.codebooks; i++)
+        first_code[i] = i ? MIMI_NO_CODE : codes[0];
+    EXPECT(MIMI_OK, p_mimi_decoder_process(decoder, first_code, g.codebooks, sound, 1920, &n));
     EXPECT(MIMI_OK, p_mimi_pack(room, g.codebooks, (int64_t)g.codebooks, 16, bytes, sizeof bytes, &n));
     EXPECT(MIMI_OK, p_mimi_unpack(bytes, n, (int64_t)g.codebooks, 16, room, 64, &n));
     EXPECT(MIMI_OK, p_mimi_drop_codebooks(bytes, 2 * g.codebooks, (int64_t)g.codebooks, 16, 1, &n));
@@ -169,7 +176,7 @@ static void fail(void) {
     EXPECT((int64_t)bad, value);
     EXPECT(MIMI_ERR_INVALID_ARGUMENT, p_mimi_decoder_samples_for(decoder, g.codebooks + 1, &n));
     EXPECT(MIMI_ERR_BUFFER_TOO_SMALL, p_mimi_decoder_process(decoder, codes, g.codebooks, NULL, 0, &n));
-    EXPECT(MIMI_ERR_UNSUPPORTED, p_mimi_decoder_process(decoder, NULL, g.codebooks, audio, 1920, &n));
+    EXPECT(MIMI_ERR_BUFFER_TOO_SMALL, p_mimi_decoder_process(decoder, NULL, g.codebooks, NULL, 0, &n));
     EXPECT(MIMI_ERR_NULL_POINTER, p_mimi_decoder_flush(decoder, audio, 1920, NULL));
 }
 

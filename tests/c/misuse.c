@@ -82,7 +82,9 @@ static void null_pointers(const char *path) {
     NO_HANDLE(null, mimi_decoder, mimi_decoder_new(NULL, options, &out));
     STATUS(null, mimi_decoder_new(model, options, NULL));
     STATUS(null, mimi_decoder_process(NULL, g.codes, g.codebooks, pcm, 1920, &n));
-    STATUS(MIMI_ERR_UNSUPPORTED, mimi_decoder_process(decoder, NULL, g.codebooks, pcm, 1920, &n));
+    STATUS(null, mimi_decoder_process(NULL, NULL, g.codebooks, pcm, 1920, &n));
+    STATUS(null, mimi_decoder_process(decoder, NULL, g.codebooks, NULL, 1920, &n));
+    STATUS(null, mimi_decoder_process(decoder, NULL, g.codebooks, pcm, 1920, NULL));
     STATUS(null, mimi_decoder_process(decoder, g.codes, g.codebooks, NULL, 1920, &n));
     STATUS(null, mimi_decoder_process(decoder, g.codes, g.codebooks, pcm, 1920, NULL));
     STATUS(null, mimi_decoder_flush(NULL, pcm, 1920, &n));
@@ -414,7 +416,7 @@ static void keys_and_values(void) {
                        key != MIMI_PROP_LATENCY_SAMPLES && key != MIMI_PROP_CODES_HASH;
         CHECK(status == (of_model ? MIMI_OK : MIMI_ERR_UNSUPPORTED));
         int of_encoder = MIMI_PROP_CODEBOOKS <= key && key <= MIMI_PROP_FLUSH_LEN;
-        int of_decoder = MIMI_PROP_CODEBOOKS <= key && key <= MIMI_PROP_BAD_CODE_VALUE;
+        int of_decoder = MIMI_PROP_CODEBOOKS <= key && key <= MIMI_PROP_CONCEALED;
         CHECK(mimi_encoder_get(encoder, key, &value) == (of_encoder ? MIMI_OK : MIMI_ERR_UNSUPPORTED));
         CHECK(mimi_decoder_get(decoder, key, &value) == (of_decoder ? MIMI_OK : MIMI_ERR_UNSUPPORTED));
         int of_capture = (MIMI_PROP_CODEBOOKS <= key && key <= MIMI_PROP_PARTS) || key == MIMI_PROP_DROPPED;
@@ -590,6 +592,43 @@ static void check_bad_code(int64_t index, int64_t code) {
     CHECK(value == code);
 }
 
+/* Frames that did not arrive, told in each of the three ways. */
+static void lost_frames(void) {
+    static float told[3][2 * 1920];
+    uint32_t gone[2 * 32];
+    mimi_decoder *forks[2];
+    for (size_t i = 0; i < 2 * g.codebooks; i++)
+        gone[i] = MIMI_NO_CODE;
+    const uint32_t *const one = gone;
+    int64_t frames;
+    OK(mimi_decoder_get(decoder, MIMI_PROP_FRAMES, &frames));
+    OK(mimi_decoder_get(decoder, MIMI_PROP_CONCEALED, &value));
+    CHECK(value == 0);
+    OK(mimi_decoder_clone(decoder, &forks[0]));
+    OK(mimi_decoder_clone(decoder, &forks[1]));
+    OK(mimi_decoder_process(decoder, NULL, 2 * g.codebooks, told[0], 2 * 1920, &n));
+    CHECK(n == 2 * 1920);
+    OK(mimi_decoder_process(forks[0], gone, 2 * g.codebooks, told[1], 2 * 1920, &n));
+    for (int i = 0; i < 2; i++)
+        OK(mimi_decoder_process_many(&forks[1], 1, &one, &(float *){told[2] + i * 1920}));
+    CHECK(memcmp(told[0], told[1], sizeof told[0]) == 0 && memcmp(told[0], told[2], sizeof told[0]) == 0);
+    mimi_decoder *const all[] = {decoder, forks[0], forks[1]};
+    for (int i = 0; i < 3; i++) {
+        OK(mimi_decoder_get(all[i], MIMI_PROP_CONCEALED, &value));
+        CHECK(value == 2);
+        OK(mimi_decoder_get(all[i], MIMI_PROP_FRAMES, &value));
+        CHECK(value == frames + 2);
+    }
+    mimi_decoder_free(forks[0]);
+    mimi_decoder_free(forks[1]);
+    gone[0] = MIMI_NO_CODE - 1;
+    STATUS(MIMI_ERR_CORRUPT, mimi_decode(model, options, gone, g.codebooks, told[0], 1920, &n));
+    gone[0] = MIMI_NO_CODE;
+    OK(mimi_decode(model, options, gone, g.codebooks, told[0], 1920, &n));
+    for (size_t i = 0; i < 1920; i++)
+        CHECK(told[0][i] == 0.0f);
+}
+
 /* Failing calls in the middle of streams, which go on as if nothing had happened. */
 static void streams_survive(void) {
     const size_t K = g.codebooks, frames = g.frames;
@@ -632,27 +671,33 @@ static void streams_survive(void) {
         bad[K - 1] = 2048;
         STATUS(MIMI_ERR_CORRUPT, mimi_decoder_process(decoder, bad, K, audio, 1920, &n));
         check_bad_code((int64_t)K - 1, 2048);
-        bad[K - 1] = UINT32_MAX;
+        bad[K - 1] = MIMI_NO_CODE - 1;
         STATUS(MIMI_ERR_CORRUPT, mimi_decoder_process(decoder, bad, K, audio, 1920, &n));
-        check_bad_code((int64_t)K - 1, UINT32_MAX);
+        check_bad_code((int64_t)K - 1, MIMI_NO_CODE - 1);
         bad[0] += 5000;
         const uint32_t *const frame_of_codes = bad;
         STATUS(MIMI_ERR_CORRUPT, mimi_decoder_process_many(&decoder, 1, &frame_of_codes, &(float *){audio}));
         check_bad_code(0, bad[0]);
         bad[0] -= 5000;
         STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_decoder_process(decoder, frame, K - 1, audio, 1920, &n));
-        STATUS(MIMI_ERR_UNSUPPORTED, mimi_decoder_process(decoder, NULL, K, audio, 1920, &n));
+        STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_decoder_process(decoder, NULL, K - 1, audio, 1920, &n));
+        STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_decoder_process(decoder, NULL, K, audio, SIZE_MAX, &n));
+        STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_decoder_process(decoder, NULL, K, audio, 1920, MISALIGNED(&n)));
+        STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_decoder_process(decoder, NULL, K, audio, 1920, (size_t *)(void *)audio));
         CHECK(n == 12345 && audio[0] == 77.0f);
         STATUS(MIMI_ERR_BUFFER_TOO_SMALL, mimi_decoder_process(decoder, frame, K, NULL, 0, &n));
         CHECK(n == 1920);
         STATUS(MIMI_ERR_BUFFER_TOO_SMALL, mimi_decoder_process(decoder, frame, K, audio, 1919, &n));
         CHECK(n == 1920 && audio[0] == 77.0f);
+        STATUS(MIMI_ERR_BUFFER_TOO_SMALL, mimi_decoder_process(decoder, NULL, 2 * K, audio, 1920, &n));
+        CHECK(n == 2 * 1920 && audio[0] == 77.0f);
         OK(mimi_decoder_process(decoder, frame, K, audio, 1920, &n));
         CHECK(n == 1920);
     }
     OK(mimi_decoder_process(decoder, NULL, 0, NULL, 0, &n));
     CHECK(n == 0);
     check_audio(g, pcm, frames * 1920);
+    lost_frames();
     check_bad_code(0, bad[0] + 5000); /* a call that succeeds leaves it */
     OK(mimi_decoder_flush(decoder, NULL, 0, &n));
     check_bad_code(-1, -1);

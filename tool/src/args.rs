@@ -5,7 +5,7 @@ mod examples;
 mod shared;
 
 pub(crate) use errors::explain;
-pub(crate) use shared::{BatchArgs, DamageArgs, EncodingArgs, ModelArgs, PrecisionArg, typed};
+pub(crate) use shared::{BatchArgs, DamageArgs, EncodingArgs, LossArgs, ModelArgs, PrecisionArg, typed};
 
 use crate::{
     audio::{self, RawFormat, SampleType, SoundFormat},
@@ -234,6 +234,8 @@ pub(crate) struct DecodeArgs {
     pub(crate) codebooks: Option<usize>,
     #[command(flatten)]
     pub(crate) damage: DamageArgs,
+    #[command(flatten)]
+    pub(crate) loss: LossArgs,
     #[command(flatten)]
     pub(crate) model: ModelArgs,
     /// Write samples without a header, little-endian, one channel: the same as --format raw

@@ -8,7 +8,7 @@ use crate::{
     resample::{self, Resampler},
 };
 use mimi::{
-    Decoder, Encoder, Model, StreamOptions,
+    Decoder, Encoder, Model, Spec, StreamOptions,
     bitstream::{Header, Original},
 };
 

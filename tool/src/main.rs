@@ -10,6 +10,7 @@
 //! - `weights/`: models, written;
 //! - `measure`, `picture`: how far a recording is from another, in numbers and drawn;
 //! - `output`: files that appear complete or not at all;
+//! - `loss`: frames that get lost, on purpose;
 //! - `progress`: bars on a terminal;
 //! - `standard`: `-`, standard input and output;
 //! - `failure`: what the user is told.
@@ -22,6 +23,7 @@ mod codes;
 mod commands;
 mod failure;
 mod hub;
+mod loss;
 mod measure;
 mod model;
 mod output;

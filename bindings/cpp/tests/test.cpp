@@ -5,6 +5,7 @@
 
 #include "../../../tests/c/fixture.h" // golden vectors; C and C++
 
+#include <algorithm>
 #include <array>
 #include <thread>
 
@@ -72,6 +73,17 @@ void streams(const mimi::model &model, const golden_case &c) {
     CHECK(*decoder.try_samples_for(c.g.codebooks) == audio.size() / c.g.frames);
     CHECK(*decoder.try_flush({}) == 0);
     check_audio(c.g, audio.data(), heard);
+
+    // frames that are lost, told in each way
+    std::vector<float> lost(2 * 1920), told, appended;
+    std::vector<std::uint32_t> gone(2 * c.g.codebooks, mimi::no_code);
+    const std::uint32_t *first = c.g.codes;
+    for (auto *pcm : {&told, &appended})
+        CHECK(decoder.try_append({first, c.g.codebooks}, *pcm) && decoder.try_append(gone, *pcm) && decoder.try_reset());
+    CHECK(told == appended && *decoder.try_append({first, c.g.codebooks}, appended) == lost.size() / 2);
+    CHECK(*decoder.try_process_lost(gone.size(), lost) == lost.size());
+    CHECK(std::equal(lost.begin(), lost.end(), told.begin() + static_cast<std::ptrdiff_t>(lost.size() / 2)));
+    CHECK(*decoder.try_get(MIMI_PROP_CONCEALED) == 2 && *decoder.try_append_lost(c.g.codebooks, appended) == lost.size() / 2);
 }
 
 void forks(const mimi::model &model, const golden_case &c) {
@@ -255,6 +267,45 @@ void exceptions(const golden_case &c, const char *path) {
 }
 #endif
 
+/* Sound through a capture and a playback, as late as they say. */
+void live(const mimi::model &model, const golden_case &c) {
+    for (const mimi::live_work work : {mimi::live_work::spread, mimi::live_work::other}) {
+        mimi::options o = c.options();
+        o.work(work).buffer_frames(2).offline(false);
+        auto opened = model.try_new_capture(o);
+        auto played = model.try_new_playback(o);
+        CHECK(opened && played);
+        mimi::capture capture = std::move(*opened);
+        mimi::playback playback = std::move(*played);
+        static_assert(noexcept(capture.try_write({})) && noexcept(capture.try_read({})) && noexcept(capture.try_work()) &&
+                          noexcept(playback.try_write({})) && noexcept(playback.try_read({})) &&
+                          noexcept(playback.try_write_lost(0)) && noexcept(playback.try_get(0)),
+                      "[RT] calls do not throw");
+        const auto latency = static_cast<std::size_t>(*capture.try_get(MIMI_PROP_LATENCY_SAMPLES) +
+                                                      *playback.try_get(MIMI_PROP_LATENCY_SAMPLES));
+        CHECK(latency == 4 * 1920);
+        std::array<std::uint32_t, 64> codes;
+        std::vector<float> heard(10 * 1920), pcm(heard.size());
+        std::copy(c.g.pcm, c.g.pcm + pcm.size(), pcm.begin());
+        for (std::size_t at = 0; at < pcm.size(); at += 480) {
+            CHECK(capture.try_write({pcm.data() + at, 480}) && capture.try_work());
+            const std::size_t n = *capture.try_read(codes);
+            CHECK(playback.try_write({codes.data(), n}) && playback.try_work());
+            CHECK(playback.try_read({heard.data() + at, 480}));
+        }
+        const std::vector<float> expected = *model.try_decode(*model.try_encode(pcm, c.options()), c.options());
+        for (std::size_t i = 0; i < heard.size(); i++)
+            CHECK(heard[i] == (i < latency ? 0.0f : expected[i - latency]));
+        CHECK(playback.try_write_lost(19 * c.g.codebooks).code() == mimi::status::buffer_too_small);
+        CHECK(playback.try_write_lost(c.g.codebooks) && *playback.try_get(MIMI_PROP_LOST) == 1);
+        CHECK(*playback.try_get(MIMI_PROP_DROPPED) == 19);
+        CHECK(playback.try_reset() && capture.try_reset() && *playback.try_get(MIMI_PROP_FRAMES) == 0);
+        capture = {};
+        CHECK(!capture && capture.try_write({}).code() == mimi::status::null_pointer);
+    }
+    CHECK(model.try_new_playback(mimi::options().buffer_frames(65)).code() == mimi::status::invalid_argument);
+}
+
 } // namespace
 
 int main(int argc, char **argv) {
@@ -266,6 +317,7 @@ int main(int argc, char **argv) {
     CHECK(model);
     one_shot(*model, c);
     streams(*model, c);
+    live(*model, c);
     forks(*model, c);
     failures(*model, c);
     many(*model, c);

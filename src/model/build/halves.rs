@@ -68,8 +68,8 @@ impl Builder<'_, '_> {
     /// A SEANet convolution with one tap.
     fn pointwise(&self, conv: &Convolution) -> Result<layers::Linear, Error> {
         let [outputs, inputs, _] = conv.shape;
+        let bias = conv.bias().map(|bias| self.tensor(&bias)).transpose()?;
         self.packed(&conv.weight(), |weight| {
-            let bias = conv.bias().map(|bias| self.tensor(&bias)).transpose()?;
             layers::Linear::new(self.seanet_packing(conv), weight, bias.as_deref(), [outputs, inputs])
         })
     }
@@ -80,15 +80,13 @@ impl Builder<'_, '_> {
             PadMode::Constant => Padding::Zeros,
             PadMode::Replicate => Padding::Replicate,
         };
-        self.packed(&conv.weight(), |weight| {
-            let bias = conv.bias().map(|bias| self.tensor(&bias)).transpose()?;
-            let bias = bias.as_deref();
-            match conv.transposed {
-                false => Conv::new(packing, weight, bias, shape, stride, dilation, padding),
-                true => {
-                    let shape = [shape[0], conv.outputs(), shape[2]];
-                    Conv::transposed(packing, weight, bias, shape, stride, conv.groups)
-                }
+        let bias = conv.bias().map(|bias| self.tensor(&bias)).transpose()?;
+        let bias = bias.as_deref();
+        self.packed(&conv.weight(), |weight| match conv.transposed {
+            false => Conv::new(packing, weight, bias, shape, stride, dilation, padding),
+            true => {
+                let shape = [shape[0], conv.outputs(), shape[2]];
+                Conv::transposed(packing, weight, bias, shape, stride, conv.groups)
             }
         })
     }
@@ -102,9 +100,11 @@ impl Builder<'_, '_> {
     }
 
     pub(super) fn decoder(&self, half: &Half, seanet: SeanetDecoder) -> Result<DecoderHalf, Error> {
+        let projection =
+            half.projection.as_ref().map(|linear| self.linear(&[(linear, &|_| 1.0)])).transpose()?;
         let up = self.upsampler(&half.resampler)?;
         let transformer = self.transformer(&half.transformer)?;
-        Ok(DecoderHalf { kernels: self.packing.kernels, up, transformer, seanet })
+        Ok(DecoderHalf { kernels: self.packing.kernels, projection, up, transformer, seanet })
     }
 
     fn upsampler(&self, conv: &Convolution) -> Result<Upsampler, Error> {
@@ -123,6 +123,7 @@ impl Builder<'_, '_> {
         }
         let activation = match transformer.activation {
             Activation::Gelu => kernels::Activation::Gelu,
+            Activation::GeluTanh => kernels::Activation::GeluTanh,
             Activation::Relu => kernels::Activation::Relu,
             Activation::Silu => kernels::Activation::Silu,
         };

@@ -261,7 +261,11 @@ impl World {
         let model = self.models[0];
         match *call {
             Call::Decode { frames, room, wrong_code, .. } => {
-                let codes = self.codes(usize::from(frames) / 8 * self.decoders[index].codebooks);
+                let mut codes = self.codes(usize::from(frames) / 8 * self.decoders[index].codebooks);
+                // every third code, say, does not arrive
+                if let gap @ 1.. = usize::from(frames) % 8 {
+                    codes.iter_mut().skip(gap).step_by(gap).for_each(|code| *code = MIMI_NO_CODE);
+                }
                 self.decoders[index].process(codes, room, wrong_code);
             }
             Call::FlushDecoder(_, room) => self.decoders[index].flush(model, room),

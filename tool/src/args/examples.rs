@@ -51,6 +51,8 @@ Examples:
   mimi decode --codebooks 4 --rate 48000 in.npy out.wav
   mimi decode tokens/ audio/
   mimi decode in.mtok out.flac
+  # as over a bad line: a tenth of the frames lost, three at a time
+  mimi decode --loss 10 --burst 3 in.mtok out.wav
   # samples alone, at a rate that is known
   mimi decode --raw --f32 --rate 24000 in.mtok - |
     sox -t raw -r 24000 -e float -b 32 -c 1 - out.ogg";

@@ -28,6 +28,30 @@ pub(crate) struct DamageArgs {
     pub(crate) partial: bool,
 }
 
+/// Frames that get lost, as packets do on their way.
+#[derive(Debug, Group)]
+pub(crate) struct LossArgs {
+    /// Lose so many of the frames, at random, to hear how it sounds
+    #[arg(long, value_name = "PERCENT", help_heading = "Lost frames", value_parser = percent)]
+    pub(crate) loss: Option<f64>,
+    /// Frames that are lost at once
+    #[arg(
+        long, value_name = "N", help_heading = "Lost frames", requires = "loss", default_value_t = 1,
+        value_parser = value_parser!(u32).range(1..)
+    )]
+    pub(crate) burst: u32,
+    /// The same seed loses the same frames
+    #[arg(long, value_name = "N", help_heading = "Lost frames", requires = "loss", default_value_t = 1)]
+    pub(crate) seed: u64,
+}
+
+fn percent(typed: &str) -> Result<f64, String> {
+    match typed.parse() {
+        Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(percent),
+        _ => Err("expected 0 to 100".to_owned()),
+    }
+}
+
 /// Which model.
 #[derive(Debug, Default, Group)]
 pub(crate) struct ModelArgs {

@@ -7,6 +7,7 @@ use crate::{
     codec,
     codes::{self, CodeReader},
     failure::{Failure, Outcome},
+    loss::Losses,
     model,
     resample::{self, Resampler},
 };
@@ -58,6 +59,13 @@ fn settings(args: &DecodeArgs, model: &Model) -> Settings {
         ("precision", typed(args.model.precision)),
         ("rate", or(args.rate.map(|hertz| hertz.to_string()), "the original's")),
         ("samples", format!("{:?}", args.samples())),
+        (
+            "loss",
+            or(
+                args.loss.loss.map(|percent| format!("{percent} %, {}, {}", args.loss.burst, args.loss.seed)),
+                "none",
+            ),
+        ),
     ])
 }
 
@@ -81,7 +89,7 @@ fn write(mut codes: CodeReader, model: &Model, output: &Path, args: &DecodeArgs)
     let resampler = Resampler::new(model.spec().sampling_rate, rate).map_err(|failure| failure.of(&name))?;
     let format = RawFormat { rate, samples: args.samples() };
     let mut audio = AudioWriter::create(output, sound, format, due(&codes, rate))?;
-    let samples = decode(&mut codes, &mut decoder, resampler, &mut audio)?;
+    let samples = decode(&mut codes, Losses::new(&args.loss), &mut decoder, resampler, &mut audio)?;
     audio.finish()?;
     Ok(samples as f64 / f64::from(rate))
 }
@@ -113,6 +121,7 @@ fn due(codes: &CodeReader, rate: u32) -> Option<u64> {
 /// Returns the samples.
 fn decode(
     codes: &mut CodeReader,
+    mut losses: Losses,
     decoder: &mut Decoder,
     mut resampler: Resampler,
     audio: &mut AudioWriter,
@@ -123,6 +132,7 @@ fn decode(
     let (mut block, mut resampled, mut written) = (Vec::new(), Vec::new(), 0);
     loop {
         codes.read(&mut block)?;
+        losses.strike(&mut block, decoder.codebooks());
         resampled.clear();
         let result = codec::decode(&block, decoder, |pcm| {
             decoded += pcm.len() as u64;

@@ -102,7 +102,7 @@ impl Encoding {
 impl Decoding {
     pub(super) fn process(&mut self, mut codes: Vec<u32>, room: Room, wrong_code: bool) {
         if let (true, Some(code)) = (wrong_code, codes.last_mut()) {
-            *code += WORDS;
+            *code = WORDS + *code % WORDS;
             let mut len = 54321;
             let mut pcm = Guarded::new(codes.len() * FRAME, 77f32);
             // SAFETY: a live handle, buffers with their lengths.

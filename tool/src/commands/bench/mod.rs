@@ -1,5 +1,6 @@
 //! `mimi bench`: how fast this machine runs a model, and how fast one core of it could.
 
+mod live;
 mod machine;
 mod report;
 mod times;
@@ -95,5 +96,6 @@ fn measure(
     }
     let frame_milliseconds = 1e3 * spec.frame_size as f64 / f64::from(spec.sampling_rate);
     let stream_bytes = times::stream_bytes(model, &options)?;
-    Ok(Results { precision, loads, stream_bytes, frame_milliseconds, streams, clips, stages })
+    let live = live::measure(model, &options)?;
+    Ok(Results { precision, loads, stream_bytes, frame_milliseconds, streams, clips, stages, live })
 }

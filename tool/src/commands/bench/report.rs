@@ -1,5 +1,6 @@
 //! What was measured, as tables and as JSON.
 
+use super::live::{self, Live};
 use super::machine::Machine;
 use super::times::{STAGES, Times};
 use super::work::Side;
@@ -24,6 +25,7 @@ pub(super) struct Results {
     pub(super) streams: Vec<Streams>,
     pub(super) clips: Vec<Clip>,
     pub(super) stages: Vec<Stages>,
+    pub(super) live: Vec<Live>,
 }
 
 /// A whole model, or half of one.
@@ -99,6 +101,12 @@ impl Report {
         text += "\n";
         for results in &self.results {
             results.stage_rows(&mut text);
+        }
+        text += live::HEAD;
+        for results in &self.results {
+            for live in &results.live {
+                text += &live.row(results.name());
+            }
         }
         text += "\nLoading                 seconds   MB of weights\n";
         for results in &self.results {
@@ -181,6 +189,7 @@ impl Results {
             "streams": self.streams.iter().map(Streams::json).collect::<Vec<_>>(),
             "clips": self.clips.iter().map(|clip| clip.json(self.frame_milliseconds)).collect::<Vec<_>>(),
             "stages": self.stages.iter().map(Stages::json).collect::<Vec<_>>(),
+            "live": self.live.iter().map(Live::json).collect::<Vec<_>>(),
         })
     }
 }
