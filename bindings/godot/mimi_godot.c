@@ -30,7 +30,8 @@ static void return_int(GDExtensionTypePtr result, int64_t value) { *(int64_t *)r
 
 /* What the methods that open something return: "" or what is wrong. */
 static void return_opened(GDExtensionTypePtr result, mimi_status status) {
-    return_string(result, status == MIMI_OK ? "" : mimi_last_error());
+    const char *wrong = mimi_last_error();
+    return_string(result, status == MIMI_OK ? "" : *wrong ? wrong : mimi_status_string(status));
 }
 
 /* ---- MimiModel: load(bytes of model.safetensors) -> String, "" if it is loaded ---- */
