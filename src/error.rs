@@ -130,7 +130,8 @@ pub enum StreamError {
 }
 
 /// What there is to say of codes on a model without a quantizer.
-pub(crate) const NO_QUANTIZER: &str = "the model has no quantizer and so no codes; its streams take and give latents";
+pub(crate) const NO_QUANTIZER: &str =
+    "the model has no quantizer and so no codes; its streams take and give latents";
 
 impl fmt::Display for StreamError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -232,12 +232,7 @@ impl Reference {
     }
 
     /// From `[frames, latent_dim]` to samples.
-    fn audio(
-        &self,
-        z: &Tensor,
-        options: &StreamOptions,
-        trace: &mut Trace<'_>,
-    ) -> Result<Vec<f32>, Error> {
+    fn audio(&self, z: &Tensor, options: &StreamOptions, trace: &mut Trace<'_>) -> Result<Vec<f32>, Error> {
         let half = self.config.decoder_half();
         let context = self.context(options, &half)?;
         let z = project(&self.projection, z)?;

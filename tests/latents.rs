@@ -4,7 +4,7 @@
 mod support;
 
 use mimi::{
-    Config, Decoder, Encoder, Error, ErrorKind, HalfConfig, LoadOptions, Model, NO_CODE, Parts, StreamError,
+    Checkpoint, Config, Decoder, Encoder, Error, ErrorKind, HalfConfig, LoadOptions, Model, NO_CODE, Parts, StreamError,
     StreamOptions, Tail, bitstream::Header, live,
 };
 use proptest::prelude::*;
@@ -72,7 +72,10 @@ fn decode_in(model: &Model, options: &StreamOptions, latents: &[f32], pieces: &[
     let mut last = vec![0.0; decoder.samples_for_flush()];
     assert_eq!(decoder.flush(&mut last), Ok(last.len()));
     pcm.extend(last);
-    assert_eq!((decoder.frames() as usize, decoder.concealed()), (latents.len() / model.spec().latent_dim, 0));
+    assert_eq!(
+        (decoder.frames() as usize, decoder.concealed()),
+        (latents.len() / model.spec().latent_dim, 0)
+    );
     pcm
 }
 
@@ -136,13 +139,27 @@ fn pocket_configs() {
     assert_eq!(config("pocket-asym"), Config { decoder: Some(decoder), upsample_groups: 24, ..tiny });
 }
 
-/// A file of the published network needs no config.
+/// A file of the published networks needs no config, but one that is there in YAML is not passed over.
 #[test]
 fn a_pocket_file_alone_is_assumed_to_be_the_published_network() {
     let bytes = std::fs::read(golden("pocket-tiny/model.safetensors")).unwrap();
-    let error = Model::load_bytes(&bytes, &LoadOptions::default()).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Corrupt);
-    assert!(error.message().contains("expected [64, 1, 7] (no config was found"), "{error}");
+    let message = |result: Result<Model, Error>, kind| {
+        let error = result.unwrap_err();
+        assert_eq!(error.kind(), kind);
+        error.to_string()
+    };
+    let alone = Model::load_bytes(&bytes, &LoadOptions::default());
+    assert!(message(alone, ErrorKind::Corrupt).contains("expected [64, 1, 7] (no config was found"));
+    let checkpoint = Checkpoint::from_source(Box::new(bytes.as_slice())).unwrap();
+    assert_eq!(*checkpoint.config(), Config { continuous: Some(8), ..Config::pocket_tts() });
+
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("model.safetensors"), &bytes).unwrap();
+    std::fs::write(folder.path().join("config.yaml"), "mimi:\n  inner_dim: 8\n").unwrap();
+    let yaml = Model::load(folder.path(), &LoadOptions::default());
+    assert!(message(yaml, ErrorKind::Unsupported).contains("config.yaml: YAML is not read"));
+    std::fs::copy(golden("pocket-tiny/config.json"), folder.path().join("config.json")).unwrap();
+    assert_eq!(Model::load(folder.path(), &LoadOptions::default()).unwrap().id(), load("pocket-tiny").id());
 }
 
 proptest! {

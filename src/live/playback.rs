@@ -52,7 +52,8 @@ impl Playback {
         let spec = *decoder.spec();
         let rates = spec.stream_rates(&options.stream)?;
         let outlet = Outlet::new(rates, spec.frame_size)?;
-        let (frame, codebooks, delay) = (rates.frame(), spec.stream_codebooks(&options.stream)?, outlet.delay());
+        let (frame, codebooks, delay) =
+            (rates.frame(), spec.stream_codebooks(&options.stream)?, outlet.delay());
         let inline = options.offline || options.work == Work::Spread;
         let codes = Ring::new((buffer + MORE) * codebooks)?;
         let orders = Ring::new(if inline { 0 } else { ORDERS })?;

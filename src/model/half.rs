@@ -178,9 +178,7 @@ impl Half for DecoderHalf {
         let up = self.up.reserve(planner, frames.count);
         let input = self.up.input(&up);
         let z = match &self.projection {
-            Some(projection) => {
-                planner.scratch(frames.count, projection.inputs()).rows(projection.inputs())
-            }
+            Some(projection) => planner.scratch(frames.count, projection.inputs()).rows(projection.inputs()),
             None => input,
         };
         let latents = Slot { offset: z.offset, len: frames.count.saturating_mul(z.stride) };

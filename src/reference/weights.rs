@@ -120,9 +120,8 @@ impl Weights<'_> {
     /// The semantic branch, then the acoustic one.
     pub(super) fn quantizer(&self, c: &Config) -> Result<[ResidualVectorQuantizer; 2], Error> {
         let semantic = c.num_semantic_quantizers;
-        let branch = |kind: &str, count: usize| {
-            self.branch(&format!("{kind}_residual_vector_quantizer"), count, c)
-        };
+        let branch =
+            |kind: &str, count: usize| self.branch(&format!("{kind}_residual_vector_quantizer"), count, c);
         Ok([branch("semantic", semantic)?, branch("acoustic", c.num_quantizers - semantic)?])
     }
 

@@ -299,10 +299,12 @@ mod tests {
     #[test]
     fn halves_have_their_own_numbers() {
         let config = Config::published();
-        let half = HalfConfig { hidden_size: 256, num_hidden_layers: 1, num_filters: 32, ..config.encoder_half() };
+        let half =
+            HalfConfig { hidden_size: 256, num_hidden_layers: 1, num_filters: 32, ..config.encoder_half() };
         let config = Config { decoder: Some(half), upsample_groups: 256, ..config };
         let tensors = config.tensors(true);
-        let shape = |name: &str| tensors.iter().find(|tensor| tensor.name == name).map(|t| t.shape.as_slice());
+        let shape =
+            |name: &str| tensors.iter().find(|tensor| tensor.name == name).map(|t| t.shape.as_slice());
         assert_eq!(shape("downsample.conv.weight"), Some(&[512, 512, 4][..]));
         assert_eq!(shape("quantizer.output_proj.weight"), Some(&[256, 512, 1][..]));
         assert_eq!(shape("upsample.conv.weight"), Some(&[256, 1, 4][..]));

@@ -33,7 +33,8 @@ pub(crate) fn npy<T: npyz::Deserialize + Clone>(path: &Path) -> (Vec<u64>, Vec<T
         npyz::Order::Fortran => {
             let [rows, columns] = shape[..] else { panic!("{}: {shape:?}", path.display()) };
             let (rows, columns) = (rows as usize, columns as usize);
-            let values = (0..rows * columns).map(|i| values[i % columns * rows + i / columns].clone()).collect();
+            let values =
+                (0..rows * columns).map(|i| values[i % columns * rows + i / columns].clone()).collect();
             (shape, values)
         }
     }

@@ -102,7 +102,8 @@ impl Builder<'_, '_> {
     }
 
     pub(super) fn decoder(&self, half: &Half, seanet: SeanetDecoder) -> Result<DecoderHalf, Error> {
-        let projection = half.projection.as_ref().map(|linear| self.linear(&[(linear, &|_| 1.0)])).transpose()?;
+        let projection =
+            half.projection.as_ref().map(|linear| self.linear(&[(linear, &|_| 1.0)])).transpose()?;
         let up = self.upsampler(&half.resampler)?;
         let transformer = self.transformer(&half.transformer)?;
         Ok(DecoderHalf { kernels: self.packing.kernels, projection, up, transformer, seanet })
