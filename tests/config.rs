@@ -310,7 +310,8 @@ fn networks_without_a_quantizer() {
         ("decoder_transformer", "num_heads", json!(5)),
         ("decoder_transformer", "gating", json!("silu")),
     ] {
-        let path = if group.is_empty() { format!("`mimi.{field}`") } else { format!("`mimi.{group}.{field}`") };
+        let path =
+            if group.is_empty() { format!("`mimi.{field}`") } else { format!("`mimi.{group}.{field}`") };
         let config = pocket_with(group, field, value.clone());
         assert_refused(&config, ErrorKind::Unsupported, &["unsupported ", &path, &value.to_string()]);
     }

@@ -4,10 +4,12 @@
 mod support;
 
 use mimi::{
-    Checkpoint, Config, Decoder, Encoder, Error, ErrorKind, HalfConfig, LoadOptions, Model, NO_CODE, Parts, StreamError,
-    StreamOptions, Tail, bitstream::Header, live,
+    Checkpoint, Config, Decoder, Encoder, Error, ErrorKind, HalfConfig, Layout, LoadOptions, Model, NO_CODE,
+    Parts, StreamError, StreamOptions, Tail, TensorSpec, bitstream::Header, live,
 };
 use proptest::prelude::*;
+use safetensors::tensor::{Dtype, TensorView};
+use std::collections::HashMap;
 use std::path::PathBuf;
 use support::golden::{TOLERANCE, assert_close};
 use support::{npy, repository, synth, wav};
@@ -339,9 +341,37 @@ fn ids_tell_continuous_models_apart() {
     for parts in [Parts::Encoder, Parts::Decoder] {
         assert_eq!(with("pocket-asym", parts), ids[1]);
     }
-    // in transformers' layout, of the same numbers and other weights
+    // of the same numbers and other weights
     let config = load("pocket-tiny").config().clone();
     let other = Model::load_bytes(&synth::checkpoint(&config), &LoadOptions::default()).unwrap();
     assert_eq!(*other.config(), config);
     assert_ne!(other.id(), ids[0]);
+}
+
+/// The same network in transformers' layout: tensors by the names and shapes of the list, and the config in its fields.
+#[test]
+fn the_layout_makes_no_difference() {
+    let (pcm, options) = (&speech()[..10_000], StreamOptions::default());
+    for case in POCKET {
+        let checkpoint = Checkpoint::open(&golden(case)).unwrap();
+        assert_eq!(checkpoint.layout(), Layout::Kyutai);
+        let values = |tensor: &TensorSpec| -> Vec<u8> {
+            let values = checkpoint.tensor(&tensor.name, &tensor.shape).unwrap();
+            values.into_iter().flat_map(f32::to_le_bytes).collect()
+        };
+        let tensors = checkpoint.tensors();
+        let bytes: Vec<_> = tensors.iter().map(values).collect();
+        let views = tensors.iter().zip(&bytes).map(|(tensor, bytes)| {
+            let view = TensorView::new(Dtype::F32, tensor.shape.clone(), bytes).unwrap();
+            (tensor.name.as_str(), view)
+        });
+        let config = HashMap::from([("config".to_owned(), synth::config_json(checkpoint.config()))]);
+        let file = safetensors::serialize(views, Some(config)).unwrap();
+        let (kyutai, other) = (load(case), Model::load_bytes(&file, &LoadOptions::default()).unwrap());
+        assert_eq!((kyutai.id(), kyutai.config()), (other.id(), other.config()));
+        let latents = kyutai.encode_latents(pcm, &options).unwrap();
+        assert!(other.encode_latents(pcm, &options).unwrap() == latents);
+        let audio = [kyutai, other].map(|model| model.decode_latents(&latents, &options).unwrap());
+        assert!(audio[0] == audio[1], "{case}");
+    }
 }

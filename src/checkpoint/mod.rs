@@ -136,7 +136,8 @@ impl<'a> Checkpoint<'a> {
     /// Pocket TTS as published: its networks differ in their latents' dimension alone, and the projection tells that.
     fn pocket_tts(projection: &Stored) -> Config {
         let published = Config::pocket_tts();
-        let found = projection.shape.get(1).map(|dimension| Config { continuous: Some(*dimension), ..published });
+        let found =
+            projection.shape.get(1).map(|dimension| Config { continuous: Some(*dimension), ..published });
         found.filter(|config| config.validate().is_ok()).unwrap_or_else(Config::pocket_tts)
     }
 
