@@ -168,7 +168,8 @@ impl Probe {
         for _ in 1..streams {
             memories.push(memories[0].try_clone().map_err(crate::error::out_of_memory)?);
         }
-        let (frame, codebook_size) = (spec.frame_size, spec.codebook_size);
+        // without a quantizer, each frame has one code, which says that it arrived
+        let (frame, codebook_size) = (spec.frame_size, spec.codebook_size.max(1));
         Ok(Self { kernels: half.kernels(), program, border, shape, frame, codebook_size, memories })
     }
 

@@ -138,6 +138,37 @@ fn real_time_calls_allocate_nothing() {
     }
 }
 
+/// The same with latents in place of codes, and with frames that are lost.
+#[test]
+fn real_time_calls_with_latents_allocate_nothing() {
+    let pcm = &support::wav(&repository("tests/data/golden/speech.wav"))[..30_000];
+    for network in ["tiny", "pocket-tiny", "pocket-asym"] {
+        let path = repository(&format!("tests/data/golden/{network}"));
+        for precision in [Precision::F32, Precision::Int8] {
+            let model = Model::load(&path, &LoadOptions { precision, ..Default::default() }).unwrap();
+            for sample_rate in [None, Some(44_100)] {
+                let options = StreamOptions { sample_rate, ..Default::default() };
+                let mut encoder = Encoder::new(&model, &options).unwrap();
+                let mut decoder = Decoder::new(&model, &options).unwrap();
+                let (mut latents, mut audio) = ([0.0; 8 * 32], [0.0; 16 * 4_000]);
+                let ((), count) = calls(|| {
+                    for chunk in pcm.chunks(5_000) {
+                        let due = encoder.latents_for(chunk.len());
+                        assert_eq!(encoder.process_latents(chunk, &mut latents), Ok(due));
+                        let samples = decoder.samples_for_latents(due);
+                        assert_eq!(decoder.process_latents(&latents[..due], &mut audio), Ok(samples));
+                        assert!(decoder.process_latents(&latents[..1], &mut audio).is_err());
+                        assert!(decoder.process_lost(2, &mut audio).unwrap() > 0);
+                    }
+                    let due = encoder.latents_for_flush();
+                    assert_eq!(encoder.flush_latents(&mut latents), Ok(due));
+                });
+                assert_eq!(count, 0, "{network}, {options:?}");
+            }
+        }
+    }
+}
+
 #[test]
 fn real_time_calls_at_other_rates_allocate_nothing() {
     let model = Model::load(repository("tests/data/golden/tiny"), &LoadOptions::default()).unwrap();

@@ -4,10 +4,12 @@
 mod support;
 
 use mimi::{
-    Config, Decoder, Encoder, Error, ErrorKind, HalfConfig, LoadOptions, Model, NO_CODE, Parts, StreamError,
-    StreamOptions, Tail, bitstream::Header, live,
+    Checkpoint, Config, Decoder, Encoder, Error, ErrorKind, HalfConfig, Layout, LoadOptions, Model, NO_CODE,
+    Parts, StreamError, StreamOptions, Tail, TensorSpec, bitstream::Header, live,
 };
 use proptest::prelude::*;
+use safetensors::tensor::{Dtype, TensorView};
+use std::collections::HashMap;
 use std::path::PathBuf;
 use support::golden::{TOLERANCE, assert_close};
 use support::{npy, repository, synth, wav};
@@ -139,13 +141,27 @@ fn pocket_configs() {
     assert_eq!(config("pocket-asym"), Config { decoder: Some(decoder), upsample_groups: 24, ..tiny });
 }
 
-/// A file of the published network needs no config.
+/// A file of the published networks needs no config, but one that is there in YAML is not passed over.
 #[test]
 fn a_pocket_file_alone_is_assumed_to_be_the_published_network() {
     let bytes = std::fs::read(golden("pocket-tiny/model.safetensors")).unwrap();
-    let error = Model::load_bytes(&bytes, &LoadOptions::default()).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Corrupt);
-    assert!(error.message().contains("expected [64] (no config was found"), "{error}");
+    let message = |result: Result<Model, Error>, kind| {
+        let error = result.unwrap_err();
+        assert_eq!(error.kind(), kind);
+        error.to_string()
+    };
+    let alone = Model::load_bytes(&bytes, &LoadOptions::default());
+    assert!(message(alone, ErrorKind::Corrupt).contains("expected [64] (no config was found"));
+    let checkpoint = Checkpoint::from_source(Box::new(bytes.as_slice())).unwrap();
+    assert_eq!(*checkpoint.config(), Config { continuous: Some(8), ..Config::pocket_tts() });
+
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("model.safetensors"), &bytes).unwrap();
+    std::fs::write(folder.path().join("config.yaml"), "mimi:\n  inner_dim: 8\n").unwrap();
+    let yaml = Model::load(folder.path(), &LoadOptions::default());
+    assert!(message(yaml, ErrorKind::Unsupported).contains("config.yaml: YAML is not read"));
+    std::fs::copy(golden("pocket-tiny/config.json"), folder.path().join("config.json")).unwrap();
+    assert_eq!(Model::load(folder.path(), &LoadOptions::default()).unwrap().id(), load("pocket-tiny").id());
 }
 
 proptest! {
@@ -326,9 +342,37 @@ fn ids_tell_continuous_models_apart() {
     for parts in [Parts::Encoder, Parts::Decoder] {
         assert_eq!(with("pocket-asym", parts), ids[1]);
     }
-    // in transformers' layout, of the same numbers and other weights
+    // of the same numbers and other weights
     let config = load("pocket-tiny").config().clone();
     let other = Model::load_bytes(&synth::checkpoint(&config), &LoadOptions::default()).unwrap();
     assert_eq!(*other.config(), config);
     assert_ne!(other.id(), ids[0]);
+}
+
+/// The same network in transformers' layout: tensors by the names and shapes of the list, and the config in its fields.
+#[test]
+fn the_layout_makes_no_difference() {
+    let (pcm, options) = (&speech()[..10_000], StreamOptions::default());
+    for case in POCKET {
+        let checkpoint = Checkpoint::open(&golden(case)).unwrap();
+        assert_eq!(checkpoint.layout(), Layout::Kyutai);
+        let values = |tensor: &TensorSpec| -> Vec<u8> {
+            let values = checkpoint.tensor(&tensor.name, &tensor.shape).unwrap();
+            values.into_iter().flat_map(f32::to_le_bytes).collect()
+        };
+        let tensors = checkpoint.tensors();
+        let bytes: Vec<_> = tensors.iter().map(values).collect();
+        let views = tensors.iter().zip(&bytes).map(|(tensor, bytes)| {
+            let view = TensorView::new(Dtype::F32, tensor.shape.clone(), bytes).unwrap();
+            (tensor.name.as_str(), view)
+        });
+        let config = HashMap::from([("config".to_owned(), synth::config_json(checkpoint.config()))]);
+        let file = safetensors::serialize(views, Some(config)).unwrap();
+        let (kyutai, other) = (load(case), Model::load_bytes(&file, &LoadOptions::default()).unwrap());
+        assert_eq!((kyutai.id(), kyutai.config()), (other.id(), other.config()));
+        let latents = kyutai.encode_latents(pcm, &options).unwrap();
+        assert!(other.encode_latents(pcm, &options).unwrap() == latents);
+        let audio = [kyutai, other].map(|model| model.decode_latents(&latents, &options).unwrap());
+        assert!(audio[0] == audio[1], "{case}");
+    }
 }

@@ -34,7 +34,8 @@ use std::path::Path;
 ///    read;
 /// 3. `mimi_config.json` beside the weights, or the file that `config.json` names as
 ///    `mimi_config_name`;
-/// 4. [`Config::published`], or [`Config::pocket_tts`] if the tensors are those of a network without a quantizer.
+/// 4. [`Config::published`], or [`Config::pocket_tts`] if the tensors are those of a network without a quantizer; their
+///    latent's dimension is taken from the file.
 pub struct Checkpoint<'a> {
     config: Config,
     /// No config was found: `config` has the published model's numbers.
@@ -112,18 +113,32 @@ impl<'a> Checkpoint<'a> {
             })?),
             None => directory.map(files::config_in).transpose()?.flatten(),
         };
-        // no other published network has this tensor
-        let pocket = contents.tensors.contains_key(&format!("{prefix}{}", layout::IN_PLACE_OF_QUANTIZER));
-        let published = if pocket { Config::pocket_tts } else { Config::published };
+        let projection = contents.tensors.get(&format!("{prefix}{}", layout::IN_PLACE_OF_QUANTIZER));
+        let config = match (config, projection) {
+            (None, Some(projection)) => {
+                directory.map_or(Ok(()), files::refuse_yaml)?;
+                Err(Self::pocket_tts(projection))
+            }
+            (None, None) => Err(Config::published()),
+            (Some(config), _) => Ok(config),
+        };
         Ok(Self {
-            assumed: config.is_none(),
-            config: config.unwrap_or_else(published),
+            assumed: config.is_err(),
+            config: config.unwrap_or_else(|assumed| assumed),
             layout,
             prefix,
             tensors: contents.tensors,
             sources: contents.sources,
             name: contents.name,
         })
+    }
+
+    /// Pocket TTS as published: its networks differ in their latents' dimension alone, and the projection tells that.
+    fn pocket_tts(projection: &Stored) -> Config {
+        let published = Config::pocket_tts();
+        let found =
+            projection.shape.get(1).map(|dimension| Config { continuous: Some(*dimension), ..published });
+        found.filter(|config| config.validate().is_ok()).unwrap_or_else(Config::pocket_tts)
     }
 
     /// The network's numbers.

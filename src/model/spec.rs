@@ -15,11 +15,11 @@ pub struct Spec {
     pub sampling_rate: u32,
     /// Samples in a frame, at the model's rate.
     pub frame_size: usize,
-    /// Values in a frame of latents: what enters the quantizer and leaves it.
+    /// Values in a frame of latents: what enters the quantizer and leaves it, if there is one.
     pub latent_dim: usize,
     /// Codebooks loaded; 0 for a model without a quantizer.
     pub codebooks: usize,
-    /// Code words in a codebook; codes are below it.
+    /// Code words in a codebook; codes are below it. 0 for a model without a quantizer.
     pub codebook_size: usize,
     /// Attention windows in steps, of encoder and decoder, where options do not say otherwise.
     pub(crate) contexts: [usize; 2],
