@@ -10,7 +10,8 @@ enum { BOOKS = 8, BUFFER_FRAMES = 2, MOST_FRAMES = 16, BLOCK = 512 };
 #else
 #define EXPORT __attribute__((visibility("default")))
 #endif
-#define METHOD(name) static godot_variant name(godot_object *o, void *user, void *self, int n_args, godot_variant **args)
+#define METHOD(name) \
+    static godot_variant name(godot_object *o, void *user, void *self, int n_args, godot_variant **args)
 
 static const godot_gdnative_core_api_struct *api;
 static const godot_gdnative_ext_nativescript_api_struct *script;
