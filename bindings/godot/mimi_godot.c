@@ -205,7 +205,7 @@ static const virtual_method player_virtuals[] = {
 static class_ player_class = {"MimiStreamPlayback", "AudioStreamPlayback", sizeof(player_object), player_close, NULL, 0,
                               player_virtuals, COUNT(player_virtuals), {NULL}};
 
-/* ---- MimiStream: open(model, rate, codebooks, frames that wait) -> String, write(packet), lost(frames) -> status ---- */
+/* ---- MimiStream: open(model, rate, codebooks, frames to wait) -> String, write(packet), lost(frames) -> status ---- */
 
 METHOD(stream_open) {
     (void)user;
