@@ -76,14 +76,16 @@ typedef union {
     void *opaque[2];
 } value;
 
-static void call_with_variants(void *user, GDExtensionClassInstancePtr object, const GDExtensionConstVariantPtr *arguments,
-                               GDExtensionInt n, GDExtensionVariantPtr result, GDExtensionCallError *error) {
+static void call_with_variants(void *user, GDExtensionClassInstancePtr object,
+                               const GDExtensionConstVariantPtr *arguments, GDExtensionInt n,
+                               GDExtensionVariantPtr result, GDExtensionCallError *error) {
     const method *m = user;
     value values[MOST_ARGUMENTS], returned;
     GDExtensionConstTypePtr pointers[MOST_ARGUMENTS];
     error->error = GDEXTENSION_CALL_OK;
     if (n != m->n_arguments) {
-        error->error = n < m->n_arguments ? GDEXTENSION_CALL_ERROR_TOO_FEW_ARGUMENTS : GDEXTENSION_CALL_ERROR_TOO_MANY_ARGUMENTS;
+        error->error = n < m->n_arguments ? GDEXTENSION_CALL_ERROR_TOO_FEW_ARGUMENTS
+                                          : GDEXTENSION_CALL_ERROR_TOO_MANY_ARGUMENTS;
         error->expected = (int32_t)m->n_arguments;
         return;
     }
@@ -97,7 +99,8 @@ static void call_with_variants(void *user, GDExtensionClassInstancePtr object, c
         }
     }
     for (int32_t i = 0; i < n; i++) {
-        godot.get_variant_to_type_constructor(m->arguments[i].type)(&values[i], (GDExtensionVariantPtr)(uintptr_t)arguments[i]);
+        godot.get_variant_to_type_constructor(m->arguments[i].type)(
+            &values[i], (GDExtensionVariantPtr)(uintptr_t)arguments[i]);
         pointers[i] = &values[i];
     }
     godot.variant_get_ptr_constructor(m->returns, 0)(&returned, NULL);
@@ -168,7 +171,8 @@ void return_string(GDExtensionTypePtr result, const char *utf8) {
 }
 
 /* Methods of packed arrays are found by these hashes, which extension_api.json lists. */
-static int64_t call_packed(GDExtensionVariantType type, void *array, const char *name, GDExtensionInt hash, const int64_t *n) {
+static int64_t call_packed(GDExtensionVariantType type, void *array, const char *name, GDExtensionInt hash,
+                           const int64_t *n) {
     string_name method_name = name_of(name);
     GDExtensionPtrBuiltInMethod call = godot.variant_get_ptr_builtin_method(type, &method_name, hash);
     destroy(GDEXTENSION_VARIANT_TYPE_STRING_NAME, &method_name);

@@ -23,7 +23,8 @@ enum { MOST_BOOKS = 64, PACKET_ROOM = 2 * MOST_BOOKS, BLOCK = 512 };
     static void name(void *user, GDExtensionClassInstancePtr self, const GDExtensionConstTypePtr *arguments,    \
                      GDExtensionTypePtr result)
 #define VIRTUAL(name)                                                                                           \
-    static void name(GDExtensionClassInstancePtr self, const GDExtensionConstTypePtr *arguments, GDExtensionTypePtr result)
+    static void name(GDExtensionClassInstancePtr self, const GDExtensionConstTypePtr *arguments,                \
+                     GDExtensionTypePtr result)
 
 static int64_t int_argument(GDExtensionConstTypePtr argument) { return *(const int64_t *)argument; }
 static void return_int(GDExtensionTypePtr result, int64_t value) { *(int64_t *)result = value; }
@@ -59,11 +60,12 @@ METHOD(model_load) {
 
 static const method model_methods[] = {{"load", model_load, STRING, 1, {{"bytes", BYTES}}}};
 
-static class_ model_class = {"MimiModel", "RefCounted", sizeof(model_object), model_close, model_methods, COUNT(model_methods),
-                             NULL, 0, {NULL}};
+static class_ model_class = {"MimiModel",   "RefCounted",         sizeof(model_object), model_close,
+                             model_methods, COUNT(model_methods), NULL,                 0,           {NULL}};
 
 /* Options of MimiCapture and MimiStream, and the numbers that their packets need. NULL if something is wrong. */
-static mimi_options *options_for(const model_object *object, int64_t rate, int64_t books, int64_t buffer, int64_t *bits) {
+static mimi_options *options_for(const model_object *object, int64_t rate, int64_t books, int64_t buffer,
+                                 int64_t *bits) {
     mimi_options *options = mimi_options_new();
     if (options && mimi_model_get(object ? object->model : NULL, MIMI_PROP_CODE_BITS, bits) == MIMI_OK &&
         mimi_options_set(options, MIMI_OPT_SAMPLE_RATE, rate) == MIMI_OK &&
@@ -205,7 +207,7 @@ static const virtual_method player_virtuals[] = {
 static class_ player_class = {"MimiStreamPlayback", "AudioStreamPlayback", sizeof(player_object), player_close, NULL, 0,
                               player_virtuals, COUNT(player_virtuals), {NULL}};
 
-/* ---- MimiStream: open(model, rate, codebooks, frames to wait) -> String, write(packet), lost(frames) -> status ---- */
+/* ---- MimiStream: open(model, rate, codebooks, frames that wait), write(packet), lost(frames) ---- */
 
 METHOD(stream_open) {
     (void)user;
@@ -241,8 +243,8 @@ METHOD(stream_write) {
     size_t n, len = packed_size(BYTES, arguments[0]);
     mimi_status status = s && len ? MIMI_OK : MIMI_ERR_INVALID_ARGUMENT;
     if (status == MIMI_OK)
-        status = mimi_unpack(godot.packed_byte_array_operator_index_const(arguments[0], 0), len, s->books, s->bits, codes,
-                             MOST_BOOKS, &n);
+        status = mimi_unpack(godot.packed_byte_array_operator_index_const(arguments[0], 0), len, s->books, s->bits,
+                             codes, MOST_BOOKS, &n);
     if (status == MIMI_OK)
         status = mimi_playback_write(s->playback, codes, n);
     return_int(result, status);
@@ -252,8 +254,9 @@ METHOD(stream_lost) {
     (void)user;
     const shared *s = ((player_object *)self)->shared;
     int64_t frames = int_argument(arguments[0]);
-    return_int(result, s && frames >= 0 && frames <= 64 ? mimi_playback_write(s->playback, NULL, (size_t)(frames * s->books))
-                                                        : MIMI_ERR_INVALID_ARGUMENT);
+    return_int(result, s && frames >= 0 && frames <= 64
+                           ? mimi_playback_write(s->playback, NULL, (size_t)(frames * s->books))
+                           : MIMI_ERR_INVALID_ARGUMENT);
 }
 
 VIRTUAL(stream_instantiate_playback) {
@@ -276,7 +279,8 @@ VIRTUAL(stream_is_monophonic) {
 }
 
 static const method stream_methods[] = {
-    {"open", stream_open, STRING, 4, {{"model", OBJECT}, {"sample_rate", INT}, {"codebooks", INT}, {"buffer_frames", INT}}},
+    {"open", stream_open, STRING, 4,
+     {{"model", OBJECT}, {"sample_rate", INT}, {"codebooks", INT}, {"buffer_frames", INT}}},
     {"write", stream_write, INT, 1, {{"packet", BYTES}}},
     {"lost", stream_lost, INT, 1, {{"frames", INT}}},
 };

@@ -10,7 +10,7 @@ enum { BOOKS = 8, BUFFER_FRAMES = 2, MOST_FRAMES = 16, BLOCK = 512 };
 #else
 #define EXPORT __attribute__((visibility("default")))
 #endif
-#define METHOD(name) \
+#define METHOD(name)                                                                              \
     static godot_variant name(godot_object *o, void *user, void *self, int n_args, godot_variant **args)
 
 static const godot_gdnative_core_api_struct *api;
@@ -50,7 +50,9 @@ METHOD(voice_open) {
         (s = mimi_capture_new(model, options, &v->capture)) == MIMI_OK &&
         (s = mimi_playback_new(model, options, &v->playback)) == MIMI_OK)
         s = mimi_model_get(model, MIMI_PROP_CODE_BITS, &v->bits);
-    const char *wrong = !options ? "out of memory" : n_args == 2 ? mimi_last_error() : "open() takes bytes and a sample rate";
+    const char *wrong = !options      ? "out of memory"
+                        : n_args == 2 ? mimi_last_error()
+                                      : "open() takes bytes and a sample rate";
     mimi_options_free(options);
     mimi_free(model);
     godot_variant result;
@@ -100,8 +102,9 @@ METHOD(voice_hear) {
     if (n_args == 2 && v->playback && (left = (int)api->godot_variant_as_int(args[1])) > 0) {
         godot_pool_byte_array packet = api->godot_variant_as_pool_byte_array(args[0]);
         godot_pool_byte_array_read_access *read = api->godot_pool_byte_array_read(&packet);
-        if (mimi_unpack(api->godot_pool_byte_array_read_access_ptr(read), (size_t)api->godot_pool_byte_array_size(&packet),
-                        BOOKS, v->bits, codes, sizeof codes / sizeof *codes, &n_codes) == MIMI_OK)
+        if (mimi_unpack(api->godot_pool_byte_array_read_access_ptr(read),
+                        (size_t)api->godot_pool_byte_array_size(&packet), BOOKS, v->bits, codes, sizeof codes / sizeof *codes,
+                        &n_codes) == MIMI_OK)
             (void)!mimi_playback_write(v->playback, codes, n_codes); /* if there is no room, they are lost */
         api->godot_pool_byte_array_read_access_destroy(read);
         api->godot_pool_byte_array_destroy(&packet);
@@ -143,10 +146,15 @@ EXPORT void godot_gdnative_init(godot_gdnative_init_options *options) {
 EXPORT void godot_gdnative_terminate(godot_gdnative_terminate_options *options) { (void)options; }
 
 EXPORT void godot_nativescript_init(void *handle) {
-    const godot_method_attributes plain = {GODOT_METHOD_RPC_MODE_DISABLED};
-    script->godot_nativescript_register_class(handle, "Mimi", "Reference", (godot_instance_create_func){voice_new, NULL, NULL},
-                                              (godot_instance_destroy_func){voice_free, NULL, NULL});
-    script->godot_nativescript_register_method(handle, "Mimi", "open", plain, (godot_instance_method){voice_open, NULL, NULL});
-    script->godot_nativescript_register_method(handle, "Mimi", "talk", plain, (godot_instance_method){voice_talk, NULL, NULL});
-    script->godot_nativescript_register_method(handle, "Mimi", "hear", plain, (godot_instance_method){voice_hear, NULL, NULL});
+    static const struct {
+        const char *name;
+        godot_variant (*call)(godot_object *, void *, void *, int, godot_variant **);
+    } methods[] = {{"open", voice_open}, {"talk", voice_talk}, {"hear", voice_hear}};
+    const godot_instance_create_func create = {voice_new, NULL, NULL};
+    const godot_instance_destroy_func destroy = {voice_free, NULL, NULL};
+    script->godot_nativescript_register_class(handle, "Mimi", "Reference", create, destroy);
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
+        script->godot_nativescript_register_method(handle, "Mimi", methods[i].name,
+                                                   (godot_method_attributes){GODOT_METHOD_RPC_MODE_DISABLED},
+                                                   (godot_instance_method){methods[i].call, NULL, NULL});
 }

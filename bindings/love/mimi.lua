@@ -1,5 +1,5 @@
--- libmimi for LuaJIT: mimi.h is the manual. Slow calls raise an error with the library's message. Real-time calls return
--- a status, 0 for success, and make no garbage once LuaJIT has compiled them. Buffers are arrays of the FFI:
+-- libmimi for LuaJIT: mimi.h is the manual. Slow calls raise an error with the library's message. Real-time calls
+-- return a status, 0 for success, and make no garbage once LuaJIT has compiled them. Buffers are arrays of the FFI:
 -- mimi.floats(n), mimi.codes(n).
 local ffi = require "ffi"
 
@@ -53,10 +53,10 @@ local mimi = { NO_CODE = 0xffffffff, floats = ffi.typeof("float[?]"), codes = ff
 
 local option = { codebooks = 1, sample_rate = 2, max_block = 3, precision = 4, parts = 5, tail = 6, context = 7,
     threads = 8, isa = 9, work = 10, offline = 11, buffer_frames = 12 }
-local property = { codebooks = 1, sample_rate = 2, frame_samples = 3, codebook_size = 4, latency_samples = 5, frames = 6,
-    memory_bytes = 7, codes_hash = 8, model_id = 9, code_bits = 10, precision = 11, isa = 12, parts = 13, flush_len = 14,
-    bad_code_index = 15, bad_code_value = 16, concealed = 17, lost = 18, waiting = 19, late = 20, missed = 21,
-    dropped = 22 }
+local property = { codebooks = 1, sample_rate = 2, frame_samples = 3, codebook_size = 4, latency_samples = 5,
+    frames = 6, memory_bytes = 7, codes_hash = 8, model_id = 9, code_bits = 10, precision = 11, isa = 12, parts = 13,
+    flush_len = 14, bad_code_index = 15, bad_code_value = 16, concealed = 17, lost = 18, waiting = 19, late = 20,
+    missed = 21, dropped = 22 }
 
 local count, number = ffi.new("size_t[1]"), ffi.new("int64_t[1]")
 

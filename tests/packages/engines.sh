@@ -59,7 +59,8 @@ unity() {
         check "C# under Mono" env LD_LIBRARY_PATH="$libraries" mono "$work/unity.exe" "$demo" "$work/speech.f32" "$hash"
     has "the package.json and the .asmdef of Unity" python3 && check "Unity's JSON" python3 -c '
 import json, sys
-for name in sys.argv[1:]: json.load(open(name))' "$root"/bindings/unity/package.json "$root"/bindings/unity/Runtime/Mimi.asmdef
+for name in sys.argv[1:]: json.load(open(name))' "$root/bindings/unity/package.json" \
+        "$root/bindings/unity/Runtime/Mimi.asmdef"
     echo "NOT CHECKED: Unity itself and IL2CPP, which no package has"
 }
 
@@ -84,7 +85,8 @@ sdl_clean() {
 }
 
 sdl_lossy() {
-    SDL_AUDIODRIVER=disk "$work/voice" "$demo" 20 100 42 && grep -q "codes hash $hash; 10 lost" "$work/out" && heard roughly
+    SDL_AUDIODRIVER=disk "$work/voice" "$demo" 20 100 42 && grep -q "codes hash $hash; 10 lost" "$work/out" &&
+        heard roughly
 }
 
 # heard exactly|roughly: the decoded audio is in what the disk driver wrote, or something as loud.
@@ -126,7 +128,10 @@ godot_headers() {
 packets_agree() {
     "$@" >"$work/said" || { cat "$work/said"; return 1; }
     ! grep FAILED "$work/said" && awk -v packets="$packets" '$1 != "block" { print; next }
-        $6 == packets && $4 > 0.5 && $4 < 1.2 { good++; print "    blocks of " $2 ": the packets of the stream in C, level " $4 }
+        $6 == packets && $4 > 0.5 && $4 < 1.2 {
+            good++
+            print "    blocks of " $2 ": the packets of the stream in C, level " $4
+        }
         END { exit good != 2 }' "$work/said"
 }
 
@@ -149,8 +154,8 @@ godot() {
     local version headers
     for version in 4.2 4.3; do
         headers=$work/crates/vendor-gdextension-api/gdextension-api-0.2.2/versions/$version/res
-        check "Godot $version, built" env GDEXTENSION="$headers" "$root/bindings/godot/build.sh" "$libraries/libmimi.a" \
-            "$work/libmimi_godot.so" || return
+        check "Godot $version, built" env GDEXTENSION="$headers" "$root/bindings/godot/build.sh" \
+            "$libraries/libmimi.a" "$work/libmimi_godot.so" || return
     done
     check "stand-in for Godot 4, built" gcc -std=c11 -g -fsanitize=address,undefined $warnings -isystem "$headers" \
         "$here/godot/godot.c" -ldl -lm -o "$work/godot" &&

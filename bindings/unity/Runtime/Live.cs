@@ -111,8 +111,8 @@ namespace Mimi
             fixed (byte* from = &MemoryMarshal.GetReference(packet))
             fixed (uint* to = &MemoryMarshal.GetReference(codes))
             {
-                int status = Native.mimi_unpack(from, (UIntPtr)packet.Length, codebooks, bits, to, (UIntPtr)codes.Length,
-                    out UIntPtr written);
+                int status = Native.mimi_unpack(from, (UIntPtr)packet.Length, codebooks, bits, to,
+                    (UIntPtr)codes.Length, out UIntPtr written);
                 n = (int)written;
                 return status;
             }

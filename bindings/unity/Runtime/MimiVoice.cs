@@ -16,7 +16,7 @@ namespace Mimi
         public bool talks;
         /// <summary>The same at both ends: each code of a frame is 0.14 kbit/s with the published model.</summary>
         public int codebooks = 8;
-        /// <summary>Frames of 80 ms that wait before the voice is heard: more for a network that is less even.</summary>
+        /// <summary>Frames of 80 ms that wait before the voice is heard: more for an uneven network.</summary>
         public int bufferFrames = 2;
         /// <summary>A frame to send: the bytes, and how many. The array is used again for the next one.</summary>
         public event Action<byte[], int> Packet;
@@ -53,7 +53,11 @@ namespace Mimi
                 if (microphone == null)
                     throw new InvalidOperationException("no microphone, or no permission to use it");
                 heard = new float[microphone.frequency / 100 * microphone.channels];
-                using (var o = new Options { [Option.Codebooks] = codebooks, [Option.SampleRate] = microphone.frequency })
+                using (var o = new Options
+                {
+                    [Option.Codebooks] = codebooks,
+                    [Option.SampleRate] = microphone.frequency,
+                })
                     capture = new Capture(shared, o);
             }
             else
@@ -69,7 +73,7 @@ namespace Mimi
             }
         }
 
-        // Here the main thread is both sides of the capture: each 10 ms of the microphone do an eighth of a frame's work.
+        // The main thread is both sides of the capture: each 10 ms of the microphone do an eighth of a frame's work.
         private void Update()
         {
             if (capture == null)

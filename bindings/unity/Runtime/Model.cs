@@ -48,7 +48,8 @@ namespace Mimi
     /// <summary>new Options { [Option.SampleRate] = 48000 }; null stands for all defaults.</summary>
     public sealed class Options : SafeHandle
     {
-        internal static readonly Options None = new Options(IntPtr.Zero); // marshallers refuse a SafeHandle that is null
+        // marshallers refuse a SafeHandle that is null
+        internal static readonly Options None = new Options(IntPtr.Zero);
 
         private Options(IntPtr none) : base(none, false) { }
 

@@ -16,7 +16,8 @@ static int frame(mimi_decoder *decoder, int64_t bits, const uint32_t *codes, siz
     if (mimi_pack(codes, n_codes, BOOKS, bits, packets + len, sizeof packets - len, &n) != MIMI_OK)
         return 0;
     len += n;
-    return mimi_decoder_process(decoder, codes, n_codes, pcm, FRAME, &n) == MIMI_OK && fwrite(pcm, sizeof *pcm, n, out) == n;
+    return mimi_decoder_process(decoder, codes, n_codes, pcm, FRAME, &n) == MIMI_OK &&
+           fwrite(pcm, sizeof *pcm, n, out) == n;
 }
 
 int main(int argc, char **argv) {
@@ -29,7 +30,8 @@ int main(int argc, char **argv) {
     mimi_decoder *decoder;
     FILE *out = argc == 3 ? fopen(argv[2], "wb") : NULL;
     if (!out || mimi_load(argv[1], NULL, &model) != MIMI_OK || mimi_encoder_new(model, NULL, &encoder) != MIMI_OK ||
-        mimi_decoder_new(model, NULL, &decoder) != MIMI_OK || mimi_model_get(model, MIMI_PROP_CODE_BITS, &bits) != MIMI_OK)
+        mimi_decoder_new(model, NULL, &decoder) != MIMI_OK ||
+        mimi_model_get(model, MIMI_PROP_CODE_BITS, &bits) != MIMI_OK)
         return 1;
     while ((n = fread(pcm, sizeof *pcm, FRAME, stdin)) > 0)
         if (mimi_encoder_process(encoder, pcm, n, codes, BOOKS, &n) != MIMI_OK || !frame(decoder, bits, codes, n, out))

@@ -105,7 +105,9 @@ static void block_destroy(void *value) {
     live_blocks--;
 }
 
-static size_t element(GDExtensionVariantType type) { return type == GDEXTENSION_VARIANT_TYPE_PACKED_VECTOR2_ARRAY ? 8 : 1; }
+static size_t element(GDExtensionVariantType type) {
+    return type == GDEXTENSION_VARIANT_TYPE_PACKED_VECTOR2_ARRAY ? 8 : 1;
+}
 
 static void bytes_size(void *base, const GDExtensionConstTypePtr *arguments, void *result, int n) {
     (void)arguments;
@@ -137,7 +139,9 @@ static uint8_t *bytes_index(void *self, GDExtensionInt i) {
     return (*(block **)self)->bytes + i;
 }
 
-static const uint8_t *bytes_index_const(const void *self, GDExtensionInt i) { return bytes_index((void *)(uintptr_t)self, i); }
+static const uint8_t *bytes_index_const(const void *self, GDExtensionInt i) {
+    return bytes_index((void *)(uintptr_t)self, i);
+}
 
 static void *frames_index(const void *self, GDExtensionInt i) { return bytes_index((void *)(uintptr_t)self, i * 8); }
 
@@ -188,7 +192,9 @@ FROM(from_string, GDEXTENSION_VARIANT_TYPE_STRING)
 FROM(from_bytes, GDEXTENSION_VARIANT_TYPE_PACKED_BYTE_ARRAY)
 
 static GDExtensionVariantFromTypeConstructorFunc get_from_type(GDExtensionVariantType type) {
-    return type == GDEXTENSION_VARIANT_TYPE_INT ? from_int : type == GDEXTENSION_VARIANT_TYPE_STRING ? from_string : from_bytes;
+    return type == GDEXTENSION_VARIANT_TYPE_INT      ? from_int
+           : type == GDEXTENSION_VARIANT_TYPE_STRING ? from_string
+                                                     : from_bytes;
 }
 
 static GDExtensionPtrConstructor constructor(GDExtensionVariantType type, int32_t which) {
@@ -209,8 +215,10 @@ static class_entry *find_class(const char *name) {
     return NULL;
 }
 
-static void register_class(void *library, const void *name, const void *parent, const GDExtensionClassCreationInfo2 *info) {
-    REQUIRE(library == &library_token && !find_class(name_text(name)) && info->create_instance_func && info->free_instance_func);
+static void register_class(void *library, const void *name, const void *parent,
+                           const GDExtensionClassCreationInfo2 *info) {
+    REQUIRE(library == &library_token && !find_class(name_text(name)));
+    REQUIRE(info->create_instance_func && info->free_instance_func);
     strcpy(classes[n_classes].name, name_text(name));
     strcpy(classes[n_classes].parent, name_text(parent));
     classes[n_classes++].info = *info;
@@ -419,7 +427,8 @@ int main(int argc, char **argv) {
     if (!library)
         printf("FAILED %s\n", dlerror());
     REQUIRE(library);
-    GDExtensionInitializationFunction start = (GDExtensionInitializationFunction)(uintptr_t)dlsym(library, "mimi_godot_init");
+    GDExtensionInitializationFunction start;
+    *(void **)&start = dlsym(library, "mimi_godot_init");
     GDExtensionInitialization levels;
     REQUIRE(start && start(find, &library_token, &levels) == 1);
     for (int level = levels.minimum_initialization_level; level <= GDEXTENSION_INITIALIZATION_EDITOR; level++)

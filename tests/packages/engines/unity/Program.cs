@@ -61,7 +61,8 @@ static class Program
             Throws(() => new Encoder(model, o), Status.InvalidArgument, "9");
             Throws(() => model.Decode(new uint[3]), Status.InvalidArgument, "3");
             var decoder = new Decoder(model);
-            Require(decoder.Process(new uint[] { 0, 0, 0, 0, 0, 0, 0, 9999 }, new float[Frame], out int n) == Status.Corrupt &&
+            var bad = new uint[] { 0, 0, 0, 0, 0, 0, 0, 9999 };
+            Require(decoder.Process(bad, new float[Frame], out int n) == Status.Corrupt &&
                 decoder.Get(Property.BadCodeIndex, out long at) == Status.Ok && at == 7, "a bad code is told by a status");
             Require(decoder.Process(new uint[8], new float[3], out n) == Status.BufferTooSmall && n == Frame,
                 "too little room says how much it takes");
@@ -200,8 +201,8 @@ static class Program
             for (int i = 0; i < calls; i++)
                 one = new float[1];
             control = GC.CollectionCount(0) - control;
-            Require(collections == 0 && memory < calls / 10 && control > 0, $"{9 * calls} calls: no collection, {memory} " +
-                $"bytes of garbage ({control} collections for {calls} small arrays)");
+            Require(collections == 0 && memory < calls / 10 && control > 0,
+                $"{9 * calls} calls: no collection, {memory} bytes of garbage ({control} collections for {calls} small arrays)");
         }
     }
 
