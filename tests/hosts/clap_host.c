@@ -1,5 +1,5 @@
 /* clap_host CLAP ID RATE BLOCK MODE IN OUT [AT:PARAMETER:VALUE]...: a host for tests. It renders IN to OUT, raw 32-bit
-   floats, and prints the latency and the processor time of the calls.
+   floats, and prints the latency, and the RMS and the peak of OUT; on stderr, the processor time of the calls.
 
    BLOCK 0: blocks of many lengths. MODE: `offline`, `live`, or a number: live, that many times slower than real time.
    The state is saved and loaded into a second instance, which must render the same; then it is reset, and again. So a
@@ -7,6 +7,7 @@
 #include <clap/clap.h>
 
 #include <dlfcn.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -202,7 +203,13 @@ int main(int argc, char **argv) {
     const clap_plugin_latency_t *latency = plugin->get_extension(plugin, CLAP_EXT_LATENCY);
     CHECK(latency);
     play(plugin, block, slow, rate, out, false);
-    printf("%u\n", latency->get(plugin));
+    double sum = 0, peak = 0;
+    for (size_t i = 0; i < samples; i++) {
+        CHECK(isfinite(out[i]));
+        sum += (double)out[i] * out[i];
+        peak = fmax(peak, fabs((double)out[i]));
+    }
+    printf("%u %.6f %.6f\n", latency->get(plugin), sqrt(sum / (double)samples), peak);
     fprintf(stderr, "%.3f s of processor for %.3f s of audio; the longest call of %zu samples %.3f ms, %.2f of its time\n",
         all, (double)samples / rate, block, slowest * 1e3, block ? slowest * rate / (double)block : 0);
 
