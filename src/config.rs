@@ -47,8 +47,8 @@ pub struct Config {
     pub sampling_rate: u32,
     /// The decoder's own numbers; `None`: it has the encoder's.
     pub decoder: Option<HalfConfig>,
-    /// Dimensions of a frame's latent in a network without a quantizer. The numbers of the quantizer are 0 then. `None`:
-    /// there is a quantizer, and a latent has `hidden_size` dimensions.
+    /// Dimensions of a frame's latent in a network without a quantizer. The numbers of the quantizer are 0 then.
+    /// `None`: there is a quantizer, and a latent has `hidden_size` dimensions.
     pub continuous: Option<usize>,
     /// Channels of SEANet's steps and of the transformer.
     pub hidden_size: usize,

@@ -75,8 +75,8 @@ impl Decoder {
         self.process_with(codes, pcm, None)
     }
 
-    /// As [`process`](Self::process), of latents in place of codes: `[frames, latent_dim]`, as they leave the quantizer.
-    /// NaN and infinity count as 0, and values are cut to ±1e5. Frames of latents are not in
+    /// As [`process`](Self::process), of latents in place of codes: `[frames, latent_dim]`, as they leave the
+    /// quantizer. NaN and infinity count as 0, and values are cut to ±1e5. Frames of latents are not in
     /// [`codes_hash`](Self::codes_hash).
     pub fn process_latents(&mut self, latents: &[f32], pcm: &mut [f32]) -> Result<usize, StreamError> {
         Coder::<f32>::process_with(self, latents, pcm, None)

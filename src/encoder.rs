@@ -73,7 +73,8 @@ impl Encoder {
         self.process_with(pcm, codes, None)
     }
 
-    /// As [`process`](Self::process), to latents in place of codes: `[frames, latent_dim]`, as they enter the quantizer.
+    /// As [`process`](Self::process), to latents in place of codes: `[frames, latent_dim]`, as they enter the
+    /// quantizer.
     /// Frames of latents are not in [`codes_hash`](Self::codes_hash).
     pub fn process_latents(&mut self, pcm: &[f32], latents: &mut [f32]) -> Result<usize, StreamError> {
         self.process_with(pcm, latents, None)

@@ -13,8 +13,8 @@
 //! # }
 //! ```
 //!
-//! The latents between the halves can be had, too: [`Model::encode_latents`], [`Model::decode_latents`], and the same of
-//! streams. Networks without a quantizer, such as the Mimi of Pocket TTS, have latents alone.
+//! The latents between the halves can be had, too: [`Model::encode_latents`], [`Model::decode_latents`], and the same
+//! of streams. Networks without a quantizer, such as the Mimi of Pocket TTS, have latents alone.
 //!
 //! A [`Model`] is weights, shared and never changed. An [`Encoder`] or a [`Decoder`] is one stream on it,
 //! which takes input cut in any way and gives the same bits; the calls above are streams that are given

@@ -66,7 +66,7 @@ pub(crate) enum Op {
     Search { codebook: Arc<Codebook>, x: usize, scores: usize, code: usize, codes: usize },
     /// Adds the word of code `code` of `codes` to y, or to zeros if it is the `first`; nothing for [`NO_CODE`].
     AddWord { codebook: Arc<Codebook>, y: usize, code: usize, codes: usize, first: bool },
-    /// Keeps the latent of a frame that has any of its `codes` codes, and gives one without them the last that was kept.
+    /// Keeps the latent of a frame with any of its `codes` codes, and gives one without them the last that was kept.
     Conceal { x: Rows, width: usize, last: Slot, codes: usize },
     /// A transposed convolution of two taps for each channel: y[n·stride + j] = w[j]·x[n] + w[j + stride]·x[n − 1].
     Upsample { taps: Arc<Arena>, history: Slot, x: usize, y: usize, stride: usize },

@@ -3,8 +3,8 @@
 use mimi::{Activation, Config, HalfConfig, PadMode};
 use serde_json::{Value, json};
 
-/// `config` as transformers 5 writes it, even if it was read in another spelling. What `MimiConfig` has no fields for is
-/// in those that [`Config::from_json`] reads beside them.
+/// `config` as transformers 5 writes it, even if it was read in another spelling. What `MimiConfig` has no fields for
+/// is in those that [`Config::from_json`] reads beside them.
 pub(crate) fn json(config: &Config) -> String {
     let c = config;
     let mut object = json!({
