@@ -82,7 +82,7 @@ impl Model {
     }
 
     /// Whole frames of latents, `[frames, latent_dim]`, to a frame of samples each, at the rate of `options`: latents
-    /// as they leave the quantizer, if there is one. Values that are not finite count as 0.
+    /// as they leave the quantizer, if there is one. NaN and infinity count as 0, and values are cut to ±1e5.
     pub fn decode_latents(&self, latents: &[f32], options: &StreamOptions) -> Result<Vec<f32>, Error> {
         let frames = latents.len() / self.spec().latent_dim;
         let shape = self.one_shot_shape(&**self.decoder()?, frames, options)?;

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use support::golden::{TOLERANCE, assert_close};
 use support::{npy, repository, synth, wav};
 
-/// Latents of six dimensions and more, halves alike and not.
+/// Latents narrower than the network and as wide, halves alike and not.
 const POCKET: [&str; 3] = ["pocket-tiny", "pocket-asym", "pocket-wide-latent"];
 
 fn golden(file: &str) -> PathBuf {

@@ -64,9 +64,8 @@ pub enum TensorKind {
 
 impl Config {
     /// All tensors of the network. `projected` says whether the quantizer, if there is one, has projections. It must
-    /// have them if
-    /// `codebook_dim` and `hidden_size` differ. If these are equal, kyutai's networks have them and others do not;
-    /// [`Checkpoint::tensors`] looks into the file.
+    /// have them if `codebook_dim` and `hidden_size` differ. If these are equal, kyutai's networks have them and others
+    /// do not; [`Checkpoint::tensors`] looks into the file.
     ///
     /// [`Checkpoint::tensors`]: crate::Checkpoint::tensors
     ///
