@@ -1,7 +1,7 @@
 #!/bin/bash
-# jack.sh URI SECONDS: runs the LV2 plug-in in jalv, live, under jackd's dummy driver with periods of 64 samples at 48 kHz.
+# jack.sh URI SECONDS: runs the LV2 plug-in in jalv, live, under jackd's dummy driver: periods of 64 samples at 48 kHz.
 #
-# A period has 1.33 ms. Where the work of a frame is done in one of them, there is an XRun for each frame, 12.5 a second.
+# A period has 1.33 ms. If the work of a frame is done in one of them, there is an XRun for each frame, 12.5 a second.
 # A machine that is busy, or virtual, is late by itself now and then, for any client: jack_metro, which does next to
 # nothing, runs beside it. So the plug-in may be late as often as that, and in a tenth of the frames.
 set -euo pipefail

@@ -1,5 +1,5 @@
 #!/bin/bash
-# run.sh [SECONDS]: builds the plug-ins of bindings/plugin and runs them in hosts. What they give must be the bits of the
+# run.sh [SECONDS]: builds the plug-ins of bindings/plugin and runs them in hosts. They must give the bits of the
 # streams, delayed by the latency that they report: in every host, at every block size. Live in JACK for SECONDS, 10 if
 # not given. Where a host is missing it is NOT CHECKED, and the line says for want of what.
 #
