@@ -192,6 +192,10 @@ impl Iterator for Word<'_> {
 impl ExactSizeIterator for Word<'_> {}
 
 /// What the audio thread does with samples.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a capture has one, and a box is an allocation that cannot be refused"
+)]
 enum Audio {
     Makes {
         maker: Maker,

@@ -290,6 +290,10 @@ impl PlaybackInput {
 }
 
 /// Where the audio thread gets samples from.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a playback has one, and a box is an allocation that cannot be refused"
+)]
 enum Source {
     Maker {
         maker: Maker,
