@@ -34,7 +34,7 @@ check() {
 has() {
     local tool
     for tool in "${@:2}"; do
-        command -v "$tool" >/dev/null || {
+        type -P "$tool" >/dev/null || { # a program: functions here have names of engines
             echo "NOT CHECKED: $1, for want of $tool"
             return 1
         }
