@@ -103,8 +103,8 @@ METHOD(voice_hear) {
         godot_pool_byte_array packet = api->godot_variant_as_pool_byte_array(args[0]);
         godot_pool_byte_array_read_access *read = api->godot_pool_byte_array_read(&packet);
         if (mimi_unpack(api->godot_pool_byte_array_read_access_ptr(read),
-                        (size_t)api->godot_pool_byte_array_size(&packet), BOOKS, v->bits, codes, sizeof codes / sizeof *codes,
-                        &n_codes) == MIMI_OK)
+                        (size_t)api->godot_pool_byte_array_size(&packet), BOOKS, v->bits, codes,
+                        sizeof codes / sizeof *codes, &n_codes) == MIMI_OK)
             (void)!mimi_playback_write(v->playback, codes, n_codes); /* if there is no room, they are lost */
         api->godot_pool_byte_array_read_access_destroy(read);
         api->godot_pool_byte_array_destroy(&packet);

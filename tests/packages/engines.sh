@@ -34,7 +34,7 @@ check() {
 has() {
     local tool
     for tool in "${@:2}"; do
-        command -v "$tool" >/dev/null || {
+        type -P "$tool" >/dev/null || { # a program: functions here have names of engines
             echo "NOT CHECKED: $1, for want of $tool"
             return 1
         }
@@ -113,12 +113,15 @@ love() {
         timeout 60 love "$work/love"
 }
 
-# The headers of Godot, as two crates carry them. gdextension-api gives pointers types of their own, which in Godot's
-# header are void; with these it is Godot's again.
+# godot_headers CRATE VERSION: the headers of Godot, as this crate carries them. gdextension-api gives pointers types of
+# their own, which in Godot's header are void; with these it is Godot's again.
 godot_headers() {
     mkdir -p "$work/crates/src" && cd "$work/crates" && touch src/lib.rs &&
         printf '[package]\nname = "headers"\nversion = "0.0.0"\n[dependencies]\n%s = "=%s"\n' "$1" "$2" >Cargo.toml &&
-        rm -f Cargo.lock && cargo vendor --quiet --versioned-dirs "vendor-$1" >/dev/null || return
+        rm -f Cargo.lock && cargo vendor --quiet --versioned-dirs "vendor-$1" >/dev/null 2>"$work/log" || {
+        echo "NOT CHECKED: Godot, for want of the headers in the crate $1: $(tail -n 1 "$work/log")"
+        return 1
+    }
     if [ "$1" = gdextension-api ]; then
         sed -i -E 's/struct __Gdext[A-Za-z]+/void/' "vendor-$1/$1-$2"/versions/4.[23]/res/gdextension_interface.h
     fi
@@ -138,7 +141,7 @@ packets_agree() {
 godot3() {
     has "Godot 3" godot3-server cargo || return
     mkdir "$work/godot3"
-    check "Godot 3, headers" godot_headers gdnative-sys 0.11.3 &&
+    godot_headers gdnative-sys 0.11.3 &&
         check "Godot 3, built" gcc -std=c99 -fPIC -shared -fvisibility=hidden $warnings -I "$root/include" \
             -isystem "$work/crates/vendor-gdnative-sys/gdnative-sys-0.11.3/godot_headers" \
             "$root/bindings/godot3/mimi_godot3.c" "$libraries/libmimi.a" $system -Wl,--exclude-libs,ALL \
@@ -150,7 +153,7 @@ godot3() {
 
 godot() {
     has "Godot 4's extension" cargo || return
-    check "Godot 4, headers" godot_headers gdextension-api 0.2.2 || return
+    godot_headers gdextension-api 0.2.2 || return
     local version headers
     for version in 4.2 4.3; do
         headers=$work/crates/vendor-gdextension-api/gdextension-api-0.2.2/versions/$version/res

@@ -50,7 +50,7 @@ namespace Mimi
     /// <summary>Live codes to audio: one thread writes codes, one reads samples and always gets them.</summary>
     public sealed unsafe class Playback : SafeHandle
     {
-        /// <summary>MIMI_NO_CODE: a code that did not arrive.</summary>
+        /// <summary>MIMI_NO_CODE: a code that did not arrive. Decoders know it, too.</summary>
         public const uint NoCode = uint.MaxValue;
 
         public Playback(Model model, Options options = null) : base(IntPtr.Zero, true)

@@ -80,6 +80,18 @@ namespace Mimi
             }
         }
 
+        /// <summary>Conceals whole frames that did not arrive, told by the number of their codes.</summary>
+        public int ProcessLost(int codes, Span<float> pcm, out int n)
+        {
+            fixed (float* to = &MemoryMarshal.GetReference(pcm))
+            {
+                int status = Native.mimi_decoder_process(this, null, (UIntPtr)codes, to, (UIntPtr)pcm.Length,
+                    out UIntPtr written);
+                n = (int)written;
+                return status;
+            }
+        }
+
         /// <summary>Ends the stream: writes what audio is still due.</summary>
         public int Flush(Span<float> pcm, out int n)
         {

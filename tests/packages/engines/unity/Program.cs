@@ -66,6 +66,8 @@ static class Program
                 decoder.Get(Property.BadCodeIndex, out long at) == Status.Ok && at == 7, "a bad code is told by a status");
             Require(decoder.Process(new uint[8], new float[3], out n) == Status.BufferTooSmall && n == Frame,
                 "too little room says how much it takes");
+            Require(decoder.ProcessLost(2 * Books, new float[2 * Frame], out n) == Status.Ok && n == 2 * Frame &&
+                decoder.Get(Property.Concealed, out long concealed) == Status.Ok && concealed == 2, "two frames concealed");
             decoder.Dispose();
             try
             {
