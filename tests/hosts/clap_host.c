@@ -1,5 +1,5 @@
 /* clap_host CLAP ID RATE BLOCK MODE IN OUT [AT:PARAMETER:VALUE]...: a host for tests. It renders IN to OUT, raw 32-bit
-   floats, and prints the latency, and the RMS and the peak of OUT; on stderr, the processor time of the calls.
+   floats, and prints the latency, the RMS and the peak of OUT, and the processor's microseconds in the longest call.
 
    BLOCK 0: blocks of many lengths. MODE: `offline`, `live`, or a number: live, that many times slower than real time.
    The state is saved and loaded into a second instance, which must render the same; then it is reset, and again. So a
@@ -28,7 +28,7 @@ static float in[MOST], out[MOST], again[MOST];
 static size_t samples;
 static char **changes;
 static int n_changes;
-static double slowest, all;
+static float seconds_of[MOST]; /* each call's, in the quickest of several renderings */
 
 static void log_message(const clap_host_t *host, clap_log_severity severity, const char *message) {
     (void)host;
@@ -101,6 +101,7 @@ static double seconds(clockid_t clock) {
 /* In place, as some hosts do, if `to` has the input already. */
 static void play(const clap_plugin_t *plugin, size_t block, double slow, double rate, float *to, bool in_place) {
     uint32_t random = 1;
+    size_t call = 0;
     const double start = seconds(CLOCK_MONOTONIC);
     if (in_place)
         memcpy(to, in, samples * sizeof *to);
@@ -114,9 +115,9 @@ static void play(const clap_plugin_t *plugin, size_t block, double slow, double 
         const clap_process_t process = {(int64_t)at, (uint32_t)n, NULL, &from, &into, 1, 1, &in_events, &out_events};
         const double before = seconds(CLOCK_THREAD_CPUTIME_ID);
         CHECK(plugin->process(plugin, &process) == CLAP_PROCESS_CONTINUE);
-        const double took = seconds(CLOCK_THREAD_CPUTIME_ID) - before;
-        all += took;
-        slowest = took > slowest ? took : slowest;
+        const float took = (float)(seconds(CLOCK_THREAD_CPUTIME_ID) - before);
+        seconds_of[call] = seconds_of[call] > 0 && seconds_of[call] < took ? seconds_of[call] : took;
+        call++;
         const double ahead = (double)(at + n) / rate * slow - (seconds(CLOCK_MONOTONIC) - start);
         if (slow > 0 && ahead > 0) {
             const struct timespec wait = {(time_t)ahead, (long)((ahead - (double)(time_t)ahead) * 1e9)};
@@ -209,9 +210,7 @@ int main(int argc, char **argv) {
         sum += (double)out[i] * out[i];
         peak = fmax(peak, fabs((double)out[i]));
     }
-    printf("%u %.6f %.6f\n", latency->get(plugin), sqrt(sum / (double)samples), peak);
-    fprintf(stderr, "%.3f s of processor for %.3f s of audio; the longest call of %zu samples %.3f ms, %.2f of its time\n",
-        all, (double)samples / rate, block, slowest * 1e3, block ? slowest * rate / (double)block : 0);
+    const uint32_t reported = latency->get(plugin);
 
     if (slow == 0) {
         const clap_plugin_t *other = open_plugin(factory, argv[2], rate, offline);
@@ -223,6 +222,10 @@ int main(int argc, char **argv) {
         }
         close_plugin(other);
     }
+    float longest = 0;
+    for (size_t i = 0; i < samples; i++)
+        longest = seconds_of[i] > longest ? seconds_of[i] : longest;
+    printf("%u %.6f %.6f %.0f\n", reported, sqrt(sum / (double)samples), peak, (double)longest * 1e6);
     close_plugin(plugin);
     entry->deinit();
     CHECK(dlclose(library) == 0);
