@@ -102,16 +102,24 @@ fn work<H: Half>(model: &Model, half: &Arc<H>, options: &StreamOptions) -> Resul
     let quantizer = model.quantizer().map(|quantizer| &**quantizer);
     let (program, ..) = half.plan_in_parts(quantizer, model.spec(), shape, u64::MAX)?;
     let mut list: Vec<Work> = Vec::new();
+    let mut read = Vec::new();
     for Entry { op, rows, place, .. } in program.entries() {
-        let (multiply_adds, bytes) = (op.multiply_adds(rows.count), op.bytes());
+        let (multiply_adds, mut bytes) = (op.multiply_adds(rows.count), op.bytes());
         if multiply_adds == 0 {
             continue;
         }
+        // weights that all pieces of a layer's rows read
+        if let Some(matrix) = op.matrix().map(Arc::as_ptr) {
+            if read.contains(&matrix) {
+                bytes = 0;
+            }
+            read.push(matrix);
+        }
         let same =
             |one: &&mut Work| (one.section, one.layer, one.name) == (place.section, place.layer, place.name);
-        // the pieces of a layer's rows
         if let Some(one) = list.iter_mut().find(same) {
             one.multiply_adds += multiply_adds;
+            one.bytes += bytes;
             continue;
         }
         list.push(Work {

@@ -98,6 +98,22 @@ fn a_tensor_that_is_not_finite_is_named_alone() {
         let expected = format!("checkpoint: tensor `{name}`: value 0 is NaN: expected a finite number");
         assert_eq!((error.kind(), error.message()), (ErrorKind::Corrupt, expected.as_str()));
     }
+    // sums of two taps: large enough for pairs, and even rows
+    let wide = Config { num_filters: 64, upsampling_ratios: vec![4, 2], ..micro() };
+    let (name, mut file) = ("decoder.layers.2.conv.weight", synth::checkpoint(&wide));
+    let (begin, taps) = {
+        let parsed = SafeTensors::deserialize(&file).unwrap();
+        let tensor = parsed.tensor(name).unwrap();
+        (tensor.data().as_ptr().addr() - file.as_ptr().addr(), tensor.shape()[2])
+    };
+    for tap in [0, taps / 2] {
+        file[begin + 4 * tap..][..4].copy_from_slice(&3e38f32.to_le_bytes());
+    }
+    assert_refused(
+        Model::load_bytes(&file, &LoadOptions::default()),
+        ErrorKind::Corrupt,
+        &["checkpoint: ", name],
+    );
 }
 
 /// Gains are at most the largest float, and a row's values at most its gain: weight norm cannot overflow.

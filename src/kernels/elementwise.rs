@@ -165,6 +165,25 @@ impl<S: Simd> Function<S> for ExpBelow {
     }
 }
 
+/// y = a − b.
+///
+/// # Safety
+///
+/// All pointers are valid for `len` values; the CPU has `S`.
+#[inline(always)]
+pub(super) unsafe fn subtract<S: Simd>(a: *const f32, b: *const f32, y: *mut f32, len: usize) {
+    let whole = len - len % S::LANES;
+    // SAFETY: the caller's; every index is below `len`.
+    unsafe {
+        for i in (0..whole).step_by(S::LANES) {
+            S::store(y.add(i), S::sub(S::load(a.add(i)), S::load(b.add(i))));
+        }
+        for i in whole..len {
+            *y.add(i) = *a.add(i) - *b.add(i);
+        }
+    }
+}
+
 /// Applies `f` to `len` values from `x` to `y`, which may be the same. Values at the end that fill no vector go through
 /// a buffer, so that they are computed like the others.
 ///

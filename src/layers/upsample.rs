@@ -37,7 +37,8 @@ impl Upsampler {
     ) -> Result<Self, Error> {
         let kernel = 2 * stride;
         if groups < channels {
-            let conv = Conv::transposed(packing, weight, None, [channels, channels, kernel], stride, groups)?;
+            let conv =
+                Conv::transposed(packing, weight, None, [channels, channels, kernel], stride, groups, false)?;
             return Ok(Self::Grouped { conv, stride });
         }
         let mut taps = packing.pool.zeroed(kernel * channels).map_err(out_of_memory)?;

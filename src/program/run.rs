@@ -160,6 +160,13 @@ fn run(op: &Op, batch: &mut Batch, first: usize, rows: usize) {
                 kernels.elu(x, y);
             }
         }
+        Op::Differences { x, y, width } => {
+            for stream in batch.streams() {
+                let places = [x..x + (rows + 1) * width, y..y + rows * width];
+                let [x, y] = two(&mut stream.scratch, places);
+                kernels.subtract(&x[..rows * width], &x[width..], y);
+            }
+        }
         Op::Norm { ref norm, x, y } => {
             let width = norm.weight.len();
             for stream in batch.streams() {

@@ -117,6 +117,13 @@ pub(crate) struct Half<'c> {
     pub(crate) projection: Option<Linear>,
 }
 
+impl Half<'_> {
+    /// Samples in a frame.
+    pub(crate) fn frame(&self) -> usize {
+        self.seanet.stages().map(|stage| stage.resampler.stride).product::<usize>() * self.resampler.stride
+    }
+}
+
 impl<'c> Half<'c> {
     pub(crate) fn new(config: &'c Config, side: Side) -> Self {
         let (half, resampler, projection) = match side {
