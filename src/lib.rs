@@ -31,6 +31,7 @@
 //! | [`live`] | streams in audio callbacks: shares of work, queues between threads |
 //! | `oneshot` | whole recordings |
 //! | `encoder`, `decoder`, `stream` | partial frames, the end, counting |
+//! | `conceal` | the sound of frames that did not arrive |
 //! | `resample` | audio at another rate than the model's |
 //! | `model` | which tensor belongs to which layer, and the two halves of a network |
 //! | `checkpoint`, `tensors`, `config` | files: names, shapes and numbers, hostile ones too |

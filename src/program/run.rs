@@ -26,7 +26,7 @@ pub(crate) struct Program {
 
 /// What is left of the last latent in each frame that is concealed: a sound that goes on becomes duller and quieter.
 /// Spectra of speech are nearer to the true ones with it than with the latent as it was; see `tests/README.md`.
-const CONCEALED: f32 = 0.7;
+const CONCEALED: f32 = 0.5;
 
 /// How much of a step there is: samples, at the model's rate.
 #[derive(Clone, Copy, Debug)]

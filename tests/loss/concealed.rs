@@ -66,13 +66,13 @@ fn each_loss(lost: usize, mut check: impl FnMut(usize, &[f32], &[f32])) {
     let model = load(DEMO);
     let (codes, all) = (speech(&model), model.codebooks());
     let (_, whole) = decode(&model, &all_of(&model), &codes);
-    for first in 1..codes.len() / all - lost {
-        let hurt = without(&codes, all, |frame| (first..first + lost).contains(&frame));
-        let (decoder, pcm) = decode(&model, &all_of(&model), &hurt);
+    for first in 1..codes.len() / all - lost - 1 {
+        let until = (first + lost + 2) * all;
+        let hurt = &without(&codes, all, |frame| (first..first + lost).contains(&frame))[..until];
+        let (decoder, pcm) = decode(&model, &all_of(&model), hurt);
         assert_eq!(decoder.concealed() as usize, lost);
-        assert_eq!(pcm.len(), whole.len());
         assert!(pcm[..first * FRAME] == whole[..first * FRAME], "what comes before is as it was");
-        assert!(pcm[first * FRAME..] != whole[first * FRAME..]);
+        assert!(pcm[first * FRAME..] != whole[first * FRAME..pcm.len()]);
         check(first, &pcm, &whole);
     }
 }
@@ -83,11 +83,10 @@ fn a_loss_is_never_louder_than_the_frame_before_and_ends_in_silence() {
     each_loss(AUDIBLE + 3, |first, pcm, _| {
         let frame = |index: usize| &pcm[index * FRAME..][..FRAME];
         let before = loudest(frame(first - 1));
-        for lost in 0..AUDIBLE {
-            let part = (AUDIBLE - lost) as f32 / AUDIBLE as f32;
-            assert!(loudest(frame(first + lost)) <= before * part, "frame {first}, lost {lost}");
+        for (lost, gain) in [1.0, 1.0, 0.9, 0.7, 0.4].into_iter().enumerate() {
+            assert!(loudest(frame(first + lost)) <= before * gain, "frame {first}, lost {lost}");
         }
-        heard = heard.max(loudest(frame(first + 1)));
+        heard = heard.max(loudest(frame(first)));
         for lost in AUDIBLE..AUDIBLE + 3 {
             assert!(frame(first + lost).iter().all(|x| *x == 0.0), "frame {first}, lost {lost}");
         }
@@ -104,7 +103,7 @@ fn seams_do_not_click() {
                 let around = steepest(&pcm[seam * FRAME - 2..seam * FRAME + 2]);
                 assert!(around <= steepest_of_all, "{lost} from {first}: {around} at {seam}");
             }
-            let hurt = steepest(&pcm[first * FRAME - 2..(first + lost + 1) * FRAME]);
+            let hurt = steepest(&pcm[first * FRAME - 2..]);
             assert!(hurt <= steepest_of_all, "{lost} from {first}: {hurt}, not {steepest_of_all}");
         });
     }

@@ -72,6 +72,32 @@ fn codebooks_are_chosen_when_encoding_or_when_decoding() {
 }
 
 #[test]
+fn lost_frames_are_heard_and_are_the_same_for_the_same_seed() {
+    let folder = folder();
+    ok(&folder, "encode SPEECH codes.mtok");
+    for (name, loss) in [
+        ("none", ""),
+        ("zero", "--loss 0"),
+        ("all", "--loss 100"),
+        ("some", "--loss 30 --burst 2"),
+        ("again", "--loss 30 --burst 2 --seed 1"),
+        ("other", "--loss 30 --burst 2 --seed 2"),
+    ] {
+        ok(&folder, &format!("decode {loss} codes.mtok {name}.wav"));
+    }
+    let sound = |name: &str| wav(&folder, &format!("{name}.wav")).1;
+    assert_eq!(sound("zero"), sound("none"));
+    assert_eq!(sound("all"), vec![0; SAMPLES]);
+    assert_eq!(sound("again"), sound("some"));
+    assert!(sound("some") != sound("none") && sound("some") != sound("other") && sound("some") != sound("all"));
+    for options in ["--loss 101", "--loss -1", "--loss nan", "--burst 2", "--loss 1 --burst 0", "--seed 1"] {
+        let output = mimi(&folder, &format!("decode -q {options} codes.mtok out.wav"));
+        assert_eq!(output.status.code(), Some(2), "{options}");
+    }
+    assert!(!folder.path().join("out.wav").exists());
+}
+
+#[test]
 fn other_models_are_loaded_and_their_codes_kept_apart() {
     let folder = folder();
     let output = ok(&folder, "encode --model TINY SPEECH tiny.mtok");
