@@ -114,8 +114,8 @@ impl Weights {
 const PAIRED_WEIGHTS: RangeInclusive<usize> = 1 << 15..=1 << 21;
 
 /// Two taps A and B, of which two outputs take three products in place of four (S. Winograd, "Arithmetic Complexity of
-/// Computations", 1980, where they are F(2, 2)). Of inputs u₀, u₁, u₂ the outputs are u₀A + u₁B = (u₀ − u₁)A + u₁(A + B)
-/// and u₁A + u₂B = u₁(A + B) − (u₁ − u₂)B. A stride of rows counts as one input.
+/// Computations", 1980, where they are F(2, 2)). Of inputs u₀, u₁, u₂ the outputs are
+/// u₀A + u₁B = (u₀ − u₁)A + u₁(A + B) and u₁A + u₂B = u₁(A + B) − (u₁ − u₂)B. A stride of rows counts as one input.
 struct Pairs {
     /// A, for differences of even inputs.
     even: Arc<Matrix>,
@@ -170,8 +170,8 @@ impl Pairs {
             planner.product(rows, &product);
         };
         let after = |offset: usize| offset.saturating_add(width);
-        // What both outputs of a pair have in common waits in the even one's place. A step that ends with an even output
-        // makes an odd one, too, which nobody reads.
+        // What both outputs of a pair have in common waits in the even one's place. A step that ends with an even
+        // output makes an odd one, too, which nobody reads.
         let (pairs, whole) = (rows.every(2), Span { count: rows.count / 2, ..rows.every(2) });
         multiply(&self.middle, pairs, after(x), even, None, Activation::None);
         multiply(&self.odd, whole, after(differences), odd, Some(even), activation);
