@@ -1,5 +1,5 @@
-/* reference MODEL RATE CODEBOOKS IN OUT: what the plug-in must give for IN, raw 32-bit floats, with these codebooks and no
-   loss: the audio of an encoder's and a decoder's stream, delayed by the latency, as long as IN. Prints the latency. */
+/* reference MODEL RATE CODEBOOKS IN OUT: what the plug-in must give for IN, raw 32-bit floats, with these codebooks and
+   no loss: the audio of an encoder's and a decoder's stream, delayed by the latency, as long as IN. Prints the latency. */
 #include <mimi.h>
 
 #include <stdio.h>
