@@ -108,7 +108,7 @@ static mimi_status work(mimi_core *core) {
     return s != MIMI_OK ? s : t;
 }
 
-/* Looks for work by itself: the audio thread need not call the system to wake it. A frame may wait for 80 ms. */
+/* It looks for work by itself, so that the audio thread need not call the system to wake it: a frame has 80 ms. */
 static void *worker(void *argument) {
     mimi_core *core = argument;
     const struct timespec pause = {0, 5000000};

@@ -1,7 +1,7 @@
 #!/bin/bash
-# run.sh [SECONDS]: builds the plug-ins of bindings/plugin and runs them in hosts. They must give the bits of the
-# streams, delayed by the latency that they report: in every host, at every block size. Live in JACK for SECONDS, 10 if
-# not given. Where a host is missing it is NOT CHECKED, and the line says for want of what.
+# run.sh [SECONDS]: builds the plug-ins of bindings/plugin and runs them in hosts. What they give must be the bits of
+# the streams, delayed by the latency that they report: in every host, at every block size. Live in JACK for SECONDS,
+# 10 if not given. Where a host is missing it is NOT CHECKED, and the line says for want of what.
 #
 # MIMI_LIB_DIR: the folder of libmimi.a; by default target/release.
 # MIMI_TARGET: where cargo and Python keep what they need again; by default target.
@@ -95,7 +95,8 @@ ffmpeg_without_model() {
 
 ffmpeg_host() {
     kind=FFmpeg
-    ffmpeg -v error -filters | grep -q ' lv2 ' || { echo "NOT CHECKED: FFmpeg's lv2 filter, which this one lacks" && return; }
+    # not grep -q, which would end the pipe early: that is a failure, too
+    ffmpeg -v error -filters | grep ' lv2 ' >"$work/filters" || { echo "NOT CHECKED: FFmpeg's lv2 filter, which this one lacks" && return; }
     check "LV2, its own blocks" ffmpeg_same 24000 ""
     check "LV2, 48000 Hz, blocks of 64" ffmpeg_same 48000 asetnsamples=n=64:p=0,
     check "LV2, without a model" ffmpeg_without_model
@@ -253,6 +254,25 @@ live() {
     done
 }
 
+# Also saves a session and loads it again.
+ardour_session() {
+    mkdir -p "$work/ardour"
+    HOME=$work/ardour MIMI_SESSION=$work/ardour/session LV2_PATH=$work/lv2:/usr/lib/lv2 timeout 120 ardour7-lua \
+        "$here/ardour.lua" || return
+    local latency
+    latency=$(cat "$work/48000.latency")
+    diff - <(grep -E '^(plug-in|track)' "$work/log") <<LINES
+plug-in 0 $latency 1.0
+plug-in 1 $latency 2.0
+track $((2 * latency)) $((2 * latency))
+LINES
+}
+
+ardour() {
+    kind=Ardour
+    has "Ardour, a session in it" ardour7-lua && check "latencies, and a session" ardour_session
+}
+
 kind=plug-ins
 # CLAP's headers come with the crate that makes a VST3 of a CLAP
 cargo fetch --quiet --locked --manifest-path "$plugin/vst3/Cargo.toml"
@@ -267,6 +287,7 @@ if check "reference" reference &&
     clap
     vst3
     live
+    ardour
 fi
 echo "$passed passed, $failed failed, $SECONDS s"
 [ "$failed" -eq 0 ]
