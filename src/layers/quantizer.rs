@@ -31,7 +31,7 @@ type Codes = ([&'static str; 2], Range<usize>);
 impl SplitQuantizer {
     /// The branches that have some of the first `codebooks` codebooks.
     fn branches(&self, codebooks: usize) -> impl Iterator<Item = (&Branch, Codes)> {
-        let semantic = self.branches[0].codebooks.len().min(codebooks);
+        let semantic = self.semantic(codebooks);
         let codes = [
             (["semantic projection", "semantic codebook"], 0..semantic),
             (["acoustic projection", "acoustic codebook"], semantic..codebooks),
@@ -57,6 +57,11 @@ impl SplitQuantizer {
                 planner.push(frames, Op::Search { codebook, x: rest.offset, scores, code, codes: codebooks });
             }
         }
+    }
+
+    /// Codes of the semantic branch among the first `codebooks`.
+    pub(crate) fn semantic(&self, codebooks: usize) -> usize {
+        self.branches[0].codebooks.len().min(codebooks)
     }
 
     /// Takes codes that cannot be used for ones that did not arrive, in whole frames of `codebooks` codes: a code

@@ -62,9 +62,10 @@
  *
  * A frame without such codes is concealed. The last sound goes on, never louder than the last frame was,
  * and falls silent within five frames. The first frame that arrives swells to its full level within a
- * quarter of its length. A concealed frame is as long as any other and counts in MIMI_PROP_FRAMES and in
- * MIMI_PROP_CONCEALED. The network forgets a loss: after as many frames as its attention reaches back,
- * the audio is almost what it would have been.
+ * quarter of its length. A concealed frame is as long as any other. A decoder counts it in
+ * MIMI_PROP_FRAMES and MIMI_PROP_CONCEALED. A playback counts frames that were written as lost in
+ * MIMI_PROP_LOST, and those that it lacked in MIMI_PROP_CONCEALED. The network forgets a loss: after as
+ * many frames as its attention reaches back, the audio is almost what it would have been.
  *
  * Write a frame that is known to be lost in its place: what follows then keeps its time. Token files have
  * no MIMI_NO_CODE.
@@ -251,7 +252,9 @@ typedef int32_t mimi_status;
 /** An argument or option value that can never be right: out of range, a misaligned pointer, a
  * length beyond the address space, a partial frame of codes, buffers that overlap. */
 #define MIMI_ERR_INVALID_ARGUMENT (-2)
-/** The output buffer is too small. The function's last argument received the number of elements needed. */
+
+/** The output buffer is too small, and the function's last argument received the number of elements
+ * needed; or mimi_playback_write() has no room for so many frames. */
 #define MIMI_ERR_BUFFER_TOO_SMALL (-3)
 /** A file could not be read. */
 #define MIMI_ERR_IO (-4)
@@ -268,7 +271,8 @@ typedef int32_t mimi_status;
 /** A callback of yours asked to stop. */
 #define MIMI_ERR_ABORTED (-9)
 
-/** The handle is of the wrong kind, was freed, or is unusable after MIMI_ERR_PANIC. The check for
+/** The handle is of the wrong kind, was freed, or is unusable after MIMI_ERR_PANIC; or another call is in
+ * the same side of a capture or a playback. The check for
  * freed handles is a best effort: using one is a bug all the same. */
 #define MIMI_ERR_STATE (-10)
 
