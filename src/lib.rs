@@ -51,7 +51,8 @@
 //! ([`Config::decoder`]), and there may be no quantizer ([`Config::continuous`]).
 //!
 //! [`Encoder::process`] gathers 1920 samples and runs the program: `stream.rs`, `program/run.rs`, `kernels/mod.rs`,
-//! `kernels/matmul.rs`, `kernels/matmul/tile.rs`, where the innermost loop is. `mimi info --network` prints the program.
+//! `kernels/matmul.rs`, `kernels/matmul/tile.rs`, where the innermost loop is. `mimi info --network` prints the
+//! program.
 //!
 //! Three ideas carry the rest:
 //! - **Rows.** Activations lie time-major, `[time, channel]`. A causal convolution over them is a matrix

@@ -59,7 +59,8 @@ impl Program {
         self.entries.iter().map(|entry| entry.load).sum()
     }
 
-    /// Walks on from operation `from`, where `done` is done, until `load` is. Returns the next operation and the load done.
+    /// Walks on from operation `from`, where `done` is done, until `load` is. Returns the next operation, and the load
+    /// done.
     pub(crate) fn reach(&self, from: usize, done: u64, load: u64) -> (usize, u64) {
         let (mut at, mut done) = (from, done);
         while let Some(entry) = self.entries.get(at)
