@@ -471,8 +471,9 @@ typedef int32_t mimi_prop;
  * it up. Encoder: a frame's codes come this many samples after its first sample. Decoder: the samples
  * of a frame that are held back. For an encoder and a decoder in a row, add the two.
  * Capture: two frames; at a rate other than the model's, a few milliseconds more. Playback: a frame for
- * each that must wait, and as much more. A capture and a playback whose first samples come in one
- * callback delay audio by the sum of the two, to the sample. */
+ * each that must wait, and as much more. A capture and a playback in one callback delay audio by the sum
+ * of the two, to the sample, if each callback writes the capture, moves the codes over and then reads the
+ * playback. In another order it may be a frame more. */
 #define MIMI_PROP_LATENCY_SAMPLES 5
 
 /** Streams: the frames emitted (encoder), read (capture) or taken (decoder, playback) since the stream
@@ -939,8 +940,8 @@ MIMI_API MIMI_NODISCARD mimi_status mimi_playback_new(const mimi_model *model, c
  * Real-time.
  *
  * - `codes`, `n_codes`: whole frames. MIMI_NO_CODE stands for a code that did not arrive; NULL with a
- *   positive length for frames that were lost. Write a frame that is known to be lost: what follows it
- *   then keeps its place.
+ *   positive length for frames that were lost. Frames have no numbers here: the n-th that is written is
+ *   the n-th that is heard. Write one that is known to be lost, or the next counts as late, up to five.
  *
  * MIMI_OPT_BUFFER_FRAMES and 16 more frames may wait. If these do not fit, none is taken: that is
  * MIMI_ERR_BUFFER_TOO_SMALL, and they count in MIMI_PROP_DROPPED. MIMI_ERR_INVALID_ARGUMENT for a partial
@@ -1052,7 +1053,9 @@ MIMI_API MIMI_NODISCARD mimi_status mimi_model_header(const mimi_model *model, c
  *
  * A token file is this header and then frames as mimi_pack() makes them, each of
  * ceil(codebooks * code_bits / 8) bytes: 11 for the published model with 8 codebooks, so 1.1 kbit/s.
- * Frame f begins at header_bytes + f * frame bytes, and a file that breaks off is good up to there.
+ * Frame f begins at header_bytes + f * frame bytes, and a file that breaks off is good up to there. It is
+ * whole if it has ceil(n_samples / frame_samples) frames. Frames have no checksum: changed bytes in them
+ * are other codes.
  * Frames may also be sent alone, as packets, without a header.
  *
  * The header, byte by byte; all numbers are little-endian:
