@@ -128,7 +128,7 @@ pub struct Header {
     pub frame_samples: u32,
     /// Samples of the recording at `sample_rate`; the last frame may reach beyond. 0: unknown.
     pub samples: u64,
-    /// [`Model::id`] of the model that the codes belong to; 0: unknown.
+    /// [`Model::id`](crate::Model::id) of the model that the codes belong to; 0: unknown.
     pub model_id: i64,
 }
 

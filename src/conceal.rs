@@ -1,8 +1,8 @@
 //! The sound of frames that did not arrive.
 //!
 //! The network is given the last latent again, smaller each time, and goes on with a sound like the last one. Here that
-//! sound is made to fall silent, and the stream's own to swell when it comes back. Neither seam clicks, because gain and
-//! limit change from sample to sample:
+//! sound is made to fall silent, and the stream's own to swell when it comes back. Neither seam clicks, because gain
+//! and limit change from sample to sample:
 //!
 //! ```text
 //! frames │ good │ lost │ lost │ lost │ lost │ lost │ lost │ good

@@ -4,12 +4,14 @@
 //! access to single fields. `limits` says which networks are run.
 
 mod fields;
+mod half;
 mod kyutai;
 mod limits;
 mod recognise;
 mod transformers;
 
 use crate::{Error, ErrorKind};
+pub use half::HalfConfig;
 use limits::LATENT_STRIDES;
 pub(crate) use recognise::LARGEST_TEXT;
 
@@ -27,6 +29,8 @@ pub enum PadMode {
 pub enum Activation {
     /// The exact, erf-based GELU.
     Gelu,
+    /// GELU by the hyperbolic tangent: x/2·(1 + tanh(√(2/π)·(x + 0.044715·x³))).
+    GeluTanh,
     /// max(0, x).
     Relu,
     /// x·sigmoid(x).
@@ -34,11 +38,19 @@ pub enum Activation {
 }
 
 /// A Mimi network in numbers; the names are those of transformers' `MimiConfig`.
+///
+/// The numbers of SEANet and of the transformer are those of both halves, encoder and decoder, unless
+/// [`decoder`](Self::decoder) has others.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// Hz.
     pub sampling_rate: u32,
-    /// Channels between SEANet, transformers and quantizer.
+    /// The decoder's own numbers; `None`: it has the encoder's.
+    pub decoder: Option<HalfConfig>,
+    /// Dimensions of a frame's latent in a network without a quantizer. The numbers of the quantizer are 0 then.
+    /// `None`: there is a quantizer, and a latent has `hidden_size` dimensions.
+    pub continuous: Option<usize>,
+    /// Channels of SEANet's steps and of the transformer.
     pub hidden_size: usize,
     /// Channels of the first encoder convolution.
     pub num_filters: usize,
@@ -71,7 +83,7 @@ pub struct Config {
     /// Dimensions that the quantizer's projections lead to. Where they equal `hidden_size`, a checkpoint may lack the
     /// projections.
     pub vector_quantization_hidden_dimension: usize,
-    /// Groups of the up-sampling transposed convolution.
+    /// Groups of the up-sampling transposed convolution, which has the decoder's `hidden_size` channels.
     pub upsample_groups: usize,
     /// Steps of the SEANet rate per frame: stride of the down- and up-sampler.
     pub latent_stride: usize,
@@ -102,6 +114,8 @@ impl Config {
     pub fn published() -> Self {
         Self {
             sampling_rate: 24_000,
+            decoder: None,
+            continuous: None,
             hidden_size: 512,
             num_filters: 64,
             num_residual_layers: 1,
@@ -133,11 +147,40 @@ impl Config {
         }
     }
 
+    /// The Mimi of kyutai's Pocket TTS as published, which has no quantizer.
+    pub fn pocket_tts() -> Self {
+        Self {
+            continuous: Some(32),
+            hidden_act: Activation::GeluTanh,
+            upsampling_ratios: vec![6, 5, 4],
+            latent_stride: 16,
+            num_hidden_layers: 2,
+            ..Self::published().without_quantizer()
+        }
+    }
+
+    /// With zeros for the numbers of the quantizer.
+    fn without_quantizer(self) -> Self {
+        Self {
+            codebook_size: 0,
+            codebook_dim: 0,
+            num_quantizers: 0,
+            num_semantic_quantizers: 0,
+            vector_quantization_hidden_dimension: 0,
+            ..self
+        }
+    }
+
     /// Reads a config from JSON text: transformers' `MimiConfig` (of 4.x or 5.x), a model's config
-    /// that holds one as `codec_config` or `audio_encoder_config`, or kyutai's `mimi_config.json`.
+    /// that holds one as `codec_config` or `audio_encoder_config`, kyutai's `mimi_config.json`, or the config of
+    /// Pocket TTS, whose part `mimi` is read.
     ///
     /// A field that is absent or null has the published value. As in transformers, `head_dim`, `codebook_dim` and
     /// `num_key_value_heads` are derived from others if they are null. Unknown fields are ignored.
+    ///
+    /// Two fields that `MimiConfig` lacks are read beside its own: `continuous_latent_dim`, which is
+    /// [`continuous`](Self::continuous), and `decoder_config`, an object with fields of [`HalfConfig`], of which those
+    /// that are absent have the encoder's values.
     ///
     /// # Errors
     /// [`ErrorKind::Format`]: not JSON, more than a mebibyte of it, no Mimi config in it, or a field of the wrong type.
@@ -146,7 +189,7 @@ impl Config {
     pub fn from_json(text: &str) -> Result<Self, Error> {
         Self::recognise(text)?.ok_or_else(|| {
             let message = "not a Mimi config: expected a `model_type` of \"mimi\", a `codec_config` or \
-                           `audio_encoder_config` of that type, or a `seanet` group";
+                           `audio_encoder_config` of that type, a `seanet` group, or one in a `mimi` group";
             Error::new(ErrorKind::Format, message)
         })
     }
@@ -177,6 +220,16 @@ impl Config {
     /// Samples per step of the SEANet rate: the product of the ratios.
     pub fn hop(&self) -> usize {
         self.upsampling_ratios.iter().product()
+    }
+
+    /// Dimensions of a frame's latent.
+    pub fn latent_dim(&self) -> usize {
+        self.continuous.unwrap_or(self.hidden_size)
+    }
+
+    /// Whether latents are projected to the decoder's width: where the widths differ, and always without a quantizer.
+    pub(crate) fn projects_latents(&self) -> bool {
+        self.continuous.is_some() || self.decoder_half().hidden_size != self.hidden_size
     }
 
     /// Bits that a code needs: 11 for a codebook of 2048.

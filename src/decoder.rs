@@ -1,21 +1,21 @@
-//! One stream of codes to audio.
+//! One stream of codes or latents to audio.
 
 use crate::conceal::Concealment;
 use crate::kernels::FlushDenormals;
 use crate::model::{DecoderHalf, Half, Shape};
 use crate::resample::{Rates, Resampler};
-use crate::stream::{Coder, Stream};
+use crate::stream::{Coder, Lost, Stream, Streaming, Value};
 use crate::{Error, Model, NO_CODE, Spec, StreamError, StreamOptions};
 use std::fmt;
 
-/// Frames that did not arrive: one of the most codebooks that a model can have, or some.
-const LOST: [u32; 1024] = [NO_CODE; 1024];
+/// Any number of frames that did not arrive; they take no memory.
+const LOST: &[Lost] = &[Lost; usize::MAX];
 
-/// One stream of codes to audio.
+/// One stream of codes, or of latents, to audio. A model without a quantizer has latents alone.
 ///
 /// Takes any number of frames at a time; the samples are the same bits however they are cut. One thread
-/// at a time; different streams are independent. [`process`](Self::process), [`flush`](Self::flush),
-/// [`reset`](Self::reset) and the getters are real-time: no allocation, lock or system call.
+/// at a time; different streams are independent. [`process`](Self::process), [`flush`](Self::flush), the same for
+/// latents, [`reset`](Self::reset) and the getters are real-time: no allocation, lock or system call.
 pub struct Decoder {
     stream: Stream<DecoderHalf>,
     concealment: Concealment,
@@ -43,7 +43,12 @@ impl Decoder {
 
     /// Samples that [`process`](Self::process) would write for `codes` more codes.
     pub fn samples_for(&self, codes: usize) -> usize {
-        self.outputs_for(codes)
+        Coder::<u32>::outputs_for(self, codes)
+    }
+
+    /// Samples that [`process_latents`](Self::process_latents) would write for `values` more values.
+    pub fn samples_for_latents(&self, values: usize) -> usize {
+        Coder::<f32>::outputs_for(self, values)
     }
 
     /// Samples that the next frame lacks: the end of a stream's first frame comes with its second, if the
@@ -70,22 +75,19 @@ impl Decoder {
         self.process_with(codes, pcm, None)
     }
 
+    /// As [`process`](Self::process), of latents in place of codes: `[frames, latent_dim]`, as they leave the
+    /// quantizer. NaN and infinity count as 0, and values are cut to ±1e5. Frames of latents are not in
+    /// [`codes_hash`](Self::codes_hash).
+    pub fn process_latents(&mut self, latents: &[f32], pcm: &mut [f32]) -> Result<usize, StreamError> {
+        Coder::<f32>::process_with(self, latents, pcm, None)
+    }
+
     /// Takes `frames` frames that did not arrive, and writes as many samples as [`process`](Self::process) does for
     /// frames that did: the last sound goes on, falls silent within five frames, and is never louder than the last
     /// frame was. The stream is as far as if they had come, and swells to its own sound within a quarter of the next
-    /// frame. Before a stream's first codes there is silence.
+    /// frame. Before a stream's first frame there is silence.
     pub fn process_lost(&mut self, frames: usize, pcm: &mut [f32]) -> Result<usize, StreamError> {
-        let needed = self.samples_of(frames);
-        if pcm.len() < needed {
-            return Err(StreamError::BufferTooSmall { needed });
-        }
-        let (mut left, mut written) = (frames, 0);
-        while left > 0 {
-            let frames = left.min(LOST.len() / self.codebooks());
-            written += self.process(&LOST[..frames * self.codebooks()], &mut pcm[written..])?;
-            left -= frames;
-        }
-        Ok(written)
+        self.process_with(&LOST[..frames], pcm, None)
     }
 
     /// Exactly one frame for each of several streams of one model, in one pass over its weights: takes
@@ -190,10 +192,8 @@ impl Decoder {
     }
 }
 
-impl Coder for Decoder {
+impl Streaming for Decoder {
     type Half = DecoderHalf;
-    type Input = u32;
-    type Output = f32;
 
     fn stream(&self) -> &Stream<DecoderHalf> {
         &self.stream
@@ -202,34 +202,31 @@ impl Coder for Decoder {
     fn stream_mut(&mut self) -> &mut Stream<DecoderHalf> {
         &mut self.stream
     }
+}
+
+impl<V: Value> Coder<V> for Decoder {
+    type Input = V;
+    type Output = f32;
 
     fn frame_inputs(&self) -> usize {
-        self.codebooks()
+        V::in_frame(&self.stream)
     }
 
     fn frame_outputs(&self) -> usize {
         self.frame_samples()
     }
 
-    fn outputs_for(&self, codes: usize) -> usize {
-        self.samples_of(self.frames_with(codes))
+    fn outputs_for(&self, values: usize) -> usize {
+        self.samples_of(Coder::<V>::frames_with(self, values))
     }
 
-    fn frames_with(&self, codes: usize) -> usize {
-        codes / self.codebooks()
+    fn frames_with(&self, values: usize) -> usize {
+        // without a quantizer, there are no codes in a frame
+        values.checked_div(V::in_frame(&self.stream)).unwrap_or(0)
     }
 
-    /// Whether these are whole frames of codes that the codebooks have, or that did not arrive.
-    fn check(&self, codes: &[u32]) -> Result<(), StreamError> {
-        let codebooks = self.codebooks();
-        if !codes.len().is_multiple_of(codebooks) {
-            return Err(StreamError::PartialFrame { codes: codes.len(), codebooks });
-        }
-        let codebook_size = self.stream.spec.codebook_size as u32;
-        match codes.iter().position(|&code| code >= codebook_size && code != NO_CODE) {
-            Some(index) => Err(StreamError::CodeOutOfRange { index, code: codes[index], codebook_size }),
-            None => Ok(()),
-        }
+    fn check(&self, values: &[V]) -> Result<(), StreamError> {
+        V::check(&self.stream, values)
     }
 
     /// Keeps what [`bad_code`](Self::bad_code) tells.
@@ -239,32 +236,25 @@ impl Coder for Decoder {
         }
     }
 
-    fn stage(&mut self, frames: usize, rest: &mut &[u32]) {
-        let codebooks = self.codebooks();
-        let (codes, later) = rest.split_at(frames * codebooks);
-        let staged = &mut self.stream.memory.codes[..codes.len()];
-        staged.copy_from_slice(codes);
-        if let Some(quantizer) = &self.stream.quantizer {
-            quantizer.drop_after_gaps(staged, codebooks);
-        }
+    fn stage(&mut self, frames: usize, rest: &mut &[V]) {
+        let (values, later) = rest.split_at(frames * V::in_frame(&self.stream));
+        V::put(&mut self.stream, values);
         *rest = later;
     }
 
-    fn keep(&mut self, rest: &[u32]) {
+    fn keep(&mut self, rest: &[V]) {
         debug_assert!(rest.is_empty(), "only whole frames are taken");
     }
 
     fn emit(&mut self, frames: usize, pcm: &mut [f32]) -> usize {
-        let Stream { memory, resampler, hash, border, spec, shape, frames: counted, concealed, .. } =
+        V::note(&mut self.stream, frames);
+        let Stream { memory, resampler, border, spec, shape, frames: counted, concealed, .. } =
             &mut self.stream;
         let samples = &mut memory.scratch[border.samples.first(frames * spec.frame_size)];
-        let codes = &memory.codes[..frames * shape.codebooks];
-        hash.update(codes);
+        let marks = memory.codes[..frames * shape.marks()].chunks_exact(shape.marks());
         *counted += frames as u64;
-        for (codes, samples) in
-            codes.chunks_exact(shape.codebooks).zip(samples.chunks_exact_mut(spec.frame_size))
-        {
-            let lost = codes.iter().all(|code| *code == NO_CODE);
+        for (marks, samples) in marks.zip(samples.chunks_exact_mut(spec.frame_size)) {
+            let lost = marks.iter().all(|mark| *mark == NO_CODE);
             self.concealment.shape(samples, lost);
             *concealed += u64::from(lost);
         }

@@ -1,23 +1,20 @@
-//! One stream of audio to codes: gathers samples to whole frames, and completes the last one.
+//! One stream of audio to codes or latents: gathers samples to whole frames, and completes the last one.
 
 use crate::error::with_capacity;
 use crate::kernels::FlushDenormals;
 use crate::model::{EncoderHalf, Half, Shape};
 use crate::options::Tail;
 use crate::resample::{Rates, Resampler};
-use crate::stream::{Coder, Stream};
+use crate::stream::{Coder, Stream, Streaming, Value, copy_finite};
 use crate::{Error, Model, Spec, StreamError, StreamOptions};
 use std::fmt;
 
-/// Samples beyond this are cut to it: 100 dB over full scale, and far below where the network's sums
-/// would overflow and stay in its memory as NaN.
-const SAMPLE_LIMIT: f32 = 1e5;
-
-/// One stream of audio to codes.
+/// One stream of audio to codes, or to the latents that become codes in the quantizer. A model without a quantizer has
+/// latents alone.
 ///
 /// Takes any number of samples at a time; the codes are the same bits however they are cut. One thread
-/// at a time; different streams are independent. [`process`](Self::process), [`flush`](Self::flush),
-/// [`reset`](Self::reset) and the getters are real-time: no allocation, lock or system call.
+/// at a time; different streams are independent. [`process`](Self::process), [`flush`](Self::flush), the same for
+/// latents, [`reset`](Self::reset) and the getters are real-time: no allocation, lock or system call.
 pub struct Encoder {
     stream: Stream<EncoderHalf>,
     tail: Tail,
@@ -51,7 +48,17 @@ impl Encoder {
 
     /// Codes that [`process`](Self::process) would write for `samples` more samples.
     pub fn codes_for(&self, samples: usize) -> usize {
-        self.outputs_for(samples)
+        self.frames_of(samples).saturating_mul(self.codebooks())
+    }
+
+    /// Values that [`process_latents`](Self::process_latents) would write for `samples` more samples.
+    pub fn latents_for(&self, samples: usize) -> usize {
+        self.frames_of(samples).saturating_mul(self.stream.spec.latent_dim)
+    }
+
+    /// Frames that `samples` more samples complete.
+    fn frames_of(&self, samples: usize) -> usize {
+        samples.saturating_add(self.pending_len).saturating_sub(self.wait()) / self.frame_samples()
     }
 
     /// Samples that the next frame needs beyond its own.
@@ -64,6 +71,12 @@ impl Encoder {
     /// infinity count as 0, and samples are cut to ±1e5.
     pub fn process(&mut self, pcm: &[f32], codes: &mut [u32]) -> Result<usize, StreamError> {
         self.process_with(pcm, codes, None)
+    }
+
+    /// As [`process`](Self::process), to latents in place of codes: `[frames, latent_dim]`, as they enter the
+    /// quantizer. Frames of latents are not in [`codes_hash`](Self::codes_hash).
+    pub fn process_latents(&mut self, pcm: &[f32], latents: &mut [f32]) -> Result<usize, StreamError> {
+        self.process_with(pcm, latents, None)
     }
 
     /// Exactly one frame for each of several streams of one model, in one pass over its weights: takes
@@ -86,18 +99,38 @@ impl Encoder {
         resampler.map_or(0, |resampler| resampler.ahead() - resampler.wait()) + self.pending_len
     }
 
+    /// Frames that the end of the stream completes.
+    fn frames_left(&self) -> usize {
+        self.unframed().div_ceil(self.frame_samples())
+    }
+
     /// Codes that [`flush`](Self::flush) would write.
     pub fn codes_for_flush(&self) -> usize {
-        self.unframed().div_ceil(self.frame_samples()) * self.codebooks()
+        self.frames_left() * self.codebooks()
+    }
+
+    /// Values that [`flush_latents`](Self::flush_latents) would write.
+    pub fn latents_for_flush(&self) -> usize {
+        self.frames_left() * self.stream.spec.latent_dim
     }
 
     /// Ends the stream: pads and encodes a last partial frame, and returns how many codes were written: one
     /// frame's or none, at a rate other than the model's also two frames'. The next sample begins a new
     /// stream; until then frames and hash are those of the old one.
     pub fn flush(&mut self, codes: &mut [u32]) -> Result<usize, StreamError> {
+        self.finish(codes)
+    }
+
+    /// As [`flush`](Self::flush), to latents in place of codes.
+    pub fn flush_latents(&mut self, latents: &mut [f32]) -> Result<usize, StreamError> {
+        self.finish(latents)
+    }
+
+    fn finish<V: Value>(&mut self, values: &mut [V]) -> Result<usize, StreamError> {
         let _flush = FlushDenormals::new();
-        let needed = self.codes_for_flush();
-        if codes.len() < needed {
+        V::check(&self.stream, &[])?;
+        let needed = self.frames_left() * V::in_frame(&self.stream);
+        if values.len() < needed {
             return Err(StreamError::BufferTooSmall { needed });
         }
         let mut left = self.unframed();
@@ -106,15 +139,15 @@ impl Encoder {
             let whole = self.wait() + self.frame_samples();
             self.pending[self.pending_len..whole].fill(0.0);
             self.pending_len = whole;
-            self.stage(1, &mut &[][..]);
+            Coder::<V>::stage(self, 1, &mut &[][..]);
             let samples = left.min(self.frame_samples());
             left -= samples;
             let encoded = match self.tail {
                 Tail::AudioPad => self.stream.spec.frame_size,
                 Tail::LayerPad => self.stream.rates.at_model_rate(samples),
             };
-            let frames = Self::step(&mut [self], encoded, None);
-            written += self.emit(frames, &mut codes[written..]);
+            let frames = <Self as Coder<V>>::step(&mut [self], encoded, None);
+            written += self.emit(frames, &mut values[written..]);
         }
         self.forget();
         self.stream.ended = true;
@@ -184,10 +217,8 @@ impl Encoder {
     }
 }
 
-impl Coder for Encoder {
+impl Streaming for Encoder {
     type Half = EncoderHalf;
-    type Input = f32;
-    type Output = u32;
 
     fn stream(&self) -> &Stream<EncoderHalf> {
         &self.stream
@@ -196,25 +227,30 @@ impl Coder for Encoder {
     fn stream_mut(&mut self) -> &mut Stream<EncoderHalf> {
         &mut self.stream
     }
+}
+
+impl<V: Value> Coder<V> for Encoder {
+    type Input = f32;
+    type Output = V;
 
     fn frame_inputs(&self) -> usize {
         self.frame_samples()
     }
 
     fn frame_outputs(&self) -> usize {
-        self.codebooks()
+        V::in_frame(&self.stream)
     }
 
     fn outputs_for(&self, samples: usize) -> usize {
-        self.frames_with(samples).saturating_mul(self.codebooks())
+        self.frames_of(samples).saturating_mul(V::in_frame(&self.stream))
     }
 
     fn frames_with(&self, samples: usize) -> usize {
-        samples.saturating_add(self.pending_len).saturating_sub(self.wait()) / self.frame_samples()
+        self.frames_of(samples)
     }
 
     fn check(&self, _pcm: &[f32]) -> Result<(), StreamError> {
-        Ok(())
+        V::check(&self.stream, &[])
     }
 
     fn stage(&mut self, frames: usize, rest: &mut &[f32]) {
@@ -246,16 +282,16 @@ impl Coder for Encoder {
         self.pending_len += samples.len();
     }
 
-    fn emit(&mut self, frames: usize, codes: &mut [u32]) -> usize {
-        let written = frames * self.codebooks();
-        codes[..written].copy_from_slice(&self.stream.memory.codes[..written]);
-        self.stream.hash.update(&codes[..written]);
+    fn emit(&mut self, frames: usize, values: &mut [V]) -> usize {
+        let written = frames * V::in_frame(&self.stream);
+        V::get(&self.stream, &mut values[..written]);
+        V::note(&mut self.stream, frames);
         self.stream.frames += frames as u64;
         written
     }
 
-    fn end(&mut self, output: &mut [u32]) -> Result<usize, StreamError> {
-        self.flush(output)
+    fn end(&mut self, output: &mut [V]) -> Result<usize, StreamError> {
+        self.finish(output)
     }
 }
 
@@ -264,13 +300,6 @@ fn take<'a>(rest: &mut &'a [f32], len: usize) -> &'a [f32] {
     let (first, later) = rest.split_at(len);
     *rest = later;
     first
-}
-
-/// Copies samples; NaN and infinity become 0.
-pub(crate) fn copy_finite(from: &[f32], to: &mut [f32]) {
-    for (from, to) in from.iter().zip(to) {
-        *to = if from.is_finite() { from.clamp(-SAMPLE_LIMIT, SAMPLE_LIMIT) } else { 0.0 };
-    }
 }
 
 impl fmt::Debug for Encoder {

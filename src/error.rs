@@ -97,6 +97,15 @@ pub enum StreamError {
         /// Codes in a frame.
         codebooks: usize,
     },
+    /// The input does not hold whole frames of latents.
+    PartialLatent {
+        /// Values given.
+        values: usize,
+        /// Values in a frame.
+        latent_dim: usize,
+    },
+    /// Codes, on a model without a quantizer: its streams take and give latents.
+    NoQuantizer,
     /// A call for many streams whose lists differ in length.
     UnequalCounts {
         /// Streams given.
@@ -120,6 +129,10 @@ pub enum StreamError {
     FirstFrame,
 }
 
+/// What there is to say of codes on a model without a quantizer.
+pub(crate) const NO_QUANTIZER: &str =
+    "the model has no quantizer and so no codes; its streams take and give latents";
+
 impl fmt::Display for StreamError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -131,6 +144,10 @@ impl fmt::Display for StreamError {
             Self::PartialFrame { codes, codebooks } => {
                 write!(f, "{codes} codes: expected a multiple of {codebooks}, the codebooks")
             }
+            Self::PartialLatent { values, latent_dim } => {
+                write!(f, "{values} values: expected a multiple of {latent_dim}, the latent's dimensions")
+            }
+            Self::NoQuantizer => f.write_str(NO_QUANTIZER),
             Self::UnequalCounts { streams, inputs, outputs } => {
                 write!(
                     f,
@@ -235,6 +252,7 @@ impl From<StreamError> for Error {
     fn from(error: StreamError) -> Self {
         let kind = match error {
             StreamError::CodeOutOfRange { .. } => ErrorKind::Corrupt,
+            StreamError::NoQuantizer => ErrorKind::Unsupported,
             _ => ErrorKind::InvalidArgument,
         };
         Error::new(kind, error)

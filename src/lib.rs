@@ -13,6 +13,9 @@
 //! # }
 //! ```
 //!
+//! The latents between the halves can be had, too: [`Model::encode_latents`], [`Model::decode_latents`], and the same
+//! of streams. Networks without a quantizer, such as the Mimi of Pocket TTS, have latents alone.
+//!
 //! A [`Model`] is weights, shared and never changed. An [`Encoder`] or a [`Decoder`] is one stream on it,
 //! which takes input cut in any way and gives the same bits; the calls above are streams that are given
 //! everything at once. C programs see the same through [`capi`], whose manual is `include/mimi.h`.
@@ -44,8 +47,12 @@
 //! samples ◀── SEANet ── 2 × 512 ◀── transformer ── 2 × 512 ◀─── up-sample ─── 1 × 512 ◀── quantizer ── codes
 //! ```
 //!
+//! The latent, here 1 × 512, is the border between the halves. Each half may have numbers of its own
+//! ([`Config::decoder`]), and there may be no quantizer ([`Config::continuous`]).
+//!
 //! [`Encoder::process`] gathers 1920 samples and runs the program: `stream.rs`, `program/run.rs`, `kernels/mod.rs`,
-//! `kernels/matmul.rs`. That is all the way down. `mimi info --network` prints the program.
+//! `kernels/matmul.rs`, `kernels/matmul/tile.rs`, where the innermost loop is. `mimi info --network` prints the
+//! program.
 //!
 //! Three ideas carry the rest:
 //! - **Rows.** Activations lie time-major, `[time, channel]`. A causal convolution over them is a matrix
@@ -87,7 +94,7 @@ mod tensors;
 pub mod capi;
 
 pub use checkpoint::{Checkpoint, Layout, ReadAt};
-pub use config::{Activation, Config, PadMode};
+pub use config::{Activation, Config, HalfConfig, PadMode};
 pub use decoder::Decoder;
 pub use encoder::Encoder;
 pub use error::{Error, ErrorKind, StreamError};

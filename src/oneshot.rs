@@ -3,7 +3,7 @@
 use crate::error::with_capacity;
 use crate::kernels::{FlushDenormals, with_team};
 use crate::model::{Half, MOST_STREAM_BYTES, Shape, threads};
-use crate::stream::Coder;
+use crate::stream::{Coder, Value};
 use crate::{Decoder, Encoder, Error, Model, StreamError, StreamOptions};
 
 /// Frames that a one-shot call works on at once: enough rows for the layers with the most weights,
@@ -47,7 +47,7 @@ impl Model {
     ) -> Result<usize, Error> {
         let frames = pcm.len().div_ceil(self.spec().stream_rates(options)?.frame());
         let shape = self.one_shot_shape(&**self.encoder()?, frames, options)?;
-        run(Encoder::of_shape(self, options, shape)?, pcm, codes)
+        run::<u32, _>(Encoder::of_shape(self, options, shape)?, pcm, codes)
     }
 
     /// Whole frames of codes to a frame of samples each, at the rate of `options`.
@@ -67,7 +67,29 @@ impl Model {
     ) -> Result<usize, Error> {
         let frames = codes.len() / self.spec().stream_codebooks(options)?;
         let shape = self.one_shot_shape(&**self.decoder()?, frames, options)?;
-        run(Decoder::of_shape(self, options, shape)?, codes, pcm)
+        run::<u32, _>(Decoder::of_shape(self, options, shape)?, codes, pcm)
+    }
+
+    /// Samples to latents, `[frames, latent_dim]`: what enters the quantizer, if there is one. The rest as for
+    /// [`encode`](Self::encode).
+    pub fn encode_latents(&self, pcm: &[f32], options: &StreamOptions) -> Result<Vec<f32>, Error> {
+        let frames = pcm.len().div_ceil(self.spec().stream_rates(options)?.frame());
+        let shape = self.one_shot_shape(&**self.encoder()?, frames, options)?;
+        let mut latents = zeros(frames.saturating_mul(self.spec().latent_dim))?;
+        let written = run::<f32, _>(Encoder::of_shape(self, options, shape)?, pcm, &mut latents)?;
+        latents.truncate(written);
+        Ok(latents)
+    }
+
+    /// Whole frames of latents, `[frames, latent_dim]`, to a frame of samples each, at the rate of `options`: latents
+    /// as they leave the quantizer, if there is one. NaN and infinity count as 0, and values are cut to ±1e5.
+    pub fn decode_latents(&self, latents: &[f32], options: &StreamOptions) -> Result<Vec<f32>, Error> {
+        let frames = latents.len() / self.spec().latent_dim;
+        let shape = self.one_shot_shape(&**self.decoder()?, frames, options)?;
+        let mut pcm = zeros(frames.saturating_mul(self.spec().stream_rates(options)?.frame()))?;
+        let written = run::<f32, _>(Decoder::of_shape(self, options, shape)?, latents, &mut pcm)?;
+        pcm.truncate(written);
+        Ok(pcm)
     }
 
     /// The shape of a stream that is pushed `frames` frames at once. Without `max_block`, as many of them at a time as
@@ -82,7 +104,7 @@ impl Model {
         if options.max_block.is_none() {
             let quantizer = self.quantizer().map(|quantizer| &**quantizer);
             shape.block = frames.clamp(1, FRAMES);
-            while shape.block > 1 && half.cost(quantizer, self.spec(), shape).bytes > MOST_STREAM_BYTES {
+            while shape.block > 1 && half.cost(quantizer, self.spec(), shape)?.bytes > MOST_STREAM_BYTES {
                 shape.block /= 2;
             }
         }
@@ -91,7 +113,11 @@ impl Model {
 }
 
 /// All of `input` through a new stream, and its end.
-fn run<C: Coder>(mut coder: C, input: &[C::Input], output: &mut [C::Output]) -> Result<usize, Error> {
+fn run<V: Value, C: Coder<V>>(
+    mut coder: C,
+    input: &[C::Input],
+    output: &mut [C::Output],
+) -> Result<usize, Error> {
     let _flush = FlushDenormals::new();
     let threads = coder.stream().shape.threads;
     let written = with_team(threads, |team| coder.process_with(input, output, team))?;

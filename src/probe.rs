@@ -1,8 +1,8 @@
-//! What `mimi bench` measures with: the machine's limits, and a network's step stage by stage. No part
+//! What `mimi bench` measures with: the machine's limits, and a network's step section by section. No part
 //! of the API: it may change with every release.
 
 pub use crate::model::EXACT_WEIGHTS;
-pub use crate::program::Stage;
+pub use crate::program::Section;
 
 use crate::kernels::{FlushDenormals, Kernels, MAX_BATCH};
 use crate::model::{Border, Half, MAX_BLOCK, Shape};
@@ -61,7 +61,7 @@ impl Costs {
         let options = StreamOptions { codebooks: Some(model.codebooks()), ..StreamOptions::default() };
         let quantizer = model.quantizer().map(|quantizer| &**quantizer);
         let Cost { bytes, work, .. } =
-            half.cost(quantizer, model.spec(), half.shape(model.spec(), &options)?);
+            half.cost(quantizer, model.spec(), half.shape(model.spec(), &options)?)?;
         Ok(Self { bytes, work })
     }
 }
@@ -70,7 +70,7 @@ impl Costs {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Work {
     /// The part of the network.
-    pub stage: Stage,
+    pub section: Section,
     /// Which of the part's layers.
     pub layer: usize,
     /// Its name.
@@ -102,20 +102,28 @@ fn work<H: Half>(model: &Model, half: &Arc<H>, options: &StreamOptions) -> Resul
     let quantizer = model.quantizer().map(|quantizer| &**quantizer);
     let (program, ..) = half.plan_in_parts(quantizer, model.spec(), shape, u64::MAX)?;
     let mut list: Vec<Work> = Vec::new();
+    let mut read = Vec::new();
     for Entry { op, rows, place, .. } in program.entries() {
-        let (multiply_adds, bytes) = (op.multiply_adds(rows.count), op.bytes());
+        let (multiply_adds, mut bytes) = (op.multiply_adds(rows.count), op.bytes());
         if multiply_adds == 0 {
             continue;
         }
+        // weights that all pieces of a layer's rows read
+        if let Some(matrix) = op.matrix().map(Arc::as_ptr) {
+            if read.contains(&matrix) {
+                bytes = 0;
+            }
+            read.push(matrix);
+        }
         let same =
-            |one: &&mut Work| (one.stage, one.layer, one.name) == (place.stage, place.layer, place.name);
-        // the pieces of a stage's rows
+            |one: &&mut Work| (one.section, one.layer, one.name) == (place.section, place.layer, place.name);
         if let Some(one) = list.iter_mut().find(same) {
             one.multiply_adds += multiply_adds;
+            one.bytes += bytes;
             continue;
         }
         list.push(Work {
-            stage: place.stage,
+            section: place.section,
             layer: place.layer,
             name: place.name,
             rows: rows.rate,
@@ -168,7 +176,8 @@ impl Probe {
         for _ in 1..streams {
             memories.push(memories[0].try_clone().map_err(crate::error::out_of_memory)?);
         }
-        let (frame, codebook_size) = (spec.frame_size, spec.codebook_size);
+        // without a quantizer, each frame has one code, which says that it arrived
+        let (frame, codebook_size) = (spec.frame_size, spec.codebook_size.max(1));
         Ok(Self { kernels: half.kernels(), program, border, shape, frame, codebook_size, memories })
     }
 
@@ -189,8 +198,8 @@ impl Probe {
     }
 
     /// A step of all streams, for samples of a low hum and a pattern of codes; `passed` is called at the end of each
-    /// run of operations of one stage.
-    pub fn step(&mut self, mut passed: impl FnMut(Stage)) {
+    /// run of operations of one section.
+    pub fn step(&mut self, mut passed: impl FnMut(Section)) {
         let _flush = FlushDenormals::new();
         let samples = self.shape.block * self.frame;
         for memory in &mut self.memories {
@@ -202,10 +211,10 @@ impl Probe {
         }
         let mut batch = Batch::new(self.kernels, self.memories.iter_mut(), None);
         let mut first = 0;
-        for run in self.program.entries().chunk_by(|a, b| a.place.stage == b.place.stage) {
+        for run in self.program.entries().chunk_by(|a, b| a.place.section == b.place.section) {
             self.program.run(first..first + run.len(), &mut batch, Length(samples));
             first += run.len();
-            passed(run[0].place.stage);
+            passed(run[0].place.section);
         }
     }
 }

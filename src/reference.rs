@@ -11,9 +11,13 @@
 mod layers;
 mod weights;
 
-use crate::{Checkpoint, Config, Error, ErrorKind, PadMode, StreamOptions, Tail};
+use crate::error::NO_QUANTIZER;
+use crate::{Checkpoint, Config, Error, ErrorKind, HalfConfig, PadMode, StreamOptions, Tail};
 use candle_core::{Device, Tensor};
-use layers::{Conv, ConvTranspose, Layer, Positions, ResidualVectorQuantizer, TransformerLayer, seanet};
+use candle_nn::Linear;
+use layers::{
+    Conv, ConvTranspose, Layer, Positions, ResidualVectorQuantizer, TransformerLayer, project, seanet,
+};
 use std::path::Path;
 use weights::Weights;
 
@@ -27,8 +31,9 @@ pub struct Reference {
     encoder: Vec<Layer>,
     encoder_transformer: Vec<TransformerLayer>,
     downsample: Conv,
-    semantic: ResidualVectorQuantizer,
-    acoustic: ResidualVectorQuantizer,
+    /// The semantic branch, then the acoustic one.
+    quantizer: Option<[ResidualVectorQuantizer; 2]>,
+    projection: Option<Linear>,
     upsample: ConvTranspose,
     decoder_transformer: Vec<TransformerLayer>,
     decoder: Vec<Layer>,
@@ -51,30 +56,34 @@ impl Reference {
     pub fn new(checkpoint: &Checkpoint<'_>, device: &Device) -> Result<Self, Error> {
         let config = checkpoint.config().clone();
         let weights = Weights { checkpoint, device };
-        let (hidden, stride) = (config.hidden_size, config.latent_stride);
-        let semantic = config.num_semantic_quantizers;
-        let acoustic = config.num_quantizers - semantic;
-        let upsample_shape = [hidden, hidden / config.upsample_groups, 2 * stride];
+        let (encoder, decoder) = (config.encoder_half(), config.decoder_half());
+        let (ratios, stride) = (&config.upsampling_ratios, config.latent_stride);
+        let downsample_shape = [config.latent_dim(), encoder.hidden_size, 2 * stride];
+        let width = decoder.hidden_size;
+        let upsample_shape = [width, width / config.upsample_groups, 2 * stride];
         Ok(Self {
-            encoder: weights.seanet_encoder(&config)?,
-            encoder_transformer: weights.transformer("encoder_transformer", &config)?,
+            encoder: weights.seanet_encoder(&encoder, ratios)?,
+            encoder_transformer: weights.transformer("encoder_transformer", &encoder)?,
             downsample: Conv {
-                weight: weights.get("downsample.conv.weight", &[hidden, hidden, 2 * stride])?,
+                weight: weights.get("downsample.conv.weight", &downsample_shape)?,
                 bias: None,
                 stride,
                 dilation: 1,
                 pad_mode: PadMode::Replicate,
             },
-            semantic: weights.quantizer("semantic_residual_vector_quantizer", semantic, &config)?,
-            acoustic: weights.quantizer("acoustic_residual_vector_quantizer", acoustic, &config)?,
+            quantizer: match config.continuous {
+                None => Some(weights.quantizer(&config)?),
+                Some(_) => None,
+            },
+            projection: weights.projection(&config)?,
             upsample: ConvTranspose {
                 weight: weights.get("upsample.conv.weight", &upsample_shape)?,
                 bias: None,
                 stride,
                 groups: config.upsample_groups,
             },
-            decoder_transformer: weights.transformer("decoder_transformer", &config)?,
-            decoder: weights.seanet_decoder(&config)?,
+            decoder_transformer: weights.transformer("decoder_transformer", &decoder)?,
+            decoder: weights.seanet_decoder(&decoder, ratios)?,
             device: device.clone(),
             config,
         })
@@ -90,8 +99,8 @@ impl Reference {
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`] for options that the model does not have, and
-    /// [`ErrorKind::Unsupported`] for another sample rate than the model's, for a number of threads, and for
-    /// what candle cannot do on this device.
+    /// [`ErrorKind::Unsupported`] for a model without a quantizer, for another sample rate than the model's, for a
+    /// number of threads, and for what candle cannot do on this device.
     pub fn encode(&self, pcm: &[f32], options: &StreamOptions) -> Result<Vec<u32>, Error> {
         self.encode_with(pcm, options, &mut |_, _| {})
     }
@@ -108,9 +117,37 @@ impl Reference {
         options: &StreamOptions,
         trace: &mut Trace<'_>,
     ) -> Result<Vec<u32>, Error> {
-        let (codebooks, context) = self.codebooks_and_context(options)?;
+        let ([semantic, acoustic], codebooks) = self.quantizer(options)?;
+        let Some(z) = self.latents(pcm, options, trace)? else { return Ok(Vec::new()) };
+        // both branches see the same latents
+        let first = codebooks.min(semantic.codebooks.len());
+        let mut codes = semantic.encode(&z, first, trace)?;
+        codes.extend(acoustic.encode(&z, codebooks - first, trace)?);
+        Ok(Tensor::stack(&codes, 1)?.flatten_all()?.to_vec1()?)
+    }
+
+    /// Audio in, latents out, `[frames, latent_dim]`: what enters the quantizer, if there is one.
+    ///
+    /// # Errors
+    /// Those of [`Reference::encode`], but a quantizer is not needed.
+    pub fn encode_latents(&self, pcm: &[f32], options: &StreamOptions) -> Result<Vec<f32>, Error> {
+        match self.latents(pcm, options, &mut |_, _| {})? {
+            Some(z) => Ok(z.flatten_all()?.to_vec1()?),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// `[frames, latent_dim]`; `None` if there are no samples.
+    fn latents(
+        &self,
+        pcm: &[f32],
+        options: &StreamOptions,
+        trace: &mut Trace<'_>,
+    ) -> Result<Option<Tensor>, Error> {
+        let half = self.config.encoder_half();
+        let context = self.context(options, &half)?;
         if pcm.is_empty() {
-            return Ok(Vec::new());
+            return Ok(None);
         }
         let mut pcm: Vec<f32> = pcm.iter().map(|&x| if x.is_finite() { x } else { 0.0 }).collect();
         if options.tail == Tail::AudioPad {
@@ -119,16 +156,11 @@ impl Reference {
         let samples = pcm.len();
         let x = Tensor::from_vec(pcm, (1, 1, samples), &self.device)?;
         let x = seanet(&self.encoder, "encoder", x, trace)?;
-        let x = self.transform(&self.encoder_transformer, "encoder_transformer", &x, context, trace)?;
+        let name = "encoder_transformer";
+        let x = self.transform(&self.encoder_transformer, name, &half, &x, context, trace)?;
         let z = self.downsample.forward(&x)?;
         trace("downsample", &z);
-
-        // both quantizers see the same z
-        let z = z.squeeze(0)?.t()?.contiguous()?;
-        let semantic = codebooks.min(self.semantic.codebooks.len());
-        let mut codes = self.semantic.encode(&z, semantic, trace)?;
-        codes.extend(self.acoustic.encode(&z, codebooks - semantic, trace)?);
-        Ok(Tensor::stack(&codes, 1)?.flatten_all()?.to_vec1()?)
+        Ok(Some(z.squeeze(0)?.t()?.contiguous()?))
     }
 
     /// Codes in, audio out: `frame_size` samples per frame. `options.tail` and
@@ -137,8 +169,8 @@ impl Reference {
     /// # Errors
     /// [`ErrorKind::InvalidArgument`] for options that the model does not have and for codes that
     /// are no whole frames, [`ErrorKind::Corrupt`] for a code that the codebooks do not have, and
-    /// [`ErrorKind::Unsupported`] for another sample rate than the model's, for a number of threads, and for
-    /// what candle cannot do on this device.
+    /// [`ErrorKind::Unsupported`] for a model without a quantizer, for another sample rate than the model's, for a
+    /// number of threads, and for what candle cannot do on this device.
     pub fn decode(&self, codes: &[u32], options: &StreamOptions) -> Result<Vec<f32>, Error> {
         self.decode_with(codes, options, &mut |_, _| {})
     }
@@ -153,7 +185,7 @@ impl Reference {
         options: &StreamOptions,
         trace: &mut Trace<'_>,
     ) -> Result<Vec<f32>, Error> {
-        let (codebooks, context) = self.codebooks_and_context(options)?;
+        let ([semantic, acoustic], codebooks) = self.quantizer(options)?;
         let size = self.config.codebook_size;
         if !codes.len().is_multiple_of(codebooks) {
             let message =
@@ -164,30 +196,71 @@ impl Reference {
             let message = format!("codes[{index}] is {}; codes are below {size}", codes[index]);
             return Err(Error::new(ErrorKind::Corrupt, message));
         }
+        self.context(options, &self.config.decoder_half())?;
         if codes.is_empty() {
             return Ok(Vec::new());
         }
         let codes = Tensor::from_slice(codes, (codes.len() / codebooks, codebooks), &self.device)?;
-        let semantic = codebooks.min(self.semantic.codebooks.len());
-        let mut z = self.semantic.decode(&codes.narrow(1, 0, semantic)?)?;
-        if codebooks > semantic {
-            z = (z + self.acoustic.decode(&codes.narrow(1, semantic, codebooks - semantic)?)?)?;
+        let first = codebooks.min(semantic.codebooks.len());
+        let mut z = semantic.decode(&codes.narrow(1, 0, first)?)?;
+        if codebooks > first {
+            z = (z + acoustic.decode(&codes.narrow(1, first, codebooks - first)?)?)?;
         }
+        self.audio(&z, options, trace)
+    }
+
+    /// Latents in, `[frames, latent_dim]`, as they leave the quantizer, if there is one; audio out. Values that are not
+    /// finite count as 0.
+    ///
+    /// # Errors
+    /// Those of [`Reference::decode`], but a quantizer is not needed.
+    pub fn decode_latents(&self, latents: &[f32], options: &StreamOptions) -> Result<Vec<f32>, Error> {
+        let dim = self.config.latent_dim();
+        self.context(options, &self.config.decoder_half())?;
+        if !latents.len().is_multiple_of(dim) {
+            let message =
+                format!("{} values are no whole number of latents of {dim} dimensions", latents.len());
+            return Err(Error::new(ErrorKind::InvalidArgument, message));
+        }
+        if latents.is_empty() {
+            return Ok(Vec::new());
+        }
+        let latents: Vec<f32> = latents.iter().map(|&x| if x.is_finite() { x } else { 0.0 }).collect();
+        let frames = latents.len() / dim;
+        let z = Tensor::from_vec(latents, (frames, dim), &self.device)?;
+        self.audio(&z, options, &mut |_, _| {})
+    }
+
+    /// From `[frames, latent_dim]` to samples.
+    fn audio(&self, z: &Tensor, options: &StreamOptions, trace: &mut Trace<'_>) -> Result<Vec<f32>, Error> {
+        let half = self.config.decoder_half();
+        let context = self.context(options, &half)?;
+        let z = project(&self.projection, z)?;
         let x = self.upsample.forward(&z.t()?.unsqueeze(0)?.contiguous()?)?;
         trace("upsample", &x);
-        let x = self.transform(&self.decoder_transformer, "decoder_transformer", &x, context, trace)?;
+        let name = "decoder_transformer";
+        let x = self.transform(&self.decoder_transformer, name, &half, &x, context, trace)?;
         let audio = seanet(&self.decoder, "decoder", x, trace)?;
         Ok(audio.flatten_all()?.to_vec1()?)
     }
 
-    fn codebooks_and_context(&self, options: &StreamOptions) -> Result<(usize, usize), Error> {
+    /// The branches of the quantizer, and how many codebooks are asked for.
+    fn quantizer(&self, options: &StreamOptions) -> Result<(&[ResidualVectorQuantizer; 2], usize), Error> {
+        let Some(quantizer) = &self.quantizer else {
+            return Err(Error::new(ErrorKind::Unsupported, NO_QUANTIZER));
+        };
         let all = self.config.num_quantizers;
         let codebooks = options.codebooks.unwrap_or(all.min(8));
         if !(1..=all).contains(&codebooks) {
             let message = format!("codebooks is {codebooks}; the model has 1 to {all}");
             return Err(Error::new(ErrorKind::InvalidArgument, message));
         }
-        let context = options.context.unwrap_or(self.config.sliding_window);
+        Ok((quantizer, codebooks))
+    }
+
+    /// The attention window of a half; refuses options that are not for the reference.
+    fn context(&self, options: &StreamOptions, half: &HalfConfig) -> Result<usize, Error> {
+        let context = options.context.unwrap_or(half.sliding_window);
         if context == 0 {
             return Err(Error::new(
                 ErrorKind::InvalidArgument,
@@ -206,7 +279,7 @@ impl Reference {
             );
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
-        Ok((codebooks, context))
+        Ok(context)
     }
 
     /// Transformer layers over convolution layout, `[1, channels, steps]` to the same.
@@ -214,14 +287,15 @@ impl Reference {
         &self,
         layers: &[TransformerLayer],
         name: &str,
+        half: &HalfConfig,
         x: &Tensor,
         context: usize,
         trace: &mut Trace<'_>,
     ) -> Result<Tensor, Error> {
         let mut x = x.transpose(1, 2)?.contiguous()?;
-        let positions = Positions::new(&self.config, x.dim(1)?, context, &self.device)?;
+        let positions = Positions::new(half, x.dim(1)?, context, &self.device)?;
         for (index, layer) in layers.iter().enumerate() {
-            x = layer.forward(&x, &positions, &self.config)?;
+            x = layer.forward(&x, &positions, half)?;
             trace(&format!("{name}.layers.{index}"), &x);
         }
         Ok(x.transpose(1, 2)?.contiguous()?)

@@ -1,7 +1,9 @@
 //! Streams: what encoders and decoders share.
 //!
 //! A stream is a program, the memory that it works on, and the frame at hand. [`Coder`] says how frames come in and go
-//! out; all else is written once, here.
+//! out, and [`Value`] what they are on the side that is not audio; all else is written once, here.
+
+mod values;
 
 use crate::error::out_of_memory;
 use crate::hash::CodesHash;
@@ -13,6 +15,7 @@ use crate::resample::{Rates, Resampler};
 use crate::{Error, Model, Spec, StreamError, StreamOptions};
 use std::iter;
 use std::sync::Arc;
+pub(crate) use values::{Lost, Value, copy_finite};
 
 /// A stream on half a model, whose weights it keeps alive.
 pub(crate) struct Stream<H> {
@@ -130,14 +133,18 @@ impl<H: Half> Stream<H> {
     }
 }
 
-/// One direction of the codec: how frames come in and go out.
-pub(crate) trait Coder: Sized {
+/// What has a stream.
+pub(crate) trait Streaming: Sized {
     type Half: Half;
-    type Input: Copy;
-    type Output: Copy;
 
     fn stream(&self) -> &Stream<Self::Half>;
     fn stream_mut(&mut self) -> &mut Stream<Self::Half>;
+}
+
+/// One direction of the codec, to or from frames of `V`: how frames come in and go out.
+pub(crate) trait Coder<V: Value = u32>: Streaming {
+    type Input: Copy;
+    type Output: Copy;
 
     /// Elements of a frame.
     fn frame_inputs(&self) -> usize;
@@ -265,11 +272,12 @@ pub(crate) trait Coder: Sized {
             "a frame is run in parts"
         );
         let [first, others @ ..] = streams else { return 0 };
+        let operations = V::operations(first.stream());
         let Stream { half, program, memory, .. } = first.stream_mut();
         let memories =
             iter::once(memory).chain(others.iter_mut().map(|other| &mut other.stream_mut().memory));
         let mut batch = Batch::new(half.kernels(), memories, team);
-        program.run(0..program.len(), &mut batch, Length(samples));
+        program.run(operations, &mut batch, Length(samples));
         program.rows(1, Length(samples))
     }
 }

@@ -98,7 +98,7 @@ fn real_time_calls(encoder: &mut Encoder, decoder: &mut Decoder, pcm: &[f32]) {
         let told = decoder.samples_for(written);
         let samples = decoder.process(&codes[..written], &mut audio).unwrap();
         assert!(samples == told && samples.abs_diff(written / decoder.codebooks() * frame) <= held);
-        assert!(decoder.process(&[u32::MAX; 8], &mut audio).is_err());
+        assert!(decoder.process(&[u32::MAX - 1; 8], &mut audio).is_err());
         assert!(!ends || decoder.flush(&mut audio) == Ok(held));
         assert_eq!(encoder.codes_hash() >= 0, decoder.codes_hash() >= 0);
         assert!(encoder.frames() > 0 && encoder.frames() == decoder.frames());
@@ -133,6 +133,37 @@ fn real_time_calls_allocate_nothing() {
                 for max_block in [None, Some(10_000)] {
                     assert_real_time(&model, &StreamOptions { tail, max_block, ..Default::default() });
                 }
+            }
+        }
+    }
+}
+
+/// The same with latents in place of codes, and with frames that are lost.
+#[test]
+fn real_time_calls_with_latents_allocate_nothing() {
+    let pcm = &support::wav(&repository("tests/data/golden/speech.wav"))[..30_000];
+    for network in ["tiny", "pocket-tiny", "pocket-asym"] {
+        let path = repository(&format!("tests/data/golden/{network}"));
+        for precision in [Precision::F32, Precision::Int8] {
+            let model = Model::load(&path, &LoadOptions { precision, ..Default::default() }).unwrap();
+            for sample_rate in [None, Some(44_100)] {
+                let options = StreamOptions { sample_rate, ..Default::default() };
+                let mut encoder = Encoder::new(&model, &options).unwrap();
+                let mut decoder = Decoder::new(&model, &options).unwrap();
+                let (mut latents, mut audio) = ([0.0; 8 * 32], [0.0; 16 * 4_000]);
+                let ((), count) = calls(|| {
+                    for chunk in pcm.chunks(5_000) {
+                        let due = encoder.latents_for(chunk.len());
+                        assert_eq!(encoder.process_latents(chunk, &mut latents), Ok(due));
+                        let samples = decoder.samples_for_latents(due);
+                        assert_eq!(decoder.process_latents(&latents[..due], &mut audio), Ok(samples));
+                        assert!(decoder.process_latents(&latents[..1], &mut audio).is_err());
+                        assert!(decoder.process_lost(2, &mut audio).unwrap() > 0);
+                    }
+                    let due = encoder.latents_for_flush();
+                    assert_eq!(encoder.flush_latents(&mut latents), Ok(due));
+                });
+                assert_eq!(count, 0, "{network}, {options:?}");
             }
         }
     }

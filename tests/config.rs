@@ -1,6 +1,6 @@
 //! Configs: every spelling of the same network is the same config; what is not run is refused.
 
-use mimi::{Activation, Config, Error, ErrorKind, PadMode};
+use mimi::{Activation, Config, Error, ErrorKind, HalfConfig, PadMode};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -139,6 +139,9 @@ fn spellings() {
     for (act, expected) in [
         ("gelu", Activation::Gelu),
         ("gelu_python", Activation::Gelu),
+        ("gelu_new", Activation::GeluTanh),
+        ("gelu_pytorch_tanh", Activation::GeluTanh),
+        ("gelu_fast", Activation::GeluTanh),
         ("relu", Activation::Relu),
         ("silu", Activation::Silu),
         ("swish", Activation::Silu),
@@ -221,7 +224,7 @@ fn what_is_not_run() {
         ("audio_channels", json!(2), "1"),
         ("trim_right_ratio", json!(0.5), "1"),
         ("pad_mode", json!("reflect"), "replicate"),
-        ("hidden_act", json!("gelu_new"), "swish"),
+        ("hidden_act", json!("gelu_10"), "swish"),
         ("sampling_rate", json!(0), "1 to"),
         ("sampling_rate", json!(1u64 << 33), "1 to 1048576"),
         ("hidden_size", json!(0), "1 to 65536"),
@@ -267,6 +270,102 @@ fn what_is_not_run() {
     }
     let config = transformers_with("rope_parameters", json!({ "rope_theta": 0 }));
     assert_refused(&config, ErrorKind::Unsupported, &["rope_theta 0"]);
+}
+
+/// Pocket TTS's config of the golden case, with what is in a group below `mimi` changed.
+fn pocket_with(group: &str, field: &str, value: Value) -> Value {
+    let mut config: Value = serde_json::from_str(&golden("pocket-asym/config.json")).unwrap();
+    match group {
+        "" => config["mimi"][field] = value,
+        group => config["mimi"][group][field] = value,
+    }
+    config
+}
+
+#[test]
+fn networks_without_a_quantizer() {
+    let pocket = Config::from_json(&golden("pocket-full/config.json")).unwrap();
+    assert_eq!(pocket, Config::pocket_tts());
+    assert!(pocket.validate().is_ok());
+    assert_eq!((pocket.latent_dim(), pocket.hop(), pocket.frame_size()), (32, 120, 1920));
+    // the part alone, and beside a language model's
+    let whole: Value = serde_json::from_str(&golden("pocket-full/config.json")).unwrap();
+    assert_eq!(parse(&whole["mimi"]).unwrap(), pocket);
+    assert_eq!(parse(&json!({ "flow_lm": { "dtype": "float32" }, "mimi": whole["mimi"] })).unwrap(), pocket);
+    assert_refused(&json!({ "mimi": { "inner_dim": 32 } }), ErrorKind::Format, &["not a Mimi config"]);
+
+    let asym = parse(&pocket_with("", "outer_dim", json!(24))).unwrap();
+    let decoder = asym.decoder.unwrap();
+    assert_eq!((asym.continuous, asym.hidden_size, decoder.hidden_size), (Some(8), 32, 24));
+    assert_eq!((asym.sliding_window, decoder.sliding_window, asym.decoder_half()), (20, 11, decoder));
+    assert_eq!((asym.hidden_act, decoder.hidden_act), (Activation::GeluTanh, Activation::GeluTanh));
+    for (group, field, value) in [
+        ("", "outer_dim", json!(32)),
+        ("", "channels", json!(2)),
+        ("quantizer", "dimension", json!(9)),
+        ("quantizer", "output_dimension", json!(32)),
+        ("decoder_seanet", "ratios", json!([5, 6, 4])),
+        ("decoder_seanet", "trim_right_ratio", json!(0.5)),
+        ("decoder_transformer", "d_model", json!(32)),
+        ("decoder_transformer", "num_heads", json!(5)),
+        ("decoder_transformer", "gating", json!("silu")),
+    ] {
+        let path =
+            if group.is_empty() { format!("`mimi.{field}`") } else { format!("`mimi.{group}.{field}`") };
+        let config = pocket_with(group, field, value.clone());
+        assert_refused(&config, ErrorKind::Unsupported, &["unsupported ", &path, &value.to_string()]);
+    }
+    for (group, field, parts) in [
+        ("", "inner_dim", ["`mimi.quantizer.dimension` 8", "expected 70000"]),
+        ("decoder_seanet", "n_filters", ["decoder_config.num_filters 70000", "1 to 65536"]),
+        ("decoder_transformer", "num_layers", ["decoder_config.num_hidden_layers 70000", "1 to 256"]),
+    ] {
+        assert_refused(&pocket_with(group, field, json!(70_000)), ErrorKind::Unsupported, &parts);
+    }
+}
+
+/// What `MimiConfig` has no fields for.
+#[test]
+fn decoders_of_their_own_and_continuous_latents() {
+    let own = json!({
+        "hidden_size": 256, "num_attention_heads": 4, "num_key_value_heads": null, "hidden_act": "gelu_new",
+        "pad_mode": "replicate",
+    });
+    let with = |fields: &[(&str, Value)]| {
+        let mut config = transformers_with("decoder_config", own.clone());
+        config["upsample_groups"] = json!(256);
+        fields.iter().for_each(|(field, value)| config[field] = value.clone());
+        config
+    };
+    let config = parse(&with(&[])).unwrap();
+    let expected = HalfConfig {
+        hidden_size: 256,
+        num_attention_heads: 4,
+        num_key_value_heads: 4,
+        hidden_act: Activation::GeluTanh,
+        pad_mode: PadMode::Replicate,
+        ..Config::published().encoder_half()
+    };
+    assert_eq!(config.decoder, Some(expected));
+    assert_eq!((config.decoder_half().hidden_size, config.hidden_size, config.latent_dim()), (256, 512, 512));
+    let refused = |fields: &[(&str, Value)], parts: &[&str]| {
+        assert_refused(&with(fields), ErrorKind::Unsupported, parts);
+    };
+    let groups = "a divisor of decoder_config.hidden_size, which is 256";
+    refused(&[("upsample_groups", json!(512))], &["upsample_groups 512", groups]);
+    refused(&[("decoder_config", json!({ "norm_eps": 2 }))], &["decoder_config.norm_eps 2", "at most 1"]);
+    refused(&[("continuous_latent_dim", json!(9))], &["codebook_size 2048", "0 without a quantizer"]);
+    let none = |dimension: Value| {
+        [("continuous_latent_dim", dimension), ("codebook_size", json!(0)), ("codebook_dim", json!(0))]
+            .into_iter()
+            .chain(["num_quantizers", "num_semantic_quantizers"].map(|name| (name, json!(0))))
+            .chain([("vector_quantization_hidden_dimension", json!(0))])
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(parse(&with(&none(json!(9)))).unwrap().latent_dim(), 9);
+    refused(&none(json!(0)), &["continuous_latent_dim 0", "1 to 65536"]);
+    let bare = parse(&json!({ "model_type": "mimi", "continuous_latent_dim": 16 })).unwrap();
+    assert_eq!((bare.continuous, bare.num_quantizers, bare.codebook_dim), (Some(16), 0, 0));
 }
 
 /// Each number is within its bounds; together they are absurd.

@@ -83,6 +83,39 @@ fn weights_that_overflow_while_loading_are_corrupt() {
     }
 }
 
+/// Also of tensors that are read beside others.
+#[test]
+fn a_tensor_that_is_not_finite_is_named_alone() {
+    for name in [
+        "encoder.layers.0.conv.bias",
+        "decoder.layers.2.conv.bias",
+        "quantizer.acoustic_residual_vector_quantizer.layers.0.codebook.cluster_usage",
+        "encoder_transformer.layers.1.self_attn.v_proj.weight",
+        "decoder_transformer.layers.0.input_layernorm.bias",
+    ] {
+        let file = changed(&micro(), |_| true, &[(name, f32::NAN)]);
+        let error = Model::load_bytes(&file, &LoadOptions::default()).expect_err("must be refused");
+        let expected = format!("checkpoint: tensor `{name}`: value 0 is NaN: expected a finite number");
+        assert_eq!((error.kind(), error.message()), (ErrorKind::Corrupt, expected.as_str()));
+    }
+    // sums of two taps: large enough for pairs, and even rows
+    let wide = Config { num_filters: 64, upsampling_ratios: vec![4, 2], ..micro() };
+    let (name, mut file) = ("decoder.layers.2.conv.weight", synth::checkpoint(&wide));
+    let (begin, taps) = {
+        let parsed = SafeTensors::deserialize(&file).unwrap();
+        let tensor = parsed.tensor(name).unwrap();
+        (tensor.data().as_ptr().addr() - file.as_ptr().addr(), tensor.shape()[2])
+    };
+    for tap in [0, taps / 2] {
+        file[begin + 4 * tap..][..4].copy_from_slice(&3e38f32.to_le_bytes());
+    }
+    assert_refused(
+        Model::load_bytes(&file, &LoadOptions::default()),
+        ErrorKind::Corrupt,
+        &["checkpoint: ", name],
+    );
+}
+
 /// Gains are at most the largest float, and a row's values at most its gain: weight norm cannot overflow.
 #[test]
 fn the_largest_gain_of_a_weight_norm_is_loaded() {

@@ -548,3 +548,22 @@ fn halves_are_sent_to_their_threads() {
     sent(Capture::new(&MODEL, &LiveOptions::default()).unwrap());
     sent(Playback::new(&MODEL, &LiveOptions::default()).unwrap());
 }
+
+/// Codes that come after a gap in their branch are not used, and both ends count them alike.
+#[test]
+fn gaps_are_counted_as_a_decoder_counts_them() {
+    let options = LiveOptions::default();
+    let (mut input, _output, _worker) = Playback::new(&MODEL, &options).unwrap().split();
+    let mut decoder = Decoder::new(&MODEL, &options.stream).unwrap();
+    let codebooks = decoder.codebooks();
+    let mut pcm = vec![0.0; 1920];
+    // the first code is the semantic branch
+    for gaps in [vec![], vec![2], vec![0], vec![0, 1], vec![1, 3], (0..codebooks).collect::<Vec<_>>()] {
+        let mut codes = vec![3; codebooks];
+        gaps.iter().for_each(|&gap| codes[gap] = NO_CODE);
+        decoder.process(&codes, &mut pcm).unwrap();
+        input.write(&codes).unwrap();
+        assert_eq!(input.codes_hash(), decoder.codes_hash(), "{gaps:?}");
+        assert_eq!(u64::from(input.lost()), decoder.concealed(), "{gaps:?}");
+    }
+}

@@ -12,7 +12,7 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use support::configs::Network;
 use support::golden::{self, Case, Codes, assert_close};
-use support::{configs, synth, tensors};
+use support::{configs, npy, repository, synth, tensors, wav};
 
 #[test]
 fn tiny_codes_and_audio() {
@@ -45,6 +45,24 @@ fn codes_and_audio(case: Case) {
     assert!(expected.agreement(&codes) > 0.99, "{what}: {}", expected.agreement(&codes));
     let audio = reference.decode(&expected.codes, &options).unwrap();
     assert_close(&audio, &case.audio(), golden::TOLERANCE, &what);
+}
+
+#[test]
+fn pocket_latents_and_audio() {
+    let vectors = |case: &str, kind: &str| {
+        npy::<f32>(&repository(&format!("tests/data/golden/{case}/speech.{kind}.npy"))).1
+    };
+    let mut pcm = wav(&repository("tests/data/golden/speech.wav"));
+    pcm.truncate(52_837);
+    for case in ["pocket-tiny", "pocket-asym", "pocket-wide-latent"] {
+        let path = repository(&format!("tests/data/golden/{case}"));
+        let reference = Reference::load(path, &Device::Cpu).unwrap();
+        let (options, expected) = (StreamOptions::default(), vectors(case, "latents"));
+        let latents = reference.encode_latents(&pcm, &options).unwrap();
+        assert_close(&latents, &expected, golden::TOLERANCE, case);
+        let audio = reference.decode_latents(&expected, &options).unwrap();
+        assert_close(&audio, &vectors(case, "audio"), golden::TOLERANCE, case);
+    }
 }
 
 #[test]
@@ -86,7 +104,10 @@ fn any_trial() -> impl Strategy<Value = Trial> {
         |(network, thousandths, codebooks, tail, context)| Trial {
             samples: (network.config.frame_size() * thousandths).div_ceil(1000),
             options: StreamOptions {
-                codebooks: Some(1 + codebooks.index(network.config.num_quantizers)),
+                codebooks: match network.config.num_quantizers {
+                    0 => None,
+                    all => Some(1 + codebooks.index(all)),
+                },
                 tail,
                 context,
                 max_block: None,
@@ -119,6 +140,16 @@ impl Trial {
     fn agree(&self, checkpoint: &[u8]) -> (usize, usize) {
         let (reference, pcm) = (self.reference(checkpoint), self.pcm());
         let model = Model::load_bytes(checkpoint, &LoadOptions::default()).unwrap();
+
+        let latents = reference.encode_latents(&pcm, &self.options).unwrap();
+        let found = model.encode_latents(&pcm, &self.options).unwrap();
+        assert_close(&found, &latents, golden::TOLERANCE, "encode to latents");
+        let expected = reference.decode_latents(&latents, &self.options).unwrap();
+        let audio = model.decode_latents(&latents, &self.options).unwrap();
+        assert_close(&audio, &expected, golden::TOLERANCE, "decode latents");
+        if self.network.config.continuous.is_some() {
+            return (0, 0);
+        }
 
         let expected = codes_and_margins(&reference, &pcm, &self.options);
         let codes = model.encode(&pcm, &self.options).unwrap();
@@ -163,13 +194,22 @@ fn margin(distances: &[f32]) -> f32 {
 #[test]
 fn reference_and_engine_agree_on_random_configs() {
     let (all, certain) = (Cell::new(0), Cell::new(0));
-    on_random_networks(100, |trial| {
+    let kinds = [const { Cell::new(0) }; 3];
+    on_random_networks(200, |trial| {
+        let Config { decoder, continuous, hidden_size, .. } = trial.network.config;
+        let unlike = decoder.is_some_and(|decoder| decoder.hidden_size != hidden_size);
+        let of = [unlike && continuous.is_none(), unlike && continuous.is_some(), continuous.is_some()];
+        kinds.iter().zip(of).for_each(|(count, more)| count.set(count.get() + usize::from(more)));
         let (sure, codes) = trial.agree(&trial.network.checkpoint());
         certain.set(certain.get() + sure);
         all.set(all.get() + codes);
         Ok(())
     });
     assert!(certain.get() * 10 > all.get() * 9, "only {} of {} codes are certain", certain.get(), all.get());
+    // unlike halves with a quantizer, unlike halves without one, and all without one
+    let kinds = kinds.map(|count| count.get());
+    println!("{kinds:?} of 200; {} of {} codes certain", certain.get(), all.get());
+    assert!(kinds.iter().all(|count| *count >= 20), "{kinds:?}");
 }
 
 /// Of one tap, the dilation has no meaning and no bounds: the last block's is 1024⁷ here.
@@ -204,7 +244,10 @@ fn one_tap_needs_no_dilation() {
 /// their audio: nothing looks ahead, and both tails touch the last frame alone.
 #[test]
 fn reference_does_not_look_ahead() {
-    on_random_networks(30, |trial| {
+    on_random_networks(40, |trial| {
+        if trial.network.config.continuous.is_some() {
+            return Ok(());
+        }
         let reference = trial.reference(&trial.network.checkpoint());
         let (pcm, frame_size, options) = (trial.pcm(), trial.network.config.frame_size(), &trial.options);
         let whole = codes_and_margins(&reference, &pcm[..pcm.len() / frame_size * frame_size], options);
@@ -248,6 +291,14 @@ fn reference_refuses_what_is_not_there() {
     assert_eq!(message(&[1, 2, 3, 512]), "codes[3] is 512; codes are below 512");
 
     let default = StreamOptions::default();
+    let message = |latents: &[f32]| reference.decode_latents(latents, &default).unwrap_err().to_string();
+    assert_eq!(message(&[0.0; 129]), "129 values are no whole number of latents of 128 dimensions");
+    assert!(reference.encode_latents(&[], &default).unwrap().is_empty());
+    assert!(reference.decode_latents(&[], &default).unwrap().is_empty());
+    let path = repository("tests/data/golden/pocket-tiny");
+    let continuous = Reference::load(path, &Device::Cpu).unwrap();
+    let refused = [continuous.encode(&[0.0], &default).err(), continuous.decode(&[1], &default).err()];
+    assert!(refused.into_iter().all(|error| error.unwrap().to_string().contains("no quantizer")));
     assert!(reference.encode(&[], &default).unwrap().is_empty());
     assert!(reference.decode(&[], &default).unwrap().is_empty());
     let silence = reference.encode(&[0.0; 3], &default).unwrap();

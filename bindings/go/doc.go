@@ -8,8 +8,8 @@
 //	defer model.Close()
 //	codes, err := model.Encode(pcm, mimi.Codebooks(8))
 //
-// Audio that arrives piece by piece goes through an [Encoder] and a [Decoder], one for each speaker. Where audio is live,
-// a [Capture] and a [Playback] do their work in equal shares, and conceal what does not arrive.
+// Audio that arrives piece by piece goes through an [Encoder] and a [Decoder], one for each speaker. Where audio is
+// live, a [Capture] and a [Playback] do their work in equal shares, and conceal what does not arrive.
 //
 // # Audio and codes
 //
@@ -24,8 +24,8 @@
 // # Goroutines
 //
 // Any number of goroutines may use one [Model] at once. Calls of one [Encoder] or [Decoder] take turns, whichever
-// goroutine makes them. A [Capture] or [Playback] has three sides, whose calls run beside each other. Close waits for the calls that use the value; calls that come later are [ErrClosed]. A [Reader]
-// or [Writer] is for one goroutine.
+// goroutine makes them. A [Capture] or [Playback] has three sides, whose calls run beside each other. Close waits for
+// the calls that use the value; calls that come later are [ErrClosed]. A [Reader] or [Writer] is for one goroutine.
 //
 // # Memory
 //

@@ -110,8 +110,10 @@ func TestLiveSides(t *testing.T) {
 		}
 		var running sync.WaitGroup
 		for _, side := range sides {
-			running.Go(func() {
-				for i := 0; ; i++ {
+			running.Add(1)
+			go func() {
+				defer running.Done()
+				for {
 					if err := side(); err != nil {
 						if !errors.Is(err, mimi.ErrClosed) {
 							t.Error(err)
@@ -119,7 +121,7 @@ func TestLiveSides(t *testing.T) {
 						return
 					}
 				}
-			})
+			}()
 		}
 		for range 200 {
 			if _, err := capture.Get(mimi.Frames); err != nil {

@@ -69,6 +69,9 @@ pub unsafe extern "C" fn mimi_decoder_process(
         if codes.is_null() {
             let lost = |decoder: &mut Decoder, pcm: &mut [f32]| {
                 let codebooks = decoder.codebooks();
+                if codebooks == 0 {
+                    return Err(StreamError::NoQuantizer);
+                }
                 match n_codes.is_multiple_of(codebooks) {
                     true => decoder.process_lost(n_codes / codebooks, pcm),
                     false => Err(StreamError::PartialFrame { codes: n_codes, codebooks }),

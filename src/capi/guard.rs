@@ -12,8 +12,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 /// For functions that are not real-time: a failure leaves its message.
 pub(super) fn guard(f: impl FnOnce() -> Result<(), Failure>) -> mimi_status {
     let _mode = FlushDenormals::new();
-    // Unwind safety: a stream that was being changed is poisoned by `handle::exclusive`; nothing
-    // else that a function can reach is mutable.
+    // Unwind safety: a stream that was being changed is poisoned by `handle::exclusive`, a side of a capture or a
+    // playback by `Side::run`. What sides share are counts, and rings that publish a word after it is there.
     match catch_unwind(AssertUnwindSafe(f)) {
         Ok(Ok(())) => MIMI_OK,
         Ok(Err(failure)) => failure.status,

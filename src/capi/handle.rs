@@ -61,7 +61,7 @@ pub(super) fn boxed<T: Kind>(value: T) -> Result<*mut T::Opaque, Failure> {
 ///
 /// # Safety
 /// `pointer` is NULL, misaligned, or a handle of any kind that lives through `'a` and that nobody
-/// changes meanwhile.
+/// resets or frees meanwhile. What lies in a cell may change.
 #[inline]
 pub(super) unsafe fn shared<'a, T: Kind>(pointer: *const T::Opaque) -> Result<&'a T, Refusal> {
     // SAFETY: this function's contract.

@@ -9,38 +9,31 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// A part of a handle that one thread uses, while others use the others.
 pub(super) struct Side<T> {
     value: UnsafeCell<T>,
-    /// A call of this side met a bug. Atomic, because a reset may come from another thread.
-    poisoned: AtomicBool,
+    /// A call is in this side, or met a bug there.
+    taken: AtomicBool,
 }
 
-impl<T> Side<T> {
+impl<T: Send> Side<T> {
     pub(super) fn new(value: T) -> Self {
-        Self { value: UnsafeCell::new(value), poisoned: AtomicBool::new(false) }
+        Self { value: UnsafeCell::new(value), taken: AtomicBool::new(false) }
     }
 
-    /// Runs `f` on the value. Should `f` panic, the side is poisoned. `name` is the handle's.
-    ///
-    /// # Safety
-    /// Nobody else uses this side meanwhile.
+    /// Runs `f` on the value, or refuses if another call is in this side. Should `f` panic, the side stays taken.
+    /// `name` is the handle's.
     #[inline]
-    pub(super) unsafe fn run<R>(
-        &self,
-        name: &'static str,
-        f: impl FnOnce(&mut T) -> R,
-    ) -> Result<R, Refusal> {
-        if self.poisoned.load(Ordering::Relaxed) {
+    pub(super) fn run<R>(&self, name: &'static str, f: impl FnOnce(&mut T) -> R) -> Result<R, Refusal> {
+        if self.taken.swap(true, Ordering::Acquire) {
             return Err(Refusal::Poisoned(name));
         }
-        self.poisoned.store(true, Ordering::Relaxed);
-        // SAFETY: this function's contract.
+        // SAFETY: of several calls one has taken the side; `T: Send`, so any thread may.
         let result = f(unsafe { &mut *self.value.get() });
-        self.poisoned.store(false, Ordering::Relaxed);
+        self.taken.store(false, Ordering::Release);
         Ok(result)
     }
 
     /// The value, which is sound again when the caller has reset it.
     pub(super) fn recover(&mut self) -> &mut T {
-        *self.poisoned.get_mut() = false;
+        *self.taken.get_mut() = false;
         self.value.get_mut()
     }
 }

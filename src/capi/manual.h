@@ -62,9 +62,10 @@
  *
  * A frame without such codes is concealed. The last sound goes on, never louder than the last frame was,
  * and falls silent within five frames. The first frame that arrives swells to its full level within a
- * quarter of its length. A concealed frame is as long as any other and counts in MIMI_PROP_FRAMES and in
- * MIMI_PROP_CONCEALED. The network forgets a loss: after as many frames as its attention reaches back,
- * the audio is almost what it would have been.
+ * quarter of its length. A concealed frame is as long as any other. A decoder counts it in
+ * MIMI_PROP_FRAMES and MIMI_PROP_CONCEALED. A playback counts frames that were written as lost in
+ * MIMI_PROP_LOST, and those that it lacked in MIMI_PROP_CONCEALED. The network forgets a loss: after as
+ * many frames as its attention reaches back, the audio is almost what it would have been.
  *
  * Write a frame that is known to be lost in its place: what follows then keeps its time. Token files have
  * no MIMI_NO_CODE.

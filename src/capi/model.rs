@@ -34,8 +34,9 @@ pub const MIMI_PROP_CODEBOOK_SIZE: mimi_prop = 4;
 /// it up. Encoder: a frame's codes come this many samples after its first sample. Decoder: the samples
 /// of a frame that are held back. For an encoder and a decoder in a row, add the two.
 /// Capture: two frames; at a rate other than the model's, a few milliseconds more. Playback: a frame for
-/// each that must wait, and as much more. A capture and a playback whose first samples come in one
-/// callback delay audio by the sum of the two, to the sample.
+/// each that must wait, and as much more. A capture and a playback in one callback delay audio by the sum
+/// of the two, to the sample, if each callback writes the capture, moves the codes over and then reads the
+/// playback. In another order it may be a frame more.
 pub const MIMI_PROP_LATENCY_SAMPLES: mimi_prop = 5;
 /// Streams: the frames emitted (encoder), read (capture) or taken (decoder, playback) since the stream
 /// began.

@@ -60,8 +60,8 @@ pub unsafe extern "C" fn mimi_playback_new(
 /// Real-time.
 ///
 /// - `codes`, `n_codes`: whole frames. MIMI_NO_CODE stands for a code that did not arrive; NULL with a
-///   positive length for frames that were lost. Write a frame that is known to be lost: what follows it
-///   then keeps its place.
+///   positive length for frames that were lost. Frames have no numbers here: the n-th that is written is
+///   the n-th that is heard. Write one that is known to be lost, or the next counts as late, up to five.
 ///
 /// MIMI_OPT_BUFFER_FRAMES and 16 more frames may wait. If these do not fit, none is taken: that is
 /// MIMI_ERR_BUFFER_TOO_SMALL, and they count in MIMI_PROP_DROPPED. MIMI_ERR_INVALID_ARGUMENT for a partial

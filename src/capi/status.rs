@@ -18,7 +18,8 @@ pub const MIMI_ERR_NULL_POINTER: mimi_status = -1;
 /// An argument or option value that can never be right: out of range, a misaligned pointer, a
 /// length beyond the address space, a partial frame of codes, buffers that overlap.
 pub const MIMI_ERR_INVALID_ARGUMENT: mimi_status = -2;
-/// The output buffer is too small. The function's last argument received the number of elements needed.
+/// The output buffer is too small, and the function's last argument received the number of elements
+/// needed; or mimi_playback_write() has no room for so many frames.
 pub const MIMI_ERR_BUFFER_TOO_SMALL: mimi_status = -3;
 /// A file could not be read.
 pub const MIMI_ERR_IO: mimi_status = -4;
@@ -33,7 +34,8 @@ pub const MIMI_ERR_UNSUPPORTED: mimi_status = -7;
 pub const MIMI_ERR_OUT_OF_MEMORY: mimi_status = -8;
 /// A callback of yours asked to stop.
 pub const MIMI_ERR_ABORTED: mimi_status = -9;
-/// The handle is of the wrong kind, was freed, or is unusable after MIMI_ERR_PANIC. The check for
+/// The handle is of the wrong kind, was freed, or is unusable after MIMI_ERR_PANIC; or another call is in
+/// the same side of a capture or a playback. The check for
 /// freed handles is a best effort: using one is a bug all the same.
 pub const MIMI_ERR_STATE: mimi_status = -10;
 /// A bug in libmimi was caught. A stream that it happened to answers MIMI_ERR_STATE until it is
@@ -161,6 +163,7 @@ impl From<StreamError> for mimi_status {
         match error {
             StreamError::BufferTooSmall { .. } | StreamError::NoRoom { .. } => MIMI_ERR_BUFFER_TOO_SMALL,
             StreamError::CodeOutOfRange { .. } => MIMI_ERR_CORRUPT,
+            StreamError::NoQuantizer => MIMI_ERR_UNSUPPORTED,
             _ => MIMI_ERR_INVALID_ARGUMENT,
         }
     }

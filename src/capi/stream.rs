@@ -10,7 +10,6 @@ use crate::stream::Coder;
 ///
 /// # Safety
 /// The pointers are as the header's introduction asks.
-#[expect(clippy::too_many_arguments, reason = "those of the C functions, and their names")]
 pub(super) unsafe fn process<C: Coder + Kind>(
     [from_name, to_name, out_name]: [&'static str; 3],
     stream: *mut C::Opaque,

@@ -273,3 +273,20 @@ fn a_bug_on_one_side_stays_there() {
     }
     assert_eq!(codes[..CODES - 3], handles.codes[..CODES - 3]);
 }
+
+/// A model without a quantizer has no codes, and so no frames of none.
+#[test]
+fn without_a_quantizer_no_codes_are_lost() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/golden/pocket-tiny");
+    let model = Model::load(path, &Default::default()).unwrap();
+    let decoder = handle::boxed(Decoder::new(&model, &Default::default()).unwrap()).unwrap();
+    let (mut pcm, mut n) = ([0.0f32; 1920], 0);
+    for codes in [0, 8] {
+        // SAFETY: the handle is alive; NULL codes are allowed; the other pointers are to memory of this function.
+        let status =
+            unsafe { mimi_decoder_process(decoder, null(), codes, pcm.as_mut_ptr(), pcm.len(), &mut n) };
+        assert_eq!(status, MIMI_ERR_UNSUPPORTED);
+    }
+    // SAFETY: the handle is alive, and dead afterwards.
+    unsafe { mimi_decoder_free(decoder) };
+}

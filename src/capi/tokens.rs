@@ -78,7 +78,9 @@ pub unsafe extern "C" fn mimi_model_header(
 ///
 /// A token file is this header and then frames as mimi_pack() makes them, each of
 /// ceil(codebooks * code_bits / 8) bytes: 11 for the published model with 8 codebooks, so 1.1 kbit/s.
-/// Frame f begins at header_bytes + f * frame bytes, and a file that breaks off is good up to there.
+/// Frame f begins at header_bytes + f * frame bytes, and a file that breaks off is good up to there. It is
+/// whole if it has ceil(n_samples / frame_samples) frames. Frames have no checksum: changed bytes in them
+/// are other codes.
 /// Frames may also be sent alone, as packets, without a header.
 ///
 /// The header, byte by byte; all numbers are little-endian:

@@ -176,6 +176,18 @@ pub(super) fn config_in(directory: &Path) -> Result<Option<Config>, Error> {
     Config::from_json(&text).map(Some).map_err(|error| error_at(&path, error.kind(), error.message()))
 }
 
+/// Refuses a folder whose config is there as YAML alone: the published numbers in its place could make another model.
+pub(super) fn refuse_yaml(directory: &Path) -> Result<(), Error> {
+    let path = directory.join("config.yaml");
+    match fs::symlink_metadata(&path) {
+        Ok(_) => {
+            let message = "YAML is not read: expected the same as JSON, in config.json";
+            Err(error_at(&path, ErrorKind::Unsupported, message))
+        }
+        Err(_) => Ok(()),
+    }
+}
+
 /// The text of a config, `None` if no file has this name. A file that cannot be read is an error, because the published
 /// numbers in its place would make another model.
 fn read_if_there(path: &Path) -> Result<Option<String>, Error> {

@@ -9,14 +9,14 @@ use std::fmt;
 pub enum Layout {
     /// Of `kyutai/mimi` on Hugging Face: `encoder.layers.0.conv.weight`.
     Transformers,
-    /// Of kyutai's moshi: `encoder.model.0.conv.conv.weight`.
+    /// Of kyutai's moshi: `encoder.model.0.conv.conv.weight`; in Pocket TTS `encoder.model.0.conv.weight`.
     Kyutai,
 }
 
 impl Layout {
     /// The names in this layout of the tensor that transformers' layout calls `name`, the likeliest first. The list is
     /// empty if Mimi has no such tensor. A SEANet convolution has two names in kyutai's layout, the first if it is
-    /// plain and the second if it is transposed.
+    /// plain and the second if it is transposed. After them come the names in Pocket TTS.
     pub fn spellings(self, name: &str) -> Vec<String> {
         match self {
             Self::Transformers => transformers(name),
@@ -44,6 +44,9 @@ const MARKERS: [&str; 6] = [
     "quantizer.semantic_residual_vector_quantizer.layers.0.codebook.cluster_usage",
     "quantizer.acoustic_residual_vector_quantizer.layers.0.codebook.cluster_usage",
 ];
+
+/// The tensor that a network without a quantizer has in place of one, with the same name in all layouts.
+pub(super) const IN_PLACE_OF_QUANTIZER: &str = "quantizer.output_proj.weight";
 
 /// The layout of a file with these tensors, and what stands before each name (`"codec_model."` where
 /// a model embeds Mimi): those with which most markers are found. `None` if no marker is found.
@@ -117,15 +120,19 @@ fn kyutai(name: &str) -> Option<Vec<String>> {
     match module {
         "encoder" | "decoder" => {
             let (layer, field) = rest.strip_prefix("layers.")?.rsplit_once(".conv.")?;
-            let spell = |kind| format!("{module}.model.{layer}.{kind}.{kind}.{field}");
             // the name alone does not say which layers are transposed
-            Some(vec![spell("conv"), spell("convtr")])
+            let kinds = ["conv.conv", "convtr.convtr", "conv", "convtr"];
+            Some(kinds.map(|kind| format!("{module}.model.{layer}.{kind}.{field}")).into())
         }
-        "downsample" => Some(vec![format!("downsample.conv.conv.{rest}")]),
-        "upsample" => {
+        "downsample" | "upsample" => {
             let field = rest.strip_prefix("conv.")?;
-            Some(vec![format!("upsample.convtr.convtr.convtr.{field}")])
+            let kind = if module == "upsample" { "convtr" } else { "conv" };
+            Some(vec![
+                format!("{module}.{kind}.{kind}.{kind}.{field}"),
+                format!("{module}.{kind}.{kind}.{field}"),
+            ])
         }
+        "quantizer" if rest.starts_with("output_proj.") => Some(vec![name.to_owned()]),
         "encoder_transformer" | "decoder_transformer" => {
             let (layer, field) = rest.strip_prefix("layers.")?.split_once('.')?;
             let fields = kyutai_transformer_fields(field)?.into_iter();

@@ -30,10 +30,12 @@ use std::path::Path;
 /// Both transformers' layout and kyutai's are read, with or without a prefix before every name, from
 /// F32, F16, BF16 or F64. The config is the first of:
 /// 1. the safetensors metadata entry `config`, JSON text;
-/// 2. `config.json` beside the weights, if it is a Mimi config or holds one;
+/// 2. `config.json` beside the weights, if it is a Mimi config or holds one. Pocket TTS's config is YAML; its JSON is
+///    read;
 /// 3. `mimi_config.json` beside the weights, or the file that `config.json` names as
 ///    `mimi_config_name`;
-/// 4. [`Config::published`].
+/// 4. [`Config::published`], or [`Config::pocket_tts`] if the tensors are those of a network without a quantizer; their
+///    latent's dimension is taken from the file.
 pub struct Checkpoint<'a> {
     config: Config,
     /// No config was found: `config` has the published model's numbers.
@@ -111,15 +113,32 @@ impl<'a> Checkpoint<'a> {
             })?),
             None => directory.map(files::config_in).transpose()?.flatten(),
         };
+        let projection = contents.tensors.get(&format!("{prefix}{}", layout::IN_PLACE_OF_QUANTIZER));
+        let config = match (config, projection) {
+            (None, Some(projection)) => {
+                directory.map_or(Ok(()), files::refuse_yaml)?;
+                Err(Self::pocket_tts(projection))
+            }
+            (None, None) => Err(Config::published()),
+            (Some(config), _) => Ok(config),
+        };
         Ok(Self {
-            assumed: config.is_none(),
-            config: config.unwrap_or_else(Config::published),
+            assumed: config.is_err(),
+            config: config.unwrap_or_else(|assumed| assumed),
             layout,
             prefix,
             tensors: contents.tensors,
             sources: contents.sources,
             name: contents.name,
         })
+    }
+
+    /// Pocket TTS as published: its networks differ in their latents' dimension alone, and the projection tells that.
+    fn pocket_tts(projection: &Stored) -> Config {
+        let published = Config::pocket_tts();
+        let found =
+            projection.shape.get(1).map(|dimension| Config { continuous: Some(*dimension), ..published });
+        found.filter(|config| config.validate().is_ok()).unwrap_or_else(Config::pocket_tts)
     }
 
     /// The network's numbers.
@@ -149,7 +168,7 @@ impl<'a> Checkpoint<'a> {
         let quantizer = Quantizer::new(&self.config, true);
         let branches = quantizer.branches();
         let mut projections = branches.iter().flat_map(|branch| [&branch.input, &branch.output]).flatten();
-        self.config.codebook_dim != self.config.hidden_size
+        self.config.codebook_dim != self.config.latent_dim()
             || projections.any(|projection| self.contains(&projection.weight().name))
     }
 
@@ -175,8 +194,8 @@ impl<'a> Checkpoint<'a> {
         Ok(values)
     }
 
-    /// Appends the values of [`tensor`](Self::tensor) to a list. A list that is used again has its memory already, which
-    /// saves asking the system for it. After an error the list may have some of the values.
+    /// Appends the values of [`tensor`](Self::tensor) to a list. A list that is used again has its memory already,
+    /// which saves asking the system for it. After an error the list may have some of the values.
     pub(crate) fn append(&self, values: &mut Vec<f32>, name: &str, shape: &[usize]) -> Result<(), Error> {
         match self.find(name) {
             Some(Found::Plain(stored)) => self.plain(values, stored, shape),
@@ -253,8 +272,8 @@ impl<'a> Checkpoint<'a> {
     }
 
     /// One of query, key and value out of kyutai's packed projection, which has all query rows, then all key
-    /// rows, then all value rows. The rotary embedding turns pairs of rows of a query's or key's head: kyutai's the rows
-    /// 2j and 2j + 1, transformers' the rows j and j + head_dim / 2.
+    /// rows, then all value rows. The rotary embedding turns pairs of rows of a query's or key's head: kyutai's the
+    /// rows 2j and 2j + 1, transformers' the rows j and j + head_dim / 2.
     fn unpacked(
         &self,
         values: &mut Vec<f32>,

@@ -21,6 +21,11 @@ impl<'a> Fields<'a> {
         self.object?.get(name).filter(|value| !value.is_null())
     }
 
+    /// Whether the field is there and not null.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
     /// Whether the field is there and null.
     pub(super) fn is_null(&self, name: &str) -> bool {
         self.object.and_then(|object| object.get(name)).is_some_and(Value::is_null)

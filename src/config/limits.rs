@@ -1,6 +1,6 @@
 //! Which networks this library runs.
 
-use super::Config;
+use super::{Config, HalfConfig};
 use crate::{Error, ErrorKind};
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -21,7 +21,7 @@ impl Config {
     /// | field | supported |
     /// |---|---|
     /// | `sampling_rate` | 1 to 1 048 576 |
-    /// | `hidden_size`, `intermediate_size`, `codebook_dim`, `num_filters` | 1 to 65 536 |
+    /// | `hidden_size`, `intermediate_size`, `codebook_dim`, `num_filters`, `continuous` | 1 to 65 536 |
     /// | `num_residual_layers` | 1 to 32 |
     /// | `upsampling_ratios` | 1 to 12 of them, each 1 to 1 024, their product at most 65 536 |
     /// | `kernel_size`, `last_kernel_size`, `residual_kernel_size`, `dilation_growth_rate` | 1 to 1 024 |
@@ -30,7 +30,8 @@ impl Config {
     /// | `vector_quantization_hidden_dimension` | the same as `codebook_dim` |
     /// | `num_quantizers` | 2 to 1 024 |
     /// | `num_semantic_quantizers` | 1 to `num_quantizers` − 1 |
-    /// | `upsample_groups` | a divisor of `hidden_size` |
+    /// | these five with `continuous` | 0: there is no quantizer |
+    /// | `upsample_groups` | a divisor of the decoder's `hidden_size` |
     /// | `latent_stride` | 2 to 256 (at 1, Mimi has no down-sampler) |
     /// | `num_hidden_layers` | 1 to 256 |
     /// | `num_attention_heads` | 1 to 1 024 |
@@ -39,41 +40,51 @@ impl Config {
     /// | `norm_eps` | above 0, at most 1 |
     /// | `rope_theta` | 1 to 10¹² |
     /// | `sliding_window` | 1 to 1 048 576 |
+    /// | `decoder` | each field as the encoder's |
+    ///
+    /// The halves share `upsampling_ratios` and `latent_stride`, and with them their steps and frames.
     ///
     /// Beyond that, each of these may have at most 2²⁸ values: the largest activation of a frame, the history of the
     /// widest convolution, the queries, keys and values of a frame, the keys and values of a transformer's window, and
-    /// the weights of an up-sampler with more than one channel in a group. Such an up-sampler is kept with zeros between
-    /// its groups, at most 2²⁴ of them.
+    /// the weights of an up-sampler with more than one channel in a group. Such an up-sampler is kept with zeros
+    /// between its groups, at most 2²⁴ of them.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`]: the message names the field, its value and the supported values.
+    /// [`ErrorKind::Unsupported`]: the message names the field, its value and the supported values. Fields of the
+    /// decoder's own numbers are called `decoder_config.…`.
     pub fn validate(&self) -> Result<(), Error> {
-        self.validate_seanet()?;
-        self.validate_quantizer()?;
-        self.validate_transformer()?;
-        self.validate_memory()
-    }
-
-    fn validate_seanet(&self) -> Result<(), Error> {
         within("sampling_rate", self.sampling_rate, 1..=1 << 20)?;
-        within("hidden_size", self.hidden_size, 1..=1 << 16)?;
-        within("num_filters", self.num_filters, 1..=1 << 16)?;
-        within("num_residual_layers", self.num_residual_layers, 1..=32)?;
         within("number of upsampling_ratios", self.upsampling_ratios.len(), 1..=12)?;
         for (index, &ratio) in self.upsampling_ratios.iter().enumerate() {
             within(&format!("upsampling_ratios[{index}]"), ratio, 1..=1 << 10)?;
         }
         within("product of upsampling_ratios", product(&self.upsampling_ratios), 1..=1 << 16)?;
-        within("kernel_size", self.kernel_size, 1..=1 << 10)?;
-        within("last_kernel_size", self.last_kernel_size, 1..=1 << 10)?;
-        within("residual_kernel_size", self.residual_kernel_size, 1..=1 << 10)?;
-        within("dilation_growth_rate", self.dilation_growth_rate, 1..=1 << 10)?;
-        divides("compress", self.compress, "num_filters", self.num_filters)?;
-        divides("upsample_groups", self.upsample_groups, "hidden_size", self.hidden_size)?;
-        within("latent_stride", self.latent_stride, LATENT_STRIDES)
+        within("latent_stride", self.latent_stride, LATENT_STRIDES)?;
+        let own = self.decoder.map(|decoder| ("decoder_config.", decoder));
+        for (prefix, half) in [("", self.encoder_half())].into_iter().chain(own) {
+            let names = Names(prefix);
+            half.validate_seanet(names)?;
+            half.validate_transformer(names)?;
+            self.validate_memory(names, half)?;
+        }
+        self.validate_quantizer()?;
+        self.validate_upsampler()
     }
 
     fn validate_quantizer(&self) -> Result<(), Error> {
+        if let Some(dimension) = self.continuous {
+            within("continuous_latent_dim", dimension, 1..=1 << 16)?;
+            return [
+                ("codebook_size", self.codebook_size),
+                ("codebook_dim", self.codebook_dim),
+                ("num_quantizers", self.num_quantizers),
+                ("num_semantic_quantizers", self.num_semantic_quantizers),
+                ("vector_quantization_hidden_dimension", self.vector_quantization_hidden_dimension),
+            ]
+            .into_iter()
+            .find(|(_, found)| *found != 0)
+            .map_or(Ok(()), |(field, found)| Err(unsupported(field, found, "0 without a quantizer")));
+        }
         within("codebook_size", self.codebook_size, 2..=1 << 16)?;
         within("codebook_dim", self.codebook_dim, 1..=1 << 16)?;
         if self.vector_quantization_hidden_dimension != self.codebook_dim {
@@ -85,55 +96,87 @@ impl Config {
         within("num_semantic_quantizers", self.num_semantic_quantizers, 1..=self.num_quantizers - 1)
     }
 
-    fn validate_transformer(&self) -> Result<(), Error> {
-        within("num_hidden_layers", self.num_hidden_layers, 1..=256)?;
-        within("intermediate_size", self.intermediate_size, 1..=1 << 16)?;
-        within("num_attention_heads", self.num_attention_heads, 1..=1 << 10)?;
-        divides(
-            "num_key_value_heads",
-            self.num_key_value_heads,
-            "num_attention_heads",
-            self.num_attention_heads,
-        )?;
-        within("head_dim", self.head_dim, 2..=1 << 12)?;
-        if !self.head_dim.is_multiple_of(2) {
-            return Err(unsupported("head_dim", self.head_dim, "an even number, for rotary embedding"));
-        }
-        if !(self.norm_eps > 0.0 && self.norm_eps <= 1.0) {
-            return Err(unsupported("norm_eps", self.norm_eps, "a number above 0 and at most 1"));
-        }
-        within("rope_theta", self.rope_theta, 1.0..=1e12)?;
-        within("sliding_window", self.sliding_window, 1..=1 << 20)
-    }
-
-    /// Bounds what a stream must hold. Weights need no bound here, because they are at most as large as their file.
-    fn validate_memory(&self) -> Result<(), Error> {
-        // channels double at each stage of the encoder while the rate falls by the ratio
-        let (mut rows, mut channels) = (self.frame_size() as u64, self.num_filters as u64);
+    /// Bounds what a stream of a half must hold. Weights need no bound here, because they are at most as large as their
+    /// file.
+    fn validate_memory(&self, names: Names, half: HalfConfig) -> Result<(), Error> {
+        // channels double at each stage away from the samples while the rate falls by the ratio
+        let (mut rows, mut channels) = (self.frame_size() as u64, half.num_filters as u64);
         let mut widest = rows * channels;
         for &ratio in self.upsampling_ratios.iter().rev() {
             rows /= ratio as u64;
             channels *= 2;
             widest = widest.max(rows * channels);
         }
-        at_most("num_filters", "the activations of a frame", widest, MOST_VALUES)?;
+        at_most(&names.of("num_filters"), "the activations of a frame", widest, MOST_VALUES)?;
         // the left pad of a convolution is (kernel − 1)·dilation + 1 − stride
-        let dilation = (self.dilation_growth_rate as u64).saturating_pow(self.num_residual_layers as u32 - 1);
-        let history = dilation.saturating_mul(self.residual_kernel_size as u64 - 1).saturating_mul(channels);
-        at_most("dilation_growth_rate", "the history of the widest convolution", history, MOST_VALUES)?;
-        let (queries, keys) = (self.num_attention_heads as u64, self.num_key_value_heads as u64);
-        let projected = (queries + 2 * keys) * product(&[self.head_dim, self.latent_stride]);
-        at_most("head_dim", "the queries, keys and values of a frame", projected, MOST_VALUES)?;
-        if self.upsample_groups < self.hidden_size {
-            let weights = product(&[2, self.latent_stride, self.hidden_size, self.hidden_size]);
-            at_most("hidden_size", "the weights of the up-sampler", weights, MOST_VALUES)?;
+        let dilation = (half.dilation_growth_rate as u64).saturating_pow(half.num_residual_layers as u32 - 1);
+        let history = dilation.saturating_mul(half.residual_kernel_size as u64 - 1).saturating_mul(channels);
+        let what = "the history of the widest convolution";
+        at_most(&names.of("dilation_growth_rate"), what, history, MOST_VALUES)?;
+        let (queries, keys) = (half.num_attention_heads as u64, half.num_key_value_heads as u64);
+        let projected = (queries + 2 * keys) * product(&[half.head_dim, self.latent_stride]);
+        let what = "the queries, keys and values of a frame";
+        at_most(&names.of("head_dim"), what, projected, MOST_VALUES)?;
+        let keys_and_values =
+            [2, half.num_hidden_layers, half.sliding_window, half.num_key_value_heads, half.head_dim];
+        let what = "the keys and values of a transformer's window";
+        at_most(&names.of("sliding_window"), what, product(&keys_and_values), MOST_VALUES)
+    }
+
+    fn validate_upsampler(&self) -> Result<(), Error> {
+        let name = Names(if self.decoder.is_some() { "decoder_config." } else { "" }).of("hidden_size");
+        let width = self.decoder_half().hidden_size;
+        divides("upsample_groups", self.upsample_groups, &name, width)?;
+        if self.upsample_groups < width {
+            let weights = product(&[2, self.latent_stride, width, width]);
+            at_most(&name, "the weights of the up-sampler", weights, MOST_VALUES)?;
             let zeros = weights - weights / self.upsample_groups as u64;
             at_most("upsample_groups", "the zeros between the up-sampler's groups", zeros, MOST_ZEROS)?;
         }
-        let keys_and_values =
-            [2, self.num_hidden_layers, self.sliding_window, self.num_key_value_heads, self.head_dim];
-        let what = "the keys and values of a transformer's window";
-        at_most("sliding_window", what, product(&keys_and_values), MOST_VALUES)
+        Ok(())
+    }
+}
+
+/// The names of a half's fields in messages: what stands before each.
+#[derive(Clone, Copy)]
+struct Names(&'static str);
+
+impl Names {
+    fn of(self, field: &str) -> String {
+        format!("{}{field}", self.0)
+    }
+}
+
+impl HalfConfig {
+    fn validate_seanet(&self, names: Names) -> Result<(), Error> {
+        within(&names.of("hidden_size"), self.hidden_size, 1..=1 << 16)?;
+        within(&names.of("num_filters"), self.num_filters, 1..=1 << 16)?;
+        within(&names.of("num_residual_layers"), self.num_residual_layers, 1..=32)?;
+        within(&names.of("kernel_size"), self.kernel_size, 1..=1 << 10)?;
+        within(&names.of("last_kernel_size"), self.last_kernel_size, 1..=1 << 10)?;
+        within(&names.of("residual_kernel_size"), self.residual_kernel_size, 1..=1 << 10)?;
+        within(&names.of("dilation_growth_rate"), self.dilation_growth_rate, 1..=1 << 10)?;
+        divides(&names.of("compress"), self.compress, &names.of("num_filters"), self.num_filters)
+    }
+
+    fn validate_transformer(&self, names: Names) -> Result<(), Error> {
+        within(&names.of("num_hidden_layers"), self.num_hidden_layers, 1..=256)?;
+        within(&names.of("intermediate_size"), self.intermediate_size, 1..=1 << 16)?;
+        let heads = names.of("num_attention_heads");
+        within(&heads, self.num_attention_heads, 1..=1 << 10)?;
+        let keys = names.of("num_key_value_heads");
+        divides(&keys, self.num_key_value_heads, &heads, self.num_attention_heads)?;
+        let head_dim = names.of("head_dim");
+        within(&head_dim, self.head_dim, 2..=1 << 12)?;
+        if !self.head_dim.is_multiple_of(2) {
+            return Err(unsupported(&head_dim, self.head_dim, "an even number, for rotary embedding"));
+        }
+        if !(self.norm_eps > 0.0 && self.norm_eps <= 1.0) {
+            let norm_eps = names.of("norm_eps");
+            return Err(unsupported(&norm_eps, self.norm_eps, "a number above 0 and at most 1"));
+        }
+        within(&names.of("rope_theta"), self.rope_theta, 1.0..=1e12)?;
+        within(&names.of("sliding_window"), self.sliding_window, 1..=1 << 20)
     }
 }
 

@@ -9,6 +9,9 @@ use serde_json::{Map, Value};
 /// Fields under which models that embed Mimi keep its config.
 const NESTED: [&str; 2] = ["codec_config", "audio_encoder_config"];
 
+/// The field under which Pocket TTS keeps its Mimi's config.
+const PART: &str = "mimi";
+
 /// Fields that `MimiConfig` has and its relatives (EnCodec, DAC) lack.
 const TELL_TALE: [&str; 3] =
     ["num_semantic_quantizers", "vector_quantization_hidden_dimension", "upsample_groups"];
@@ -36,10 +39,18 @@ pub(super) fn recognise(text: &str) -> Result<Option<Config>, Error> {
             return transformers::parse(&Fields::new(inner, format!("{name}."))).map(Some);
         }
     }
-    if object.get("seanet").is_some_and(Value::is_object) {
+    if is_kyutai(object) {
         return kyutai::parse(&Fields::new(object, String::new())).map(Some);
     }
+    let part = object.get(PART).and_then(Value::as_object);
+    if let Some(part) = part.filter(|part| is_kyutai(part)) {
+        return kyutai::parse(&Fields::new(part, format!("{PART}."))).map(Some);
+    }
     Ok(None)
+}
+
+fn is_kyutai(object: &Map<String, Value>) -> bool {
+    object.get("seanet").is_some_and(Value::is_object)
 }
 
 fn is_transformers(object: &Map<String, Value>) -> bool {

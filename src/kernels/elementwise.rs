@@ -80,6 +80,19 @@ unsafe fn gelu<S: Simd>(v: S::Vector) -> S::Vector {
     }
 }
 
+/// GELU by the hyperbolic tangent, v/2·(1 + tanh u) = v/(1 + e^−2u) with u = √(2/π)·(v + 0.044715·v³).
+#[inline(always)]
+unsafe fn gelu_tanh<S: Simd>(v: S::Vector) -> S::Vector {
+    // −2·√(2/π)
+    const FACTOR: f32 = -1.595_769;
+    // SAFETY: the caller vouches for the instruction set.
+    unsafe {
+        let factor = S::mul_add(S::mul(v, v), S::splat(0.044_715 * FACTOR), S::splat(FACTOR));
+        let exponent = S::min(S::max(S::mul(v, factor), S::splat(-87.0)), S::splat(87.0));
+        S::div(v, S::add(exp::<S>(exponent), S::splat(1.0)))
+    }
+}
+
 /// SiLU, v/(1 + e^−v).
 #[inline(always)]
 unsafe fn silu<S: Simd>(v: S::Vector) -> S::Vector {
@@ -133,6 +146,7 @@ functions! {
     Identity = identity::<S>;
     Elu = elu::<S>;
     Gelu = gelu::<S>;
+    GeluTanh = gelu_tanh::<S>;
     Relu = relu::<S>;
     Silu = silu::<S>;
 }
@@ -148,6 +162,25 @@ impl<S: Simd> Function<S> for ExpBelow {
     unsafe fn of(self, v: S::Vector) -> S::Vector {
         // SAFETY: the caller's.
         unsafe { exp_of_negative::<S>(S::sub(v, S::splat(self.max))) }
+    }
+}
+
+/// y = a − b.
+///
+/// # Safety
+///
+/// All pointers are valid for `len` values; the CPU has `S`.
+#[inline(always)]
+pub(super) unsafe fn subtract<S: Simd>(a: *const f32, b: *const f32, y: *mut f32, len: usize) {
+    let whole = len - len % S::LANES;
+    // SAFETY: the caller's; every index is below `len`.
+    unsafe {
+        for i in (0..whole).step_by(S::LANES) {
+            S::store(y.add(i), S::sub(S::load(a.add(i)), S::load(b.add(i))));
+        }
+        for i in whole..len {
+            *y.add(i) = *a.add(i) - *b.add(i);
+        }
     }
 }
 

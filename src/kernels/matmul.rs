@@ -85,6 +85,7 @@ pub(crate) enum Activation {
     None,
     Elu,
     Gelu,
+    GeluTanh,
     Relu,
     Silu,
 }

@@ -125,6 +125,11 @@ pub(crate) struct Packing<'a> {
 }
 
 impl Packing<'_> {
+    /// Whether the weights are not rounded.
+    pub(crate) fn is_exact(&self) -> bool {
+        self.format == Format::F32
+    }
+
     /// Outputs in a panel of a matrix with `outputs` outputs.
     fn width(&self, outputs: usize) -> usize {
         match (outputs, self.format) {

@@ -121,6 +121,13 @@ impl Kernels {
         unsafe { (self.table.elu)(x.as_ptr(), y.as_mut_ptr(), x.len()) }
     }
 
+    /// y = a − b.
+    pub(crate) fn subtract(self, a: &[f32], b: &[f32], y: &mut [f32]) {
+        assert!(a.len() == y.len() && b.len() == y.len());
+        // SAFETY: lengths just checked; `self` proves the instruction set.
+        unsafe { (self.table.subtract)(a.as_ptr(), b.as_ptr(), y.as_mut_ptr(), y.len()) }
+    }
+
     /// y = layer norm of the row x.
     pub(crate) fn layer_norm(self, x: &[f32], weight: &[f32], bias: &[f32], eps: f32, y: &mut [f32]) {
         assert!(x.len() == y.len() && x.len() == weight.len() && x.len() == bias.len());

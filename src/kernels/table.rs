@@ -25,6 +25,7 @@ pub(super) struct Table {
     pub(super) column: unsafe fn(&Job, *const f32, *const *const f32, *mut f32),
     pub(super) finish: unsafe fn(&Job, *const f32, [usize; 2], [usize; 2]),
     pub(super) elu: unsafe fn(*const f32, *mut f32, usize),
+    pub(super) subtract: unsafe fn(*const f32, *const f32, *mut f32, usize),
     pub(super) layer_norm: unsafe fn(*const f32, *const f32, *const f32, f32, *mut f32, usize),
     pub(super) largest: unsafe fn(*const f32, usize) -> f32,
     pub(super) round_row: unsafe fn(*const f32, [usize; 2], usize, *mut i16) -> f32,
@@ -69,6 +70,8 @@ macro_rules! table {
                 finish: enter!($features (job: &Job, sums: *const f32, rows: [usize; 2], panels: [usize; 2]),
                     finish::finish::<S, $panel>),
                 elu: enter!($features (x: *const f32, y: *mut f32, len: usize), elementwise::map::<S>, elementwise::Elu),
+                subtract: enter!($features (a: *const f32, b: *const f32, y: *mut f32, len: usize),
+                    elementwise::subtract::<S>),
                 layer_norm: enter!($features
                     (x: *const f32, weight: *const f32, bias: *const f32, eps: f32, y: *mut f32, len: usize),
                     norm::layer_norm::<S>),

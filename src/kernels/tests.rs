@@ -98,13 +98,23 @@ fn naive_activation(activation: Activation, x: f64) -> f64 {
             }
         }
         Activation::Gelu => x / 2.0 * (1.0 + naive_erf(x / std::f64::consts::SQRT_2)),
+        Activation::GeluTanh => {
+            let u = (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x * x * x);
+            x / 2.0 * (1.0 + u.tanh())
+        }
         Activation::Relu => x.max(0.0),
         Activation::Silu => x / (1.0 + (-x).exp()),
     }
 }
 
-const ACTIVATIONS: [Activation; 5] =
-    [Activation::None, Activation::Elu, Activation::Gelu, Activation::Relu, Activation::Silu];
+const ACTIVATIONS: [Activation; 6] = [
+    Activation::None,
+    Activation::Elu,
+    Activation::Gelu,
+    Activation::GeluTanh,
+    Activation::Relu,
+    Activation::Silu,
+];
 
 /// Runs a product of `rows` rows in each of `streams` streams on kernels, and returns every stream's
 /// outputs; inputs `runs`·`run`, rows overlapping.

@@ -4,6 +4,7 @@ use crate::Error;
 use crate::error::with_capacity;
 use crate::kernels::{Activation, Elements, Matrix, Packing, Rows};
 use crate::program::{Multiply, Op, Padding, Planner, Slot, Span, offsets, pack, whole};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 /// A linear layer, or a convolution with one tap.
@@ -57,7 +58,7 @@ impl Linear {
 /// A causal convolution over rows `[time, channels]`: an output row is the product of the window of
 /// `reach` input rows that ends at the stride's last one. The window's older part is remembered.
 pub(crate) struct Conv {
-    matrix: Arc<Matrix>,
+    weights: Weights,
     /// Input channels.
     channels: usize,
     /// Rows that a window covers: (kernel − 1)·dilation + 1.
@@ -74,6 +75,108 @@ pub(crate) struct ConvSlots {
     history: Slot,
     /// The history, then the new rows.
     window: Slot,
+    /// For pairs, differences of the rows at hand.
+    differences: Slot,
+}
+
+/// A convolution's matrices.
+enum Weights {
+    One(Arc<Matrix>),
+    Pairs(Pairs),
+}
+
+impl Weights {
+    /// In pairs if the convolution has two taps, all steps begin at an even output (`pairs`), and its size pays for it.
+    fn new(
+        packing: Packing,
+        elements: Elements,
+        bias: impl Fn(usize) -> f32,
+        pairs: bool,
+    ) -> Result<Self, Error> {
+        let worth_it = PAIRED_WEIGHTS.contains(&(elements.inputs.len() * elements.outputs.len()));
+        match pairs && packing.is_exact() && worth_it {
+            true => Ok(Self::Pairs(Pairs::new(packing, elements, bias)?)),
+            false => Ok(Self::One(Arc::new(pack(packing, elements, bias)?))),
+        }
+    }
+
+    /// Inputs of an output, and outputs.
+    fn shape(&self) -> [usize; 2] {
+        match self {
+            Self::One(matrix) => [matrix.inputs(), matrix.outputs()],
+            Self::Pairs(Pairs { middle, .. }) => [2 * middle.inputs(), middle.outputs()],
+        }
+    }
+}
+
+/// Weights of a convolution that is worth pairs. With fewer there is too little to multiply for an output. More, kept
+/// one and a half times, would cost a stream in reading what they save it in arithmetic.
+const PAIRED_WEIGHTS: RangeInclusive<usize> = 1 << 15..=1 << 21;
+
+/// Two taps A and B, of which two outputs take three products in place of four (S. Winograd, "Arithmetic Complexity of
+/// Computations", 1980, where they are F(2, 2)). Of inputs u₀, u₁, u₂ the outputs are
+/// u₀A + u₁B = (u₀ − u₁)A + u₁(A + B) and u₁A + u₂B = u₁(A + B) − (u₁ − u₂)B. A stride of rows counts as one input.
+struct Pairs {
+    /// A, for differences of even inputs.
+    even: Arc<Matrix>,
+    /// −B, for differences of odd inputs.
+    odd: Arc<Matrix>,
+    /// A + B and the bias, for odd inputs.
+    middle: Arc<Matrix>,
+}
+
+impl Pairs {
+    /// From the elements of a matrix whose inputs are those of A, then those of B.
+    fn new(packing: Packing, elements: Elements, bias: impl Fn(usize) -> f32) -> Result<Self, Error> {
+        let width = elements.inputs.len() / 2;
+        let (a, b) = elements.inputs.split_at(width);
+        let inputs = offsets(0..width)?;
+        let outputs = offsets((0..elements.outputs.len()).map(|output| output * width))?;
+        let mut values = with_capacity(width * outputs.len())?;
+        let mut packed = |of: fn(f32, f32) -> f32, bias: &dyn Fn(usize) -> f32| {
+            values.clear();
+            for output in elements.outputs {
+                let value = |input: &usize| elements.values[input + output];
+                values.extend(a.iter().zip(b).map(|(a, b)| of(value(a), value(b))));
+            }
+            let elements = Elements { values: &values, inputs: &inputs, outputs: &outputs };
+            pack(packing, elements, bias).map(Arc::new)
+        };
+        Ok(Self {
+            even: packed(|a, _| a, &|_| 0.0)?,
+            odd: packed(|_, b| -b, &|_| 0.0)?,
+            middle: packed(|a, b| a + b, &bias)?,
+        })
+    }
+
+    /// Output rows at `y`, of which the first has an even number in the stream, for contiguous inputs at `x`, of which
+    /// there is one more.
+    fn emit(
+        &self,
+        planner: &mut Planner,
+        rows: Span,
+        x: usize,
+        differences: usize,
+        y: Rows,
+        activation: Activation,
+    ) {
+        let width = self.middle.inputs();
+        planner.push(rows, Op::Differences { x, y: differences, width });
+        let every_other = |offset: usize, stride: usize| Rows { offset, stride: 2 * stride };
+        let (even, odd) = (every_other(y.offset, y.stride), every_other(y.from(1).offset, y.stride));
+        let mut multiply = |matrix, rows, x: usize, y, residual, activation| {
+            let x = every_other(x, width);
+            let product = Multiply { matrix, x, run_stride: width, y, residual, activation };
+            planner.product(rows, &product);
+        };
+        let after = |offset: usize| offset.saturating_add(width);
+        // What both outputs of a pair have in common waits in the even one's place. A step that ends with an even
+        // output makes an odd one, too, which nobody reads.
+        let (pairs, whole) = (rows.every(2), Span { count: rows.count / 2, ..rows.every(2) });
+        multiply(&self.middle, pairs, after(x), even, None, Activation::None);
+        multiply(&self.odd, whole, after(differences), odd, Some(even), activation);
+        multiply(&self.even, pairs, differences, even, Some(even), activation);
+    }
 }
 
 /// A transposed convolution's weight without groups and with `taps` taps, `[channels, outputs, taps]`: zeros where
@@ -96,7 +199,8 @@ fn full_transposed(
 }
 
 impl Conv {
-    /// From torch's layout: weight `[outputs, channels, kernel]`.
+    /// From torch's layout: weight `[outputs, channels, kernel]`. With `pairs`, all steps begin at an even output.
+    #[allow(clippy::too_many_arguments)]
     pub(crate) fn new(
         packing: Packing,
         weight: &[f32],
@@ -105,22 +209,24 @@ impl Conv {
         stride: usize,
         dilation: usize,
         padding: Padding,
+        pairs: bool,
     ) -> Result<Self, Error> {
         let inputs = offsets((0..kernel).flat_map(|tap| (0..channels).map(move |c| c * kernel + tap)))?;
         let rows = offsets((0..outputs).map(|o| o * channels * kernel))?;
         let elements = Elements { values: weight, inputs: &inputs, outputs: &rows };
-        let mut matrix = pack(packing, elements, |output| bias.map_or(0.0, |bias| bias[output]))?;
-        if dilation > 1 {
-            matrix = matrix.with_runs(channels);
-        }
+        let bias = |output: usize| bias.map_or(0.0, |bias| bias[output]);
+        let weights = match dilation {
+            1 => Weights::new(packing, elements, bias, pairs && kernel == 2 * stride)?,
+            _ => Weights::One(Arc::new(pack(packing, elements, bias)?.with_runs(channels))),
+        };
         let reach = (kernel - 1) * dilation + 1;
-        Ok(Self { matrix: Arc::new(matrix), channels, reach, stride, dilation, padding })
+        Ok(Self { weights, channels, reach, stride, dilation, padding })
     }
 
     /// A transposed convolution from torch's layout: weight `[channels, outputs / groups, kernel]`. An
     /// output block is `stride` rows side by side: `[x[t − m + 1] ‖ … ‖ x[t]]`, m = ⌈kernel / stride⌉,
     /// times a matrix whose column j·outputs + o holds tap j of output o. So the state is inputs, and
-    /// there is no overlap to add.
+    /// there is no overlap to add. `pairs` as above.
     pub(crate) fn transposed(
         packing: Packing,
         weight: &[f32],
@@ -128,6 +234,7 @@ impl Conv {
         [channels, outputs, kernel]: [usize; 3],
         stride: usize,
         groups: usize,
+        pairs: bool,
     ) -> Result<Self, Error> {
         let reach = kernel.div_ceil(stride);
         let taps = reach * stride;
@@ -142,9 +249,9 @@ impl Conv {
         )?;
         let columns = offsets((0..stride).flat_map(|tap| (0..outputs).map(move |o| o * taps + tap)))?;
         let elements = Elements { values, inputs: &inputs, outputs: &columns };
-        let matrix = pack(packing, elements, |column| bias.map_or(0.0, |bias| bias[column % outputs]))?;
-        let padding = Padding::Zeros;
-        Ok(Self { matrix: Arc::new(matrix), channels, reach, stride: 1, dilation: 1, padding })
+        let bias = |column: usize| bias.map_or(0.0, |bias| bias[column % outputs]);
+        let weights = Weights::new(packing, elements, bias, pairs && reach == 2)?;
+        Ok(Self { weights, channels, reach, stride: 1, dilation: 1, padding: Padding::Zeros })
     }
 
     /// Values of history.
@@ -163,24 +270,36 @@ impl Conv {
 
     /// Values in an output row: the channels, or for a transposed convolution stride × channels.
     pub(crate) fn outputs(&self) -> usize {
-        self.matrix.outputs()
+        self.weights.shape()[1]
     }
 
     /// How many weights it has.
     pub(crate) fn weights(&self) -> usize {
-        self.matrix.inputs() * self.matrix.outputs()
+        self.weights.shape().iter().product()
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.matrix.bytes()
+        match &self.weights {
+            Weights::One(matrix) => matrix.bytes(),
+            Weights::Pairs(Pairs { even, odd, middle }) => even.bytes() + odd.bytes() + middle.bytes(),
+        }
     }
 
     /// Slots for up to `rows` new rows at a time.
     pub(crate) fn reserve(&self, planner: &mut Planner, rows: usize) -> ConvSlots {
+        self.reserve_pieces(planner, rows, rows)
+    }
+
+    /// Slots for up to `rows` new rows at a time, of which up to `piece` are multiplied at a time.
+    pub(crate) fn reserve_pieces(&self, planner: &mut Planner, rows: usize, piece: usize) -> ConvSlots {
         let window = whole(rows, self.stride).saturating_add(self.reach - self.stride);
         ConvSlots {
             history: planner.state(self.kept().saturating_add(1), 1),
             window: planner.scratch(window, self.channels),
+            differences: match self.weights {
+                Weights::One(_) => planner.scratch(0, 0),
+                Weights::Pairs(_) => planner.scratch(whole(piece, self.stride), self.channels),
+            },
         }
     }
 
@@ -217,7 +336,7 @@ impl Conv {
         }
     }
 
-    /// The products of some of the new rows, from row `first` on, a multiple of the stride.
+    /// The products of some of the new rows, from row `first` on, a multiple of the stride, or of two for pairs.
     #[allow(clippy::too_many_arguments)]
     pub(crate) fn multiply(
         &self,
@@ -230,8 +349,16 @@ impl Conv {
         activation: Activation,
     ) {
         let x = slots.window.rows(self.channels).from(first);
+        let matrix = match &self.weights {
+            Weights::One(matrix) => matrix,
+            Weights::Pairs(pairs) => {
+                debug_assert!(residual.is_none());
+                let rows = rows.every(self.stride);
+                return pairs.emit(planner, rows, x.offset, slots.differences.offset, y, activation);
+            }
+        };
         let product = Multiply {
-            matrix: &self.matrix,
+            matrix,
             x: Rows { stride: self.stride * self.channels, ..x },
             run_stride: self.dilation * self.channels,
             y,
@@ -249,3 +376,6 @@ impl Conv {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

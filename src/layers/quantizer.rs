@@ -3,7 +3,7 @@
 
 use super::conv::Linear;
 use crate::kernels::{Activation, Rows};
-use crate::program::{Codebook, NO_CODE, Op, Planner, Span, Stage};
+use crate::program::{Codebook, NO_CODE, Op, Planner, Section, Span};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ type Codes = ([&'static str; 2], Range<usize>);
 impl SplitQuantizer {
     /// The branches that have some of the first `codebooks` codebooks.
     fn branches(&self, codebooks: usize) -> impl Iterator<Item = (&Branch, Codes)> {
-        let semantic = self.branches[0].codebooks.len().min(codebooks);
+        let semantic = self.semantic(codebooks);
         let codes = [
             (["semantic projection", "semantic codebook"], 0..semantic),
             (["acoustic projection", "acoustic codebook"], semantic..codebooks),
@@ -45,18 +45,23 @@ impl SplitQuantizer {
         let rest = planner.scratch(frames.count, self.dim).rows(self.dim);
         let scores = planner.scratch(frames.count, self.size).offset;
         for (branch, ([projection, name], codes)) in self.branches(codebooks) {
-            planner.at(Stage::Quantizer, codes.start, projection);
+            planner.at(Section::Quantizer, codes.start, projection);
             match &branch.input {
                 Some(input) => input.emit(planner, frames, z, rest, None, Activation::None),
                 None => planner.push(frames, Op::Copy { x: z, y: rest, width: self.dim }),
             }
             for (codebook, code) in branch.codebooks.iter().zip(codes) {
-                planner.at(Stage::Quantizer, code, name);
+                planner.at(Section::Quantizer, code, name);
                 codebook.reserve(planner, frames.count);
                 let codebook = Arc::clone(codebook);
                 planner.push(frames, Op::Search { codebook, x: rest.offset, scores, code, codes: codebooks });
             }
         }
+    }
+
+    /// Codes of the semantic branch among the first `codebooks`.
+    pub(crate) fn semantic(&self, codebooks: usize) -> usize {
+        self.branches[0].codebooks.len().min(codebooks)
     }
 
     /// Takes codes that cannot be used for ones that did not arrive, in whole frames of `codebooks` codes: a code
@@ -72,7 +77,7 @@ impl SplitQuantizer {
     }
 
     /// From codes, each in range or [`NO_CODE`] with all that follow in its branch, to latents at `z`,
-    /// `[frames, hidden]`. A frame without codes gets the latent of the last one that had some.
+    /// `[frames, hidden]`. A frame without codes gets zeros.
     pub(crate) fn emit_sum(&self, planner: &mut Planner, frames: Span, codebooks: usize, z: Rows) {
         planner.codes(frames.count.saturating_mul(codebooks));
         let sum = planner.scratch(frames.count, self.dim).rows(self.dim);
@@ -80,10 +85,10 @@ impl SplitQuantizer {
             let begin = codes.start;
             for (codebook, code) in branch.codebooks.iter().zip(codes) {
                 let (codebook, first) = (Arc::clone(codebook), code == begin);
-                planner.at(Stage::Quantizer, code, name);
+                planner.at(Section::Quantizer, code, name);
                 planner.push(frames, Op::AddWord { codebook, y: sum.offset, code, codes: codebooks, first });
             }
-            planner.at(Stage::Quantizer, begin, projection);
+            planner.at(Section::Quantizer, begin, projection);
             let before = (index > 0).then_some(z);
             match (&branch.output, before) {
                 (Some(output), _) => output.emit(planner, frames, sum, z, before, Activation::None),
@@ -91,10 +96,6 @@ impl SplitQuantizer {
                 (None, Some(_)) => planner.push(frames, Op::Add { x: sum, y: z, width: self.dim }),
             }
         }
-        planner.at(Stage::Quantizer, codebooks, "concealment");
-        let width = z.stride;
-        let last = planner.state(1, width);
-        planner.push(frames, Op::Conceal { x: z, width, last, codes: codebooks });
     }
 
     pub(crate) fn bytes(&self) -> usize {

@@ -6,7 +6,7 @@
 
 use super::conv::{Conv, ConvSlots, Linear};
 use crate::kernels::{Activation, Rows};
-use crate::program::{Op, Planner, Slot, Span, Stage, whole};
+use crate::program::{Op, Planner, Section, Slot, Span, whole};
 
 /// Values of a stage's widest rows that its residual blocks work on at once, about a quarter of a
 /// second-level cache.
@@ -23,10 +23,12 @@ struct Pieces {
 }
 
 impl Pieces {
-    /// For up to `rows` rows of a stage whose widest row has `width` values. Both are multiples of the `stride`.
+    /// For up to `rows` rows of a stage whose widest row has `width` values. Both are multiples of twice the
+    /// `stride`, because convolutions in pairs begin at an even output.
     fn new(planner: &Planner, conv: &Conv, width: usize, stride: usize, rows: usize) -> Self {
-        let all = whole(rows, stride);
-        let small = (PIECE_VALUES * planner.threads / width).max(1).next_multiple_of(stride).min(all);
+        let unit = 2 * stride;
+        let all = whole(rows, unit);
+        let small = (PIECE_VALUES * planner.threads / width).max(1).next_multiple_of(unit).min(all);
         let large = whole((conv.weights() / width).max(1), small).min(all);
         Self { small, large }
     }
@@ -125,7 +127,7 @@ impl SeanetEncoder {
         let mut rows = samples;
         let mut x = None;
         for (index, stage) in self.stages.iter().enumerate() {
-            planner.at(Stage::Seanet, index, "");
+            planner.at(Section::Seanet, index, "");
             let channels = stage.down.channels();
             let pieces = Pieces::new(planner, &stage.down, channels, stage.down.stride(), rows.count);
             // The first stage's rows are there for a small piece only, and made from samples.
@@ -195,6 +197,14 @@ pub(crate) struct DecoderStage {
     pub(crate) blocks: Vec<ResidualBlock>,
 }
 
+impl DecoderStage {
+    /// Slots of the transposed convolution for `rows` input rows, and the pieces in which they are worked on.
+    fn reserve(&self, planner: &mut Planner, rows: usize) -> (ConvSlots, Pieces) {
+        let pieces = Pieces::new(planner, &self.up, self.up.outputs(), 1, rows);
+        (self.up.reserve_pieces(planner, rows, pieces.large), pieces)
+    }
+}
+
 /// Rows of `hidden_size` values at the SEANet rate to samples. It has at least one stage, and each at least one
 /// residual block.
 pub(crate) struct SeanetDecoder {
@@ -224,14 +234,13 @@ impl SeanetDecoder {
         let mut input = None;
         let mut samples = Slot { offset: 0, len: 0 };
         for (index, stage) in self.stages.iter().enumerate() {
-            planner.at(Stage::Seanet, index, "first convolution");
-            let up = input.take().unwrap_or_else(|| {
-                let up = stage.up.reserve(planner, rows.count);
+            planner.at(Section::Seanet, index, "first convolution");
+            let (up, pieces) = input.take().unwrap_or_else(|| {
+                let (up, pieces) = stage.reserve(planner, rows.count);
                 let y = stage.up.input(&up);
                 self.first.emit(planner, &slots.0, rows, y, None, Activation::Elu);
-                up
+                (up, pieces)
             });
-            let pieces = Pieces::new(planner, &stage.up, stage.up.outputs(), 1, rows.count);
             let x = planner.scratch(pieces.large, stage.up.outputs());
             let x_rows = x.rows(stage.up.outputs() / stage.stride);
             let piece = pieces.small.saturating_mul(stage.stride);
@@ -239,8 +248,8 @@ impl SeanetDecoder {
             let outputs = rows.times(stage.stride);
             let (window, last) = match self.stages.get(index + 1) {
                 Some(next) => {
-                    let slots = next.up.reserve(planner, outputs.count);
-                    input = Some(slots);
+                    let (slots, pieces) = next.reserve(planner, outputs.count);
+                    input = Some((slots, pieces));
                     (next.up.input(&slots), None)
                 }
                 None => {
@@ -299,7 +308,8 @@ mod tests {
             let packing = |format| Packing { kernels, format, pool: &pool };
             let linear = |format| Linear::new(packing(format), &weight, None, [channels, channels]).unwrap();
             let shape = [channels, channels, 1];
-            let dilated = Conv::new(packing(formats[0]), &weight, None, shape, 1, 1, Padding::Zeros).unwrap();
+            let dilated =
+                Conv::new(packing(formats[0]), &weight, None, shape, 1, 1, Padding::Zeros, false).unwrap();
             let block =
                 ResidualBlock { dilated, pointwise: linear(formats[1]), shortcut: Some(linear(formats[2])) };
             let mut planner = Planner::writing(1, 1, u64::MAX);

@@ -2,7 +2,7 @@
 
 use super::conv::Linear;
 use crate::kernels::{Activation, Heads, Kernels, Rows};
-use crate::program::{Norm, Op, Planner, Ring, Rotary, Span, Stage, qkv_width};
+use crate::program::{Norm, Op, Planner, Ring, Rotary, Section, Span, qkv_width};
 use std::sync::Arc;
 
 /// `h = x + out(attention(norm(x)))`, `y = h + down(activation(up(norm(h))))`.
@@ -48,28 +48,28 @@ impl Transformer {
         // A step's first query must still find its oldest key after the step's last key has been written.
         let capacity = self.kernels.ring_rows(context.saturating_add(rows.count.saturating_sub(1)));
         let scores = planner.scratch(capacity.saturating_add(context), 1);
-        planner.at(Stage::Transformer, 0, "angles");
+        planner.at(Section::Transformer, 0, "angles");
         planner.push(rows, Op::Angles { rotary: Arc::clone(&self.rotary), y: angles });
         for (index, layer) in self.layers.iter().enumerate() {
             let [keys, values] = [(); 2].map(|()| planner.state(capacity, heads.key_width()));
             let ring = Ring { keys, values, capacity, context };
-            planner.at(Stage::Transformer, index, "norm");
+            planner.at(Section::Transformer, index, "norm");
             planner.push(rows, Op::Norm { norm: Arc::clone(&layer.attention_norm), x, y: normed });
-            planner.at(Stage::Transformer, index, "queries, keys, values");
+            planner.at(Section::Transformer, index, "queries, keys, values");
             layer.qkv.emit(planner, rows, normed, qkv, None, Activation::None);
-            planner.at(Stage::Transformer, index, "attention");
+            planner.at(Section::Transformer, index, "attention");
             planner.push(rows, Op::Remember { heads, qkv, angles, ring });
             planner.push_rows(rows, 1, |row| {
                 let (qkv, y) = (qkv.from(row), attended.from(row));
                 Op::Attend { heads, qkv, ring, scores, y }
             });
-            planner.at(Stage::Transformer, index, "output projection");
+            planner.at(Section::Transformer, index, "output projection");
             layer.out.emit(planner, rows, attended, x, Some(x), Activation::None);
-            planner.at(Stage::Transformer, index, "feed-forward norm");
+            planner.at(Section::Transformer, index, "feed-forward norm");
             planner.push(rows, Op::Norm { norm: Arc::clone(&layer.feed_forward_norm), x, y: normed });
-            planner.at(Stage::Transformer, index, "feed-forward, up");
+            planner.at(Section::Transformer, index, "feed-forward, up");
             layer.up.emit(planner, rows, normed, expanded, None, self.activation);
-            planner.at(Stage::Transformer, index, "feed-forward, down");
+            planner.at(Section::Transformer, index, "feed-forward, down");
             layer.down.emit(planner, rows, expanded, x, Some(x), Activation::None);
         }
     }

@@ -8,7 +8,6 @@ use crate::kernels::{Activation, Arena, Packing, Rows};
 use crate::program::{Op, Planner, Slot, Span};
 use std::sync::Arc;
 
-#[expect(clippy::large_enum_variant, reason = "a model has one")]
 pub(crate) enum Upsampler {
     /// `[tap][channel]`, with 2·stride taps.
     PerChannel { taps: Arc<Arena>, channels: usize, stride: usize },
@@ -38,7 +37,8 @@ impl Upsampler {
     ) -> Result<Self, Error> {
         let kernel = 2 * stride;
         if groups < channels {
-            let conv = Conv::transposed(packing, weight, None, [channels, channels, kernel], stride, groups)?;
+            let conv =
+                Conv::transposed(packing, weight, None, [channels, channels, kernel], stride, groups, false)?;
             return Ok(Self::Grouped { conv, stride });
         }
         let mut taps = packing.pool.zeroed(kernel * channels).map_err(out_of_memory)?;

@@ -48,7 +48,8 @@ impl Capture {
         let spec = *encoder.spec();
         let rates = spec.stream_rates(&options.stream)?;
         let intake = Intake::new(rates, spec.frame_size)?;
-        let (frame, codebooks, ahead) = (rates.frame(), encoder.codebooks(), intake.ahead());
+        let (frame, codebooks, ahead) =
+            (rates.frame(), spec.stream_codebooks(&options.stream)?, intake.ahead());
         let inline = options.offline || options.work == Work::Spread;
         let samples = Ring::new(if inline { 0 } else { SAMPLES * (frame + 1) })?;
         let codes = Ring::new(CODES * (codebooks + 1))?;
@@ -192,6 +193,7 @@ impl Iterator for Word<'_> {
 impl ExactSizeIterator for Word<'_> {}
 
 /// What the audio thread does with samples.
+#[expect(clippy::large_enum_variant, reason = "a capture has one")]
 enum Audio {
     Makes {
         maker: Maker,

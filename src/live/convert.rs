@@ -2,9 +2,9 @@
 //! one call of an audio thread.
 
 use crate::Error;
-use crate::encoder::copy_finite;
 use crate::error::with_capacity;
 use crate::resample::{Rates, Resampler};
+use crate::stream::copy_finite;
 
 fn zeros(len: usize) -> Result<Vec<f32>, Error> {
     let mut buffer = with_capacity(len)?;

@@ -1,7 +1,8 @@
 //! Live audio: the codec inside the callback of an audio device, a plug-in or a game.
 //!
 //! A stream works on whole frames: of thirty calls with 64 samples, one does the work of a frame, and is late. A
-//! [`Capture`] and a [`Playback`] run a stream so that no call does much more than the average, or let another thread do
+//! [`Capture`] and a [`Playback`] run a stream so that no call does much more than the average, or let another thread
+//! do
 //! the work. Each has a half for the audio thread, a half for the thread that has the codes, and a worker; each of them
 //! is a value of its own, to be sent to its thread. Between them are queues on which nobody ever waits.
 //!
@@ -135,8 +136,8 @@ impl Counts {
 /// A stream whose frames' work is spread over periods.
 struct Spread<C> {
     coder: C,
-    /// Load of a frame, as programs count it.
-    work: u64,
+    /// Of a frame.
+    load: u64,
     /// Samples in a period, and those that have passed.
     period: usize,
     passed: usize,
@@ -146,8 +147,8 @@ struct Spread<C> {
 
 impl<C: Coder> Spread<C> {
     fn new(coder: C, period: usize) -> Self {
-        let work = coder.stream().load();
-        Self { coder, work, period, passed: 0, busy: false }
+        let load = coder.stream().load();
+        Self { coder, load, period, passed: 0, busy: false }
     }
 
     /// A frame was put in place: a period begins.
@@ -155,11 +156,11 @@ impl<C: Coder> Spread<C> {
         (self.passed, self.busy) = (0, true);
     }
 
-    /// Some samples of the period have passed: as large a part of the work is done.
+    /// Does the share of the work that `samples` are of the period.
     fn pass(&mut self, samples: usize) {
         self.passed += samples;
         if self.busy {
-            let share = (u128::from(self.work) * self.passed as u128).div_ceil(self.period as u128);
+            let share = (u128::from(self.load) * self.passed as u128).div_ceil(self.period as u128);
             self.busy = !self.coder.stream_mut().advance(share as u64);
         }
     }

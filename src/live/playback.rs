@@ -7,7 +7,7 @@ use super::{Counts, Facts, NO_CODE, Spread, buffer_frames, stream_options};
 use crate::error::{headroom, with_capacity};
 use crate::hash::CodesHash;
 use crate::kernels::FlushDenormals;
-use crate::stream::Coder;
+use crate::stream::{Coder, Streaming};
 use crate::{Decoder, Error, LiveOptions, Model, StreamError, Work};
 use std::iter;
 use std::sync::Arc;
@@ -52,7 +52,12 @@ impl Playback {
         let spec = *decoder.spec();
         let rates = spec.stream_rates(&options.stream)?;
         let outlet = Outlet::new(rates, spec.frame_size)?;
-        let (frame, codebooks, delay) = (rates.frame(), decoder.codebooks(), outlet.delay());
+        let (frame, codebooks, delay) =
+            (rates.frame(), spec.stream_codebooks(&options.stream)?, outlet.delay());
+        let Some(quantizer) = &Streaming::stream(&decoder).quantizer else {
+            return Err(StreamError::NoQuantizer.into());
+        };
+        let semantic = quantizer.semantic(codebooks);
         let inline = options.offline || options.work == Work::Spread;
         let codes = Ring::new((buffer + MORE) * codebooks)?;
         let orders = Ring::new(if inline { 0 } else { ORDERS })?;
@@ -90,7 +95,7 @@ impl Playback {
             buffer: buffer as u32,
             delay,
         };
-        let input = PlaybackInput { shared: Arc::clone(&shared), hash: CodesHash::new() };
+        let input = PlaybackInput { shared: Arc::clone(&shared), hash: CodesHash::new(), semantic };
         let mut this = Self { input, output, worker: PlaybackWorker { shared, maker } };
         this.reset();
         Ok(this)
@@ -168,7 +173,7 @@ impl Maker {
     /// Completes the frame that is in place, to be heard next.
     fn finish(&mut self) {
         self.spread.finish();
-        self.spread.coder.emit(1, self.outlet.frame());
+        Coder::<u32>::emit(&mut self.spread.coder, 1, self.outlet.frame());
     }
 }
 
@@ -195,6 +200,8 @@ fn unpack(word: u32) -> Decision {
 pub struct PlaybackInput {
     shared: Arc<Shared>,
     hash: CodesHash,
+    /// Codes of a frame's first branch.
+    semantic: usize,
 }
 
 impl PlaybackInput {
@@ -211,8 +218,17 @@ impl PlaybackInput {
         if let Some(index) = codes.iter().position(|&code| code >= codebook_size && code != NO_CODE) {
             return Err(StreamError::CodeOutOfRange { index, code: codes[index], codebook_size });
         }
-        self.push(codes.iter().copied())?;
-        let lost = codes.chunks_exact(codebooks).filter(|frame| frame.iter().all(|&code| code == NO_CODE));
+        // as a decoder does: what comes after a gap in its branch cannot be used
+        let (semantic, mut gap) = (self.semantic, false);
+        let usable = codes.iter().enumerate().map(move |(index, &code)| {
+            let place = index % codebooks;
+            gap = code == NO_CODE || gap && place != 0 && place != semantic;
+            if gap { NO_CODE } else { code }
+        });
+        let lost = codes
+            .chunks_exact(codebooks)
+            .filter(|frame| frame[0] == NO_CODE && frame.get(semantic).is_none_or(|&code| code == NO_CODE));
+        self.push(usable)?;
         self.shared.counts.lost.add(lost.count() as u32);
         Ok(())
     }
@@ -227,7 +243,7 @@ impl PlaybackInput {
     }
 
     fn push(&mut self, codes: impl ExactSizeIterator<Item = u32> + Clone) -> Result<(), StreamError> {
-        let Self { shared, hash } = self;
+        let Self { shared, hash, .. } = self;
         let Shared { facts, counts, codes: ring, .. } = &**shared;
         let frames = codes.len() / facts.codebooks;
         if !ring.push(codes.clone()) {
@@ -290,6 +306,7 @@ impl PlaybackInput {
 }
 
 /// Where the audio thread gets samples from.
+#[expect(clippy::large_enum_variant, reason = "a playback has one")]
 enum Source {
     Maker {
         maker: Maker,

@@ -7,7 +7,7 @@ mod halves;
 mod quantizer;
 
 use super::{Network, Spec};
-use crate::error::out_of_memory;
+use crate::error::{NO_QUANTIZER, out_of_memory};
 use crate::kernels::{self, Arena, Format, Kernels, Packing, Pool};
 use crate::layers;
 use crate::tensors::{Half, Linear, Side};
@@ -26,6 +26,10 @@ pub(super) fn network(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<
     let mut config = checkpoint.config().clone();
     let all = config.num_quantizers;
     if let Some(n) = options.codebooks {
+        if config.continuous.is_some() {
+            let message = format_args!("codebooks is {n}: {NO_QUANTIZER}");
+            return Err(checkpoint.error(ErrorKind::Unsupported, message));
+        }
         if n < 1 || n > all {
             let message =
                 format_args!("codebooks is {n}: expected 1 to {all}, the codebooks of the checkpoint");
@@ -42,7 +46,13 @@ pub(super) fn network(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<
     let encoder_seanet = encoder.as_ref().map(|half| builder.seanet_encoder(half)).transpose()?;
     let decoder_seanet = decoder.as_ref().map(|half| builder.seanet_decoder(half)).transpose()?;
     drop(spare.take());
-    let (quantizer, id) = builder.quantizer(&config, options.parts)?;
+    let (quantizer, id) = match config.continuous {
+        None => {
+            let (quantizer, id) = builder.quantizer(&config, options.parts)?;
+            (Some(Arc::new(quantizer)), id)
+        }
+        Some(_) => (None, builder.continuous_id(&config)?),
+    };
     let encoder =
         encoder.zip(encoder_seanet).map(|(half, seanet)| builder.encoder(&half, seanet)).transpose()?;
     let decoder =
@@ -50,17 +60,17 @@ pub(super) fn network(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<
     let spec = Spec {
         sampling_rate: config.sampling_rate,
         frame_size: config.frame_size(),
-        latent_dim: config.hidden_size,
+        latent_dim: config.latent_dim(),
         codebooks: config.num_quantizers,
         codebook_size: config.codebook_size,
-        contexts: [config.sliding_window; 2],
+        contexts: [config.encoder_half(), config.decoder_half()].map(|half| half.sliding_window),
         id,
         parts: options.parts,
         precision: options.precision,
         isa: public_isa(kernels),
     };
     let (encoder, decoder) = (encoder.map(Arc::new), decoder.map(Arc::new));
-    Ok(Network { config, spec, encoder, decoder, quantizer: Some(Arc::new(quantizer)) })
+    Ok(Network { config, spec, encoder, decoder, quantizer })
 }
 
 /// The instruction set of kernels, as users know it.
@@ -144,7 +154,8 @@ impl Builder<'_, '_> {
         Ok(arena)
     }
 
-    /// Reads a tensor into the spare memory and returns what `pack` makes of it.
+    /// Reads a tensor into the spare memory and returns what `pack` makes of it. Errors of `pack` get its name, so that
+    /// `pack` must not read other tensors.
     fn packed<T>(
         &self,
         tensor: &TensorSpec,

@@ -6,15 +6,15 @@ use super::{Network, Spec};
 use crate::program::Cost;
 use crate::{Checkpoint, Error, ErrorKind};
 
-/// Bytes of a stream with default options. A stream of the published model takes a fiftieth of it. A one-shot call takes
-/// no more, apart from its result.
+/// Bytes of a stream with default options. A stream of the published model takes a fiftieth of it. A one-shot call
+/// takes no more, apart from its result.
 pub(crate) const MOST_STREAM_BYTES: u64 = 512 << 20;
 
 /// Bytes of a stream with any options: twice what the published model takes with the longest attention window.
 const MOST_BYTES: u64 = 4 << 30;
 
-/// Work of a frame, in multiply-adds or work that costs as much. The published model's is a hundredth of it. A call with
-/// a single sample may have to encode a whole frame.
+/// Work of a frame, in multiply-adds or work that costs as much. The published model's is a hundredth of it. A call
+/// with a single sample may have to encode a whole frame.
 const MOST_FRAME_WORK: u64 = 1 << 35;
 
 /// Work of a second of audio. The published model's is a hundredth of it.
@@ -26,8 +26,8 @@ pub(super) fn check_model(network: &Network, checkpoint: &Checkpoint) -> Result<
     let shape = |context| Shape { block: 1, context, codebooks: spec.codebooks, threads: 1 };
     let [encoding, decoding] = spec.contexts.map(shape);
     let quantizer = quantizer.as_deref();
-    let encoder = encoder.as_ref().map(|half| half.cost(quantizer, spec, encoding));
-    let decoder = decoder.as_ref().map(|half| half.cost(quantizer, spec, decoding));
+    let encoder = encoder.as_ref().map(|half| half.cost(quantizer, spec, encoding)).transpose()?;
+    let decoder = decoder.as_ref().map(|half| half.cost(quantizer, spec, decoding)).transpose()?;
     for (half, cost) in [("encoder", encoder), ("decoder", decoder)] {
         let excess = cost.and_then(|cost| Excess::of(spec, cost, 1, MOST_STREAM_BYTES));
         if let Some(Excess { what, found, most }) = excess {

@@ -4,9 +4,9 @@
 use super::Spec;
 use super::cost::check_stream;
 use crate::error::out_of_memory;
-use crate::kernels::{Activation, Kernels, Rows};
-use crate::layers::{Conv, SeanetDecoder, SeanetEncoder, SplitQuantizer, Transformer, Upsampler};
-use crate::program::{Cost, Memory, Op, Planner, Program, Slot, Span, Stage};
+use crate::kernels::{Activation, Kernels};
+use crate::layers::{Conv, Linear, SeanetDecoder, SeanetEncoder, SplitQuantizer, Transformer, Upsampler};
+use crate::program::{Cost, Memory, Op, Planner, Program, Section, Slot, Span};
 use crate::{Error, StreamOptions};
 
 /// What decides a stream's program: streams of one half with equal shapes have equal programs.
@@ -21,6 +21,13 @@ pub(crate) struct Shape {
     pub(crate) threads: usize,
 }
 
+impl Shape {
+    /// How many values in [`Memory::codes`] say whether a frame arrived: its codes, or one where there are none.
+    pub(crate) fn marks(self) -> usize {
+        self.codebooks.max(1)
+    }
+}
+
 /// Operations of a frame's program are at most this part of its load, where they can be parted.
 const PARTS: u64 = 90;
 
@@ -33,8 +40,8 @@ pub(crate) struct Border {
     pub(crate) samples: Slot,
     /// `[frames, latent_dim]`.
     pub(crate) latents: Slot,
-    /// How many operations lie between samples and latents; those of the quantizer are on the latents' other side.
-    pub(crate) operations: usize,
+    /// The first operation between samples and latents, and the end of them; the others are the quantizer's.
+    pub(crate) operations: [usize; 2],
 }
 
 /// Half of a network.
@@ -62,7 +69,7 @@ pub(crate) trait Half {
         spec: &Spec,
         shape: Shape,
     ) -> Result<(Program, Memory, Border), Error> {
-        let cost = self.cost(quantizer, spec, shape);
+        let cost = self.cost(quantizer, spec, shape)?;
         check_stream(spec, shape, cost)?;
         // steps of several frames, and of several threads, are never run in parts
         let most_load = match (shape.block, shape.threads) {
@@ -87,10 +94,10 @@ pub(crate) trait Half {
     }
 
     /// What a stream of a shape costs.
-    fn cost(&self, quantizer: Option<&SplitQuantizer>, spec: &Spec, shape: Shape) -> Cost {
+    fn cost(&self, quantizer: Option<&SplitQuantizer>, spec: &Spec, shape: Shape) -> Result<Cost, Error> {
         let mut planner = Planner::counting(spec.frame_size, shape.threads);
         self.emit(&mut planner, quantizer, shape);
-        planner.cost()
+        planner.cost().map_err(out_of_memory)
     }
 }
 
@@ -126,12 +133,12 @@ impl Half for EncoderHalf {
         let x = self.down.input(&down);
         let samples = self.seanet.emit(planner, Span::frames(shape.block, self.frame), x);
         self.transformer.emit(planner, steps, shape.context, x);
-        planner.at(Stage::Resampling, 0, "down-sampling");
+        planner.at(Section::Resampling, 0, "down-sampling");
         let latents = planner.scratch(frames.count, self.down.outputs());
         let z = latents.rows(self.down.outputs());
         self.down.emit(planner, &down, steps, z, None, Activation::None);
         planner.push(steps, Op::Advance);
-        let operations = planner.len();
+        let operations = [0, planner.len()];
         if let Some(quantizer) = quantizer {
             quantizer.emit_search(planner, frames, shape.codebooks, z);
         }
@@ -142,6 +149,8 @@ impl Half for EncoderHalf {
 /// Latents to samples.
 pub(crate) struct DecoderHalf {
     pub(super) kernels: Kernels,
+    /// From latents to the half's width, where that is another or there is no quantizer.
+    pub(super) projection: Option<Linear>,
     /// From the frame rate to the SEANet rate.
     pub(super) up: Upsampler,
     pub(super) transformer: Transformer,
@@ -150,7 +159,8 @@ pub(crate) struct DecoderHalf {
 
 impl DecoderHalf {
     pub(super) fn bytes(&self) -> usize {
-        self.up.bytes() + self.transformer.bytes() + self.seanet.bytes()
+        let projection = self.projection.as_ref().map_or(0, Linear::bytes);
+        projection + self.up.bytes() + self.transformer.bytes() + self.seanet.bytes()
     }
 }
 
@@ -166,19 +176,32 @@ impl Half for DecoderHalf {
         let frames = Span::frames(shape.block, 1);
         let steps = frames.times(self.up.stride());
         let up = self.up.reserve(planner, frames.count);
-        let z: Rows = self.up.input(&up);
+        let input = self.up.input(&up);
+        let z = match &self.projection {
+            Some(projection) => planner.scratch(frames.count, projection.inputs()).rows(projection.inputs()),
+            None => input,
+        };
         let latents = Slot { offset: z.offset, len: frames.count.saturating_mul(z.stride) };
         if let Some(quantizer) = quantizer {
             quantizer.emit_sum(planner, frames, shape.codebooks, z);
         }
-        let before = planner.len();
+        let begin = planner.len();
+        planner.at(Section::Quantizer, shape.codebooks, "concealment");
+        let (width, marks) = (z.stride, shape.marks());
+        planner.codes(frames.count.saturating_mul(marks));
+        let last = planner.state(1, width);
+        planner.push(frames, Op::Conceal { x: z, width, last, codes: marks });
+        if let Some(projection) = &self.projection {
+            planner.name("latent projection");
+            projection.emit(planner, frames, z, input, None, Activation::None);
+        }
         let seanet = self.seanet.reserve(planner, steps.count);
         let x = self.seanet.input(&seanet);
-        planner.at(Stage::Resampling, 0, "up-sampling");
+        planner.at(Section::Resampling, 0, "up-sampling");
         self.up.emit(planner, &up, frames, x);
         self.transformer.emit(planner, steps, shape.context, x);
         let samples = self.seanet.emit(planner, &seanet, steps);
         planner.push(steps, Op::Advance);
-        Border { samples, latents, operations: planner.len() - before }
+        Border { samples, latents, operations: [begin, planner.len()] }
     }
 }

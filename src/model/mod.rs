@@ -95,7 +95,7 @@ impl Model {
         &self.network.config
     }
 
-    /// Codebooks loaded.
+    /// Codebooks loaded; 0 for a model without a quantizer.
     pub fn codebooks(&self) -> usize {
         self.spec().codebooks
     }
@@ -130,6 +130,10 @@ impl Model {
 
     /// A 63-bit fingerprint of what gives codes their meaning: the first codebook and the shape of the
     /// quantizer. The same for both layouts, for half a model, and for other storage of the weights.
+    ///
+    /// Of a model without a quantizer, it is a fingerprint of what gives latents their meaning: of the shapes of the
+    /// whole network, and of the weights of the projection that reads latents. A file of the encoder alone lacks that
+    /// projection, and its first convolution takes its place: such a file has another fingerprint than the whole one.
     pub fn id(&self) -> i64 {
         self.spec().id
     }

@@ -1,6 +1,7 @@
 //! What streams and token files know of a model.
 
 use super::Shape;
+use crate::error::NO_QUANTIZER;
 use crate::resample::Rates;
 use crate::{Error, ErrorKind, Isa, Parts, Precision, StreamOptions};
 use std::fmt::Display;
@@ -14,11 +15,11 @@ pub struct Spec {
     pub sampling_rate: u32,
     /// Samples in a frame, at the model's rate.
     pub frame_size: usize,
-    /// Values in a frame of latents: what enters the quantizer and leaves it.
+    /// Values in a frame of latents: what enters the quantizer and leaves it, if there is one.
     pub latent_dim: usize,
     /// Codebooks loaded; 0 for a model without a quantizer.
     pub codebooks: usize,
-    /// Code words in a codebook; codes are below it.
+    /// Code words in a codebook; codes are below it. 0 for a model without a quantizer.
     pub codebook_size: usize,
     /// Attention windows in steps, of encoder and decoder, where options do not say otherwise.
     pub(crate) contexts: [usize; 2],
@@ -41,6 +42,9 @@ impl Spec {
     /// The codebooks of a stream with `options`.
     pub(crate) fn stream_codebooks(&self, options: &StreamOptions) -> Result<usize, Error> {
         let all = self.codebooks;
+        if all == 0 {
+            return Err(Error::new(ErrorKind::Unsupported, NO_QUANTIZER));
+        }
         let most = format_args!("{all}, as the loaded model has");
         within("codebooks", options.codebooks, 1..=all, most).map(|found| found.unwrap_or(all.min(8)))
     }
@@ -56,7 +60,10 @@ impl Spec {
         Ok(Shape {
             block: block.map_or(1, |samples| samples.div_ceil(self.frame_size)),
             context: within("context", options.context, 1..=MAX_CONTEXT, MAX_CONTEXT)?.unwrap_or(context),
-            codebooks: self.stream_codebooks(options)?,
+            codebooks: match (self.codebooks, options.codebooks) {
+                (0, None | Some(0)) => 0,
+                _ => self.stream_codebooks(options)?,
+            },
             threads: 1,
         })
     }

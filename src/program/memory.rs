@@ -63,7 +63,7 @@ pub(crate) struct Memory {
     pub(crate) scratch: Arena,
     /// Rounded inputs of the current product.
     rounded: Rounded,
-    /// Codes of the current step, frame-major.
+    /// Codes of the current step, frame-major; where latents are given, whether each frame arrived: 0 or NO_CODE.
     pub(crate) codes: Vec<u32>,
     /// Transformer steps since the stream began.
     pub(crate) position: u64,

@@ -17,7 +17,7 @@ mod search;
 
 pub(crate) use attention::{Ring, Rotary};
 pub(crate) use memory::{Memory, Slot};
-pub use op::{NO_CODE, Stage};
+pub use op::{NO_CODE, Section};
 pub(crate) use op::{Norm, Op, Padding, Span, qkv_width};
 pub(crate) use pack::{offsets, pack};
 pub(crate) use planner::{Cost, Multiply, Planner, whole};

@@ -48,6 +48,8 @@ pub(crate) enum Op {
     Round { matrix: Arc<Matrix>, x: Rows, run_stride: usize },
     /// y = ELU(x).
     Elu { x: usize, y: usize, width: usize },
+    /// y = x less the row after it; there is one more row of x than of y.
+    Differences { x: usize, y: usize, width: usize },
     /// y = layer norm of x.
     Norm { norm: Arc<Norm>, x: Rows, y: Rows },
     /// Cosines and sines of the rows' positions, `[rows, 2, dim / 2]`.
@@ -118,7 +120,7 @@ impl Span {
 
 /// A part of a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
+pub enum Section {
     /// The convolutions at the rates of samples and of SEANet.
     Seanet,
     /// The transformer.
@@ -132,8 +134,8 @@ pub enum Stage {
 /// The layer that an operation belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
-    pub(crate) stage: Stage,
-    /// Which of the stage's layers.
+    pub(crate) section: Section,
+    /// Which of the section's layers.
     pub(crate) layer: usize,
     pub(crate) name: &'static str,
 }
@@ -184,7 +186,8 @@ impl Op {
             }
             Self::AddWord { codebook, .. } => codebook.shape()[1].saturating_mul(8),
             Self::Upsample { taps, .. } => taps.len(),
-            Self::Copy { width, .. } | Self::Add { width, .. } | Self::Conceal { width, .. } => *width,
+            Self::Copy { width, .. } | Self::Add { width, .. } => *width,
+            Self::Conceal { width, .. } | Self::Differences { width, .. } => *width,
             Self::Advance => 0,
         };
         times(rows, each)
@@ -205,6 +208,14 @@ impl Op {
             _ => 0,
         };
         times(rows, each)
+    }
+
+    /// The matrix of a product.
+    pub(crate) fn matrix(&self) -> Option<&Arc<Matrix>> {
+        match self {
+            Self::Product { matrix, .. } => Some(matrix),
+            _ => None,
+        }
     }
 
     /// Inputs and outputs of a row that is multiplied with weights.

@@ -1,7 +1,7 @@
 //! Writing a program down: slots of memory, and operations on them.
 
 use super::memory::{Memory, Sizes, Slot};
-use super::op::{Op, Place, Span, Stage};
+use super::op::{Op, Place, Section, Span};
 use super::run::{Entry, Program};
 use crate::kernels::{Activation, Matrix, Rows};
 use std::collections::TryReserveError;
@@ -60,7 +60,7 @@ impl Planner {
             failed: None,
             most_load: u64::MAX,
             frame,
-            place: Place { stage: Stage::Seanet, layer: 0, name: "" },
+            place: Place { section: Section::Seanet, layer: 0, name: "" },
             count: 0,
             work: 0,
             load: 0,
@@ -98,8 +98,8 @@ impl Planner {
     }
 
     /// The layer that the next operations belong to.
-    pub(crate) fn at(&mut self, stage: Stage, layer: usize, name: &'static str) {
-        self.place = Place { stage, layer, name };
+    pub(crate) fn at(&mut self, section: Section, layer: usize, name: &'static str) {
+        self.place = Place { section, layer, name };
     }
 
     /// The part of the layer that the next operations belong to.
@@ -107,7 +107,8 @@ impl Planner {
         self.place.name = name;
     }
 
-    /// What `plan` makes of each item; nothing if memory for the list cannot be had, which [`build`](Self::build) tells.
+    /// What `plan` makes of each item; nothing if memory for the list cannot be had, which [`build`](Self::build)
+    /// tells.
     pub(crate) fn collect<T, R>(&mut self, items: &[T], mut plan: impl FnMut(&mut Self, &T) -> R) -> Vec<R> {
         let mut list = Vec::new();
         match list.try_reserve_exact(items.len()) {
@@ -191,9 +192,12 @@ impl Planner {
     }
 
     /// Cost of all that was planned.
-    pub(crate) fn cost(&self) -> Cost {
+    pub(crate) fn cost(self) -> Result<Cost, TryReserveError> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
         let program = self.count.saturating_mul(size_of::<Entry>() as u64);
-        Cost { bytes: self.sizes.bytes().saturating_add(program), work: self.work, load: self.load }
+        Ok(Cost { bytes: self.sizes.bytes().saturating_add(program), work: self.work, load: self.load })
     }
 
     /// The program, and memory for a new stream.

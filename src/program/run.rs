@@ -59,8 +59,8 @@ impl Program {
         self.entries.iter().map(|entry| entry.load).sum()
     }
 
-    /// The first operation at which `load` of a step is done, and how much is, from operation `from` on, at which `done`
-    /// is.
+    /// Walks on from operation `from`, where `done` is done, until `load` is. Returns the next operation, and the load
+    /// done.
     pub(crate) fn reach(&self, from: usize, done: u64, load: u64) -> (usize, u64) {
         let (mut at, mut done) = (from, done);
         while let Some(entry) = self.entries.get(at)
@@ -158,6 +158,13 @@ fn run(op: &Op, batch: &mut Batch, first: usize, rows: usize) {
             for stream in batch.streams() {
                 let [x, y] = two(&mut stream.scratch, [x, y].map(|at| at..at + rows * width));
                 kernels.elu(x, y);
+            }
+        }
+        Op::Differences { x, y, width } => {
+            for stream in batch.streams() {
+                let places = [x..x + (rows + 1) * width, y..y + rows * width];
+                let [x, y] = two(&mut stream.scratch, places);
+                kernels.subtract(&x[..rows * width], &x[width..], y);
             }
         }
         Op::Norm { ref norm, x, y } => {

@@ -1,7 +1,7 @@
 //! What the layers do. Padding, masks and orders of operations are written out here; everything else is candle's.
 
 use super::Trace;
-use crate::{Activation, Config, Error, PadMode};
+use crate::{Activation, Error, HalfConfig, PadMode};
 use candle_core::{D, Device, Tensor};
 use candle_nn::{Linear, Module, ops, rotary_emb};
 
@@ -103,7 +103,12 @@ pub(super) struct Positions {
 }
 
 impl Positions {
-    pub(super) fn new(config: &Config, steps: usize, context: usize, device: &Device) -> Result<Self, Error> {
+    pub(super) fn new(
+        config: &HalfConfig,
+        steps: usize,
+        context: usize,
+        device: &Device,
+    ) -> Result<Self, Error> {
         let half = config.head_dim / 2;
         let angle = |index: usize| {
             let (position, pair) = (index / half, index % half);
@@ -155,20 +160,22 @@ impl TransformerLayer {
         &self,
         x: &Tensor,
         positions: &Positions,
-        config: &Config,
+        config: &HalfConfig,
     ) -> Result<Tensor, Error> {
         let y = self.attention(&self.input_layernorm.forward(x, config.norm_eps)?, positions, config)?;
         let x = (x + y.broadcast_mul(&self.self_attn_layer_scale)?)?;
         let y = self.fc1.forward(&self.post_attention_layernorm.forward(&x, config.norm_eps)?)?;
         let y = match config.hidden_act {
             Activation::Gelu => y.gelu_erf()?,
+            // candle's is the one by the hyperbolic tangent
+            Activation::GeluTanh => y.gelu()?,
             Activation::Relu => y.relu()?,
             Activation::Silu => y.silu()?,
         };
         Ok((x + self.fc2.forward(&y)?.broadcast_mul(&self.mlp_layer_scale)?)?)
     }
 
-    fn attention(&self, x: &Tensor, positions: &Positions, config: &Config) -> Result<Tensor, Error> {
+    fn attention(&self, x: &Tensor, positions: &Positions, config: &HalfConfig) -> Result<Tensor, Error> {
         let (heads, kv_heads, head_dim) =
             (config.num_attention_heads, config.num_key_value_heads, config.head_dim);
         let steps = x.dim(1)?;
@@ -238,7 +245,7 @@ impl ResidualVectorQuantizer {
     }
 }
 
-fn project(projection: &Option<Linear>, x: &Tensor) -> Result<Tensor, Error> {
+pub(super) fn project(projection: &Option<Linear>, x: &Tensor) -> Result<Tensor, Error> {
     match projection {
         Some(linear) => Ok(linear.forward(x)?),
         None => Ok(x.clone()),

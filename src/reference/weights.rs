@@ -1,7 +1,7 @@
 //! Where the layers' weights are: the names and shapes of a checkpoint's tensors.
 
 use super::layers::{Conv, ConvTranspose, Layer, LayerNorm, ResidualVectorQuantizer, TransformerLayer};
-use crate::{Checkpoint, Config, Error, PadMode};
+use crate::{Checkpoint, Config, Error, HalfConfig, PadMode};
 use candle_core::{Device, Tensor};
 use candle_nn::Linear;
 
@@ -29,7 +29,7 @@ impl Weights<'_> {
         Ok(ConvTranspose { weight, bias, stride, groups: 1 })
     }
 
-    fn residual(&self, name: &str, index: usize, channels: usize, c: &Config) -> Result<Layer, Error> {
+    fn residual(&self, name: &str, index: usize, channels: usize, c: &HalfConfig) -> Result<Layer, Error> {
         let hidden = channels / c.compress;
         let wide = [hidden, channels, c.residual_kernel_size];
         let wide = self.conv(&format!("{name}.block.1"), wide, c.pad_mode)?;
@@ -43,12 +43,12 @@ impl Weights<'_> {
         Ok(Layer::Residual { wide: Conv { dilation, ..wide }, narrow, shortcut })
     }
 
-    pub(super) fn seanet_encoder(&self, c: &Config) -> Result<Vec<Layer>, Error> {
+    pub(super) fn seanet_encoder(&self, c: &HalfConfig, ratios: &[usize]) -> Result<Vec<Layer>, Error> {
         let name = |layers: &[Layer]| format!("encoder.layers.{}", layers.len());
         let mut channels = c.num_filters;
         let mut layers = Vec::new();
         layers.push(Layer::Conv(self.conv(&name(&layers), [channels, 1, c.kernel_size], c.pad_mode)?));
-        for &stride in c.upsampling_ratios.iter().rev() {
+        for &stride in ratios.iter().rev() {
             for index in 0..c.num_residual_layers {
                 layers.push(self.residual(&name(&layers), index, channels, c)?);
             }
@@ -63,13 +63,13 @@ impl Weights<'_> {
         Ok(layers)
     }
 
-    pub(super) fn seanet_decoder(&self, c: &Config) -> Result<Vec<Layer>, Error> {
+    pub(super) fn seanet_decoder(&self, c: &HalfConfig, ratios: &[usize]) -> Result<Vec<Layer>, Error> {
         let name = |layers: &[Layer]| format!("decoder.layers.{}", layers.len());
-        let mut channels = c.num_filters << c.upsampling_ratios.len();
+        let mut channels = c.num_filters << ratios.len();
         let mut layers = Vec::new();
         let first = [channels, c.hidden_size, c.kernel_size];
         layers.push(Layer::Conv(self.conv(&name(&layers), first, c.pad_mode)?));
-        for &stride in &c.upsampling_ratios {
+        for &stride in ratios {
             layers.push(Layer::Elu);
             let shape = [channels, channels / 2, 2 * stride];
             layers.push(Layer::ConvTranspose(self.conv_transpose(&name(&layers), shape, stride)?));
@@ -83,12 +83,12 @@ impl Weights<'_> {
         Ok(layers)
     }
 
-    pub(super) fn transformer(&self, name: &str, c: &Config) -> Result<Vec<TransformerLayer>, Error> {
+    pub(super) fn transformer(&self, name: &str, c: &HalfConfig) -> Result<Vec<TransformerLayer>, Error> {
         let layer = |index| self.transformer_layer(&format!("{name}.layers.{index}"), c);
         (0..c.num_hidden_layers).map(layer).collect()
     }
 
-    fn transformer_layer(&self, name: &str, c: &Config) -> Result<TransformerLayer, Error> {
+    fn transformer_layer(&self, name: &str, c: &HalfConfig) -> Result<TransformerLayer, Error> {
         let (hidden, inner) = (c.hidden_size, c.intermediate_size);
         let (queries, keys) = (c.num_attention_heads * c.head_dim, c.num_key_value_heads * c.head_dim);
         let vector = |part: &str| self.get(&format!("{name}.{part}"), &[hidden]);
@@ -117,12 +117,26 @@ impl Weights<'_> {
         })
     }
 
-    pub(super) fn quantizer(
-        &self,
-        branch: &str,
-        count: usize,
-        c: &Config,
-    ) -> Result<ResidualVectorQuantizer, Error> {
+    /// The semantic branch, then the acoustic one.
+    pub(super) fn quantizer(&self, c: &Config) -> Result<[ResidualVectorQuantizer; 2], Error> {
+        let semantic = c.num_semantic_quantizers;
+        let branch =
+            |kind: &str, count: usize| self.branch(&format!("{kind}_residual_vector_quantizer"), count, c);
+        Ok([branch("semantic", semantic)?, branch("acoustic", c.num_quantizers - semantic)?])
+    }
+
+    /// From latents to the decoder's width, where that is another or there is no quantizer.
+    pub(super) fn projection(&self, c: &Config) -> Result<Option<Linear>, Error> {
+        let (latent, width) = (c.latent_dim(), c.decoder_half().hidden_size);
+        if c.continuous.is_none() && width == latent {
+            return Ok(None);
+        }
+        // a convolution with kernel 1
+        let weight = self.get("quantizer.output_proj.weight", &[width, latent, 1])?;
+        Ok(Some(Linear::new(weight.squeeze(2)?, None)))
+    }
+
+    fn branch(&self, branch: &str, count: usize, c: &Config) -> Result<ResidualVectorQuantizer, Error> {
         let name = format!("quantizer.{branch}");
         let (hidden, inner) = (c.hidden_size, c.vector_quantization_hidden_dimension);
         // between equal dimensions, kyutai's files have projections and transformers' have none

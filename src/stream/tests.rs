@@ -23,8 +23,8 @@ fn with_parts<C: Coder>(mut coder: C, most_load: u64) -> C {
     coder
 }
 
-/// Runs every frame of `input` in parts, cut at each operation in turn. At each cut the coder forks, and another fork is
-/// reset and runs a first frame.
+/// Runs every frame of `input` in parts, cut at each operation in turn. At each cut the coder forks, and another fork
+/// is reset and runs a first frame.
 fn cut_everywhere<C: Coder<Output: Default + PartialEq + std::fmt::Debug>>(
     mut coder: C,
     input: &[C::Input],
@@ -40,10 +40,9 @@ fn cut_everywhere<C: Coder<Output: Default + PartialEq + std::fmt::Debug>>(
     {
         let mut rest = input;
         coder.stage(1, &mut rest);
-        let before = coder.stream().program.len();
-        for operation in 0..before {
+        for operation in 0..coder.stream().program.len() {
             let load = coder.stream().progress.map_or(0, |progress| progress.load) + 1;
-            // every third frame is forked and reset, each at operations of its own
+            // forked and reset at every seventh operation; which ones depends on the frame
             if (operation + index) % 7 == 0 {
                 let mut other = fork(&coder);
                 assert!(other.stream_mut().advance(u64::MAX));

@@ -1,8 +1,8 @@
 //! The network's tensors: name, shape and kind of each, in transformers' layout.
 //!
-//! A network is two halves and a quantizer. Each half has its own numbers ([`Half`]), which `new` takes from the config,
-//! so that halves may differ. The numbers give the layers, and the layers give their tensors. The loader walks the
-//! layers, and [`Config::tensors`] lists the tensors of them all.
+//! A network is two halves and a quantizer. Each half has its own numbers ([`Half`]), taken from the config in one
+//! place, so that halves may differ. The numbers give the layers, and the layers give their tensors. The loader walks
+//! the layers, and [`Config::tensors`] lists the tensors of them all.
 
 mod quantizer;
 mod seanet;
@@ -24,7 +24,8 @@ pub struct TensorSpec {
     pub shape: Vec<usize>,
     /// What it is.
     pub kind: TensorKind,
-    /// The halves of the network that use it. Those of the quantizer belong to both.
+    /// The halves of the network that use it. Those of the quantizer belong to both, and the projection from latents to
+    /// the decoder's width to the decoder.
     pub parts: Parts,
 }
 
@@ -62,9 +63,9 @@ pub enum TensorKind {
 }
 
 impl Config {
-    /// All tensors of the network. `projected` says whether the quantizer has projections. It must have them if
-    /// `codebook_dim` and `hidden_size` differ. If these are equal, kyutai's networks have them and others do not;
-    /// [`Checkpoint::tensors`] looks into the file.
+    /// All tensors of the network. `projected` says whether the quantizer, if there is one, has projections. It must
+    /// have them if `codebook_dim` and `hidden_size` differ. If these are equal, kyutai's networks have them and others
+    /// do not; [`Checkpoint::tensors`] looks into the file.
     ///
     /// [`Checkpoint::tensors`]: crate::Checkpoint::tensors
     ///
@@ -73,7 +74,9 @@ impl Config {
     pub fn tensors(&self, projected: bool) -> Vec<TensorSpec> {
         let mut tensors = Vec::new();
         Half::new(self, Side::Encoder).list(&mut tensors);
-        Quantizer::new(self, projected).list(&mut tensors);
+        if self.continuous.is_none() {
+            Quantizer::new(self, projected).list(&mut tensors);
+        }
         Half::new(self, Side::Decoder).list(&mut tensors);
         tensors
     }
@@ -110,21 +113,32 @@ pub(crate) struct Half<'c> {
     pub(crate) transformer: Transformer,
     /// Changes between the SEANet rate and the frame rate.
     pub(crate) resampler: Convolution,
+    /// From latents to the decoder's width.
+    pub(crate) projection: Option<Linear>,
+}
+
+impl Half<'_> {
+    /// Samples in a frame.
+    pub(crate) fn frame(&self) -> usize {
+        self.seanet.stages().map(|stage| stage.resampler.stride).product::<usize>() * self.resampler.stride
+    }
 }
 
 impl<'c> Half<'c> {
     pub(crate) fn new(config: &'c Config, side: Side) -> Self {
-        let resampler = match side {
-            Side::Encoder => downsampler(config),
-            Side::Decoder => upsampler(config),
+        let (half, resampler, projection) = match side {
+            Side::Encoder => (config.encoder_half(), downsampler(config), None),
+            Side::Decoder => (config.decoder_half(), upsampler(config), projection(config)),
         };
-        Self { seanet: Seanet::new(config, side), transformer: Transformer::new(config, side), resampler }
+        let seanet = Seanet::new(&half, &config.upsampling_ratios, side);
+        Self { seanet, transformer: Transformer::new(&half, side), resampler, projection }
     }
 
     fn list(&self, tensors: &mut Vec<TensorSpec>) {
         self.seanet.list(tensors);
         self.transformer.list(tensors);
         self.resampler.list(tensors);
+        self.projection.iter().for_each(|projection| projection.list(tensors));
     }
 }
 
@@ -133,7 +147,7 @@ fn downsampler(config: &Config) -> Convolution {
     Convolution {
         name: "downsample.conv".to_owned(),
         parts: Parts::Encoder,
-        shape: [width, width, 2 * stride],
+        shape: [config.latent_dim(), width, 2 * stride],
         stride,
         dilation: 1,
         pad_mode: PadMode::Replicate,
@@ -144,7 +158,8 @@ fn downsampler(config: &Config) -> Convolution {
 }
 
 fn upsampler(config: &Config) -> Convolution {
-    let (width, stride, groups) = (config.hidden_size, config.latent_stride, config.upsample_groups);
+    let width = config.decoder_half().hidden_size;
+    let (stride, groups) = (config.latent_stride, config.upsample_groups);
     Convolution {
         name: "upsample.conv".to_owned(),
         parts: Parts::Decoder,
@@ -156,6 +171,16 @@ fn upsampler(config: &Config) -> Convolution {
         groups,
         bias: false,
     }
+}
+
+fn projection(config: &Config) -> Option<Linear> {
+    config.projects_latents().then(|| Linear {
+        name: "quantizer.output_proj".to_owned(),
+        parts: Parts::Decoder,
+        shape: [config.decoder_half().hidden_size, config.latent_dim()],
+        one_tap: true,
+        bias: false,
+    })
 }
 
 /// A convolution, plain or transposed.
@@ -242,6 +267,7 @@ fn tensor(name: String, shape: &[usize], kind: TensorKind, parts: Parts) -> Tens
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::HalfConfig;
 
     /// `tests/data/golden/full/tensors.tsv` has name, shape and digest of each, as transformers has them.
     #[test]
@@ -262,6 +288,38 @@ mod tests {
         expected.sort();
         found.sort();
         assert_eq!(found, expected);
+    }
+
+    /// `tests/data/golden/pocket-full/tensors.tsv` has name, shape and digest of each, in the layout of its files.
+    #[test]
+    fn pocket_tts_has_as_many_values_as_its_files() {
+        let listing = include_str!("../../tests/data/golden/pocket-full/tensors.tsv");
+        let shapes = listing.lines().filter(|line| line.starts_with("mimi.")).map(|line| {
+            let shape = line.split('\t').nth(1).unwrap().trim_matches(['[', ']']);
+            shape.split(", ").map(|n| n.parse::<usize>().unwrap()).product::<usize>()
+        });
+        let tensors = Config::pocket_tts().tensors(false);
+        let found = tensors.iter().map(|tensor| tensor.shape.iter().product::<usize>());
+        assert_eq!(found.sum::<usize>(), shapes.sum::<usize>());
+    }
+
+    #[test]
+    fn halves_have_their_own_numbers() {
+        let config = Config::published();
+        let half =
+            HalfConfig { hidden_size: 256, num_hidden_layers: 1, num_filters: 32, ..config.encoder_half() };
+        let config = Config { decoder: Some(half), upsample_groups: 256, ..config };
+        let tensors = config.tensors(true);
+        let shape =
+            |name: &str| tensors.iter().find(|tensor| tensor.name == name).map(|t| t.shape.as_slice());
+        assert_eq!(shape("downsample.conv.weight"), Some(&[512, 512, 4][..]));
+        assert_eq!(shape("quantizer.output_proj.weight"), Some(&[256, 512, 1][..]));
+        assert_eq!(shape("upsample.conv.weight"), Some(&[256, 1, 4][..]));
+        assert_eq!(shape("encoder.layers.0.conv.weight"), Some(&[64, 1, 7][..]));
+        assert_eq!(shape("decoder.layers.0.conv.weight"), Some(&[512, 256, 7][..]));
+        assert_eq!(shape("encoder_transformer.layers.7.mlp.fc1.weight"), Some(&[2048, 512][..]));
+        assert_eq!(shape("decoder_transformer.layers.0.mlp.fc1.weight"), Some(&[2048, 256][..]));
+        assert_eq!(shape("decoder_transformer.layers.1.mlp.fc1.weight"), None);
     }
 
     #[test]

@@ -43,7 +43,7 @@ impl Quantizer {
     pub(crate) fn new(config: &Config, projected: bool) -> Self {
         let semantic = config.num_semantic_quantizers.min(config.num_quantizers);
         Self {
-            width: config.hidden_size,
+            width: config.latent_dim(),
             dim: config.codebook_dim,
             words: config.codebook_size,
             codebooks: [semantic, config.num_quantizers - semantic],

@@ -1,7 +1,7 @@
 //! SEANet: convolutions and residual blocks between samples and the SEANet rate.
 
 use super::{Convolution, Side, TensorSpec};
-use crate::{Config, PadMode};
+use crate::{HalfConfig, PadMode};
 
 /// The numbers of a SEANet, and which half it is in.
 #[derive(Debug)]
@@ -43,26 +43,21 @@ pub(crate) struct ResidualBlock {
 }
 
 impl<'c> Seanet<'c> {
-    pub(super) fn new(config: &'c Config, side: Side) -> Self {
+    pub(super) fn new(half: &HalfConfig, ratios: &'c [usize], side: Side) -> Self {
         Self {
             side,
-            width: config.hidden_size,
-            filters: config.num_filters,
-            ratios: &config.upsampling_ratios,
-            kernel: config.kernel_size,
-            last_kernel: config.last_kernel_size,
-            residual_layers: config.num_residual_layers,
-            residual_kernel: config.residual_kernel_size,
-            dilation_growth: config.dilation_growth_rate,
-            compress: config.compress,
-            shortcut: config.use_conv_shortcut,
-            pad_mode: config.pad_mode,
+            width: half.hidden_size,
+            filters: half.num_filters,
+            ratios,
+            kernel: half.kernel_size,
+            last_kernel: half.last_kernel_size,
+            residual_layers: half.num_residual_layers,
+            residual_kernel: half.residual_kernel_size,
+            dilation_growth: half.dilation_growth_rate,
+            compress: half.compress,
+            shortcut: half.use_conv_shortcut,
+            pad_mode: half.pad_mode,
         }
-    }
-
-    /// Channels at the SEANet rate.
-    pub(crate) fn width(&self) -> usize {
-        self.width
     }
 
     pub(crate) fn first(&self) -> Convolution {

@@ -1,7 +1,7 @@
 //! The transformer of a half.
 
 use super::{Linear, Side, TensorKind, TensorSpec, tensor};
-use crate::{Activation, Config, Parts};
+use crate::{Activation, HalfConfig, Parts};
 
 /// The numbers of a transformer, and which half it is in.
 #[derive(Debug)]
@@ -47,20 +47,20 @@ pub(crate) struct TransformerLayer {
 }
 
 impl Transformer {
-    pub(super) fn new(config: &Config, side: Side) -> Self {
+    pub(super) fn new(half: &HalfConfig, side: Side) -> Self {
         Self {
             name: format!("{}_transformer", side.name()),
             parts: side.parts(),
-            width: config.hidden_size,
-            layers: config.num_hidden_layers,
-            queries: config.num_attention_heads,
-            keys: config.num_key_value_heads,
-            head_dim: config.head_dim,
-            expanded: config.intermediate_size,
-            attention_bias: config.attention_bias,
-            activation: config.hidden_act,
-            norm_eps: config.norm_eps,
-            rope_theta: config.rope_theta,
+            width: half.hidden_size,
+            layers: half.num_hidden_layers,
+            queries: half.num_attention_heads,
+            keys: half.num_key_value_heads,
+            head_dim: half.head_dim,
+            expanded: half.intermediate_size,
+            attention_bias: half.attention_bias,
+            activation: half.hidden_act,
+            norm_eps: half.norm_eps,
+            rope_theta: half.rope_theta,
         }
     }
 

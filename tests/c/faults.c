@@ -362,7 +362,7 @@ int main(int argc, char **argv) {
     }
     single_failures(loaders[0]);
     for (size_t i = 0; i < 2; i++) {
-        every_allocation(live[i], 1);
+        every_budget(live[i], 4001);
         single_failures(live[i]);
     }
     every_callback();

@@ -1,5 +1,5 @@
-/* live DATA ISA [quick]: audio through a capture and a playback: on one thread, in blocks of many lengths, to the sample
-   that their latencies tell; and on four threads, where nothing is lost that no property counts. */
+/* live DATA ISA [quick]: audio through a capture and a playback, on one thread, in blocks of many lengths, to the
+   sample that their latencies tell; and on four threads, where nothing is lost that no property counts. */
 #include "fixture.h"
 
 #include <pthread.h>

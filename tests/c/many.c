@@ -90,7 +90,7 @@ static void decode_together(void) {
             CHECK(memcmp(pcm[i], alone + frame * FRAME, FRAME * sizeof *alone) == 0);
     }
     uint32_t *bad = allocate(g.codebooks * sizeof *bad);
-    memset(bad, 0xff, g.codebooks * sizeof *bad);
+    memset(bad, 0x7f, g.codebooks * sizeof *bad); /* 0xff would be MIMI_NO_CODE */
     codes[STREAMS - 1] = bad;
     STATUS(MIMI_ERR_CORRUPT, mimi_decoder_process_many(decoders, STREAMS, codes, pcm));
     codes[STREAMS - 1] = NULL;

@@ -56,7 +56,9 @@ fn concealment(model: &Model, codes: &[u32], lost: &[bool]) -> Vec<f32> {
 }
 
 /// Ways to go on without a frame.
-const WAYS: [fn(&Model, &[u32], &[bool]) -> Vec<f32>; 3] = [silence, repetition, concealment];
+type Way = fn(&Model, &[u32], &[bool]) -> Vec<f32>;
+
+const WAYS: [Way; 3] = [silence, repetition, concealment];
 
 /// Patterns of losses for each recording.
 const ROUNDS: u32 = 20;

@@ -11,7 +11,8 @@ trap 'rm -rf "$work"' EXIT
 # packages and settings of its own
 export CONAN_HOME=$work/home
 # Quicker to build than the library that people get.
-export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_DEBUG=false
+export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_DEBUG=false \
+    CARGO_PROFILE_RELEASE_OPT_LEVEL=1
 
 conan=conan
 if ! command -v conan > /dev/null; then

@@ -12,7 +12,8 @@ trap 'rm -rf "$work"' EXIT
 clean=${MIMI_DEBIAN_ROOT:-$work/root.tar}
 
 # Quicker to build than the library that people get.
-export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_DEBUG=false
+export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_DEBUG=false \
+    CARGO_PROFILE_RELEASE_OPT_LEVEL=1
 
 cmake -S "$root/bindings/cpp" -B "$work/build" -DCMAKE_INSTALL_PREFIX=/usr -DMIMI_TOOL=ON \
     -DMIMI_CARGO_DIR="${MIMI_CARGO_DIR:-$work/cargo}"

@@ -1,8 +1,8 @@
 //! Networks with numbers at the edges of `src/config/limits.rs`.
 
 use super::support::synth;
-use super::{Random, trials};
-use mimi::{Activation, Config, Decoder, Encoder, ErrorKind, Model, PadMode, StreamOptions};
+use super::{Random, latents, trials};
+use mimi::{Activation, Config, Decoder, Encoder, ErrorKind, HalfConfig, Model, PadMode, StreamOptions};
 
 #[test]
 #[ignore = "runs for MIMI_SECONDS, a minute if not set: `bash .ci/weekly` runs it"]
@@ -66,7 +66,7 @@ fn set_to_an_edge(c: &mut Config, random: &mut Random) {
             (power + random.below(3)).saturating_sub(1).clamp(1, last)
         }
     };
-    match edge(1 << 30) % 25 {
+    match edge(1 << 30) % 27 {
         0 => c.sampling_rate = edge(1 << 20) as u32,
         1 => {
             c.hidden_size = edge(1 << 16);
@@ -106,31 +106,45 @@ fn set_to_an_edge(c: &mut Config, random: &mut Random) {
         21 => c.sliding_window = edge(1 << 20),
         22 => c.attention_bias = true,
         23 => c.use_conv_shortcut = true,
-        _ => (c.pad_mode, c.hidden_act) = (PadMode::Replicate, Activation::Silu),
+        24 => (c.pad_mode, c.hidden_act) = (PadMode::Replicate, Activation::GeluTanh),
+        25 => {
+            c.continuous = Some(edge(1 << 16));
+            (c.codebook_size, c.codebook_dim, c.vector_quantization_hidden_dimension) = (0, 0, 0);
+            (c.num_quantizers, c.num_semantic_quantizers) = (0, 0);
+        }
+        _ => {
+            // the decoder has what the next edges leave the encoder without
+            c.decoder = Some(HalfConfig { sliding_window: edge(64), ..c.encoder_half() });
+        }
     }
 }
 
-/// Multiply-adds of a frame, or the values that a stream keeps if they are more.
+/// Multiply-adds of a frame, or the values that a stream keeps if they are more, in the larger half.
 fn work(c: &Config) -> usize {
+    let quantizer = c.num_quantizers * c.codebook_size * c.codebook_dim;
+    half_work(c, c.encoder_half()).max(half_work(c, c.decoder_half())) + quantizer
+}
+
+fn half_work(c: &Config, half: HalfConfig) -> usize {
     let mut rows = c.frame_size();
-    let mut channels = c.num_filters;
-    let mut sum = rows * channels * c.kernel_size;
+    let mut channels = half.num_filters;
+    let mut sum = rows * channels * half.kernel_size;
     for &ratio in c.upsampling_ratios.iter().rev() {
-        let block = channels * (channels / c.compress) * (c.residual_kernel_size + 1) + channels * channels;
-        sum += c.num_residual_layers * rows * block;
+        let hidden = channels / half.compress;
+        let block = channels * hidden * (half.residual_kernel_size + 1) + channels * channels;
+        sum += half.num_residual_layers * rows * block;
         rows /= ratio;
         sum += rows * channels * 2 * channels * 2 * ratio;
         channels *= 2;
     }
-    sum += rows * channels * c.hidden_size * c.last_kernel_size;
-    let width = c.num_attention_heads * c.head_dim;
-    let layer = c.hidden_size * (4 * width + 2 * c.intermediate_size) + 2 * width * c.sliding_window;
-    sum += c.num_hidden_layers * c.latent_stride * layer;
-    sum += c.hidden_size * c.hidden_size * 2 * c.latent_stride;
-    sum += c.num_quantizers * c.codebook_size * c.codebook_dim;
-    let dilation = c.dilation_growth_rate.saturating_pow(c.num_residual_layers as u32 - 1);
-    let history = dilation.saturating_mul(c.residual_kernel_size - 1).saturating_mul(channels);
-    let window = 2 * c.num_hidden_layers * c.sliding_window * c.num_key_value_heads * c.head_dim;
+    sum += rows * channels * half.hidden_size * half.last_kernel_size;
+    let width = half.num_attention_heads * half.head_dim;
+    let layer = half.hidden_size * (4 * width + 2 * half.intermediate_size) + 2 * width * half.sliding_window;
+    sum += half.num_hidden_layers * c.latent_stride * layer;
+    sum += half.hidden_size * half.hidden_size.max(c.latent_dim()) * 2 * c.latent_stride;
+    let dilation = half.dilation_growth_rate.saturating_pow(half.num_residual_layers as u32 - 1);
+    let history = dilation.saturating_mul(half.residual_kernel_size - 1).saturating_mul(channels);
+    let window = 2 * half.num_hidden_layers * half.sliding_window * half.num_key_value_heads * half.head_dim;
     sum.max(history).max(window)
 }
 
@@ -139,12 +153,16 @@ fn run(model: &Model, random: &mut Random) {
     let config = model.config();
     let frame = config.frame_size();
     let options = StreamOptions {
-        codebooks: Some(random.within(1, config.num_quantizers)),
+        codebooks: (config.num_quantizers > 0).then(|| random.within(1, config.num_quantizers)),
         tail: random.one_of(&[mimi::Tail::AudioPad, mimi::Tail::LayerPad]),
         ..Default::default()
     };
     let samples = random.within(1, 3 * frame);
     let pcm: Vec<f32> = synth::units("pcm", samples).collect();
+    latents::cut(model, &options, &pcm, random);
+    if config.continuous.is_some() {
+        return;
+    }
     let expected = model.encode(&pcm, &options).unwrap();
     assert!(expected.iter().all(|&code| (code as usize) < config.codebook_size), "{config:?}");
     let mut encoder = Encoder::new(model, &options).unwrap();

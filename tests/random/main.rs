@@ -8,6 +8,7 @@
 //! A failure names its seed. With that seed, it is the first trial.
 
 mod edges;
+mod latents;
 mod streams;
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,7 +1,7 @@
 //! Streams of random networks, called in any way.
 
 use super::support::configs::{self, Network};
-use super::{Random, trials};
+use super::{Random, latents, trials};
 use mimi::{Config, Decoder, Encoder, Model, StreamOptions, Tail};
 use proptest::prelude::Strategy;
 use proptest::strategy::ValueTree;
@@ -10,17 +10,31 @@ use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 #[test]
 #[ignore = "runs for MIMI_SECONDS, a minute if not set: `bash .ci/weekly` runs it"]
 fn any_calls_give_the_bits_of_one() {
-    let outcomes = ["networks", "streams each way", "frames", "calls of process_many", "refused calls"];
+    let outcomes = [
+        "networks",
+        "streams each way",
+        "frames",
+        "calls of process_many",
+        "refused calls",
+        "frames of latents",
+    ];
     trials("streams", outcomes, |random| {
         let network = network(random);
         let model = Model::load_bytes(&network.checkpoint(), &random.load_options()).unwrap();
-        let mut counts = [1, 0, 0, 0, 0];
+        let mut counts = [1, 0, 0, 0, 0, 0];
         for _ in 0..6 {
             let options = stream_options(random, model.config());
+            let samples = random.below(6 * model.config().frame_size()) + 1;
+            let pcm = random.audio(samples);
+            let latents = latents::cut(&model, &options, &pcm, random);
+            if model.config().continuous.is_some() {
+                counts[5] += latents;
+                continue;
+            }
             let mut run = Run { model: &model, random, options, frames: 0, many: 0, refused: 0 };
             let codes = run.encode();
             run.decode(&codes);
-            let found = [0, 1, run.frames, run.many, run.refused];
+            let found = [0, 1, run.frames, run.many, run.refused, latents];
             counts.iter_mut().zip(found).for_each(|(count, more)| *count += more);
         }
         counts
@@ -43,7 +57,10 @@ fn stream_options(random: &mut Random, config: &Config) -> StreamOptions {
     let frame = config.frame_size();
     let maybe = |random: &mut Random, last: usize| (!random.once_in(3)).then(|| random.within(1, last));
     StreamOptions {
-        codebooks: maybe(random, config.num_quantizers).or(Some(config.num_quantizers)),
+        codebooks: match config.num_quantizers {
+            0 => None,
+            all => maybe(random, all).or(Some(all)),
+        },
         tail: random.one_of(&[Tail::AudioPad, Tail::LayerPad]),
         context: maybe(random, 20).or((random.once_in(8)).then_some(5_000)),
         max_block: maybe(random, 6 * frame),

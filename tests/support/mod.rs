@@ -23,11 +23,21 @@ pub(crate) fn wav(path: &Path) -> Vec<f32> {
 }
 
 /// The shape and, in C order, the values of a NumPy array in a file.
-pub(crate) fn npy<T: npyz::Deserialize>(path: &Path) -> (Vec<u64>, Vec<T>) {
+pub(crate) fn npy<T: npyz::Deserialize + Clone>(path: &Path) -> (Vec<u64>, Vec<T>) {
     let file = File::open(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let array = npyz::NpyFile::new(BufReader::new(file)).unwrap();
-    assert_eq!(array.order(), npyz::Order::C);
-    (array.shape().to_vec(), array.into_vec().unwrap())
+    let (shape, order) = (array.shape().to_vec(), array.order());
+    let values: Vec<T> = array.into_vec().unwrap();
+    match order {
+        npyz::Order::C => (shape, values),
+        npyz::Order::Fortran => {
+            let [rows, columns] = shape[..] else { panic!("{}: {shape:?}", path.display()) };
+            let (rows, columns) = (rows as usize, columns as usize);
+            let values =
+                (0..rows * columns).map(|i| values[i % columns * rows + i / columns].clone()).collect();
+            (shape, values)
+        }
+    }
 }
 
 /// The f32 tensors of a safetensors file: name, shape and, in C order, values.

@@ -2,7 +2,7 @@
 //! full-size checkpoint need not be stored.
 
 use super::repository;
-use mimi::{Activation, Config, PadMode, TensorKind, TensorSpec};
+use mimi::{Activation, Config, HalfConfig, PadMode, TensorKind, TensorSpec};
 use safetensors::{Dtype, View};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
@@ -14,7 +14,7 @@ use std::sync::OnceLock;
 /// A safetensors file with a network of these numbers, in the layout of transformers, with its
 /// config inside. The quantizer has projections only between unequal dimensions.
 pub(crate) fn checkpoint(config: &Config) -> Vec<u8> {
-    file(config, config.vector_quantization_hidden_dimension != config.hidden_size)
+    file(config, config.codebook_dim != config.latent_dim())
 }
 
 /// As [`checkpoint`], but always with projections. kyutai's files have them between equal dimensions, too.
@@ -66,6 +66,69 @@ fn write_full_size(listing: &str, directory: &Path, path: &Path) {
     let named = tensors.iter().map(|tensor| (tensor.0.name.as_str(), tensor));
     safetensors::serialize_to_file(named, Some(metadata(config)), aside.path()).unwrap();
     aside.persist(path).unwrap();
+}
+
+/// The file of Pocket TTS's Mimi, in its own layout, written at first use; digests as for [`full_size`].
+pub(crate) fn pocket_full_size() -> PathBuf {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| {
+        let listing = fs::read_to_string(repository("tests/data/golden/pocket-full/tensors.tsv")).unwrap();
+        let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let path = directory.join(format!("pocket-full-{}.safetensors", &sha256(listing.as_bytes())[..16]));
+        if !path.exists() {
+            let listed = listing.lines().skip(1).map(listed_tensor);
+            let tensors: Vec<_> = listed.map(|(name, listed)| (name, pocket_tensor(name, listed))).collect();
+            let config = fs::read_to_string(repository("tests/data/golden/pocket-full/config.json")).unwrap();
+            let aside = tempfile::NamedTempFile::new_in(directory).unwrap();
+            safetensors::serialize_to_file(tensors, Some(metadata(config)), aside.path()).unwrap();
+            aside.persist(&path).unwrap();
+        }
+        path
+    })
+    .clone()
+}
+
+/// A tensor by the name that it has on disk.
+fn pocket_tensor(name: &str, (shape, digest): (&str, &str)) -> Made {
+    let shape: Vec<usize> = shape.trim_matches(['[', ']']).split(", ").map(|n| n.parse().unwrap()).collect();
+    let (offset, scale) = match name {
+        // a tensor of the language model
+        "flow_lm.emb_mean" => (0.0, 0.0),
+        _ if name.contains("norm") && name.ends_with("weight") => (1.0, 0.25),
+        _ if name.ends_with("bias") => (0.0, 0.1),
+        _ if name.ends_with("scale") => (0.25, 0.125),
+        _ if name.contains("upsample") => weight(2),
+        _ if name.contains("convtr") => weight(2 * shape[0]),
+        _ => weight(shape[1..].iter().product()),
+    };
+    let values = units(name, shape.iter().product()).map(|u| offset + scale * u);
+    let data: Vec<u8> = values.flat_map(|value| value.to_le_bytes()).collect();
+    assert_eq!(sha256(&data), digest, "{name}");
+    Made { shape, data }
+}
+
+/// A tensor's bytes.
+struct Made {
+    shape: Vec<usize>,
+    data: Vec<u8>,
+}
+
+impl View for Made {
+    fn dtype(&self) -> Dtype {
+        Dtype::F32
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        Cow::Borrowed(&self.data)
+    }
+
+    fn data_len(&self) -> usize {
+        self.data.len()
+    }
 }
 
 /// Name, shape and SHA-256 in a line of `tensors.tsv`.
@@ -159,50 +222,64 @@ pub(crate) fn units(name: &str, count: usize) -> impl Iterator<Item = f32> {
     })
 }
 
-/// The config as transformers 5 writes it.
+/// The config as transformers 5 writes it, and with fields of this library where `MimiConfig` has none.
 pub(crate) fn config_json(c: &Config) -> String {
     let frame_rate = f64::from(c.sampling_rate) / c.frame_size() as f64;
-    serde_json::json!({
+    let mut config = serde_json::json!({
         "model_type": "mimi",
         "sampling_rate": c.sampling_rate,
         "frame_rate": frame_rate,
         "audio_channels": 1,
-        "hidden_size": c.hidden_size,
-        "num_filters": c.num_filters,
-        "num_residual_layers": c.num_residual_layers,
         "upsampling_ratios": c.upsampling_ratios,
-        "kernel_size": c.kernel_size,
-        "last_kernel_size": c.last_kernel_size,
-        "residual_kernel_size": c.residual_kernel_size,
-        "dilation_growth_rate": c.dilation_growth_rate,
         "use_causal_conv": true,
-        "pad_mode": match c.pad_mode {
-            PadMode::Constant => "constant",
-            PadMode::Replicate => "replicate",
-        },
-        "compress": c.compress,
         "trim_right_ratio": 1.0,
         "codebook_size": c.codebook_size,
         "codebook_dim": c.codebook_dim,
         "num_quantizers": c.num_quantizers,
-        "use_conv_shortcut": c.use_conv_shortcut,
         "vector_quantization_hidden_dimension": c.vector_quantization_hidden_dimension,
         "num_semantic_quantizers": c.num_semantic_quantizers,
         "upsample_groups": c.upsample_groups,
-        "num_hidden_layers": c.num_hidden_layers,
-        "intermediate_size": c.intermediate_size,
-        "num_attention_heads": c.num_attention_heads,
-        "num_key_value_heads": c.num_key_value_heads,
-        "head_dim": c.head_dim,
-        "hidden_act": match c.hidden_act {
+    });
+    let fields = config.as_object_mut().unwrap();
+    fields.append(half_json(&c.encoder_half()).as_object_mut().unwrap());
+    if let Some(dimension) = c.continuous {
+        fields.insert("continuous_latent_dim".to_owned(), dimension.into());
+    }
+    if let Some(decoder) = &c.decoder {
+        fields.insert("decoder_config".to_owned(), half_json(decoder));
+    }
+    config.to_string()
+}
+
+fn half_json(half: &HalfConfig) -> serde_json::Value {
+    serde_json::json!({
+        "hidden_size": half.hidden_size,
+        "num_filters": half.num_filters,
+        "num_residual_layers": half.num_residual_layers,
+        "kernel_size": half.kernel_size,
+        "last_kernel_size": half.last_kernel_size,
+        "residual_kernel_size": half.residual_kernel_size,
+        "dilation_growth_rate": half.dilation_growth_rate,
+        "pad_mode": match half.pad_mode {
+            PadMode::Constant => "constant",
+            PadMode::Replicate => "replicate",
+        },
+        "compress": half.compress,
+        "use_conv_shortcut": half.use_conv_shortcut,
+        "num_hidden_layers": half.num_hidden_layers,
+        "intermediate_size": half.intermediate_size,
+        "num_attention_heads": half.num_attention_heads,
+        "num_key_value_heads": half.num_key_value_heads,
+        "head_dim": half.head_dim,
+        "hidden_act": match half.hidden_act {
             Activation::Gelu => "gelu",
+            Activation::GeluTanh => "gelu_pytorch_tanh",
             Activation::Relu => "relu",
             Activation::Silu => "silu",
         },
-        "norm_eps": c.norm_eps,
-        "rope_parameters": { "rope_type": "default", "rope_theta": c.rope_theta },
-        "sliding_window": c.sliding_window,
-        "attention_bias": c.attention_bias,
+        "norm_eps": half.norm_eps,
+        "rope_parameters": { "rope_type": "default", "rope_theta": half.rope_theta },
+        "sliding_window": half.sliding_window,
+        "attention_bias": half.attention_bias,
     })
-    .to_string()
 }

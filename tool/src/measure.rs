@@ -84,8 +84,14 @@ impl Spectrogram {
     }
 }
 
-/// Triangular bands, equally wide in mel (2595·log10(1 + f/700)), as weights of each bin.
-struct MelBank(Vec<Vec<f32>>);
+/// Triangular bands, equally wide in mel (2595·log10(1 + f/700)).
+struct MelBank(Vec<Band>);
+
+/// A band's first bin, and the weights from there to its last bin: all others are 0.
+struct Band {
+    first: usize,
+    weights: Vec<f32>,
+}
 
 impl MelBank {
     fn new(rate: u32) -> Self {
@@ -99,13 +105,18 @@ impl MelBank {
             let (left, peak, right, bin) = (edge(band), edge(band + 1), edge(band + 2), bin as f64);
             ((bin - left) / (peak - left)).min((right - bin) / (right - peak)).max(0.0) as f32
         };
-        let band = |band| (0..Spectrogram::BINS).map(|bin| weight(band, bin)).collect();
+        let band = |band| {
+            let weights = (0..Spectrogram::BINS).map(|bin| weight(band, bin));
+            let first = weights.clone().take_while(|&weight| weight == 0.0).count();
+            Band { first, weights: weights.skip(first).take_while(|&weight| weight > 0.0).collect() }
+        };
         Self((0..BANDS).map(band).collect())
     }
 
     /// Decibels of each band.
     fn decibels<'a>(&'a self, magnitudes: &'a [f32]) -> impl Iterator<Item = f32> + 'a {
-        self.0.iter().map(move |weights| {
+        self.0.iter().map(move |Band { first, weights }| {
+            let magnitudes = magnitudes.iter().skip(*first);
             let sum: f32 = weights.iter().zip(magnitudes).map(|(weight, magnitude)| weight * magnitude).sum();
             20.0 * sum.max(FLOOR).log10()
         })

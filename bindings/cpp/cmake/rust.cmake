@@ -119,12 +119,12 @@ add_custom_target(mimi_build ALL
   VERBATIM)
 
 if(MIMI_TOOL)
-  # after the library, because both write to cargo's folder
+  # before the library, which is built again after it: cargo's folder is left as a build of the library alone finds it
   add_custom_target(mimi_tool ALL
     COMMAND "${CMAKE_COMMAND}" -E env ${mimi_environment}
             "${MIMI_CARGO}" build --manifest-path "${mimi_root}/Cargo.toml" --target-dir "${mimi_cargo_dir}"
             --locked --release -p mimi-cli ${mimi_target_args}
     COMMENT "Building the tool with cargo"
     VERBATIM)
-  add_dependencies(mimi_tool mimi_build)
+  add_dependencies(mimi_build mimi_tool)
 endif()

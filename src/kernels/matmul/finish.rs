@@ -1,7 +1,7 @@
 //! The last steps of a product on its sums: scale, bias, residual, activation, store.
 
 use super::{Activation, Job, MAX_WIDTH};
-use crate::kernels::elementwise::{Elu, Function, Gelu, Identity, Relu, Silu};
+use crate::kernels::elementwise::{Elu, Function, Gelu, GeluTanh, Identity, Relu, Silu};
 use crate::kernels::simd::Simd;
 
 /// Adds bias and residual to sums, activates, stores: `sums` is `[rows][panels · panel width]`, for rows
@@ -23,6 +23,7 @@ pub(in crate::kernels) unsafe fn finish<S: Simd, const P: usize>(
             Activation::None => finish_with::<S, P>(job, sums, rows, panels, Identity),
             Activation::Elu => finish_with::<S, P>(job, sums, rows, panels, Elu),
             Activation::Gelu => finish_with::<S, P>(job, sums, rows, panels, Gelu),
+            Activation::GeluTanh => finish_with::<S, P>(job, sums, rows, panels, GeluTanh),
             Activation::Relu => finish_with::<S, P>(job, sums, rows, panels, Relu),
             Activation::Silu => finish_with::<S, P>(job, sums, rows, panels, Silu),
         }

@@ -22,32 +22,36 @@ pub const EXACT_WEIGHTS: usize = 1 << 17;
 impl Builder<'_, '_> {
     pub(super) fn seanet_encoder(&self, half: &Half) -> Result<SeanetEncoder, Error> {
         let seanet = &half.seanet;
-        let first = self.seanet_conv(&seanet.first())?;
+        let first = self.seanet_conv(&seanet.first(), 1)?;
+        let mut rows = half.frame();
         let mut stages = with_capacity(seanet.stages().len())?;
         for stage in seanet.stages() {
+            rows /= stage.resampler.stride;
             let blocks = self.residual_blocks(&stage)?;
-            stages.push(EncoderStage { blocks, down: self.seanet_conv(&stage.resampler)? });
+            stages.push(EncoderStage { blocks, down: self.seanet_conv(&stage.resampler, rows)? });
         }
-        Ok(SeanetEncoder { first, stages, last: self.seanet_conv(&seanet.last())? })
+        Ok(SeanetEncoder { first, stages, last: self.seanet_conv(&seanet.last(), 1)? })
     }
 
     pub(super) fn seanet_decoder(&self, half: &Half) -> Result<SeanetDecoder, Error> {
         let seanet = &half.seanet;
-        let first = self.seanet_conv(&seanet.first())?;
+        let first = self.seanet_conv(&seanet.first(), 1)?;
+        let mut rows = half.resampler.stride;
         let mut stages = with_capacity(seanet.stages().len())?;
         for stage in seanet.stages() {
             let stride = stage.resampler.stride;
-            let up = self.seanet_conv(&stage.resampler)?;
+            let up = self.seanet_conv(&stage.resampler, rows)?;
+            rows *= stride;
             stages.push(DecoderStage { up, stride, blocks: self.residual_blocks(&stage)? });
         }
-        Ok(SeanetDecoder { first, stages, last: self.seanet_conv(&seanet.last())? })
+        Ok(SeanetDecoder { first, stages, last: self.seanet_conv(&seanet.last(), 1)? })
     }
 
     fn residual_blocks(&self, stage: &Stage) -> Result<Vec<ResidualBlock>, Error> {
         let mut blocks = with_capacity(stage.blocks().len())?;
         for block in stage.blocks() {
             blocks.push(ResidualBlock {
-                dilated: self.seanet_conv(&block.dilated)?,
+                dilated: self.seanet_conv(&block.dilated, 1)?,
                 pointwise: self.pointwise(&block.pointwise)?,
                 shortcut: block.shortcut.map(|shortcut| self.pointwise(&shortcut)).transpose()?,
             });
@@ -61,50 +65,51 @@ impl Builder<'_, '_> {
         Packing { format: if exact { Format::F32 } else { self.packing.format }, ..self.packing }
     }
 
-    fn seanet_conv(&self, conv: &Convolution) -> Result<Conv, Error> {
-        self.conv(conv, self.seanet_packing(conv))
+    /// A SEANet convolution with `rows` rows a frame. If that is even, each step begins at an even row.
+    fn seanet_conv(&self, conv: &Convolution, rows: usize) -> Result<Conv, Error> {
+        self.conv(conv, self.seanet_packing(conv), rows.is_multiple_of(2))
     }
 
     /// A SEANet convolution with one tap.
     fn pointwise(&self, conv: &Convolution) -> Result<layers::Linear, Error> {
         let [outputs, inputs, _] = conv.shape;
+        let bias = conv.bias().map(|bias| self.tensor(&bias)).transpose()?;
         self.packed(&conv.weight(), |weight| {
-            let bias = conv.bias().map(|bias| self.tensor(&bias)).transpose()?;
             layers::Linear::new(self.seanet_packing(conv), weight, bias.as_deref(), [outputs, inputs])
         })
     }
 
-    fn conv(&self, conv: &Convolution, packing: Packing) -> Result<Conv, Error> {
+    /// A convolution. With `pairs`, all steps begin at an even row.
+    fn conv(&self, conv: &Convolution, packing: Packing, pairs: bool) -> Result<Conv, Error> {
         let &Convolution { shape, stride, dilation, .. } = conv;
         let padding = match conv.pad_mode {
             PadMode::Constant => Padding::Zeros,
             PadMode::Replicate => Padding::Replicate,
         };
-        self.packed(&conv.weight(), |weight| {
-            let bias = conv.bias().map(|bias| self.tensor(&bias)).transpose()?;
-            let bias = bias.as_deref();
-            match conv.transposed {
-                false => Conv::new(packing, weight, bias, shape, stride, dilation, padding),
-                true => {
-                    let shape = [shape[0], conv.outputs(), shape[2]];
-                    Conv::transposed(packing, weight, bias, shape, stride, conv.groups)
-                }
+        let bias = conv.bias().map(|bias| self.tensor(&bias)).transpose()?;
+        let bias = bias.as_deref();
+        self.packed(&conv.weight(), |weight| match conv.transposed {
+            false => Conv::new(packing, weight, bias, shape, stride, dilation, padding, pairs),
+            true => {
+                let shape = [shape[0], conv.outputs(), shape[2]];
+                Conv::transposed(packing, weight, bias, shape, stride, conv.groups, pairs)
             }
         })
     }
 
     pub(super) fn encoder(&self, half: &Half, seanet: SeanetEncoder) -> Result<EncoderHalf, Error> {
-        let down = self.conv(&half.resampler, self.packing)?;
+        let down = self.conv(&half.resampler, self.packing, false)?;
         let transformer = self.transformer(&half.transformer)?;
-        let strides = half.seanet.stages().map(|stage| stage.resampler.stride);
-        let frame = strides.product::<usize>() * half.resampler.stride;
+        let frame = half.frame();
         Ok(EncoderHalf { kernels: self.packing.kernels, frame, seanet, transformer, down })
     }
 
     pub(super) fn decoder(&self, half: &Half, seanet: SeanetDecoder) -> Result<DecoderHalf, Error> {
+        let projection =
+            half.projection.as_ref().map(|linear| self.linear(&[(linear, &|_| 1.0)])).transpose()?;
         let up = self.upsampler(&half.resampler)?;
         let transformer = self.transformer(&half.transformer)?;
-        Ok(DecoderHalf { kernels: self.packing.kernels, up, transformer, seanet })
+        Ok(DecoderHalf { kernels: self.packing.kernels, projection, up, transformer, seanet })
     }
 
     fn upsampler(&self, conv: &Convolution) -> Result<Upsampler, Error> {
@@ -123,6 +128,7 @@ impl Builder<'_, '_> {
         }
         let activation = match transformer.activation {
             Activation::Gelu => kernels::Activation::Gelu,
+            Activation::GeluTanh => kernels::Activation::GeluTanh,
             Activation::Relu => kernels::Activation::Relu,
             Activation::Silu => kernels::Activation::Silu,
         };

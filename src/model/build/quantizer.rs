@@ -1,11 +1,11 @@
-//! The quantizer's codebooks and projections, and the model's fingerprint.
+//! The quantizer's codebooks and projections, and the model's fingerprint, also of one without a quantizer.
 
 use super::Builder;
 use crate::error::with_capacity;
 use crate::kernels::{Format, Packing};
 use crate::layers::{Branch, SplitQuantizer};
 use crate::program::Codebook;
-use crate::tensors::{self, Quantizer};
+use crate::tensors::{self, Half, Quantizer, Side};
 use crate::{Config, Error, Parts};
 use std::sync::Arc;
 use xxhash_rust::xxh64::Xxh64;
@@ -30,6 +30,22 @@ impl Builder<'_, '_> {
         Ok((quantizer, (fingerprint.digest() >> 1) as i64))
     }
 
+    /// The fingerprint of a model without a quantizer: that of its rates, of the shapes of all its tensors, and of the
+    /// weights that read latents. A file of the encoder alone lacks these; there the first convolution's count.
+    pub(super) fn continuous_id(&self, config: &Config) -> Result<i64, Error> {
+        let mut fingerprint = Xxh64::new(0);
+        let mut number = |number: usize| fingerprint.update(&(number as u64).to_le_bytes());
+        number(config.sampling_rate as usize);
+        number(config.frame_size());
+        config.tensors(false).iter().flat_map(|tensor| &tensor.shape).for_each(|len| number(*len));
+        let projection = Half::new(config, Side::Decoder).projection.map(|projection| projection.weight());
+        let tensor = projection
+            .filter(|tensor| self.checkpoint.contains(&tensor.name))
+            .unwrap_or_else(|| Half::new(config, Side::Encoder).seanet.first().weight());
+        self.tensor(&tensor)?.iter().for_each(|x| fingerprint.update(&x.to_le_bytes()));
+        Ok((fingerprint.digest() >> 1) as i64)
+    }
+
     /// A branch. The words of its first codebook go into `fingerprint`.
     fn branch(
         &self,
@@ -48,8 +64,8 @@ impl Builder<'_, '_> {
         self.reserve(bytes.saturating_mul(codebooks.len()))?;
         let mut built = with_capacity(codebooks.len())?;
         for codebook in codebooks {
+            let usage = self.tensor(&codebook.usage)?;
             built.push(self.packed(&codebook.sums, |sums| {
-                let usage = self.tensor(&codebook.usage)?;
                 for (word, usage) in sums.chunks_exact_mut(quantizer.dim).zip(usage) {
                     word.iter_mut().for_each(|x| *x /= usage.max(MIN_CLUSTER_USAGE));
                 }

@@ -62,9 +62,10 @@
  *
  * A frame without such codes is concealed. The last sound goes on, never louder than the last frame was,
  * and falls silent within five frames. The first frame that arrives swells to its full level within a
- * quarter of its length. A concealed frame is as long as any other and counts in MIMI_PROP_FRAMES and in
- * MIMI_PROP_CONCEALED. The network forgets a loss: after as many frames as its attention reaches back,
- * the audio is almost what it would have been.
+ * quarter of its length. A concealed frame is as long as any other. A decoder counts it in
+ * MIMI_PROP_FRAMES and MIMI_PROP_CONCEALED. A playback counts frames that were written as lost in
+ * MIMI_PROP_LOST, and those that it lacked in MIMI_PROP_CONCEALED. The network forgets a loss: after as
+ * many frames as its attention reaches back, the audio is almost what it would have been.
  *
  * Write a frame that is known to be lost in its place: what follows then keeps its time. Token files have
  * no MIMI_NO_CODE.
@@ -112,8 +113,8 @@
  * MIMI_ERR_PANIC; only then may the run-time library write a line to stderr.
  *
  * Running out of memory is MIMI_ERR_OUT_OF_MEMORY. Only small allocations while loading, or while
- * opening a stream with MIMI_OPT_SAMPLE_RATE, can end the program. The library checks for room before
- * it makes them. The threads of MIMI_OPT_THREADS have no such care.
+ * opening a capture, a playback or a stream with MIMI_OPT_SAMPLE_RATE, can end the program. The library
+ * checks for room before it makes them. The threads of MIMI_OPT_THREADS have no such care.
  *
  * On x86 with SSE2 and on 64-bit Arm, every function computes in a floating-point mode of its own:
  * rounding to nearest, denormal numbers flushed to zero, no exception trapped, whatever the input and
@@ -251,7 +252,9 @@ typedef int32_t mimi_status;
 /** An argument or option value that can never be right: out of range, a misaligned pointer, a
  * length beyond the address space, a partial frame of codes, buffers that overlap. */
 #define MIMI_ERR_INVALID_ARGUMENT (-2)
-/** The output buffer is too small. The function's last argument received the number of elements needed. */
+
+/** The output buffer is too small, and the function's last argument received the number of elements
+ * needed; or mimi_playback_write() has no room for so many frames. */
 #define MIMI_ERR_BUFFER_TOO_SMALL (-3)
 /** A file could not be read. */
 #define MIMI_ERR_IO (-4)
@@ -268,7 +271,8 @@ typedef int32_t mimi_status;
 /** A callback of yours asked to stop. */
 #define MIMI_ERR_ABORTED (-9)
 
-/** The handle is of the wrong kind, was freed, or is unusable after MIMI_ERR_PANIC. The check for
+/** The handle is of the wrong kind, was freed, or is unusable after MIMI_ERR_PANIC; or another call is in
+ * the same side of a capture or a playback. The check for
  * freed handles is a best effort: using one is a bug all the same. */
 #define MIMI_ERR_STATE (-10)
 
@@ -467,8 +471,9 @@ typedef int32_t mimi_prop;
  * it up. Encoder: a frame's codes come this many samples after its first sample. Decoder: the samples
  * of a frame that are held back. For an encoder and a decoder in a row, add the two.
  * Capture: two frames; at a rate other than the model's, a few milliseconds more. Playback: a frame for
- * each that must wait, and as much more. A capture and a playback whose first samples come in one
- * callback delay audio by the sum of the two, to the sample. */
+ * each that must wait, and as much more. A capture and a playback in one callback delay audio by the sum
+ * of the two, to the sample, if each callback writes the capture, moves the codes over and then reads the
+ * playback. In another order it may be a frame more. */
 #define MIMI_PROP_LATENCY_SAMPLES 5
 
 /** Streams: the frames emitted (encoder), read (capture) or taken (decoder, playback) since the stream
@@ -935,8 +940,8 @@ MIMI_API MIMI_NODISCARD mimi_status mimi_playback_new(const mimi_model *model, c
  * Real-time.
  *
  * - `codes`, `n_codes`: whole frames. MIMI_NO_CODE stands for a code that did not arrive; NULL with a
- *   positive length for frames that were lost. Write a frame that is known to be lost: what follows it
- *   then keeps its place.
+ *   positive length for frames that were lost. Frames have no numbers here: the n-th that is written is
+ *   the n-th that is heard. Write one that is known to be lost, or the next counts as late, up to five.
  *
  * MIMI_OPT_BUFFER_FRAMES and 16 more frames may wait. If these do not fit, none is taken: that is
  * MIMI_ERR_BUFFER_TOO_SMALL, and they count in MIMI_PROP_DROPPED. MIMI_ERR_INVALID_ARGUMENT for a partial
@@ -1048,7 +1053,9 @@ MIMI_API MIMI_NODISCARD mimi_status mimi_model_header(const mimi_model *model, c
  *
  * A token file is this header and then frames as mimi_pack() makes them, each of
  * ceil(codebooks * code_bits / 8) bytes: 11 for the published model with 8 codebooks, so 1.1 kbit/s.
- * Frame f begins at header_bytes + f * frame bytes, and a file that breaks off is good up to there.
+ * Frame f begins at header_bytes + f * frame bytes, and a file that breaks off is good up to there. It is
+ * whole if it has ceil(n_samples / frame_samples) frames. Frames have no checksum: changed bytes in them
+ * are other codes.
  * Frames may also be sent alone, as packets, without a header.
  *
  * The header, byte by byte; all numbers are little-endian:

@@ -1,7 +1,7 @@
 //! `mimi info --network`: a model's layers, in the order in which a frame passes through them.
 
 use crate::failure::Outcome;
-use mimi::probe::{self, Stage, Work};
+use mimi::probe::{self, Section, Work};
 use mimi::{Model, Parts, StreamOptions};
 use serde_json::{Value, json};
 
@@ -18,19 +18,19 @@ fn halves(model: &Model) -> Outcome<Vec<(&'static str, Vec<Work>)>> {
     Ok(halves)
 }
 
-fn stage(work: &Work) -> &'static str {
-    match work.stage {
-        Stage::Seanet => "seanet",
-        Stage::Transformer => "transformer",
-        Stage::Resampling => "resampling",
-        Stage::Quantizer => "quantizer",
+fn section(work: &Work) -> &'static str {
+    match work.section {
+        Section::Seanet => "seanet",
+        Section::Transformer => "transformer",
+        Section::Resampling => "resampling",
+        Section::Quantizer => "quantizer",
     }
 }
 
 pub(super) fn json(model: &Model) -> Outcome<String> {
     let layer = |work: &Work| {
         json!({
-            "stage": stage(work),
+            "section": section(work),
             "layer": work.layer,
             "name": work.name,
             "rows": work.rows,
@@ -47,7 +47,7 @@ pub(super) fn json(model: &Model) -> Outcome<String> {
     Ok(format!("{:#}\n", Value::Object(halves.collect())))
 }
 
-/// Layers of a stage that are alike, one after the other or in turn with others.
+/// Layers of a section that are alike, one after the other or in turn with others.
 struct Alike {
     first: Work,
     last: usize,
@@ -89,7 +89,7 @@ pub(super) fn table(model: &Model) -> Outcome<String> {
                 first.shape.map_or([const { String::new() }; 2], |shape| shape.map(|n| n.to_string()));
             text += &format!(
                 "{:11} {layers:7} {:22} {:5}  {inputs:>12} {outputs:>14} {:11} {:11}\n",
-                stage(&first),
+                section(&first),
                 first.name,
                 first.rows,
                 first.multiply_adds * count,

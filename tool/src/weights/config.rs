@@ -1,21 +1,13 @@
 //! Writes a config as JSON.
 
-use mimi::{Activation, Config, PadMode};
-use serde_json::json;
+use mimi::{Activation, Config, HalfConfig, PadMode};
+use serde_json::{Value, json};
 
-/// `config` as transformers 5 writes it, even if it was read in another spelling.
+/// `config` as transformers 5 writes it, even if it was read in another spelling. What `MimiConfig` has no fields for
+/// is in those that [`Config::from_json`] reads beside them.
 pub(crate) fn json(config: &Config) -> String {
     let c = config;
-    let pad_mode = match c.pad_mode {
-        PadMode::Constant => "constant",
-        PadMode::Replicate => "replicate",
-    };
-    let hidden_act = match c.hidden_act {
-        Activation::Gelu => "gelu",
-        Activation::Relu => "relu",
-        Activation::Silu => "silu",
-    };
-    let object = json!({
+    let mut object = json!({
         "architectures": ["MimiModel"],
         "model_type": "mimi",
         "audio_channels": 1,
@@ -23,37 +15,61 @@ pub(crate) fn json(config: &Config) -> String {
         "trim_right_ratio": 1.0,
         "sampling_rate": c.sampling_rate,
         "frame_rate": f64::from(c.sampling_rate) / c.frame_size() as f64,
-        "hidden_size": c.hidden_size,
-        "num_filters": c.num_filters,
-        "num_residual_layers": c.num_residual_layers,
         "upsampling_ratios": c.upsampling_ratios,
-        "kernel_size": c.kernel_size,
-        "last_kernel_size": c.last_kernel_size,
-        "residual_kernel_size": c.residual_kernel_size,
-        "dilation_growth_rate": c.dilation_growth_rate,
-        "pad_mode": pad_mode,
-        "compress": c.compress,
-        "use_conv_shortcut": c.use_conv_shortcut,
         "codebook_size": c.codebook_size,
         "codebook_dim": c.codebook_dim,
         "num_quantizers": c.num_quantizers,
         "num_semantic_quantizers": c.num_semantic_quantizers,
         "vector_quantization_hidden_dimension": c.vector_quantization_hidden_dimension,
         "upsample_groups": c.upsample_groups,
-        "num_hidden_layers": c.num_hidden_layers,
-        "intermediate_size": c.intermediate_size,
-        "num_attention_heads": c.num_attention_heads,
-        "num_key_value_heads": c.num_key_value_heads,
-        "head_dim": c.head_dim,
-        "hidden_act": hidden_act,
-        "norm_eps": c.norm_eps,
-        // transformers 5 reads the first, 4 the second
-        "rope_parameters": { "rope_type": "default", "rope_theta": c.rope_theta },
+        // transformers 5 reads `rope_parameters`, 4 this
         "rope_theta": c.rope_theta,
-        "sliding_window": c.sliding_window,
-        "attention_bias": c.attention_bias,
     });
+    if let Value::Object(fields) = half(&c.encoder_half()) {
+        fields.into_iter().for_each(|(name, value)| object[name] = value);
+    }
+    if let Some(dimension) = c.continuous {
+        object["continuous_latent_dim"] = dimension.into();
+    }
+    if let Some(decoder) = &c.decoder {
+        object["decoder_config"] = half(decoder);
+    }
     format!("{object:#}\n")
+}
+
+fn half(half: &HalfConfig) -> Value {
+    let pad_mode = match half.pad_mode {
+        PadMode::Constant => "constant",
+        PadMode::Replicate => "replicate",
+    };
+    let hidden_act = match half.hidden_act {
+        Activation::Gelu => "gelu",
+        Activation::GeluTanh => "gelu_pytorch_tanh",
+        Activation::Relu => "relu",
+        Activation::Silu => "silu",
+    };
+    json!({
+        "hidden_size": half.hidden_size,
+        "num_filters": half.num_filters,
+        "num_residual_layers": half.num_residual_layers,
+        "kernel_size": half.kernel_size,
+        "last_kernel_size": half.last_kernel_size,
+        "residual_kernel_size": half.residual_kernel_size,
+        "dilation_growth_rate": half.dilation_growth_rate,
+        "pad_mode": pad_mode,
+        "compress": half.compress,
+        "use_conv_shortcut": half.use_conv_shortcut,
+        "num_hidden_layers": half.num_hidden_layers,
+        "intermediate_size": half.intermediate_size,
+        "num_attention_heads": half.num_attention_heads,
+        "num_key_value_heads": half.num_key_value_heads,
+        "head_dim": half.head_dim,
+        "hidden_act": hidden_act,
+        "norm_eps": half.norm_eps,
+        "rope_parameters": { "rope_type": "default", "rope_theta": half.rope_theta },
+        "sliding_window": half.sliding_window,
+        "attention_bias": half.attention_bias,
+    })
 }
 
 #[cfg(test)]
@@ -67,6 +83,8 @@ mod tests {
         // each number differs from the published network's
         let other = Config {
             sampling_rate: 16_000,
+            decoder: None,
+            continuous: None,
             hidden_size: 96,
             num_filters: 6,
             num_residual_layers: 2,
@@ -97,5 +115,8 @@ mod tests {
             attention_bias: true,
         };
         assert_eq!(Config::from_json(&json(&other)).unwrap(), other);
+        let unlike =
+            Config { decoder: Some(other.encoder_half()), upsample_groups: 96, ..Config::pocket_tts() };
+        assert_eq!(Config::from_json(&json(&unlike)).unwrap(), unlike);
     }
 }

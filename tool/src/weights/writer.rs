@@ -66,7 +66,7 @@ fn stored(tensors: Vec<TensorSpec>, form: Form) -> Vec<Stored> {
 fn name(tensor: &TensorSpec, layout: Layout) -> String {
     let mut spellings = layout.spellings(&tensor.name);
     let transposed = matches!(tensor.kind, TensorKind::TransposedWeight { .. } | TensorKind::TransposedBias);
-    let second = layout == Layout::Kyutai && transposed && spellings.len() > 1;
+    let second = layout == Layout::Kyutai && transposed && tensor.name.starts_with("decoder.layers.");
     spellings.swap_remove(usize::from(second))
 }
 

@@ -89,7 +89,9 @@ fn lost_frames_are_heard_and_are_the_same_for_the_same_seed() {
     assert_eq!(sound("zero"), sound("none"));
     assert_eq!(sound("all"), vec![0; SAMPLES]);
     assert_eq!(sound("again"), sound("some"));
-    assert!(sound("some") != sound("none") && sound("some") != sound("other") && sound("some") != sound("all"));
+    assert!(
+        sound("some") != sound("none") && sound("some") != sound("other") && sound("some") != sound("all")
+    );
     for options in ["--loss 101", "--loss -1", "--loss nan", "--burst 2", "--loss 1 --burst 0", "--seed 1"] {
         let output = mimi(&folder, &format!("decode -q {options} codes.mtok out.wav"));
         assert_eq!(output.status.code(), Some(2), "{options}");

@@ -172,7 +172,7 @@ fn half_way(folder: &TempDir, count: usize) -> Child {
 fn a_folder_of_200_files_that_is_killed_half_way_goes_on() {
     const COUNT: usize = 200;
     let folder = folder();
-    recordings(&folder, COUNT, 15_000);
+    recordings(&folder, COUNT, 6_000);
     shell_ok(&folder, "mimi encode -q in expected");
     let out = folder.path().join("out");
     for signal in ["KILL", "TERM", "INT"] {

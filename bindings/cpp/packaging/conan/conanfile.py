@@ -21,6 +21,8 @@ class Mimi(ConanFile):
     settings = "os", "arch", "compiler", "build_type"
     options = {"shared": [True, False]}
     default_options = {"shared": False}
+    # nothing is written among them, and cargo need not build the same again in another place
+    no_copy_source = True
 
     def set_version(self):
         for line in load(self, os.path.join(self.recipe_folder, "../../../../Cargo.toml")).splitlines():

@@ -4,7 +4,7 @@ use super::work::Side;
 use crate::failure::Outcome;
 use mimi::{
     Decoder, Encoder, Model, StreamOptions,
-    probe::{Probe, Stage},
+    probe::{Probe, Section},
 };
 use std::time::Instant;
 
@@ -16,11 +16,11 @@ const STREAM_STEPS: usize = 50;
 const CLIP_STEPS: usize = 5;
 
 /// Stages in the order of encoding.
-pub(super) const STAGES: [(Stage, &str); 4] = [
-    (Stage::Seanet, "seanet"),
-    (Stage::Transformer, "transformer"),
-    (Stage::Resampling, "resampling"),
-    (Stage::Quantizer, "quantizer"),
+pub(super) const STAGES: [(Section, &str); 4] = [
+    (Section::Seanet, "seanet"),
+    (Section::Transformer, "transformer"),
+    (Section::Resampling, "resampling"),
+    (Section::Quantizer, "quantizer"),
 ];
 
 /// Times in milliseconds, sorted.

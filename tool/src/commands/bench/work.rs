@@ -1,7 +1,7 @@
 //! The least time that a machine can do a frame's work in.
 
 use super::machine::Machine;
-use mimi::probe::{self, Stage, Work};
+use mimi::probe::{self, Section, Work};
 use mimi::{Error, Model, StreamOptions};
 
 /// Which way.
@@ -35,9 +35,9 @@ impl Layers {
 
     /// Milliseconds below which no machine like this gives a frame to each of `streams` streams, one
     /// pass over the weights for all: each layer waits for its multiply-adds or for its bytes.
-    pub(super) fn stream_limit(&self, machine: &Machine, streams: usize, stage: Option<Stage>) -> f64 {
+    pub(super) fn stream_limit(&self, machine: &Machine, streams: usize, section: Option<Section>) -> f64 {
         let streams = streams as f64;
-        let seconds = self.of(stage).map(|layer| {
+        let seconds = self.of(section).map(|layer| {
             // keys and values are each stream's own
             let times_read = if layer.shape.is_some() { 1.0 } else { streams };
             let reading = layer.bytes as f64 * times_read / machine.bytes_per_second;
@@ -47,13 +47,13 @@ impl Layers {
     }
 
     /// Milliseconds of a frame's multiply-adds alone: what many frames at once come near to.
-    pub(super) fn clip_limit(&self, machine: &Machine, stage: Option<Stage>) -> f64 {
-        self.of(stage).map(|layer| arithmetic(layer, machine)).sum::<f64>() * 1e3
+    pub(super) fn clip_limit(&self, machine: &Machine, section: Option<Section>) -> f64 {
+        self.of(section).map(|layer| arithmetic(layer, machine)).sum::<f64>() * 1e3
     }
 
-    /// The layers of a stage, or all.
-    fn of(&self, stage: Option<Stage>) -> impl Iterator<Item = &Work> {
-        self.0.iter().filter(move |layer| stage.is_none_or(|stage| stage == layer.stage))
+    /// The layers of a section, or all.
+    fn of(&self, section: Option<Section>) -> impl Iterator<Item = &Work> {
+        self.0.iter().filter(move |layer| section.is_none_or(|section| section == layer.section))
     }
 }
 
@@ -82,9 +82,9 @@ mod tests {
             integer_multiply_adds_per_second: 100e9,
             bytes_per_second: 10e9,
         };
-        let stage = Some(Stage::Transformer);
-        let bytes: u64 = layers.of(stage).map(|layer| layer.bytes).sum();
-        assert!((layers.stream_limit(&machine, 1, stage) - bytes as f64 / 10e9 * 1e3).abs() < 1e-9);
+        let section = Some(Section::Transformer);
+        let bytes: u64 = layers.of(section).map(|layer| layer.bytes).sum();
+        assert!((layers.stream_limit(&machine, 1, section) - bytes as f64 / 10e9 * 1e3).abs() < 1e-9);
         assert!(layers.stream_limit(&machine, 100, None) >= 100.0 * layers.clip_limit(&machine, None));
     }
 }

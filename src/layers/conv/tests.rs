@@ -1,0 +1,70 @@
+//! Convolutions in pairs.
+
+use super::*;
+use crate::kernels::{Format, InstructionSet, Kernels, Pool};
+use crate::program::{Batch, Length};
+
+/// Numbers in −1..1, from the generator of Numerical Recipes.
+fn noise(count: usize, mut seed: u32) -> Vec<f32> {
+    let next = |_| {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (seed >> 8) as f32 / (1 << 23) as f32 - 1.0
+    };
+    (0..count).map(next).collect()
+}
+
+/// The outputs for `x`, in steps of the given numbers of outputs.
+fn run(kernels: Kernels, conv: &Conv, x: &[f32], steps: &[usize]) -> Vec<f32> {
+    // an even number, as in a frame of a convolution in pairs
+    let most = steps.iter().max().unwrap().next_multiple_of(2);
+    let rows = Span::frames(1, most * conv.stride());
+    let mut planner = Planner::writing(rows.count, 1, u64::MAX);
+    let slots = conv.reserve(&mut planner, rows.count);
+    let y = planner.scratch(most, conv.outputs()).rows(conv.outputs());
+    conv.emit(&mut planner, &slots, rows, y, None, Activation::Elu);
+    let (program, mut memory) = planner.build().unwrap();
+    let (mut rest, mut outputs) = (x, Vec::new());
+    for &step in steps {
+        let (now, later) = rest.split_at(step * conv.stride() * conv.channels());
+        rest = later;
+        memory.scratch[conv.input(&slots).offset..][..now.len()].copy_from_slice(now);
+        let mut batch = Batch::new(kernels, [&mut memory].into_iter(), None);
+        program.run(0..program.len(), &mut batch, Length(step * conv.stride()));
+        outputs.extend_from_slice(&memory.scratch[y.offset..][..step * conv.outputs()]);
+    }
+    outputs
+}
+
+#[test]
+fn pairs_are_two_taps_and_their_bits_do_not_depend_on_steps() {
+    let (channels, outputs, stride) = (48, 70, 6);
+    let count = channels * outputs * 2 * stride;
+    assert!(PAIRED_WEIGHTS.contains(&count));
+    let (weight, bias) = (noise(count, 1), noise(outputs, 2));
+    for kernels in InstructionSet::available().filter_map(Kernels::new) {
+        let packing = Packing { kernels, format: Format::F32, pool: &Pool::default() };
+        for transposed in [false, true] {
+            let conv = |pairs| match transposed {
+                true => {
+                    let shape = [channels, outputs, 2 * stride];
+                    Conv::transposed(packing, &weight, Some(&bias), shape, stride, 1, pairs)
+                }
+                false => {
+                    let (shape, padding) = ([outputs, channels, 2 * stride], Padding::Zeros);
+                    Conv::new(packing, &weight, Some(&bias), shape, stride, 1, padding, pairs)
+                }
+            };
+            let (plain, pairs) = (conv(false).unwrap(), conv(true).unwrap());
+            assert!(pairs.bytes() > plain.bytes());
+            let x = noise(13 * pairs.stride() * channels, 3);
+            let expected = run(kernels, &plain, &x, &[13]);
+            let found = run(kernels, &pairs, &x, &[13]);
+            for (found, expected) in found.iter().zip(&expected) {
+                assert!((found - expected).abs() < 2e-4, "{kernels:?}: {found} is not {expected}");
+            }
+            for steps in [&[2, 2, 2, 2, 2, 2, 1][..], &[4, 6, 3], &[10, 2, 1]] {
+                assert!(run(kernels, &pairs, &x, steps) == found, "{kernels:?}, {steps:?}");
+            }
+        }
+    }
+}

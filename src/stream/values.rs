@@ -1,0 +1,147 @@
+//! What stands between the halves of a network, and how streams take and give it: codes, latents, or nothing where a
+//! frame was lost.
+
+use super::Stream;
+use crate::model::Half;
+use crate::{NO_CODE, StreamError};
+use std::ops::Range;
+
+/// Samples and latents beyond this are cut to it: as samples 100 dB over full scale, and far below where the network's
+/// sums would overflow and stay in its memory as NaN.
+const LIMIT: f32 = 1e5;
+
+/// A value of a frame at the border between the halves.
+pub(crate) trait Value: Copy {
+    /// How many are in a frame.
+    fn in_frame<H: Half>(stream: &Stream<H>) -> usize;
+
+    /// The operations between samples and these.
+    fn operations<H: Half>(stream: &Stream<H>) -> Range<usize>;
+
+    /// Whether a stream has such values, and can take these.
+    fn check<H: Half>(stream: &Stream<H>, values: &[Self]) -> Result<(), StreamError>;
+
+    /// Puts values of whole frames where a step looks for them.
+    fn put<H: Half>(stream: &mut Stream<H>, values: &[Self]);
+
+    /// Copies those that a step has made out.
+    fn get<H: Half>(stream: &Stream<H>, values: &mut [Self]);
+
+    /// Puts the codes of `frames` frames into the stream's hash.
+    fn note<H: Half>(stream: &mut Stream<H>, frames: usize);
+}
+
+/// Codes.
+impl Value for u32 {
+    fn in_frame<H: Half>(stream: &Stream<H>) -> usize {
+        stream.shape.codebooks
+    }
+
+    fn operations<H: Half>(stream: &Stream<H>) -> Range<usize> {
+        0..stream.program.len()
+    }
+
+    /// Whether these are whole frames of codes that the codebooks have, or that did not arrive.
+    fn check<H: Half>(stream: &Stream<H>, codes: &[u32]) -> Result<(), StreamError> {
+        let codebooks = stream.shape.codebooks;
+        if codebooks == 0 {
+            return Err(StreamError::NoQuantizer);
+        }
+        if !codes.len().is_multiple_of(codebooks) {
+            return Err(StreamError::PartialFrame { codes: codes.len(), codebooks });
+        }
+        let codebook_size = stream.spec.codebook_size as u32;
+        match codes.iter().position(|&code| code >= codebook_size && code != NO_CODE) {
+            Some(index) => Err(StreamError::CodeOutOfRange { index, code: codes[index], codebook_size }),
+            None => Ok(()),
+        }
+    }
+
+    fn put<H: Half>(stream: &mut Stream<H>, codes: &[u32]) {
+        let staged = &mut stream.memory.codes[..codes.len()];
+        staged.copy_from_slice(codes);
+        if let Some(quantizer) = &stream.quantizer {
+            quantizer.drop_after_gaps(staged, stream.shape.codebooks);
+        }
+    }
+
+    fn get<H: Half>(stream: &Stream<H>, codes: &mut [u32]) {
+        codes.copy_from_slice(&stream.memory.codes[..codes.len()]);
+    }
+
+    fn note<H: Half>(stream: &mut Stream<H>, frames: usize) {
+        let Stream { memory, hash, shape, .. } = stream;
+        hash.update(&memory.codes[..frames * shape.codebooks]);
+    }
+}
+
+/// Latents.
+impl Value for f32 {
+    fn in_frame<H: Half>(stream: &Stream<H>) -> usize {
+        stream.spec.latent_dim
+    }
+
+    fn operations<H: Half>(stream: &Stream<H>) -> Range<usize> {
+        let [begin, end] = stream.border.operations;
+        begin..end
+    }
+
+    fn check<H: Half>(stream: &Stream<H>, latents: &[f32]) -> Result<(), StreamError> {
+        let (values, latent_dim) = (latents.len(), stream.spec.latent_dim);
+        match values.is_multiple_of(latent_dim) {
+            true => Ok(()),
+            false => Err(StreamError::PartialLatent { values, latent_dim }),
+        }
+    }
+
+    fn put<H: Half>(stream: &mut Stream<H>, latents: &[f32]) {
+        let slot = stream.border.latents.first(latents.len());
+        copy_finite(latents, &mut stream.memory.scratch[slot]);
+        // any code says that the frame arrived
+        let marks = latents.len() / stream.spec.latent_dim * stream.shape.marks();
+        stream.memory.codes[..marks].fill(0);
+    }
+
+    fn get<H: Half>(stream: &Stream<H>, latents: &mut [f32]) {
+        let slot = stream.border.latents.first(latents.len());
+        latents.copy_from_slice(&stream.memory.scratch[slot]);
+    }
+
+    fn note<H: Half>(_: &mut Stream<H>, _: usize) {}
+}
+
+/// In place of a frame that did not arrive.
+#[derive(Clone, Copy)]
+pub(crate) struct Lost;
+
+impl Value for Lost {
+    fn in_frame<H: Half>(_: &Stream<H>) -> usize {
+        1
+    }
+
+    fn operations<H: Half>(stream: &Stream<H>) -> Range<usize> {
+        f32::operations(stream)
+    }
+
+    fn check<H: Half>(_: &Stream<H>, _: &[Lost]) -> Result<(), StreamError> {
+        Ok(())
+    }
+
+    fn put<H: Half>(stream: &mut Stream<H>, lost: &[Lost]) {
+        let marks = lost.len() * stream.shape.marks();
+        stream.memory.codes[..marks].fill(NO_CODE);
+    }
+
+    fn get<H: Half>(_: &Stream<H>, _: &mut [Lost]) {}
+
+    fn note<H: Half>(stream: &mut Stream<H>, frames: usize) {
+        u32::note(stream, frames);
+    }
+}
+
+/// Copies samples or latents; NaN and infinity become 0.
+pub(crate) fn copy_finite(from: &[f32], to: &mut [f32]) {
+    for (from, to) in from.iter().zip(to) {
+        *to = if from.is_finite() { from.clamp(-LIMIT, LIMIT) } else { 0.0 };
+    }
+}

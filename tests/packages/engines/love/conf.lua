@@ -1,0 +1,3 @@
+function love.conf(t)
+    t.modules.window, t.modules.graphics = false, false
+end
