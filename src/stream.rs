@@ -15,7 +15,7 @@ use crate::resample::{Rates, Resampler};
 use crate::{Error, Model, Spec, StreamError, StreamOptions};
 use std::iter;
 use std::sync::Arc;
-pub(crate) use values::{Lost, Value, copy_finite};
+pub(crate) use values::{Lost, Value, check_codes, copy_finite};
 
 /// A stream on half a model, whose weights it keeps alive.
 pub(crate) struct Stream<H> {

@@ -7,7 +7,7 @@ use super::{Counts, Facts, NO_CODE, Spread, buffer_frames, stream_options};
 use crate::error::{headroom, with_capacity};
 use crate::hash::CodesHash;
 use crate::kernels::FlushDenormals;
-use crate::stream::{Coder, Streaming};
+use crate::stream::{Coder, Streaming, check_codes};
 use crate::{Decoder, Error, LiveOptions, Model, StreamError, Work};
 use std::iter;
 use std::sync::Arc;
@@ -211,13 +211,7 @@ impl PlaybackInput {
     /// Frames for which there is no room are refused, and counted as dropped.
     pub fn write(&mut self, codes: &[u32]) -> Result<(), StreamError> {
         let Facts { spec, codebooks, .. } = self.shared.facts;
-        if !codes.len().is_multiple_of(codebooks) {
-            return Err(StreamError::PartialFrame { codes: codes.len(), codebooks });
-        }
-        let codebook_size = spec.codebook_size as u32;
-        if let Some(index) = codes.iter().position(|&code| code >= codebook_size && code != NO_CODE) {
-            return Err(StreamError::CodeOutOfRange { index, code: codes[index], codebook_size });
-        }
+        check_codes(codes, codebooks, spec.codebook_size)?;
         // as a decoder does: what comes after a gap in its branch cannot be used
         let (semantic, mut gap) = (self.semantic, false);
         let usable = codes.iter().enumerate().map(move |(index, &code)| {

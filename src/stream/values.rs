@@ -41,20 +41,12 @@ impl Value for u32 {
         0..stream.program.len()
     }
 
-    /// Whether these are whole frames of codes that the codebooks have, or that did not arrive.
     fn check<H: Half>(stream: &Stream<H>, codes: &[u32]) -> Result<(), StreamError> {
         let codebooks = stream.shape.codebooks;
         if codebooks == 0 {
             return Err(StreamError::NoQuantizer);
         }
-        if !codes.len().is_multiple_of(codebooks) {
-            return Err(StreamError::PartialFrame { codes: codes.len(), codebooks });
-        }
-        let codebook_size = stream.spec.codebook_size as u32;
-        match codes.iter().position(|&code| code >= codebook_size && code != NO_CODE) {
-            Some(index) => Err(StreamError::CodeOutOfRange { index, code: codes[index], codebook_size }),
-            None => Ok(()),
-        }
+        check_codes(codes, codebooks, stream.spec.codebook_size)
     }
 
     fn put<H: Half>(stream: &mut Stream<H>, codes: &[u32]) {
@@ -72,6 +64,18 @@ impl Value for u32 {
     fn note<H: Half>(stream: &mut Stream<H>, frames: usize) {
         let Stream { memory, hash, shape, .. } = stream;
         hash.update(&memory.codes[..frames * shape.codebooks]);
+    }
+}
+
+/// Whether these are whole frames of codes that the codebooks have, or that did not arrive.
+pub(crate) fn check_codes(codes: &[u32], codebooks: usize, codebook_size: usize) -> Result<(), StreamError> {
+    if !codes.len().is_multiple_of(codebooks) {
+        return Err(StreamError::PartialFrame { codes: codes.len(), codebooks });
+    }
+    let codebook_size = codebook_size as u32;
+    match codes.iter().position(|&code| code >= codebook_size && code != NO_CODE) {
+        Some(index) => Err(StreamError::CodeOutOfRange { index, code: codes[index], codebook_size }),
+        None => Ok(()),
     }
 }
 
