@@ -59,7 +59,7 @@ impl Transformer {
             layer.qkv.emit(planner, rows, normed, qkv, None, Activation::None);
             planner.at(Section::Transformer, index, "attention");
             planner.push(rows, Op::Remember { heads, qkv, angles, ring });
-            planner.push_rows(rows, 1, |row| {
+            planner.push_rows(rows, |row| {
                 let (qkv, y) = (qkv.from(row), attended.from(row));
                 Op::Attend { heads, qkv, ring, scores, y }
             });

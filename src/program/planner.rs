@@ -155,9 +155,9 @@ impl Planner {
 
     /// Appends an operation whose rows do not depend on each other, in parts if it is a large load. `op` gets the first
     /// row of each part.
-    pub(crate) fn push_rows(&mut self, rows: Span, least: usize, op: impl Fn(usize) -> Op) {
+    pub(crate) fn push_rows(&mut self, rows: Span, op: impl Fn(usize) -> Op) {
         let parts = op(0).load(rows.count).div_ceil(self.most_load);
-        let part = rows.count.div_ceil(parts.max(1) as usize).max(least).max(1);
+        let part = rows.count.div_ceil(parts.max(1) as usize).max(1);
         for first in (0..rows.count.max(1)).step_by(part) {
             self.push(rows.part(first, part.min(rows.count - first)), op(first));
         }
