@@ -91,7 +91,7 @@ static void one_thread(int64_t rate, int64_t work, int64_t offline, size_t block
 typedef struct {
     mimi_capture *capture;
     mimi_playback *playback;
-    pthread_mutex_t lock; /* of `done`, which is not part of what is tested */
+    pthread_mutex_t lock; /* guards `done` */
     int done;
     size_t blocks, codebooks;
     int64_t lost, written, refused;
