@@ -101,7 +101,7 @@ static void one_shot(const mimi_model *model, const mimi_options *options) {
     GOOD(mimi_decode_latents(model, options, latents, n, audio, 4 * ROOM, &n));
     GOOD(mimi_quantize(model, options, pcm, 5 * (size_t)dim, codes, ROOM, &n));
     GOOD(mimi_dequantize(model, options, codes, n, latents, ROOM, &n));
-    GOOD(mimi_decode_latents(model, options, pcm, 5 * (size_t)dim, audio, 4 * ROOM, &n));
+    GOOD(mimi_decode_latents(model, options, pcm, 4 * (size_t)dim, audio, 4 * ROOM, &n));
 }
 
 static void streams(const mimi_model *model, const mimi_options *options) {
