@@ -101,9 +101,8 @@ fn a_voice_prompt_that_is_forked() {
         let bytes: Vec<u8> = codes.iter().flat_map(|code| code.to_le_bytes()).collect();
         File::create(name).unwrap().write_all(&bytes).unwrap();
     }
-    let after = |sentence: &[u32]| {
-        model.decode(&[prompt, sentence].concat(), &options).unwrap().split_off(12 * 1920)
-    };
+    let after =
+        |sentence: &[u32]| model.decode(&[prompt, sentence].concat(), &options).unwrap().split_off(12 * 1920);
     let arguments = [&path, &names[0], &names[1], &names[2]].map(|path| &**path);
     assert!(sound(&run(&c, &arguments, Vec::new())) == [after(first), after(second)].concat());
     let seconds: &Path = "1".as_ref();

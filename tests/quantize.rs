@@ -228,11 +228,8 @@ fn many_streams_of_latents_give_what_each_gives_alone() {
             }
         }
         let mut room = vec![0.0; dim - 1];
-        let refused = Encoder::process_many_latents(
-            &mut [&mut encoders[0]],
-            &[&pcm[..FRAME]],
-            &mut [&mut room[..]],
-        );
+        let refused =
+            Encoder::process_many_latents(&mut [&mut encoders[0]], &[&pcm[..FRAME]], &mut [&mut room[..]]);
         assert_eq!(refused, Err(StreamError::BufferTooSmall { needed: dim }));
         let refused =
             Decoder::process_many_latents(&mut [&mut decoders[0]], &[&room], &mut [&mut [0.0; FRAME]]);

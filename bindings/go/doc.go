@@ -19,8 +19,8 @@
 // # Latents
 //
 // Between the halves of a network are latents: float32, frame after frame, [LatentDim] of them in a frame. An Encoder
-// gives them in place of codes, and a Decoder takes them; [Model.Quantize] and [Model.Dequantize] stand between. A model
-// without a quantizer, such as the Mimi of Pocket TTS, has latents alone, and codes are [ErrUnsupported].
+// gives them in place of codes, and a Decoder takes them; [Model.Quantize] and [Model.Dequantize] stand between. A
+// model without a quantizer, such as the Mimi of Pocket TTS, has latents alone, and codes are [ErrUnsupported].
 //
 // # Token files
 //

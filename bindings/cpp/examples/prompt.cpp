@@ -5,7 +5,7 @@
  *
  * A text-to-speech model is given the codes of a voice, and makes codes that go on after them. Their sound begins
  * where the prompt's ended, so a decoder must have heard the prompt first. It hears it once: each sentence is a fork of
- * it, which costs a copy of its memory and gives the same bits. Here the first seconds of stdin are the prompt, and what
+ * it, which costs a copy of its memory and gives the same bits. Here the first seconds of stdin are the prompt. What
  * follows is the sentence, which is said twice.
  *
  * Build: c++ -std=c++17 prompt.cpp $(pkg-config --cflags --libs mimi) -o prompt
