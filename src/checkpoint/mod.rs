@@ -4,6 +4,7 @@
 //! `layout` knows all names that a tensor may have, `values` turns elements into f32. This file puts them together.
 
 mod files;
+pub mod folder;
 mod header;
 mod layout;
 mod source;
@@ -111,7 +112,7 @@ impl<'a> Checkpoint<'a> {
                 let message = format!("{}: metadata entry `config`: {}", contents.name, error.message());
                 Error::new(error.kind(), message)
             })?),
-            None => directory.map(files::config_in).transpose()?.flatten(),
+            None => directory.map(|beside| files::config_in(beside, &contents.name)).transpose()?.flatten(),
         };
         let projection = contents.tensors.get(&format!("{prefix}{}", layout::IN_PLACE_OF_QUANTIZER));
         let config = match (config, projection) {

@@ -2,6 +2,7 @@
 //! says what and where.
 
 mod files;
+mod folders;
 mod hostile;
 mod layouts;
 mod memory;
