@@ -1,7 +1,8 @@
 //! Which files make up a checkpoint.
 
 use super::Contents;
-use super::folder::{Folder, Index, hint};
+use super::folder::{Folder, Index, hint, is_yaml};
+use super::foreign;
 use super::header::{self, quoted};
 use super::source::Source;
 use crate::config::LARGEST_TEXT;
@@ -134,29 +135,37 @@ pub(super) fn config_in(directory: &Path, weights: &str) -> Result<Option<Config
     if let Some(config) = beside.config.as_deref().map(|text| recognise(&path, text)).transpose()?.flatten() {
         return Ok(Some(config));
     }
-    for name in folder.configs() {
-        let path = directory.join(name);
-        let config = Config::from_json(&read_text(&path, LARGEST_TEXT)?);
-        return config.map(Some).map_err(|error| error_at(&path, error.kind(), error.message()));
+    let mut found: Option<(PathBuf, Config)> = None;
+    let mut passed_over = None;
+    for name in folder.configs().map_err(|error| beside.named(&error))? {
+        let path = directory.join(&name);
+        let text = read_text(&path, LARGEST_TEXT)?;
+        let config = match is_yaml(&name) {
+            true => Config::recognise_yaml(&text),
+            false => Config::from_json(&text).map(Some),
+        };
+        match (config.map_err(|error| error_at(&path, error.kind(), error.message()))?, &found) {
+            (Some(config), Some((first, other))) if config != *other => {
+                let message = format_args!(
+                    "it is a Mimi config with other numbers than {}: expected one, or equal ones",
+                    first.display()
+                );
+                return Err(error_at(&path, ErrorKind::Format, message));
+            }
+            (Some(config), _) => found = Some((path, config)),
+            (None, _) if ["config.yaml", "config.yml"].contains(&name.as_str()) => passed_over = Some(path),
+            (None, _) => {}
+        }
     }
-    if folder.allows_published(weights) {
+    if let Some((_, config)) = found {
+        return Ok(Some(config));
+    }
+    if passed_over.is_none() && folder.allows_published(weights) {
         return Ok(None);
     }
     let message = "no Mimi config is in it, and the published numbers may be other than those of the weights: expected \
                    one in it, or in mimi_config.json beside it";
-    Err(error_at(&path, ErrorKind::Format, message))
-}
-
-/// Refuses a folder whose config is there as YAML alone: the published numbers in its place could make another model.
-pub(super) fn refuse_yaml(directory: &Path) -> Result<(), Error> {
-    let path = directory.join("config.yaml");
-    match fs::symlink_metadata(&path) {
-        Ok(_) => {
-            let message = "YAML is not read: expected the same as JSON, in config.json";
-            Err(error_at(&path, ErrorKind::Unsupported, message))
-        }
-        Err(_) => Ok(()),
-    }
+    Err(error_at(&passed_over.unwrap_or(path), ErrorKind::Format, message))
 }
 
 fn recognise(path: &Path, text: &str) -> Result<Option<Config>, Error> {
@@ -195,6 +204,9 @@ fn read_text(path: &Path, largest: usize) -> Result<String, Error> {
         let message =
             format_args!("the file has more than {largest} bytes: expected JSON of at most as many");
         return Err(error_at(path, ErrorKind::Format, message));
+    }
+    if let Some(what) = foreign::file(&bytes[..bytes.len().min(foreign::FIRST)], bytes.len() as u64) {
+        return Err(error_at(path, ErrorKind::Format, format_args!("not JSON: {what}")));
     }
     String::from_utf8(bytes)
         .map_err(|error| error_at(path, ErrorKind::Format, format_args!("the text is not UTF-8: {error}")))

@@ -39,42 +39,58 @@ impl<'n> Folder<'n> {
     /// subfolders have slashes; a subfolder may also be there by its plain name.
     ///
     /// # Errors
-    /// [`ErrorKind::Format`]: `config.json` is not JSON, or names a file in a way that is not followed.
-    /// [`ErrorKind::Io`]: it names a file that is not there. And those of [`Config::from_json`]. No message of a
-    /// `Folder` has the name of the folder.
+    /// Those of [`Config::from_json`], but for a config that is no Mimi's. No message of a `Folder` has the folder's
+    /// name.
     pub fn new(names: &'n [String], config: Option<&str>) -> Result<Self, Error> {
-        let about = config.map_or(Ok(About::default()), About::read)?;
-        let named = [("mimi_name", &about.mimi_name), ("mimi_config_name", &about.mimi_config_name)];
-        for (key, name) in named {
-            if let Some(name) = name.as_ref().filter(|name| !names.contains(name)) {
-                let message = format!("{name}: the file does not exist: config.json names it as `{key}`");
-                return Err(Error::new(ErrorKind::Io, message));
-            }
-        }
-        Ok(Self { names, about })
+        let about = config.map(About::read).transpose().map_err(in_config)?;
+        Ok(Self { names, about: about.unwrap_or_default() })
     }
 
     /// Indexes of shards and safetensors files that may hold the weights, the likeliest first: the first that holds
     /// Mimi is the one.
     ///
     /// # Errors
-    /// [`ErrorKind::Io`]: there are none. [`ErrorKind::InvalidArgument`]: several may be meant.
-    /// [`ErrorKind::Format`]: the weights are in a subfolder.
+    /// [`ErrorKind::Format`]: `config.json` names a file in a way that is not followed, or the weights are in a
+    /// subfolder. [`ErrorKind::Io`]: there are no weights. [`ErrorKind::InvalidArgument`]: several may be meant.
     pub fn weights(&self) -> Result<Vec<String>, Error> {
-        match &self.about.mimi_name {
-            Some(name) => Ok(vec![name.clone()]),
+        match self.named("mimi_name", self.about.mimi_name.as_deref())? {
+            Some(name) => Ok(vec![name]),
             None => candidates(self.names, &self.about),
         }
     }
 
     /// Files beside `config.json` that may hold Mimi's config; none if that itself does.
-    pub fn configs(&self) -> Vec<String> {
-        let usual = || self.names.iter().filter(|name| *name == "mimi_config.json").cloned().collect();
-        match &self.about.mimi_config_name {
-            _ if self.about.holds => Vec::new(),
-            Some(name) => vec![name.clone()],
-            None => usual(),
+    ///
+    /// # Errors
+    /// [`ErrorKind::Format`]: `config.json` names a file in a way that is not followed. [`ErrorKind::Io`]: or one that
+    /// is not there.
+    pub fn configs(&self) -> Result<Vec<String>, Error> {
+        if self.about.holds {
+            return Ok(Vec::new());
         }
+        let those = |wanted: fn(&str) -> bool| {
+            self.names.iter().filter(|name| !name.contains('/') && wanted(name)).cloned().collect::<Vec<_>>()
+        };
+        let usual = || {
+            let json = those(|name| name == "mimi_config.json");
+            if json.is_empty() { those(is_yaml) } else { json }
+        };
+        let named = self.named("mimi_config_name", self.about.mimi_config_name.as_deref())?;
+        Ok(named.map_or_else(usual, |name| vec![name]))
+    }
+
+    /// The file beside `config.json` that it names by `key`, if it does.
+    fn named(&self, key: &str, name: Option<&str>) -> Result<Option<String>, Error> {
+        let Some(name) = name else { return Ok(None) };
+        if let Some(what) = not_followed(name, key == "mimi_name") {
+            let message = format_args!("`{key}` is {}: {what}", quoted(name));
+            return Err(in_config(Error::new(ErrorKind::Format, message)));
+        }
+        if !self.names.iter().any(|found| found == name) {
+            let message = format_args!("{name}: the file does not exist: config.json names it as `{key}`");
+            return Err(Error::new(ErrorKind::Io, message));
+        }
+        Ok(Some(name.to_owned()))
     }
 
     /// Whether the published numbers may be assumed for the file `weights` if no config is found. A `config.json` of
@@ -140,6 +156,10 @@ fn is_kyutai(name: &str) -> bool {
     KYUTAI.iter().any(|start| name.starts_with(start)) && is_safetensors(name)
 }
 
+pub(super) fn is_yaml(name: &str) -> bool {
+    [".yaml", ".yml"].iter().any(|end| name.ends_with(end))
+}
+
 fn is_safetensors(name: &str) -> bool {
     SAFETENSORS.iter().any(|end| name.ends_with(end))
 }
@@ -162,28 +182,22 @@ impl About {
             mimi_name: Option<String>,
             mimi_config_name: Option<String>,
         }
-        let in_config =
-            |kind, message: &dyn std::fmt::Display| Error::new(kind, format_args!("config.json: {message}"));
-        let holds = Config::recognise(config).map_err(|e| in_config(e.kind(), &e.message()))?.is_some();
+        let holds = Config::recognise(config)?.is_some();
         let model: LanguageModel = match config.trim_start().starts_with('{') {
             true => serde_json::from_str(config).map_err(|error| {
-                let message = format!("`mimi_name` or `mimi_config_name` cannot be read: {error}");
-                in_config(ErrorKind::Format, &message)
+                let message = format_args!("`mimi_name` or `mimi_config_name` cannot be read: {error}");
+                Error::new(ErrorKind::Format, message)
             })?,
             false => LanguageModel::default(),
         };
         let LanguageModel { mimi_name, mimi_config_name } = model;
-        let names = [("mimi_name", &mimi_name), ("mimi_config_name", &mimi_config_name)];
-        for (key, name) in names {
-            if let Some(what) = name.as_deref().and_then(|name| not_followed(name, key == "mimi_name")) {
-                let name = quoted(name.as_deref().unwrap_or_default());
-                let message = format!("`{key}` is {name}: {what}");
-                return Err(in_config(ErrorKind::Format, &message));
-            }
-        }
         let foreign = !holds && mimi_name.is_none() && mimi_config_name.is_none();
         Ok(Self { holds, foreign, mimi_name, mimi_config_name })
     }
+}
+
+fn in_config(error: Error) -> Error {
+    Error::new(error.kind(), format_args!("config.json: {}", error.message()))
 }
 
 /// Why a name in a config is not followed; `None`: it is that of a file beside it.

@@ -4,20 +4,10 @@ use crate::support::*;
 use mimi::{Checkpoint, Config, ErrorKind};
 use std::fs;
 use std::path::Path;
-use tempfile::TempDir;
 
 const KYUTAI: &str = "tokenizer-e351c8d8-checkpoint125.safetensors";
 /// A tensor that a Mimi has and other models lack.
 const MARKER: &str = "encoder_transformer.layers.0.mlp.fc1.weight";
-
-/// A directory with these files.
-fn directory(files: &[(&str, &[u8])]) -> TempDir {
-    let directory = tempfile::tempdir().unwrap();
-    for (name, bytes) in files {
-        fs::write(directory.path().join(name), bytes).unwrap();
-    }
-    directory
-}
 
 fn tiny() -> Vec<u8> {
     fs::read(golden("tiny/model.safetensors")).unwrap()

@@ -3,7 +3,9 @@
 
 mod files;
 mod folders;
+mod foreign;
 mod hostile;
 mod layouts;
 mod memory;
+mod pocket;
 mod support;
