@@ -160,7 +160,8 @@ pub(super) fn config_in(directory: &Path, weights: &str) -> Result<Option<Config
     if let Some((_, config)) = found {
         return Ok(Some(config));
     }
-    if passed_over.is_none() && folder.allows_published(weights) {
+    let weights = Path::new(weights).file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    if passed_over.is_none() && folder.allows_published(&weights) {
         return Ok(None);
     }
     let message = "no Mimi config is in it, and the published numbers may be other than those of the weights: expected \
