@@ -75,7 +75,7 @@ fn open(input: &Path, args: &EncodeArgs) -> Outcome<AudioReader> {
 
 /// What decides what a recording becomes.
 fn settings(args: &EncodeArgs, model: &Model) -> Settings {
-    let codebooks = args.encoding.codebooks.unwrap_or(model.codebooks().min(8));
+    let codebooks = args.encoding.codebooks.unwrap_or(model.spec().default_codebooks);
     let mut settings = Settings::from([
         ("model", format!("{:016x}", model.id())),
         ("codebooks", codebooks.to_string()),
