@@ -306,7 +306,8 @@ fn a_loud_channel(case: Case) {
     println!("{}: decoded SNR in dB, of the library and of weights rounded beforehand", case.checkpoint);
     for loud in [1.0, 27.0, 100.0] {
         let file = with_a_loud_channel(&file, &latents, loud);
-        let audio = |file: &[u8], precision| load(file, precision).decode_latents(&latents, &options).unwrap();
+        let audio =
+            |file: &[u8], precision| load(file, precision).decode_latents(&latents, &options).unwrap();
         let exact = audio(&file, Precision::F32);
         let precisions: [(_, _, Round); 2] =
             [("bf16", Precision::Bf16, to_bf16), ("int8", Precision::Int8, to_int8)];

@@ -16,6 +16,7 @@ import random
 import statistics
 import sys
 import tempfile
+from importlib import metadata
 from pathlib import Path
 
 import peers
@@ -91,12 +92,12 @@ class PocketTts:
     def step(self, i):
         pcm = self.model.decode_from_latent(self.latents[:, i : i + 1], self.state)
         self.state_of.increment_steps(self.model, self.state, increment=self.stride)
-        return pcm[0, 0].tolist()
+        return pcm[0, 0]
 
 
 def audio(codec, frames):
     codec.begin()
-    return [sample for i in range(frames) for sample in codec.step(i)]
+    return [float(sample) for i in range(frames) for sample in codec.step(i)]
 
 
 def turn(codec, frames):
@@ -140,6 +141,8 @@ def measure(arguments):
 def table(rows):
     machine = peers.describe_machine()
     lines = [f"{machine['cpu']}, {machine['cpus']} CPUs, {machine['date']}"]
+    if any(PEER in times for times in rows.values()):
+        lines[0] += "".join(f"; {package} {metadata.version(package)}" for package in ("pocket-tts", "torch"))
     for network, times in rows.items():
         _, goal = NETWORKS.get(network, (None, None))
         lines.append(f"\n{network:34}{'ms per frame':>16}{'times real time':>20}{'times pocket_tts':>20}")
@@ -154,7 +157,7 @@ def parse(words):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("library", type=Path, help="libmimi.so, of a release build")
     parser.add_argument("--model", type=Path, help="a model's file or folder, for libmimi alone")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=25)
     parser.add_argument("--frames", type=int, default=62, help="of the sentence")
     parser.add_argument("--json", action="store_true", help="print milliseconds per frame for programs")
     arguments = parser.parse_args(words)
