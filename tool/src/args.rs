@@ -35,7 +35,7 @@ pub(crate) enum Command {
     /// OUTPUT has exactly the length and the sample rate of INPUT, in one channel.
     #[command(after_help = ROUNDTRIP_EXAMPLES)]
     Roundtrip(RoundtripArgs),
-    /// Turn audio into codes
+    /// Turn audio into codes, or into latents
     ///
     /// With several inputs, or a folder (taken with all below it), OUTPUT is a folder, and files that
     /// are there already are not made again: a run that was interrupted goes on where it stopped. What
@@ -44,10 +44,10 @@ pub(crate) enum Command {
     /// the exit status is 1.
     #[command(after_help = ENCODE_EXAMPLES)]
     Encode(EncodeArgs),
-    /// Turn codes into audio
+    /// Turn codes or latents into audio
     ///
-    /// Codes are read from .mtok, .npy, .safetensors and moshi.cpp's .mimi files. The sound has the
-    /// length and the sample rate of the original if the file tells them (.mtok does). Several inputs,
+    /// Codes are read from .mtok, .npy, .safetensors and moshi.cpp's .mimi files, latents from .npy
+    /// (float32, [frames, values]) and .safetensors (tensor "latents"). The sound has the length and the sample rate of the original if the file tells them (.mtok does). Several inputs,
     /// or folders, go to a folder, as with encode.
     #[command(after_help = DECODE_EXAMPLES)]
     Decode(DecodeArgs),
@@ -184,14 +184,18 @@ pub(crate) struct EncodeArgs {
     /// Files of audio, folders of them, or -
     #[arg(required = true, value_hint = ValueHint::AnyPath, value_name = "INPUT")]
     pub(crate) inputs: Vec<PathBuf>,
-    /// The file of codes to write, the folder for them, or -
+    /// The file of codes or latents to write, the folder for them, or -
     #[arg(value_hint = ValueHint::AnyPath)]
     pub(crate) output: PathBuf,
     #[command(flatten)]
     pub(crate) batch: BatchArgs,
-    /// How to store the codes; default: as OUTPUT's extension says, else mtok
+    /// How to store them; default: as OUTPUT's extension says, else mtok, for latents npy
     #[arg(short, long, value_enum)]
     pub(crate) format: Option<Format>,
+    /// Write latents, which become codes in the quantizer, and not codes: float32 [frames, values], as .npy or
+    /// .safetensors. A model without a quantizer, as Pocket TTS has it, gives latents alone
+    #[arg(long, conflicts_with_all = ["codebooks", "live"])]
+    pub(crate) latents: bool,
     /// Write each frame as soon as it is there, to a pipe or under OUTPUT's own name, where it stays if the
     /// recording is interrupted: mtok that does not tell the exact length
     #[arg(long)]
@@ -218,7 +222,7 @@ pub(crate) struct EncodeArgs {
 
 #[derive(Debug, Group)]
 pub(crate) struct DecodeArgs {
-    /// Files of codes, folders of them, or -
+    /// Files of codes or latents, folders of them, or -
     #[arg(required = true, value_hint = ValueHint::AnyPath, value_name = "INPUT")]
     pub(crate) inputs: Vec<PathBuf>,
     /// The file of audio to write, the folder for them, or -

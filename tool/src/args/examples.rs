@@ -34,6 +34,8 @@ pub(super) const ENCODE_EXAMPLES: &str = "\
 Examples:
   mimi encode in.wav out.mtok
   mimi encode in.mp3 codes.npy
+  # what enters the quantizer
+  mimi encode --latents in.wav latents.npy
   # every recording in a folder, on all cores
   mimi encode corpus/ tokens/ --report report.jsonl
   # speech to another machine, while it is spoken
@@ -51,6 +53,8 @@ Examples:
   mimi decode --codebooks 4 --rate 48000 in.npy out.wav
   mimi decode tokens/ audio/
   mimi decode in.mtok out.flac
+  # latents of Pocket TTS
+  mimi decode --model kyutai/pocket-tts latents.npy out.wav
   # as over a bad line: a tenth of the frames lost, three at a time
   mimi decode --loss 10 --burst 3 in.mtok out.wav
   # samples alone, at a rate that is known

@@ -9,6 +9,7 @@ mod fetch;
 mod files;
 mod formats;
 mod hostile;
+mod latents;
 mod person;
 mod recorder;
 mod reduce;
