@@ -90,6 +90,20 @@ impl Decoder {
         self.process_with(&LOST[..frames], pcm, None)
     }
 
+    /// [`process_lost`](Self::process_lost) of the frames that so many codes or latents would be.
+    pub(crate) fn process_lost_values<V: Value>(
+        &mut self,
+        values: usize,
+        pcm: &mut [f32],
+    ) -> Result<usize, StreamError> {
+        self.process_lost(V::frames(&self.stream, values)?, pcm)
+    }
+
+    /// Samples that so many codes or latents give, if they are whole frames.
+    pub(crate) fn samples_for_whole<V: Value>(&self, values: usize) -> Result<usize, StreamError> {
+        Ok(self.samples_of(V::frames(&self.stream, values)?))
+    }
+
     /// Exactly one frame for each of several streams of one model, in one pass over its weights: takes
     /// one frame of codes for each and writes [`frame_samples`](Self::frame_samples) samples for each. Every
     /// stream's samples are the same bits as alone. Streams with equal options side by side are the fastest.
@@ -102,6 +116,15 @@ impl Decoder {
         pcm: &mut [&mut [f32]],
     ) -> Result<(), StreamError> {
         Self::process_each(streams, codes, pcm)
+    }
+
+    /// As [`process_many`](Self::process_many), of latents in place of codes.
+    pub fn process_many_latents(
+        streams: &mut [&mut Decoder],
+        latents: &[&[f32]],
+        pcm: &mut [&mut [f32]],
+    ) -> Result<(), StreamError> {
+        Self::process_each(streams, latents, pcm)
     }
 
     /// Where the last code that was refused stood in its call's input, and its value; `None` if there was none

@@ -93,6 +93,15 @@ impl Encoder {
         Self::process_each(streams, pcm, codes)
     }
 
+    /// As [`process_many`](Self::process_many), to latents in place of codes.
+    pub fn process_many_latents(
+        streams: &mut [&mut Encoder],
+        pcm: &[&[f32]],
+        latents: &mut [&mut [f32]],
+    ) -> Result<(), StreamError> {
+        Self::process_each(streams, pcm, latents)
+    }
+
     /// Samples that belong to no frame that was emitted.
     fn unframed(&self) -> usize {
         let resampler = self.stream.resampler.as_deref();

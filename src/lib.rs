@@ -14,7 +14,7 @@
 //! ```
 //!
 //! The latents between the halves can be had, too: [`Model::encode_latents`], [`Model::decode_latents`], and the same
-//! of streams. Networks without a quantizer, such as the Mimi of Pocket TTS, have latents alone.
+//! of streams; and [`Model::quantize`], [`Model::dequantize`] between latents and codes. Networks without a quantizer, such as the Mimi of Pocket TTS, have latents alone.
 //!
 //! A [`Model`] is weights, shared and never changed. An [`Encoder`] or a [`Decoder`] is one stream on it,
 //! which takes input cut in any way and gives the same bits; the calls above are streams that are given
@@ -30,6 +30,7 @@
 //! | [`bitstream`] | codes as bytes |
 //! | [`live`] | streams in audio callbacks: shares of work, queues between threads |
 //! | `oneshot` | whole recordings |
+//! | `quantize` | the quantizer alone |
 //! | `encoder`, `decoder`, `stream` | partial frames, the end, counting |
 //! | `conceal` | the sound of frames that did not arrive |
 //! | `resample` | audio at another rate than the model's |
@@ -84,6 +85,7 @@ mod options;
 #[doc(hidden)]
 pub mod probe;
 mod program;
+mod quantize;
 #[cfg(feature = "candle")]
 pub mod reference;
 mod resample;

@@ -4,92 +4,135 @@ use crate::error::with_capacity;
 use crate::kernels::{FlushDenormals, with_team};
 use crate::model::{Half, MOST_STREAM_BYTES, Shape, threads};
 use crate::stream::{Coder, Value};
-use crate::{Decoder, Encoder, Error, Model, StreamError, StreamOptions};
+use crate::{Decoder, Encoder, Error, Model, Spec, StreamError, StreamOptions};
 
 /// Frames that a one-shot call works on at once: enough rows for the layers with the most weights,
 /// and little enough memory for a long file.
 pub(crate) const FRAMES: usize = 16;
 
+/// A value that calls for whole recordings take and give.
+pub(crate) trait Whole: Value + Default {
+    /// How many are in a frame.
+    fn width(spec: &Spec, options: &StreamOptions) -> Result<usize, Error>;
+
+    /// What to say of `found` values, which are not whole frames of `width`.
+    fn partial(found: usize, width: usize) -> StreamError;
+}
+
+impl Whole for u32 {
+    fn width(spec: &Spec, options: &StreamOptions) -> Result<usize, Error> {
+        spec.stream_codebooks(options)
+    }
+
+    fn partial(codes: usize, codebooks: usize) -> StreamError {
+        StreamError::PartialFrame { codes, codebooks }
+    }
+}
+
+impl Whole for f32 {
+    fn width(spec: &Spec, _: &StreamOptions) -> Result<usize, Error> {
+        Ok(spec.latent_dim)
+    }
+
+    fn partial(values: usize, latent_dim: usize) -> StreamError {
+        StreamError::PartialLatent { values, latent_dim }
+    }
+}
+
 impl Model {
     /// Codes that [`encode`](Self::encode) returns for `samples` samples.
     pub fn codes_for(&self, samples: usize, options: &StreamOptions) -> Result<usize, Error> {
+        self.values_for::<u32>(samples, options)
+    }
+
+    /// Values that [`encode_latents`](Self::encode_latents) returns for `samples` samples.
+    pub fn latents_for(&self, samples: usize, options: &StreamOptions) -> Result<usize, Error> {
+        self.values_for::<f32>(samples, options)
+    }
+
+    fn values_for<V: Whole>(&self, samples: usize, options: &StreamOptions) -> Result<usize, Error> {
         self.encoder()?;
-        let codebooks = self.spec().stream_codebooks(options)?;
-        Ok(samples.div_ceil(self.spec().stream_rates(options)?.frame()).saturating_mul(codebooks))
+        let width = V::width(self.spec(), options)?;
+        Ok(samples.div_ceil(self.spec().stream_rates(options)?.frame()).saturating_mul(width))
     }
 
     /// Samples that [`decode`](Self::decode) returns for `codes` codes.
     pub fn samples_for(&self, codes: usize, options: &StreamOptions) -> Result<usize, Error> {
+        self.samples_of::<u32>(codes, options)
+    }
+
+    /// Samples that [`decode_latents`](Self::decode_latents) returns for `values` values.
+    pub fn samples_for_latents(&self, values: usize, options: &StreamOptions) -> Result<usize, Error> {
+        self.samples_of::<f32>(values, options)
+    }
+
+    fn samples_of<V: Whole>(&self, values: usize, options: &StreamOptions) -> Result<usize, Error> {
         self.decoder()?;
-        let codebooks = self.spec().stream_codebooks(options)?;
-        if !codes.is_multiple_of(codebooks) {
-            return Err(StreamError::PartialFrame { codes, codebooks }.into());
+        let frames = self.whole_frames::<V>(values, options)?;
+        Ok(frames.saturating_mul(self.spec().stream_rates(options)?.frame()))
+    }
+
+    /// How many frames so many values are.
+    pub(crate) fn whole_frames<V: Whole>(
+        &self,
+        values: usize,
+        options: &StreamOptions,
+    ) -> Result<usize, Error> {
+        let width = V::width(self.spec(), options)?;
+        match values.is_multiple_of(width) {
+            true => Ok(values / width),
+            false => Err(V::partial(values, width).into()),
         }
-        Ok((codes / codebooks).saturating_mul(self.spec().stream_rates(options)?.frame()))
     }
 
     /// Samples (any number, at the rate of `options`, mono) to codes, frame-major:
     /// `codes[frame * codebooks + k]`. A last partial frame is padded as `options.tail` says; no
     /// samples are no frames.
     pub fn encode(&self, pcm: &[f32], options: &StreamOptions) -> Result<Vec<u32>, Error> {
-        let mut codes = zeros(self.codes_for(pcm.len(), options)?)?;
-        let written = self.encode_into(pcm, &mut codes, options)?;
-        codes.truncate(written);
-        Ok(codes)
-    }
-
-    /// [`encode`](Self::encode) to `codes`, of [`codes_for`](Self::codes_for) or more; returns how many were written.
-    pub(crate) fn encode_into(
-        &self,
-        pcm: &[f32],
-        codes: &mut [u32],
-        options: &StreamOptions,
-    ) -> Result<usize, Error> {
-        let frames = pcm.len().div_ceil(self.spec().stream_rates(options)?.frame());
-        let shape = self.one_shot_shape(&**self.encoder()?, frames, options)?;
-        run::<u32, _>(Encoder::of_shape(self, options, shape)?, pcm, codes)
-    }
-
-    /// Whole frames of codes to a frame of samples each, at the rate of `options`.
-    pub fn decode(&self, codes: &[u32], options: &StreamOptions) -> Result<Vec<f32>, Error> {
-        let mut pcm = zeros(self.samples_for(codes.len(), options)?)?;
-        let written = self.decode_into(codes, &mut pcm, options)?;
-        pcm.truncate(written);
-        Ok(pcm)
-    }
-
-    /// [`decode`](Self::decode) to `pcm`, of [`samples_for`](Self::samples_for) or more; returns how many were written.
-    pub(crate) fn decode_into(
-        &self,
-        codes: &[u32],
-        pcm: &mut [f32],
-        options: &StreamOptions,
-    ) -> Result<usize, Error> {
-        let frames = codes.len() / self.spec().stream_codebooks(options)?;
-        let shape = self.one_shot_shape(&**self.decoder()?, frames, options)?;
-        run::<u32, _>(Decoder::of_shape(self, options, shape)?, codes, pcm)
+        filled(self.codes_for(pcm.len(), options)?, |codes| self.encode_into(pcm, codes, options))
     }
 
     /// Samples to latents, `[frames, latent_dim]`: what enters the quantizer, if there is one. The rest as for
     /// [`encode`](Self::encode).
     pub fn encode_latents(&self, pcm: &[f32], options: &StreamOptions) -> Result<Vec<f32>, Error> {
+        filled(self.latents_for(pcm.len(), options)?, |latents| self.encode_into(pcm, latents, options))
+    }
+
+    /// Encodes to codes or latents, of which there is room for all; returns how many were written.
+    pub(crate) fn encode_into<V: Whole>(
+        &self,
+        pcm: &[f32],
+        values: &mut [V],
+        options: &StreamOptions,
+    ) -> Result<usize, Error> {
         let frames = pcm.len().div_ceil(self.spec().stream_rates(options)?.frame());
         let shape = self.one_shot_shape(&**self.encoder()?, frames, options)?;
-        let mut latents = zeros(frames.saturating_mul(self.spec().latent_dim))?;
-        let written = run::<f32, _>(Encoder::of_shape(self, options, shape)?, pcm, &mut latents)?;
-        latents.truncate(written);
-        Ok(latents)
+        run::<V, _>(Encoder::of_shape(self, options, shape)?, pcm, values)
+    }
+
+    /// Whole frames of codes to a frame of samples each, at the rate of `options`.
+    pub fn decode(&self, codes: &[u32], options: &StreamOptions) -> Result<Vec<f32>, Error> {
+        filled(self.samples_for(codes.len(), options)?, |pcm| self.decode_into(codes, pcm, options))
     }
 
     /// Whole frames of latents, `[frames, latent_dim]`, to a frame of samples each, at the rate of `options`: latents
     /// as they leave the quantizer, if there is one. NaN and infinity count as 0, and values are cut to ±1e5.
     pub fn decode_latents(&self, latents: &[f32], options: &StreamOptions) -> Result<Vec<f32>, Error> {
-        let frames = latents.len() / self.spec().latent_dim;
+        filled(self.samples_for_latents(latents.len(), options)?, |pcm| {
+            self.decode_into(latents, pcm, options)
+        })
+    }
+
+    /// Decodes codes or latents to `pcm`, where there is room for all; returns how many samples were written.
+    pub(crate) fn decode_into<V: Whole>(
+        &self,
+        values: &[V],
+        pcm: &mut [f32],
+        options: &StreamOptions,
+    ) -> Result<usize, Error> {
+        let frames = self.whole_frames::<V>(values.len(), options)?;
         let shape = self.one_shot_shape(&**self.decoder()?, frames, options)?;
-        let mut pcm = zeros(frames.saturating_mul(self.spec().stream_rates(options)?.frame()))?;
-        let written = run::<f32, _>(Decoder::of_shape(self, options, shape)?, latents, &mut pcm)?;
-        pcm.truncate(written);
-        Ok(pcm)
+        run::<V, _>(Decoder::of_shape(self, options, shape)?, values, pcm)
     }
 
     /// The shape of a stream that is pushed `frames` frames at once. Without `max_block`, as many of them at a time as
@@ -124,8 +167,14 @@ fn run<V: Value, C: Coder<V>>(
     Ok(written + coder.end(&mut output[written..])?)
 }
 
-fn zeros<T: Clone + Default>(len: usize) -> Result<Vec<T>, Error> {
+/// A list of `len` values, of which `fill` tells how many it wrote.
+pub(crate) fn filled<T: Clone + Default>(
+    len: usize,
+    fill: impl FnOnce(&mut [T]) -> Result<usize, Error>,
+) -> Result<Vec<T>, Error> {
     let mut values = with_capacity(len)?;
     values.resize(len, T::default());
+    let written = fill(&mut values)?;
+    values.truncate(written);
     Ok(values)
 }

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 /// The header's groups, in reading order: the files of `src/capi` with exported functions.
-const GROUPS: [&str; 11] = [
-    "version", "status", "options", "model", "oneshot", "encoder", "decoder", "many", "capture", "playback",
+const GROUPS: [&str; 12] = [
+    "version", "status", "options", "model", "oneshot", "encoder", "decoder", "many", "latents", "capture", "playback",
     "tokens",
 ];
 

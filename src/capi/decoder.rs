@@ -5,9 +5,9 @@ use super::guard::{guard, guard_rt, guard_value};
 use super::handle::{self, Kind};
 use super::model::*;
 use super::options::{mimi_options, stream_options};
-use super::status::{Failure, MIMI_ERR_INVALID_ARGUMENT, MIMI_ERR_UNSUPPORTED, mimi_status};
+use super::status::{Failure, MIMI_ERR_UNSUPPORTED, mimi_status};
 use super::stream;
-use crate::{Decoder, Model, StreamError};
+use crate::{Decoder, Model};
 
 /// A code that did not arrive, in the input of decoders and playbacks; see "Lost frames".
 pub const MIMI_NO_CODE: u32 = u32::MAX;
@@ -66,21 +66,7 @@ pub unsafe extern "C" fn mimi_decoder_process(
 ) -> mimi_status {
     // SAFETY: the pointers are as the header's introduction asks.
     guard_rt(|| unsafe {
-        if codes.is_null() {
-            let lost = |decoder: &mut Decoder, pcm: &mut [f32]| {
-                let codebooks = decoder.codebooks();
-                if codebooks == 0 {
-                    return Err(StreamError::NoQuantizer);
-                }
-                match n_codes.is_multiple_of(codebooks) {
-                    true => decoder.process_lost(n_codes / codebooks, pcm),
-                    false => Err(StreamError::PartialFrame { codes: n_codes, codebooks }),
-                }
-            };
-            return stream::without_input(["pcm", "out_samples"], decoder, pcm, pcm_cap, out_samples, lost);
-        }
-        let names = ["codes", "pcm", "out_samples"];
-        stream::process::<Decoder>(names, decoder, codes, n_codes, pcm, pcm_cap, out_samples)
+        stream::decode("codes", decoder, (codes, n_codes), (pcm, pcm_cap), out_samples)
     })
 }
 
@@ -118,15 +104,7 @@ pub unsafe extern "C" fn mimi_decoder_samples_for(
     out_samples: *mut usize,
 ) -> mimi_status {
     // SAFETY: the pointers are as the header's introduction asks.
-    guard_rt(|| unsafe {
-        let decoder: &Decoder = handle::shared(decoder)?;
-        let out = place("out_samples", out_samples)?;
-        if !n_codes.is_multiple_of(decoder.codebooks()) {
-            return Err(MIMI_ERR_INVALID_ARGUMENT);
-        }
-        out.write(decoder.samples_for(n_codes));
-        Ok(())
-    })
+    guard_rt(|| unsafe { stream::samples_for::<u32>(decoder, n_codes, out_samples) })
 }
 
 /// Forgets everything: the stream is as new, also after MIMI_ERR_PANIC. Real-time.

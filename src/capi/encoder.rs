@@ -64,7 +64,7 @@ pub unsafe extern "C" fn mimi_encoder_process(
     // SAFETY: the pointers are as the header's introduction asks.
     guard_rt(|| unsafe {
         let names = ["pcm", "codes", "out_codes"];
-        stream::process::<Encoder>(names, encoder, pcm, n_samples, codes, codes_cap, out_codes)
+        stream::process::<u32, Encoder>(names, encoder, pcm, n_samples, codes, codes_cap, out_codes)
     })
 }
 
@@ -138,6 +138,7 @@ pub unsafe extern "C" fn mimi_encoder_get(
             MIMI_PROP_MEMORY_BYTES => Some(encoder.memory_bytes() as i64),
             MIMI_PROP_CODES_HASH => Some(encoder.codes_hash()),
             MIMI_PROP_FLUSH_LEN => Some(encoder.codes_for_flush() as i64),
+            MIMI_PROP_FLUSH_LATENTS => Some(encoder.latents_for_flush() as i64),
             _ => common_property(encoder.spec(), key),
         };
         out.write(value.ok_or(MIMI_ERR_UNSUPPORTED)?);

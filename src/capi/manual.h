@@ -35,6 +35,12 @@
  * | decode a stream | mimi_decoder_new() mimi_decoder_process() mimi_decoder_flush() mimi_decoder_free() |
  * | | mimi_decoder_samples_for() mimi_decoder_get() mimi_decoder_reset() mimi_decoder_clone() |
  * | run many streams at once | mimi_encoder_process_many() mimi_decoder_process_many() |
+ * | encode to latents | mimi_encode_latents() mimi_encoder_process_latents() mimi_encoder_flush_latents() |
+ * | | mimi_encoder_process_many_latents() mimi_latents_for() mimi_encoder_latents_for() |
+ * | decode latents | mimi_decode_latents() mimi_decoder_process_latents() |
+ * | | mimi_decoder_process_many_latents() |
+ * | | mimi_samples_for_latents() mimi_decoder_samples_for_latents() |
+ * | turn latents into codes and back | mimi_quantize() mimi_dequantize() |
  * | capture live audio | mimi_capture_new() mimi_capture_write() mimi_capture_read() mimi_capture_work() |
  * | | mimi_capture_reset() mimi_capture_get() mimi_capture_free() |
  * | play live audio | mimi_playback_new() mimi_playback_write() mimi_playback_read() mimi_playback_work() |
@@ -47,13 +53,28 @@
  * Audio is mono, 32-bit float, nominally -1 to 1. Decoders do not clip. Encoders take not-a-number and
  * infinity as 0. Codes are uint32_t, frame after frame, one code per codebook: code k of frame f is
  * codes[f * codebooks + k]. (Arrays of PyTorch programs, [codebooks, frames], are the transpose.)
- * Lengths and capacities of buffers are size_t and count samples, codes or bytes, whatever the buffer
- * holds. All other numbers are int64_t: options, properties, and the numbers of token files.
+ * Lengths and capacities of buffers are size_t and count samples, codes, values of latents or bytes,
+ * whatever the buffer holds. All other numbers are int64_t: options, properties, and the numbers of token files.
+ *
+ * ## Latents
+ *
+ * Between the halves of a network are latents: floats, frame after frame, MIMI_PROP_LATENT_DIM of them in
+ * a frame. Those of an encoder are what enters the quantizer, those of a decoder what leaves it, and
+ * mimi_quantize() and mimi_dequantize() stand between them. (kyutai's moshi has them as encode_to_latent
+ * without quantising, and as decode_latent.) A model without a quantizer, such as the Mimi of Pocket TTS,
+ * has latents alone, and codes are MIMI_ERR_UNSUPPORTED.
+ *
+ * Functions for latents do what those for codes do. Encoding is the same bits as mimi_quantize() of
+ * latents, and decoding the same as that of mimi_dequantize(). A stream may have codes in one call and
+ * latents in the next. Decoders and mimi_quantize() take not-a-number and infinity as 0 and cut values to
+ * +-100000: nothing of them stays in a stream. MIMI_PROP_FRAMES counts frames of latents,
+ * MIMI_PROP_CODES_HASH leaves them out. Captures and playbacks have codes alone.
  *
  * ## Lost frames
  *
  * MIMI_NO_CODE in the place of a code says that it did not arrive. mimi_decoder_process() takes it, and
- * so do mimi_decode(), mimi_decoder_process_many() and mimi_playback_write().
+ * so do mimi_decode(), mimi_decoder_process_many() and mimi_playback_write(). A frame of latents that did
+ * not arrive is NULL in place of them: mimi_decoder_process_latents().
  *
  * The codes of a frame belong to two branches, a semantic one (in the published model code 0) and an
  * acoustic one (the others). Each code refines those before it in its branch. A frame is decoded with the

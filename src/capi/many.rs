@@ -6,7 +6,7 @@ use super::encoder::mimi_encoder;
 use super::guard::guard_rt;
 use super::handle::{self, Kind};
 use super::status::mimi_status;
-use crate::stream::Coder;
+use crate::stream::{Coder, Value};
 use crate::{Decoder, Encoder};
 use std::array;
 use std::ptr::NonNull;
@@ -51,7 +51,7 @@ pub unsafe extern "C" fn mimi_encoder_process_many(
     codes: *const *mut u32,
 ) -> mimi_status {
     // SAFETY: the pointers are as the header's introduction asks.
-    guard_rt(|| unsafe { many::<Encoder>(["encoders", "pcm", "codes"], encoders, n, pcm, codes) })
+    guard_rt(|| unsafe { many::<u32, Encoder>(["encoders", "pcm", "codes"], encoders, n, pcm, codes) })
 }
 
 /// Decodes exactly one frame for each of several streams of one model, as mimi_encoder_process_many()
@@ -75,7 +75,7 @@ pub unsafe extern "C" fn mimi_decoder_process_many(
     pcm: *const *mut f32,
 ) -> mimi_status {
     // SAFETY: the pointers are as the header's introduction asks.
-    guard_rt(|| unsafe { many::<Decoder>(["decoders", "codes", "pcm"], decoders, n, codes, pcm) })
+    guard_rt(|| unsafe { many::<u32, Decoder>(["decoders", "codes", "pcm"], decoders, n, codes, pcm) })
 }
 
 /// One frame for each of `n` streams; `names` are those of streams, inputs and outputs. Nothing is done unless all of
@@ -83,7 +83,7 @@ pub unsafe extern "C" fn mimi_decoder_process_many(
 ///
 /// # Safety
 /// The pointers are as the header's introduction asks.
-unsafe fn many<C: Coder + Kind>(
+pub(super) unsafe fn many<V: Value, C: Coder<V> + Kind>(
     names: [&'static str; 3],
     streams: *const *mut C::Opaque,
     n: usize,

@@ -1,7 +1,7 @@
 //! The C ABI: what `include/mimi.h` declares, and that header is generated from these files.
 //!
 //! One file per group of the header, in its order: [`version`], [`status`], [`options`],
-//! [`model`], [`oneshot`], [`encoder`], [`decoder`], [`many`], [`capture`], [`playback`], [`tokens`]. Each function
+//! [`model`], [`oneshot`], [`encoder`], [`decoder`], [`many`], [`latents`], [`capture`], [`playback`], [`tokens`]. Each function
 //! checks what C gave it, calls the Rust API and converts the result; the checks are in `guard`, `handle`, `live`,
 //! `buffer` and `header`.
 //!
@@ -18,6 +18,7 @@ mod live;
 pub mod capture;
 pub mod decoder;
 pub mod encoder;
+pub mod latents;
 pub mod many;
 pub mod model;
 pub mod oneshot;

@@ -82,6 +82,10 @@ pub const MIMI_PROP_MISSED: mimi_prop = 21;
 /// Captures: the frames whose codes nobody will read, because they were not read or encoded in time.
 /// Playbacks: the frames that were refused for want of room.
 pub const MIMI_PROP_DROPPED: mimi_prop = 22;
+/// The values in a frame of latents; 512 in the published model, 32 in that of Pocket TTS.
+pub const MIMI_PROP_LATENT_DIM: mimi_prop = 23;
+/// Encoders: the values that mimi_encoder_flush_latents() would write now.
+pub const MIMI_PROP_FLUSH_LATENTS: mimi_prop = 24;
 
 /// Your function that reads a checkpoint for mimi_load_reader().
 ///
@@ -220,6 +224,7 @@ pub(super) fn common_property(spec: &Spec, key: mimi_prop) -> Option<i64> {
         MIMI_PROP_SAMPLE_RATE => Some(spec.sampling_rate.into()),
         MIMI_PROP_FRAME_SAMPLES => Some(spec.frame_size as i64),
         MIMI_PROP_CODEBOOK_SIZE => Some(spec.codebook_size as i64),
+        MIMI_PROP_LATENT_DIM => Some(spec.latent_dim as i64),
         MIMI_PROP_MODEL_ID => Some(spec.id),
         MIMI_PROP_CODE_BITS => Some(spec.code_bits().into()),
         MIMI_PROP_PRECISION => Some(match spec.precision {

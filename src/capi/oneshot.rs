@@ -6,8 +6,7 @@ use super::handle;
 use super::model::mimi_model;
 use super::options::{mimi_options, stream_options};
 use super::status::{Failure, mimi_status};
-use crate::{Model, StreamError};
-use std::ptr::NonNull;
+use crate::{Error, Model, StreamError, StreamOptions};
 
 /// Encodes a whole recording.
 ///
@@ -32,18 +31,11 @@ pub unsafe extern "C" fn mimi_encode(
     codes_cap: usize,
     out_codes: *mut usize,
 ) -> mimi_status {
-    // SAFETY: the pointers are as the header's introduction asks; `disjoint` and `apart` keep them apart.
+    // SAFETY: the pointers are as the header's introduction asks.
     guard(|| unsafe {
-        let model: &Model = handle::shared(model)?;
-        let options = stream_options(options)?;
-        let out = place("out_codes", out_codes)?;
-        let buffers = [extent("pcm", pcm, n_samples), extent("codes", codes.cast_const(), codes_cap)];
-        apart(("out_codes", out), &buffers)?;
-        disjoint(("pcm", pcm, n_samples), ("codes", codes, codes_cap))?;
-        let pcm = input("pcm", pcm, n_samples)?;
-        let codes = output("codes", codes, codes_cap)?;
-        let needed = model.codes_for(pcm.len(), &options)?;
-        fill(out, needed, codes, |codes| Ok(model.encode_into(pcm, codes, &options)?))
+        let names = ["pcm", "codes", "out_codes"];
+        let (from, to) = ((pcm, n_samples), (codes, codes_cap, out_codes));
+        convert(names, model, options, from, to, Model::codes_for, Model::encode_into)
     })
 }
 
@@ -70,18 +62,11 @@ pub unsafe extern "C" fn mimi_decode(
     pcm_cap: usize,
     out_samples: *mut usize,
 ) -> mimi_status {
-    // SAFETY: the pointers are as the header's introduction asks; `disjoint` and `apart` keep them apart.
+    // SAFETY: the pointers are as the header's introduction asks.
     guard(|| unsafe {
-        let model: &Model = handle::shared(model)?;
-        let options = stream_options(options)?;
-        let out = place("out_samples", out_samples)?;
-        let buffers = [extent("codes", codes, n_codes), extent("pcm", pcm.cast_const(), pcm_cap)];
-        apart(("out_samples", out), &buffers)?;
-        disjoint(("codes", codes, n_codes), ("pcm", pcm, pcm_cap))?;
-        let codes = input("codes", codes, n_codes)?;
-        let pcm = output("pcm", pcm, pcm_cap)?;
-        let needed = model.samples_for(codes.len(), &options)?;
-        fill(out, needed, pcm, |pcm| Ok(model.decode_into(codes, pcm, &options)?))
+        let names = ["codes", "pcm", "out_samples"];
+        let (from, to) = ((codes, n_codes), (pcm, pcm_cap, out_samples));
+        convert(names, model, options, from, to, Model::samples_for, Model::decode_into)
     })
 }
 
@@ -99,12 +84,7 @@ pub unsafe extern "C" fn mimi_codes_for(
     out_codes: *mut usize,
 ) -> mimi_status {
     // SAFETY: the pointers are as the header's introduction asks.
-    guard(|| unsafe {
-        let model: &Model = handle::shared(model)?;
-        let options = stream_options(options)?;
-        place("out_codes", out_codes)?.write(model.codes_for(n_samples, &options)?);
-        Ok(())
-    })
+    guard(|| unsafe { size(model, options, n_samples, ("out_codes", out_codes), Model::codes_for) })
 }
 
 /// Tells how many samples mimi_decode() writes, at once and without the codes.
@@ -121,28 +101,57 @@ pub unsafe extern "C" fn mimi_samples_for(
     out_samples: *mut usize,
 ) -> mimi_status {
     // SAFETY: the pointers are as the header's introduction asks.
-    guard(|| unsafe {
-        let model: &Model = handle::shared(model)?;
-        let options = stream_options(options)?;
-        place("out_samples", out_samples)?.write(model.samples_for(n_codes, &options)?);
-        Ok(())
-    })
+    guard(|| unsafe { size(model, options, n_codes, ("out_samples", out_samples), Model::samples_for) })
 }
 
-/// Lets `make` write its `needed` numbers to `to` if they fit, and writes their count to `out`.
+/// What `size` says of so many elements goes to `out`, whose name is first.
 ///
 /// # Safety
-/// `out` is valid for a write.
-unsafe fn fill<T>(
-    out: NonNull<usize>,
-    needed: usize,
-    to: &mut [T],
-    make: impl FnOnce(&mut [T]) -> Result<usize, Failure>,
+/// The pointers are as the header's introduction asks.
+pub(super) unsafe fn size(
+    model: *const mimi_model,
+    options: *const mimi_options,
+    count: usize,
+    (name, out): (&'static str, *mut usize),
+    size: impl FnOnce(&Model, usize, &StreamOptions) -> Result<usize, Error>,
 ) -> Result<(), Failure> {
-    let result = match to.get_mut(..needed) {
-        Some(to) => Ok(make(to)?),
-        None => Err(StreamError::BufferTooSmall { needed }),
-    };
     // SAFETY: this function's contract.
-    unsafe { report(out, result) }.map_err(Failure::from)
+    unsafe {
+        let model: &Model = handle::shared(model)?;
+        let options = stream_options(options)?;
+        place(name, out)?.write(size(model, count, &options)?);
+    }
+    Ok(())
+}
+
+/// All of an input through a model, if there is room for the output, which has the `size` of so many inputs. Its
+/// length, or the room that it needs, goes to the place beside it. `names` are those of input, output and that place.
+///
+/// # Safety
+/// The pointers are as the header's introduction asks.
+pub(super) unsafe fn convert<A: Copy, B: Copy>(
+    [from_name, to_name, out_name]: [&'static str; 3],
+    model: *const mimi_model,
+    options: *const mimi_options,
+    (from, count): (*const A, usize),
+    (to, room, out): (*mut B, usize, *mut usize),
+    size: impl FnOnce(&Model, usize, &StreamOptions) -> Result<usize, Error>,
+    make: impl FnOnce(&Model, &[A], &mut [B], &StreamOptions) -> Result<usize, Error>,
+) -> Result<(), Failure> {
+    // SAFETY: this function's contract; `disjoint` and `apart` keep the references apart.
+    unsafe {
+        let model: &Model = handle::shared(model)?;
+        let options = stream_options(options)?;
+        let out = place(out_name, out)?;
+        apart((out_name, out), &[extent(from_name, from, count), extent(to_name, to.cast_const(), room)])?;
+        disjoint((from_name, from, count), (to_name, to, room))?;
+        let from = input(from_name, from, count)?;
+        let to = output(to_name, to, room)?;
+        let needed = size(model, count, &options)?;
+        let result = match to.get_mut(..needed) {
+            Some(to) => Ok(make(model, from, to, &options)?),
+            None => Err(StreamError::BufferTooSmall { needed }),
+        };
+        report(out, result).map_err(Failure::from)
+    }
 }

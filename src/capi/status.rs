@@ -16,7 +16,7 @@ pub const MIMI_OK: mimi_status = 0;
 /// A required pointer is NULL.
 pub const MIMI_ERR_NULL_POINTER: mimi_status = -1;
 /// An argument or option value that can never be right: out of range, a misaligned pointer, a
-/// length beyond the address space, a partial frame of codes, buffers that overlap.
+/// length beyond the address space, a partial frame of codes or latents, buffers that overlap.
 pub const MIMI_ERR_INVALID_ARGUMENT: mimi_status = -2;
 /// The output buffer is too small, and the function's last argument received the number of elements
 /// needed; or mimi_playback_write() has no room for so many frames.

@@ -1,16 +1,17 @@
 //! What the functions of encoders and decoders share. Names of arguments come first, for messages.
 
 use super::buffer::{apart, disjoint, extent, input, output, place, report};
+use super::decoder::mimi_decoder;
 use super::handle::{self, Kind};
 use super::status::mimi_status;
-use crate::StreamError;
-use crate::stream::Coder;
+use crate::stream::{Coder, Value};
+use crate::{Decoder, StreamError};
 
 /// All of `input` through a stream; the number of outputs goes to `out`.
 ///
 /// # Safety
 /// The pointers are as the header's introduction asks.
-pub(super) unsafe fn process<C: Coder + Kind>(
+pub(super) unsafe fn process<V: Value, C: Coder<V> + Kind>(
     [from_name, to_name, out_name]: [&'static str; 3],
     stream: *mut C::Opaque,
     from: *const C::Input,
@@ -37,13 +38,13 @@ pub(super) unsafe fn process<C: Coder + Kind>(
 ///
 /// # Safety
 /// The pointers are as the header's introduction asks.
-pub(super) unsafe fn without_input<C: Coder + Kind>(
+pub(super) unsafe fn without_input<C: Kind, T: Copy>(
     [to_name, out_name]: [&'static str; 2],
     stream: *mut C::Opaque,
-    to: *mut C::Output,
+    to: *mut T,
     room: usize,
     out: *mut usize,
-    give: impl FnOnce(&mut C, &mut [C::Output]) -> Result<usize, StreamError>,
+    give: impl FnOnce(&mut C, &mut [T]) -> Result<usize, StreamError>,
 ) -> Result<(), mimi_status> {
     // SAFETY: this function's contract; `apart` keeps the references apart.
     unsafe {
@@ -54,4 +55,47 @@ pub(super) unsafe fn without_input<C: Coder + Kind>(
             report(out, give(coder, to)).map_err(mimi_status::from)
         })?
     }
+}
+
+/// Whole frames of codes or latents through a decoder; NULL stands for frames that did not arrive. `from_name` is the
+/// frames' name.
+///
+/// # Safety
+/// The pointers are as the header's introduction asks.
+pub(super) unsafe fn decode<V: Value>(
+    from_name: &'static str,
+    decoder: *mut mimi_decoder,
+    (from, count): (*const V, usize),
+    (pcm, room): (*mut f32, usize),
+    out: *mut usize,
+) -> Result<(), mimi_status>
+where
+    Decoder: Coder<V, Input = V, Output = f32>,
+{
+    // SAFETY: this function's contract.
+    unsafe {
+        if !from.is_null() {
+            let names = [from_name, "pcm", "out_samples"];
+            return process::<V, Decoder>(names, decoder, from, count, pcm, room, out);
+        }
+        let lost = |decoder: &mut Decoder, pcm: &mut [f32]| decoder.process_lost_values::<V>(count, pcm);
+        without_input(["pcm", "out_samples"], decoder, pcm, room, out, lost)
+    }
+}
+
+/// Samples that so many codes or latents would give now.
+///
+/// # Safety
+/// The pointers are as the header's introduction asks.
+pub(super) unsafe fn samples_for<V: Value>(
+    decoder: *const mimi_decoder,
+    count: usize,
+    out: *mut usize,
+) -> Result<(), mimi_status> {
+    // SAFETY: this function's contract.
+    unsafe {
+        let decoder: &Decoder = handle::shared(decoder)?;
+        place("out_samples", out)?.write(decoder.samples_for_whole::<V>(count)?);
+    }
+    Ok(())
 }

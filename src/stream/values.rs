@@ -15,6 +15,9 @@ pub(crate) trait Value: Copy {
     /// How many are in a frame.
     fn in_frame<H: Half>(stream: &Stream<H>) -> usize;
 
+    /// How many frames so many values are.
+    fn frames<H: Half>(stream: &Stream<H>, values: usize) -> Result<usize, StreamError>;
+
     /// The operations between samples and these.
     fn operations<H: Half>(stream: &Stream<H>) -> Range<usize>;
 
@@ -37,16 +40,21 @@ impl Value for u32 {
         stream.shape.codebooks
     }
 
+    fn frames<H: Half>(stream: &Stream<H>, codes: usize) -> Result<usize, StreamError> {
+        match stream.shape.codebooks {
+            0 => Err(StreamError::NoQuantizer),
+            codebooks if codes.is_multiple_of(codebooks) => Ok(codes / codebooks),
+            codebooks => Err(StreamError::PartialFrame { codes, codebooks }),
+        }
+    }
+
     fn operations<H: Half>(stream: &Stream<H>) -> Range<usize> {
         0..stream.program.len()
     }
 
     fn check<H: Half>(stream: &Stream<H>, codes: &[u32]) -> Result<(), StreamError> {
-        let codebooks = stream.shape.codebooks;
-        if codebooks == 0 {
-            return Err(StreamError::NoQuantizer);
-        }
-        check_codes(codes, codebooks, stream.spec.codebook_size)
+        Self::frames(stream, codes.len())?;
+        check_codes(codes, stream.shape.codebooks, stream.spec.codebook_size)
     }
 
     fn put<H: Half>(stream: &mut Stream<H>, codes: &[u32]) {
@@ -85,17 +93,21 @@ impl Value for f32 {
         stream.spec.latent_dim
     }
 
+    fn frames<H: Half>(stream: &Stream<H>, values: usize) -> Result<usize, StreamError> {
+        let latent_dim = stream.spec.latent_dim;
+        match values.is_multiple_of(latent_dim) {
+            true => Ok(values / latent_dim),
+            false => Err(StreamError::PartialLatent { values, latent_dim }),
+        }
+    }
+
     fn operations<H: Half>(stream: &Stream<H>) -> Range<usize> {
         let [begin, end] = stream.border.operations;
         begin..end
     }
 
     fn check<H: Half>(stream: &Stream<H>, latents: &[f32]) -> Result<(), StreamError> {
-        let (values, latent_dim) = (latents.len(), stream.spec.latent_dim);
-        match values.is_multiple_of(latent_dim) {
-            true => Ok(()),
-            false => Err(StreamError::PartialLatent { values, latent_dim }),
-        }
+        Self::frames(stream, latents.len()).map(drop)
     }
 
     fn put<H: Half>(stream: &mut Stream<H>, latents: &[f32]) {
@@ -121,6 +133,10 @@ pub(crate) struct Lost;
 impl Value for Lost {
     fn in_frame<H: Half>(_: &Stream<H>) -> usize {
         1
+    }
+
+    fn frames<H: Half>(_: &Stream<H>, lost: usize) -> Result<usize, StreamError> {
+        Ok(lost)
     }
 
     fn operations<H: Half>(stream: &Stream<H>) -> Range<usize> {

@@ -35,6 +35,12 @@
  * | decode a stream | mimi_decoder_new() mimi_decoder_process() mimi_decoder_flush() mimi_decoder_free() |
  * | | mimi_decoder_samples_for() mimi_decoder_get() mimi_decoder_reset() mimi_decoder_clone() |
  * | run many streams at once | mimi_encoder_process_many() mimi_decoder_process_many() |
+ * | encode to latents | mimi_encode_latents() mimi_encoder_process_latents() mimi_encoder_flush_latents() |
+ * | | mimi_encoder_process_many_latents() mimi_latents_for() mimi_encoder_latents_for() |
+ * | decode latents | mimi_decode_latents() mimi_decoder_process_latents() |
+ * | | mimi_decoder_process_many_latents() |
+ * | | mimi_samples_for_latents() mimi_decoder_samples_for_latents() |
+ * | turn latents into codes and back | mimi_quantize() mimi_dequantize() |
  * | capture live audio | mimi_capture_new() mimi_capture_write() mimi_capture_read() mimi_capture_work() |
  * | | mimi_capture_reset() mimi_capture_get() mimi_capture_free() |
  * | play live audio | mimi_playback_new() mimi_playback_write() mimi_playback_read() mimi_playback_work() |
@@ -47,13 +53,28 @@
  * Audio is mono, 32-bit float, nominally -1 to 1. Decoders do not clip. Encoders take not-a-number and
  * infinity as 0. Codes are uint32_t, frame after frame, one code per codebook: code k of frame f is
  * codes[f * codebooks + k]. (Arrays of PyTorch programs, [codebooks, frames], are the transpose.)
- * Lengths and capacities of buffers are size_t and count samples, codes or bytes, whatever the buffer
- * holds. All other numbers are int64_t: options, properties, and the numbers of token files.
+ * Lengths and capacities of buffers are size_t and count samples, codes, values of latents or bytes,
+ * whatever the buffer holds. All other numbers are int64_t: options, properties, and the numbers of token files.
+ *
+ * ## Latents
+ *
+ * Between the halves of a network are latents: floats, frame after frame, MIMI_PROP_LATENT_DIM of them in
+ * a frame. Those of an encoder are what enters the quantizer, those of a decoder what leaves it, and
+ * mimi_quantize() and mimi_dequantize() stand between them. (kyutai's moshi has them as encode_to_latent
+ * without quantising, and as decode_latent.) A model without a quantizer, such as the Mimi of Pocket TTS,
+ * has latents alone, and codes are MIMI_ERR_UNSUPPORTED.
+ *
+ * Functions for latents do what those for codes do. Encoding is the same bits as mimi_quantize() of
+ * latents, and decoding the same as that of mimi_dequantize(). A stream may have codes in one call and
+ * latents in the next. Decoders and mimi_quantize() take not-a-number and infinity as 0 and cut values to
+ * +-100000: nothing of them stays in a stream. MIMI_PROP_FRAMES counts frames of latents,
+ * MIMI_PROP_CODES_HASH leaves them out. Captures and playbacks have codes alone.
  *
  * ## Lost frames
  *
  * MIMI_NO_CODE in the place of a code says that it did not arrive. mimi_decoder_process() takes it, and
- * so do mimi_decode(), mimi_decoder_process_many() and mimi_playback_write().
+ * so do mimi_decode(), mimi_decoder_process_many() and mimi_playback_write(). A frame of latents that did
+ * not arrive is NULL in place of them: mimi_decoder_process_latents().
  *
  * The codes of a frame belong to two branches, a semantic one (in the published model code 0) and an
  * acoustic one (the others). Each code refines those before it in its branch. A frame is decoded with the
@@ -250,7 +271,7 @@ typedef int32_t mimi_status;
 #define MIMI_ERR_NULL_POINTER (-1)
 
 /** An argument or option value that can never be right: out of range, a misaligned pointer, a
- * length beyond the address space, a partial frame of codes, buffers that overlap. */
+ * length beyond the address space, a partial frame of codes or latents, buffers that overlap. */
 #define MIMI_ERR_INVALID_ARGUMENT (-2)
 
 /** The output buffer is too small, and the function's last argument received the number of elements
@@ -527,6 +548,10 @@ typedef int32_t mimi_prop;
 /** Captures: the frames whose codes nobody will read, because they were not read or encoded in time.
  * Playbacks: the frames that were refused for want of room. */
 #define MIMI_PROP_DROPPED 22
+/** The values in a frame of latents; 512 in the published model, 32 in that of Pocket TTS. */
+#define MIMI_PROP_LATENT_DIM 23
+/** Encoders: the values that mimi_encoder_flush_latents() would write now. */
+#define MIMI_PROP_FLUSH_LATENTS 24
 
 /**
  * Loads a model from the file system.
@@ -837,6 +862,173 @@ MIMI_API MIMI_NODISCARD mimi_status mimi_encoder_process_many(mimi_encoder *cons
  */
 MIMI_API MIMI_NODISCARD mimi_status mimi_decoder_process_many(mimi_decoder *const *decoders, size_t n,
     const uint32_t *const *codes, float *const *pcm);
+
+/** @} */
+
+/**
+ * @defgroup mimi_latents Latents in place of codes
+ * @{
+ */
+
+/**
+ * Encodes a whole recording to latents, as mimi_encode() does to codes.
+ *
+ * - `model`, `options`, `pcm`, `n_samples`: as for mimi_encode().
+ * - `latents`, `latents_cap`: room for the latents: MIMI_PROP_LATENT_DIM values for each frame.
+ *   mimi_latents_for() tells exactly.
+ * - `out_values`: receives the number of values written.
+ *
+ * MIMI_ERR_UNSUPPORTED if the model was loaded without its encoder. The latents are a stream's, bit for
+ * bit.
+ */
+MIMI_API MIMI_NODISCARD mimi_status mimi_encode_latents(const mimi_model *model, const mimi_options *options,
+    const float *pcm, size_t n_samples, float *latents, size_t latents_cap, size_t *out_values);
+
+/**
+ * Decodes a whole recording of latents, as mimi_decode() does codes.
+ *
+ * - `model`, `options`: as for mimi_decode().
+ * - `latents`, `n_values`: whole frames of latents.
+ * - `pcm`, `pcm_cap`, `out_samples`: as for mimi_decode(). mimi_samples_for_latents() tells the room
+ *   exactly.
+ *
+ * MIMI_ERR_INVALID_ARGUMENT for a partial frame, MIMI_ERR_UNSUPPORTED if the model was loaded without its
+ * decoder.
+ */
+MIMI_API MIMI_NODISCARD mimi_status mimi_decode_latents(const mimi_model *model, const mimi_options *options,
+    const float *latents, size_t n_values, float *pcm, size_t pcm_cap, size_t *out_samples);
+
+/**
+ * Tells how many values mimi_encode_latents() writes, at once and without the audio.
+ *
+ * - `model`, `options`: those of the call to come.
+ * - `n_samples`: the samples of the recording.
+ * - `out_values`: receives the number of values.
+ */
+MIMI_API MIMI_NODISCARD mimi_status mimi_latents_for(const mimi_model *model, const mimi_options *options,
+    size_t n_samples, size_t *out_values);
+
+/**
+ * Tells how many samples mimi_decode_latents() writes, at once and without the latents.
+ *
+ * - `model`, `options`: those of the call to come.
+ * - `n_values`: the values of the recording, whole frames.
+ * - `out_samples`: receives the number of samples.
+ */
+MIMI_API MIMI_NODISCARD mimi_status mimi_samples_for_latents(const mimi_model *model,
+    const mimi_options *options, size_t n_values, size_t *out_samples);
+
+/**
+ * Takes any number of samples and writes the latents of the frames that they complete. Real-time.
+ *
+ * - `pcm`, `n_samples`: as for mimi_encoder_process().
+ * - `latents`, `latents_cap`: room for the latents of as many frames as the call completes;
+ *   mimi_encoder_latents_for() tells exactly.
+ * - `out_values`: receives the number of values written, a multiple of MIMI_PROP_LATENT_DIM, often 0.
+ *
+ * Latents do not depend on how the audio is cut into calls.
+ */
+MIMI_API MIMI_NODISCARD mimi_status mimi_encoder_process_latents(mimi_encoder *encoder, const float *pcm,
+    size_t n_samples, float *latents, size_t latents_cap, size_t *out_values);
+
+/**
+ * Ends the stream as mimi_encoder_flush() does, and writes latents. Real-time.
+ *
+ * - `latents`, `latents_cap`: room for MIMI_PROP_FLUSH_LATENTS values.
+ * - `out_values`: receives the number of values written.
+ */
+MIMI_API MIMI_NODISCARD mimi_status mimi_encoder_flush_latents(mimi_encoder *encoder, float *latents,
+    size_t latents_cap, size_t *out_values);
+
+/**
+ * Tells how many values mimi_encoder_process_latents() would write for `n_samples` samples now. Real-time.
+ *
+ * - `n_samples`: the samples of the call to come.
+ * - `out_values`: receives the number of values.
+ */
+MIMI_API MIMI_NODISCARD mimi_status mimi_encoder_latents_for(const mimi_encoder *encoder, size_t n_samples,
+    size_t *out_values);
+
+/**
+ * Takes whole frames of latents and writes their audio. Real-time.
+ *
+ * - `latents`, `n_values`: any number of whole frames. All are taken. NULL with a positive length stands
+ *   for whole frames that did not arrive: see "Lost frames".
+ * - `pcm`, `pcm_cap`: room for the audio; mimi_decoder_samples_for_latents() tells exactly.
+ * - `out_samples`: receives the number of samples written, as with mimi_decoder_process().
+ *
+ * The audio does not depend on how the frames are cut into calls. MIMI_ERR_INVALID_ARGUMENT for a
+ * partial frame. mimi_decoder_flush() ends the stream.
+ */
+MIMI_API MIMI_NODISCARD mimi_status mimi_decoder_process_latents(mimi_decoder *decoder, const float *latents,
+    size_t n_values, float *pcm, size_t pcm_cap, size_t *out_samples);
+
+/**
+ * Tells how many samples mimi_decoder_process_latents() would write for `n_values` values now. Real-time.
+ *
+ * - `n_values`: the values of the call to come, whole frames.
+ * - `out_samples`: receives the number of samples.
+ */
+MIMI_API MIMI_NODISCARD mimi_status mimi_decoder_samples_for_latents(const mimi_decoder *decoder,
+    size_t n_values, size_t *out_samples);
+
+/**
+ * Encodes exactly one frame for each of several streams of one model, as mimi_encoder_process_many()
+ * does, to latents. Real-time.
+ *
+ * - `encoders`, `n`, `pcm`: as for mimi_encoder_process_many().
+ * - `latents`: for each stream a pointer to room for one frame of latents, MIMI_PROP_LATENT_DIM. Rooms
+ *   must not overlap each other.
+ *
+ * Errors are those of mimi_encoder_process_many().
+ */
+MIMI_API MIMI_NODISCARD mimi_status mimi_encoder_process_many_latents(mimi_encoder *const *encoders, size_t n,
+    const float *const *pcm, float *const *latents);
+
+/**
+ * Decodes exactly one frame for each of several streams of one model, as mimi_decoder_process_many()
+ * does, of latents. Real-time.
+ *
+ * - `decoders`, `n`, `pcm`: as for mimi_decoder_process_many().
+ * - `latents`: for each stream a pointer to one frame of latents, MIMI_PROP_LATENT_DIM.
+ *
+ * Errors are those of mimi_encoder_process_many().
+ */
+MIMI_API MIMI_NODISCARD mimi_status mimi_decoder_process_many_latents(mimi_decoder *const *decoders, size_t n,
+    const float *const *latents, float *const *pcm);
+
+/**
+ * Turns latents into codes, with the quantizer alone. Of the latents that mimi_encode_latents() writes, they
+ * are the codes of mimi_encode(), bit for bit.
+ *
+ * - `model`: a model with an encoder. Any number of threads may use it at once.
+ * - `options`: MIMI_OPT_CODEBOOKS; NULL for the defaults.
+ * - `latents`, `n_values`: whole frames of latents. A frame's codes do not depend on other frames.
+ * - `codes`, `codes_cap`: room for the codes: codebooks * n_values / MIMI_PROP_LATENT_DIM.
+ * - `out_codes`: receives the number of codes written.
+ *
+ * MIMI_ERR_INVALID_ARGUMENT for a partial frame, MIMI_ERR_UNSUPPORTED if the model has no quantizer or was
+ * loaded without its encoder.
+ */
+MIMI_API MIMI_NODISCARD mimi_status mimi_quantize(const mimi_model *model, const mimi_options *options,
+    const float *latents, size_t n_values, uint32_t *codes, size_t codes_cap, size_t *out_codes);
+
+/**
+ * Turns codes into latents, with the quantizer alone. mimi_decode_latents() makes of them the audio that
+ * mimi_decode() makes of the codes, bit for bit.
+ *
+ * - `model`: a model with a decoder. Any number of threads may use it at once.
+ * - `options`: MIMI_OPT_CODEBOOKS, which says how many codes make a frame; NULL for the defaults.
+ * - `codes`, `n_codes`: whole frames of codes. MIMI_NO_CODE counts as in a decoder, but nothing is
+ *   concealed: a frame without a code that can be used is zeros.
+ * - `latents`, `latents_cap`: room for the latents: MIMI_PROP_LATENT_DIM values for each frame.
+ * - `out_values`: receives the number of values written.
+ *
+ * MIMI_ERR_INVALID_ARGUMENT for a partial frame, MIMI_ERR_CORRUPT for a code as in mimi_decode(),
+ * MIMI_ERR_UNSUPPORTED if the model has no quantizer or was loaded without its decoder.
+ */
+MIMI_API MIMI_NODISCARD mimi_status mimi_dequantize(const mimi_model *model, const mimi_options *options,
+    const uint32_t *codes, size_t n_codes, float *latents, size_t latents_cap, size_t *out_values);
 
 /** @} */
 
