@@ -1,7 +1,7 @@
 //! The numbers that define a Mimi network.
 //!
-//! `recognise` finds a Mimi config in JSON text. `transformers` and `kyutai` read the two spellings, with `fields` for
-//! access to single fields. `limits` says which networks are run.
+//! `recognise` finds a Mimi config in JSON text, or in YAML, of which `yaml` reads a little. `transformers` and `kyutai`
+//! read the two spellings, with `fields` for access to single fields. `limits` says which networks are run.
 
 mod fields;
 mod half;
@@ -9,6 +9,7 @@ mod kyutai;
 mod limits;
 mod recognise;
 mod transformers;
+mod yaml;
 
 use crate::{Error, ErrorKind};
 pub use half::HalfConfig;
@@ -50,6 +51,11 @@ pub struct Config {
     /// Dimensions of a frame's latent in a network without a quantizer. The numbers of the quantizer are 0 then.
     /// `None`: there is a quantizer, and a latent has `hidden_size` dimensions.
     pub continuous: Option<usize>,
+    /// Dimensions of the latents that the encoder makes, where the decoder takes others: those of [`continuous`]. Such
+    /// halves are loaded one at a time. `None`: both are the same.
+    ///
+    /// [`continuous`]: Self::continuous
+    pub encoder_latent_dim: Option<usize>,
     /// Channels of SEANet's steps and of the transformer.
     pub hidden_size: usize,
     /// Channels of the first encoder convolution.
@@ -78,6 +84,8 @@ pub struct Config {
     pub codebook_dim: usize,
     /// All codebooks, semantic and acoustic.
     pub num_quantizers: usize,
+    /// Codebooks of a stream whose options do not tell them, if there are as many. `None`: 8.
+    pub default_codebooks: Option<usize>,
     /// Codebooks of the semantic branch.
     pub num_semantic_quantizers: usize,
     /// Dimensions that the quantizer's projections lead to. Where they equal `hidden_size`, a checkpoint may lack the
@@ -116,6 +124,7 @@ impl Config {
             sampling_rate: 24_000,
             decoder: None,
             continuous: None,
+            encoder_latent_dim: None,
             hidden_size: 512,
             num_filters: 64,
             num_residual_layers: 1,
@@ -130,6 +139,7 @@ impl Config {
             codebook_size: 2048,
             codebook_dim: 256,
             num_quantizers: 32,
+            default_codebooks: None,
             num_semantic_quantizers: 1,
             vector_quantization_hidden_dimension: 256,
             upsample_groups: 512,
@@ -171,32 +181,40 @@ impl Config {
         }
     }
 
-    /// Reads a config from JSON text: transformers' `MimiConfig` (of 4.x or 5.x), a model's config
-    /// that holds one as `codec_config` or `audio_encoder_config`, kyutai's `mimi_config.json`, or the config of
-    /// Pocket TTS, whose part `mimi` is read.
+    /// Reads a config from JSON text: transformers' `MimiConfig` (of 4.x or 5.x), kyutai's `mimi_config.json`, or the
+    /// config of a model that embeds Mimi and holds one of these, wherever it stands, such as `codec_config` or Pocket
+    /// TTS's part `mimi`. If it holds several, they must be equal.
     ///
     /// A field that is absent or null has the published value. As in transformers, `head_dim`, `codebook_dim` and
     /// `num_key_value_heads` are derived from others if they are null. Unknown fields are ignored.
     ///
-    /// Two fields that `MimiConfig` lacks are read beside its own: `continuous_latent_dim`, which is
-    /// [`continuous`](Self::continuous), and `decoder_config`, an object with fields of [`HalfConfig`], of which those
-    /// that are absent have the encoder's values.
+    /// Some fields that `MimiConfig` lacks are read beside its own: `continuous_latent_dim`, which is
+    /// [`continuous`](Self::continuous), [`encoder_latent_dim`](Self::encoder_latent_dim), and `decoder_config`, an
+    /// object with fields of [`HalfConfig`], of which those that are absent have the encoder's values.
+    /// `encoder_valid_num_quantizers`, which may also stand beside the config, is
+    /// [`default_codebooks`](Self::default_codebooks).
     ///
     /// # Errors
-    /// [`ErrorKind::Format`]: not JSON, more than a mebibyte of it, no Mimi config in it, or a field of the wrong type.
+    /// [`ErrorKind::Format`]: not JSON, more than a mebibyte of it, no Mimi config in it, two that differ, or a field of
+    /// the wrong type.
     /// [`ErrorKind::Unsupported`]: a network that this library does not run; see
     /// [`validate`](Self::validate).
     pub fn from_json(text: &str) -> Result<Self, Error> {
         Self::recognise(text)?.ok_or_else(|| {
-            let message = "not a Mimi config: expected a `model_type` of \"mimi\", a `codec_config` or \
-                           `audio_encoder_config` of that type, a `seanet` group, or one in a `mimi` group";
+            let message = "not a Mimi config, and none is in it: expected a `model_type` of \"mimi\" or a `seanet` group, \
+                           in it or in a part of it";
             Error::new(ErrorKind::Format, message)
         })
     }
 
     /// [`from_json`](Self::from_json), but `None` for well-formed JSON that is no Mimi config.
     pub(crate) fn recognise(text: &str) -> Result<Option<Self>, Error> {
-        recognise::recognise(text)
+        recognise::json(text)
+    }
+
+    /// The same of a YAML text of Pocket TTS, whose part `mimi` alone is read.
+    pub(crate) fn recognise_yaml(text: &str) -> Result<Option<Self>, Error> {
+        recognise::yaml(text)
     }
 
     /// Sets `latent_stride` so that there are `frame_rate` frames a second.
@@ -225,6 +243,11 @@ impl Config {
     /// Dimensions of a frame's latent.
     pub fn latent_dim(&self) -> usize {
         self.continuous.unwrap_or(self.hidden_size)
+    }
+
+    /// Dimensions of the latents that the encoder makes.
+    pub(crate) fn encoder_latents(&self) -> usize {
+        self.encoder_latent_dim.unwrap_or_else(|| self.latent_dim())
     }
 
     /// Whether latents are projected to the decoder's width: where the widths differ, and always without a quantizer.

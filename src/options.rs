@@ -68,7 +68,8 @@ pub struct LoadOptions {
 /// Options of streams and of one-shot calls.
 #[derive(Clone, Debug, Default)]
 pub struct StreamOptions {
-    /// Codebooks to emit or to expect; `None`: min(8, all). A model without a quantizer has none.
+    /// Codebooks to emit or to expect; `None`: [`Spec::default_codebooks`](crate::Spec::default_codebooks). A model
+    /// without a quantizer has none.
     pub codebooks: Option<usize>,
     /// How a last partial frame is completed.
     pub tail: Tail,

@@ -58,7 +58,7 @@ impl Reference {
         let weights = Weights { checkpoint, device };
         let (encoder, decoder) = (config.encoder_half(), config.decoder_half());
         let (ratios, stride) = (&config.upsampling_ratios, config.latent_stride);
-        let downsample_shape = [config.latent_dim(), encoder.hidden_size, 2 * stride];
+        let downsample_shape = [config.encoder_latents(), encoder.hidden_size, 2 * stride];
         let width = decoder.hidden_size;
         let upsample_shape = [width, width / config.upsample_groups, 2 * stride];
         Ok(Self {
@@ -250,7 +250,7 @@ impl Reference {
             return Err(Error::new(ErrorKind::Unsupported, NO_QUANTIZER));
         };
         let all = self.config.num_quantizers;
-        let codebooks = options.codebooks.unwrap_or(all.min(8));
+        let codebooks = options.codebooks.unwrap_or(all.min(self.config.default_codebooks.unwrap_or(8)));
         if !(1..=all).contains(&codebooks) {
             let message = format!("codebooks is {codebooks}; the model has 1 to {all}");
             return Err(Error::new(ErrorKind::InvalidArgument, message));

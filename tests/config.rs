@@ -299,10 +299,15 @@ fn networks_without_a_quantizer() {
     assert_eq!((asym.continuous, asym.hidden_size, decoder.hidden_size), (Some(8), 32, 24));
     assert_eq!((asym.sliding_window, decoder.sliding_window, asym.decoder_half()), (20, 11, decoder));
     assert_eq!((asym.hidden_act, decoder.hidden_act), (Activation::GeluTanh, Activation::GeluTanh));
+    // the encoder's latents need not be those that the decoder takes
+    let unlike = parse(&pocket_with("quantizer", "dimension", json!(9))).unwrap();
+    assert_eq!(
+        (unlike.continuous, unlike.encoder_latent_dim, asym.encoder_latent_dim),
+        (Some(9), Some(8), None)
+    );
     for (group, field, value) in [
         ("", "outer_dim", json!(32)),
         ("", "channels", json!(2)),
-        ("quantizer", "dimension", json!(9)),
         ("quantizer", "output_dimension", json!(32)),
         ("decoder_seanet", "ratios", json!([5, 6, 4])),
         ("decoder_seanet", "trim_right_ratio", json!(0.5)),
@@ -316,7 +321,8 @@ fn networks_without_a_quantizer() {
         assert_refused(&config, ErrorKind::Unsupported, &["unsupported ", &path, &value.to_string()]);
     }
     for (group, field, parts) in [
-        ("", "inner_dim", ["`mimi.quantizer.dimension` 8", "expected 70000"]),
+        ("", "inner_dim", ["encoder_latent_dim 70000", "1 to 65536"]),
+        ("quantizer", "dimension", ["continuous_latent_dim 70000", "1 to 65536"]),
         ("decoder_seanet", "n_filters", ["decoder_config.num_filters 70000", "1 to 65536"]),
         ("decoder_transformer", "num_layers", ["decoder_config.num_hidden_layers 70000", "1 to 256"]),
     ] {
@@ -412,10 +418,20 @@ fn wrong_types() {
 fn what_is_a_mimi_config() {
     let tiny: Value = serde_json::from_str(&golden("tiny/config.json")).unwrap();
     let expected = parse(&tiny).unwrap();
-    for field in ["codec_config", "audio_encoder_config"] {
+    for field in ["codec_config", "audio_encoder_config", "audio_codec_config", "encoder_config", "x"] {
         let parent = json!({ "model_type": "some_speech_model", "hidden_size": 2048, field: tiny });
         assert_eq!(parse(&parent).unwrap(), expected);
+        assert_eq!(parse(&json!({ "a": [1, { "b": parent }] })).unwrap(), expected);
     }
+    // several are one if they are equal
+    let mut other = tiny.clone();
+    assert_eq!(parse(&json!({ "a": tiny, "b": { "c": other } })).unwrap(), expected);
+    other["sliding_window"] = json!(6);
+    let different = json!({ "a": tiny, "b": { "c": other } });
+    assert_refused(&different, ErrorKind::Format, &["`a` and `b.c` are Mimi configs with different numbers"]);
+    // but a Mimi's own is not looked into
+    other["more"] = tiny.clone();
+    assert_eq!(parse(&other).unwrap().sliding_window, 6);
     let mut nameless = tiny.clone();
     nameless.as_object_mut().unwrap().remove("model_type");
     assert_eq!(parse(&nameless).unwrap(), expected);
@@ -428,10 +444,47 @@ fn what_is_a_mimi_config() {
     {
         assert_refused(&other, ErrorKind::Format, &["not a Mimi config"]);
     }
+    // few fields: the others have MimiConfig's defaults
+    for sparse in [
+        json!({ "audio_codec_config": { "model_type": "mimi", "num_quantizers": 32, "codebook_size": 2048,
+            "sampling_rate": 24_000, "frame_rate": 12.5 } }),
+        json!({ "codec_config": { "model_type": "mimi", "codebook_size": 2048, "num_quantizers": 32 } }),
+        json!({ "codec_config": { "model_type": "mimi", "chunk_in_sec": null, "use_cache": false } }),
+    ] {
+        assert_eq!(parse(&sparse).unwrap(), Config::published());
+    }
     let bad_inside = json!({ "codec_config": { "model_type": "mimi", "num_filters": "x" } });
     assert_refused(&bad_inside, ErrorKind::Format, &["`codec_config.num_filters`"]);
     for text in ["", "{", "nonsense", &"[".repeat(100_000)] {
         assert_eq!(Config::from_json(text).unwrap_err().kind(), ErrorKind::Format);
+    }
+}
+
+/// Qwen3-TTS's tokenizer: a Mimi encoder, and a decoder of its own with some of Mimi's fields.
+#[test]
+fn codebooks_that_are_meant_to_be_used() {
+    let mut encoder: Value = serde_json::from_str(&golden("tiny/config.json")).unwrap();
+    let expected = Config { default_codebooks: Some(3), ..parse(&encoder).unwrap() };
+    let decoder = json!({ "codebook_size": 2048, "hidden_size": 512, "num_quantizers": 16,
+        "num_semantic_quantizers": 1, "vector_quantization_hidden_dimension": 512, "sliding_window": 72,
+        "upsample_rates": [8, 5, 4, 3], "upsampling_ratios": [2, 2], "decoder_dim": 1536 });
+    let around = |encoder: &Value, valid: Value| {
+        json!({ "model_type": "qwen3_tts_tokenizer_12hz", "encoder_valid_num_quantizers": valid,
+            "encoder_config": encoder, "decoder_config": decoder })
+    };
+    assert_eq!(parse(&around(&encoder, json!(3))).unwrap(), expected);
+    encoder.as_object_mut().unwrap().remove("model_type");
+    assert_eq!(parse(&around(&encoder, json!(3))).unwrap(), expected);
+    let sparse = Config { sliding_window: 9, default_codebooks: Some(16), ..Config::published() };
+    assert_eq!(parse(&around(&json!({ "sliding_window": 9 }), json!(16))).unwrap(), sparse);
+    // also in a Mimi config itself
+    encoder["encoder_valid_num_quantizers"] = json!(3);
+    assert_eq!(parse(&encoder).unwrap(), expected);
+    for (valid, kind, part) in [
+        (json!(0), ErrorKind::Unsupported, "encoder_valid_num_quantizers 0"),
+        (json!("x"), ErrorKind::Format, "`encoder_valid_num_quantizers` is \"x\""),
+    ] {
+        assert_refused(&around(&json!({}), valid), kind, &[part]);
     }
 }
 

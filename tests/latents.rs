@@ -141,7 +141,7 @@ fn pocket_configs() {
     assert_eq!(config("pocket-asym"), Config { decoder: Some(decoder), upsample_groups: 24, ..tiny });
 }
 
-/// A file of the published networks needs no config, but one that is there in YAML is not passed over.
+/// A file of the published networks needs no config, but one that is there is not passed over.
 #[test]
 fn a_pocket_file_alone_is_assumed_to_be_the_published_network() {
     let bytes = std::fs::read(golden("pocket-tiny/model.safetensors")).unwrap();
@@ -159,7 +159,7 @@ fn a_pocket_file_alone_is_assumed_to_be_the_published_network() {
     std::fs::write(folder.path().join("model.safetensors"), &bytes).unwrap();
     std::fs::write(folder.path().join("config.yaml"), "mimi:\n  inner_dim: 8\n").unwrap();
     let yaml = Model::load(folder.path(), &LoadOptions::default());
-    assert!(message(yaml, ErrorKind::Unsupported).contains("config.yaml: YAML is not read"));
+    assert!(message(yaml, ErrorKind::Format).contains("config.yaml: no Mimi config is in it"));
     std::fs::copy(golden("pocket-tiny/config.json"), folder.path().join("config.json")).unwrap();
     assert_eq!(Model::load(folder.path(), &LoadOptions::default()).unwrap().id(), load("pocket-tiny").id());
 }

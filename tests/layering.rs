@@ -35,8 +35,8 @@ const MAY_USE: [(&str, &[&str]); 22] = [
     ),
     ("conceal", &[]),
     ("bitstream", &["model", "options", "error"]),
-    // for the benchmark, beside the streams
-    ("probe", &["oneshot", "model", "program", "kernels", "options", "error"]),
+    // for the tool, beside the streams
+    ("probe", &["oneshot", "model", "checkpoint", "program", "kernels", "options", "error"]),
     ("reference", &["checkpoint", "config", "options", "error"]),
     (
         "capi",

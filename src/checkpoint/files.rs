@@ -1,26 +1,23 @@
 //! Which files make up a checkpoint.
 
 use super::Contents;
-use super::header::{self, UniqueKeys, quoted};
+use super::folder::{Folder, Index, hint, is_yaml};
+use super::foreign;
+use super::header::{self, quoted};
 use super::source::Source;
 use crate::config::LARGEST_TEXT;
-use crate::error::headroom_to_parse;
 use crate::{Config, Error, ErrorKind};
-use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::fs::{self, File};
 use std::io::ErrorKind::NotFound;
 use std::io::Read;
-use std::path::{Component, Path, PathBuf};
-
-const INDEX: &str = "model.safetensors.index.json";
-const MODEL: &str = "model.safetensors";
-/// How the names of kyutai's files of Mimi begin.
-const KYUTAI: [&str; 2] = ["tokenizer-", "mimi-pytorch-"];
+use std::path::{Path, PathBuf};
 
 /// The largest index that is read, in bytes; real ones have thousands.
 const LARGEST_INDEX: usize = 16 << 20;
+
+const CONFIG: &str = "config.json";
 
 /// Opens the file or directory at `path`. Also returns the directory in which a config may be.
 pub(super) fn open(path: &Path) -> Result<(Contents<'static>, PathBuf), Error> {
@@ -44,48 +41,54 @@ fn open_file(path: &Path) -> Result<Contents<'static>, Error> {
 }
 
 fn open_directory(directory: &Path) -> Result<Contents<'static>, Error> {
-    let names = file_names(directory)?;
-    let has = |name: &str| names.iter().any(|found| found == name);
-    let safetensors = || names.iter().map(String::as_str).filter(|name| name.ends_with(".safetensors"));
-    let mut candidates: Vec<&str> = [INDEX, MODEL].into_iter().filter(|name| has(name)).collect();
-    candidates.extend(safetensors().filter(|name| KYUTAI.iter().any(|start| name.starts_with(start))));
-    if candidates.is_empty() {
-        candidates.extend(safetensors());
-        if candidates.len() > 1 {
-            let message = format!(
-                "{}: several files may hold the model: found {}: expected the path of one of them",
-                directory.display(),
-                candidates.join(", ")
-            );
-            return Err(Error::new(ErrorKind::InvalidArgument, message));
-        }
-    }
+    let beside = Beside::read(directory)?;
+    let candidates = beside.folder()?.weights().map_err(|error| beside.named(&error))?;
     for name in &candidates {
         let contents = open_file(&directory.join(name))?;
         if contents.layout().is_some() {
             return Ok(contents);
         }
     }
-    if candidates.is_empty() {
-        let message = format!(
-            "{}: no weights found: expected {INDEX}, {MODEL}, tokenizer-*.safetensors, mimi-pytorch-*.safetensors or \
-             a single .safetensors file",
-            directory.display()
-        );
-        return Err(Error::new(ErrorKind::Io, message));
-    }
+    let hint = hint(&beside.names).map_or(String::new(), |hint| format!("; {hint}"));
     let message = format!(
-        "{}: no Mimi found: expected its tensors in one of {}",
+        "{}: no Mimi found: expected its tensors in one of {}{hint}",
         directory.display(),
         candidates.join(", ")
     );
     Err(Error::new(ErrorKind::Format, message))
 }
 
+/// What is in a folder beside weights.
+struct Beside<'p> {
+    directory: &'p Path,
+    names: Vec<String>,
+    /// The text of `config.json`.
+    config: Option<String>,
+}
+
+impl<'p> Beside<'p> {
+    fn read(directory: &'p Path) -> Result<Self, Error> {
+        let names = file_names(directory)?;
+        let config = names.iter().any(|name| name == CONFIG);
+        let config = config.then(|| read_text(&directory.join(CONFIG), LARGEST_TEXT)).transpose()?;
+        Ok(Self { directory, names, config })
+    }
+
+    fn folder(&self) -> Result<Folder<'_>, Error> {
+        Folder::new(&self.names, self.config.as_deref()).map_err(|error| self.named(&error))
+    }
+
+    /// An error about the folder, with its name.
+    fn named(&self, error: &Error) -> Error {
+        error_at(self.directory, error.kind(), error.message())
+    }
+}
+
 /// The names in a directory, sorted. Names that are not UTF-8 are left out, because none of them is looked for.
 fn file_names(directory: &Path) -> Result<Vec<String>, Error> {
     let mut names = Vec::new();
-    for entry in fs::read_dir(directory).map_err(|error| io_error(directory, &error))? {
+    let here = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
+    for entry in fs::read_dir(here).map_err(|error| io_error(directory, &error))? {
         let entry = entry.map_err(|error| io_error(directory, &error))?;
         names.extend(entry.file_name().into_string());
     }
@@ -93,28 +96,13 @@ fn file_names(directory: &Path) -> Result<Vec<String>, Error> {
     Ok(names)
 }
 
-#[derive(Deserialize)]
-struct Index {
-    /// For each tensor the file that it is in.
-    weight_map: UniqueKeys,
-}
-
+/// Opens the files of an index that hold Mimi's tensors; the others need not be there.
 fn open_index(path: &Path) -> Result<Contents<'static>, Error> {
     let text = read_text(path, LARGEST_INDEX)?;
-    headroom_to_parse(text.len())?;
-    let index: Index = serde_json::from_str(&text).map_err(|error| {
-        error_at(path, ErrorKind::Format, format_args!("not an index of shards: {error}"))
-    })?;
+    let index = Index::read(&text).map_err(|error| error_at(path, error.kind(), error.message()))?;
     let mut shards: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for (tensor, file) in &index.weight_map.0 {
+    for (tensor, file) in index.mimi() {
         shards.entry(file).or_default().push(tensor);
-    }
-    if let Some(file) = shards.keys().find(|file| !is_plain_file_name(file)) {
-        let message = format_args!(
-            "`weight_map` names {}: expected the plain name of a file beside the index",
-            quoted(file)
-        );
-        return Err(error_at(path, ErrorKind::Format, message));
     }
     let mut contents = Contents {
         name: path.display().to_string(),
@@ -139,91 +127,49 @@ fn open_index(path: &Path) -> Result<Contents<'static>, Error> {
     Ok(contents)
 }
 
-/// Whether joining `name` to a directory stays in it, on every system.
-fn is_plain_file_name(name: &str) -> bool {
-    let mut components = Path::new(name).components();
-    matches!((components.next(), components.next()), (Some(Component::Normal(only)), None) if only == name)
-        && !name.contains(['/', '\\', ':', '\0'])
-}
-
-/// The Mimi config in a directory, `None` if there is none.
-pub(super) fn config_in(directory: &Path) -> Result<Option<Config>, Error> {
-    let path = directory.join("config.json");
-    let text = read_if_there(&path)?;
-    if let Some(config) = text.as_deref().map(|text| recognise(&path, text)).transpose()?.flatten() {
+/// The Mimi config in a directory for the file `weights` there, `None` if the published numbers may be assumed.
+pub(super) fn config_in(directory: &Path, weights: &str) -> Result<Option<Config>, Error> {
+    let beside = Beside::read(directory)?;
+    let folder = beside.folder()?;
+    let path = directory.join(CONFIG);
+    if let Some(config) = beside.config.as_deref().map(|text| recognise(&path, text)).transpose()?.flatten() {
         return Ok(Some(config));
     }
-    // a language model's config may name the file of its Mimi's
-    let named = text.as_deref().map(|text| mimi_config_name(&path, text)).transpose()?.flatten();
-    let (path, text) = match named {
-        Some(name) => {
-            let named = directory.join(&name);
-            let text = read_if_there(&named)?.ok_or_else(|| {
+    let mut found: Option<(PathBuf, Config)> = None;
+    let mut passed_over = None;
+    for name in folder.configs().map_err(|error| beside.named(&error))? {
+        let path = directory.join(&name);
+        let text = read_text(&path, LARGEST_TEXT)?;
+        let config = match is_yaml(&name) {
+            true => Config::recognise_yaml(&text),
+            false => Config::from_json(&text).map(Some),
+        };
+        match (config.map_err(|error| error_at(&path, error.kind(), error.message()))?, &found) {
+            (Some(config), Some((first, other))) if config != *other => {
                 let message = format_args!(
-                    "the file does not exist: {} names it as `mimi_config_name`",
-                    path.display()
+                    "it is a Mimi config with other numbers than {}: expected one, or equal ones",
+                    first.display()
                 );
-                error_at(&named, ErrorKind::Io, message)
-            })?;
-            (named, text)
+                return Err(error_at(&path, ErrorKind::Format, message));
+            }
+            (Some(config), _) => found = Some((path, config)),
+            (None, _) if ["config.yaml", "config.yml"].contains(&name.as_str()) => passed_over = Some(path),
+            (None, _) => {}
         }
-        None => {
-            let path = directory.join("mimi_config.json");
-            let Some(text) = read_if_there(&path)? else { return Ok(None) };
-            (path, text)
-        }
-    };
-    Config::from_json(&text).map(Some).map_err(|error| error_at(&path, error.kind(), error.message()))
-}
-
-/// Refuses a folder whose config is there as YAML alone: the published numbers in its place could make another model.
-pub(super) fn refuse_yaml(directory: &Path) -> Result<(), Error> {
-    let path = directory.join("config.yaml");
-    match fs::symlink_metadata(&path) {
-        Ok(_) => {
-            let message = "YAML is not read: expected the same as JSON, in config.json";
-            Err(error_at(&path, ErrorKind::Unsupported, message))
-        }
-        Err(_) => Ok(()),
     }
-}
-
-/// The text of a config, `None` if no file has this name. A file that cannot be read is an error, because the published
-/// numbers in its place would make another model.
-fn read_if_there(path: &Path) -> Result<Option<String>, Error> {
-    match fs::symlink_metadata(path) {
-        Ok(_) => read_text(path, LARGEST_TEXT).map(Some),
-        Err(error) if error.kind() == NotFound => Ok(None),
-        Err(error) => Err(io_error(path, &error)),
+    if let Some((_, config)) = found {
+        return Ok(Some(config));
     }
+    if passed_over.is_none() && folder.allows_published(weights) {
+        return Ok(None);
+    }
+    let message = "no Mimi config is in it, and the published numbers may be other than those of the weights: expected \
+                   one in it, or in mimi_config.json beside it";
+    Err(error_at(&passed_over.unwrap_or(path), ErrorKind::Format, message))
 }
 
 fn recognise(path: &Path, text: &str) -> Result<Option<Config>, Error> {
     Config::recognise(text).map_err(|error| error_at(path, error.kind(), error.message()))
-}
-
-/// The plain file name that a language model's config gives as `mimi_config_name`, if it gives one.
-fn mimi_config_name(path: &Path, text: &str) -> Result<Option<String>, Error> {
-    #[derive(Deserialize)]
-    struct LanguageModel {
-        mimi_config_name: Option<String>,
-    }
-    if !text.trim_start().starts_with('{') {
-        return Ok(None);
-    }
-    let model: LanguageModel = serde_json::from_str(text).map_err(|error| {
-        error_at(path, ErrorKind::Format, format_args!("`mimi_config_name` cannot be read: {error}"))
-    })?;
-    match model.mimi_config_name {
-        Some(name) if !is_plain_file_name(&name) => {
-            let message = format_args!(
-                "`mimi_config_name` is {}: expected the plain name of a file beside it",
-                quoted(&name)
-            );
-            Err(error_at(path, ErrorKind::Format, message))
-        }
-        name => Ok(name),
-    }
 }
 
 fn open_source(path: &Path) -> Result<Source<'static>, Error> {
@@ -258,6 +204,9 @@ fn read_text(path: &Path, largest: usize) -> Result<String, Error> {
         let message =
             format_args!("the file has more than {largest} bytes: expected JSON of at most as many");
         return Err(error_at(path, ErrorKind::Format, message));
+    }
+    if let Some(what) = foreign::file(&bytes[..bytes.len().min(foreign::FIRST)], bytes.len() as u64) {
+        return Err(error_at(path, ErrorKind::Format, format_args!("not JSON: {what}")));
     }
     String::from_utf8(bytes)
         .map_err(|error| error_at(path, ErrorKind::Format, format_args!("the text is not UTF-8: {error}")))

@@ -5,6 +5,7 @@
 //! is [`ErrorKind::Corrupt`]: it is truncated or too long, or its tensors overlap, leave gaps, or have shapes that do
 //! not fit their bytes.
 
+use super::foreign;
 use super::source::{Source, zeros};
 use crate::error::headroom_to_parse;
 use crate::{Error, ErrorKind};
@@ -75,8 +76,11 @@ pub(super) fn read(source: &Source, index: usize) -> Result<Header, Error> {
 
 /// The JSON. Its length is checked before as many bytes are allocated.
 fn read_text(source: &Source) -> Result<String, Error> {
-    let no_safetensors =
-        |message: String| source.error(ErrorKind::Format, format!("not a safetensors file: {message}"));
+    let no_safetensors = |message: String| {
+        let known = first_bytes(source).ok().and_then(|first| foreign::file(&first, source.size()));
+        let message = known.unwrap_or(message);
+        source.error(ErrorKind::Format, format!("not a safetensors file: {message}"))
+    };
     if source.size() <= LENGTH_BYTES {
         return Err(no_safetensors(format!(
             "found {} bytes: expected more than {LENGTH_BYTES}",
@@ -101,6 +105,13 @@ fn read_text(source: &Source) -> Result<String, Error> {
     let mut text = zeros(length as usize)?;
     source.read_at(LENGTH_BYTES, &mut text)?;
     String::from_utf8(text).map_err(|error| no_safetensors(format!("its header is not UTF-8: {error}")))
+}
+
+/// What tells formats apart.
+fn first_bytes(source: &Source) -> Result<Vec<u8>, Error> {
+    let mut first = zeros(source.size().min(foreign::FIRST as u64) as usize)?;
+    source.read_at(0, &mut first)?;
+    Ok(first)
 }
 
 /// Checks that a tensor has as many bytes as its shape and type take.

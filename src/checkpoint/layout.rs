@@ -74,6 +74,21 @@ pub(super) fn detect<'n>(names: impl Iterator<Item = &'n str>) -> Option<(Layout
     best.map(|((layout, prefix), _)| (layout, prefix.to_owned()))
 }
 
+/// Whether a tensor of this name, without what stands before all names, may be one of Mimi's.
+pub(super) fn is_of_mimi(name: &str) -> bool {
+    let module = name.split('.').next().unwrap_or_default();
+    [
+        "encoder",
+        "encoder_transformer",
+        "downsample",
+        "quantizer",
+        "upsample",
+        "decoder_transformer",
+        "decoder",
+    ]
+    .contains(&module)
+}
+
 /// Modules of transformers' layout, and their names in memory from transformers 5.23 on.
 const NESTED: [(&str, &str); 6] = [
     ("encoder.layers.", "encoder.encoder_seanet.layers."),

@@ -1,11 +1,16 @@
 //! Safetensors bytes to named f32 tensors.
 //!
-//! `files` finds the files of a checkpoint, `source` reads their bytes, and `header` checks and lists their tensors.
-//! `layout` knows all names that a tensor may have, `values` turns elements into f32. This file puts them together.
+//! `folder` says which files of a folder may be a checkpoint's, `files` opens them, `source` reads their bytes, and
+//! `header` checks and lists their tensors. `foreign` names what is no such file. `layout` knows all names that a tensor
+//! may have, `published` the networks that are known by their shapes, `values` turns elements into f32. This file puts
+//! them together.
 
 mod files;
+pub mod folder;
+mod foreign;
 mod header;
 mod layout;
+mod published;
 mod source;
 mod values;
 
@@ -29,13 +34,13 @@ use std::path::Path;
 ///
 /// Both transformers' layout and kyutai's are read, with or without a prefix before every name, from
 /// F32, F16, BF16 or F64. The config is the first of:
-/// 1. the safetensors metadata entry `config`, JSON text;
-/// 2. `config.json` beside the weights, if it is a Mimi config or holds one. Pocket TTS's config is YAML; its JSON is
-///    read;
-/// 3. `mimi_config.json` beside the weights, or the file that `config.json` names as
-///    `mimi_config_name`;
-/// 4. [`Config::published`], or [`Config::pocket_tts`] if the tensors are those of a network without a quantizer; their
-///    latent's dimension is taken from the file.
+/// 1. the safetensors metadata entry `config`, JSON text or YAML of Pocket TTS;
+/// 2. `config.json` beside the weights, if it is a Mimi config or holds one;
+/// 3. beside the weights, the file that `config.json` names as `mimi_config_name`, or `mimi_config.json`, or a YAML file
+///    with a part `mimi`, as Pocket TTS has it;
+/// 4. [`Config::published`], or the published network without a quantizer that has tensors of these shapes. None is
+///    assumed where a `config.json` of another model lies beside the weights, unless that names the weights' file, or
+///    the file's own name is that of kyutai's published one.
 pub struct Checkpoint<'a> {
     config: Config,
     /// No config was found: `config` has the published model's numbers.
@@ -107,38 +112,26 @@ impl<'a> Checkpoint<'a> {
             return Err(Error::new(ErrorKind::Format, message));
         };
         let config = match &contents.config {
-            Some(text) => Some(Config::from_json(text).map_err(|error| {
+            Some(text) => Some(inside(text).map_err(|error| {
                 let message = format!("{}: metadata entry `config`: {}", contents.name, error.message());
                 Error::new(error.kind(), message)
             })?),
-            None => directory.map(files::config_in).transpose()?.flatten(),
+            None => directory.map(|beside| files::config_in(beside, &contents.name)).transpose()?.flatten(),
         };
-        let projection = contents.tensors.get(&format!("{prefix}{}", layout::IN_PLACE_OF_QUANTIZER));
-        let config = match (config, projection) {
-            (None, Some(projection)) => {
-                directory.map_or(Ok(()), files::refuse_yaml)?;
-                Err(Self::pocket_tts(projection))
-            }
-            (None, None) => Err(Config::published()),
-            (Some(config), _) => Ok(config),
-        };
-        Ok(Self {
-            assumed: config.is_err(),
-            config: config.unwrap_or_else(|assumed| assumed),
+        let mut checkpoint = Self {
+            assumed: config.is_none(),
+            config: config.unwrap_or_else(Config::published),
             layout,
             prefix,
             tensors: contents.tensors,
             sources: contents.sources,
             name: contents.name,
-        })
-    }
-
-    /// Pocket TTS as published: its networks differ in their latents' dimension alone, and the projection tells that.
-    fn pocket_tts(projection: &Stored) -> Config {
-        let published = Config::pocket_tts();
-        let found =
-            projection.shape.get(1).map(|dimension| Config { continuous: Some(*dimension), ..published });
-        found.filter(|config| config.validate().is_ok()).unwrap_or_else(Config::pocket_tts)
+        };
+        let projection = format!("{}{}", checkpoint.prefix, layout::IN_PLACE_OF_QUANTIZER);
+        if let Some(projection) = checkpoint.tensors.get(&projection).filter(|_| checkpoint.assumed) {
+            checkpoint.config = checkpoint.known(&projection.shape);
+        }
+        Ok(checkpoint)
     }
 
     /// The network's numbers.
@@ -354,10 +347,18 @@ impl<'a> Checkpoint<'a> {
     }
 
     fn misshapen(&self, tensor: Named, expected: &[usize]) -> Error {
+        let source = self.source_of(tensor);
+        if let Some(what) = foreign::tensor(&self.tensors, tensor, expected) {
+            let message = format_args!("tensor {} {what}", quoted(tensor.0));
+            return source.error(ErrorKind::Unsupported, message);
+        }
+        if !values::are_read(tensor.1.dtype) {
+            return values::of_other_type(source, tensor);
+        }
         let (name, found, expected) = (quoted(tensor.0), shown(&tensor.1.shape), shown(expected));
         let assumption = self.assumption();
-        let message = format!("tensor {name} has shape {found}: expected {expected}{assumption}");
-        self.source_of(tensor).error(ErrorKind::Corrupt, message)
+        let message = format_args!("tensor {name} has shape {found}: expected {expected}{assumption}");
+        source.error(ErrorKind::Corrupt, message)
     }
 
     /// What to say of a tensor that is not as the config wants it: the config may be a guess.
@@ -375,6 +376,12 @@ impl<'a> Checkpoint<'a> {
     fn source_of(&self, tensor: Named) -> &Source<'a> {
         &self.sources[tensor.1.source]
     }
+}
+
+/// The config in a metadata entry: JSON, or YAML of Pocket TTS.
+fn inside(text: &str) -> Result<Config, Error> {
+    let yaml = if text.trim_start().starts_with('{') { None } else { Config::recognise_yaml(text)? };
+    yaml.map_or_else(|| Config::from_json(text), Ok)
 }
 
 /// A tensor on disk with its name there.

@@ -22,10 +22,7 @@ pub(super) fn read(
         Dtype::F16 => (2, |bytes, out| extend(bytes, out, |b| f16_to_f32(u16::from_le_bytes(b)))),
         Dtype::BF16 => (2, |bytes, out| extend(bytes, out, |b| bf16_to_f32(u16::from_le_bytes(b)))),
         Dtype::F64 => (8, |bytes, out| extend(bytes, out, |b| f64::from_le_bytes(b) as f32)),
-        other => {
-            let message = format!("tensor {} has type {other}: expected F32, F16, BF16 or F64", quoted(name));
-            return Err(source.error(ErrorKind::Unsupported, message));
-        }
+        _ => return Err(of_other_type(source, (name, stored))),
     };
     let mut piece = zeros(PIECE.min(range.len() * width))?;
     let mut next = range.start;
@@ -43,6 +40,18 @@ pub(super) fn read(
         next += elements;
     }
     Ok(())
+}
+
+/// Whether values of this type are read.
+pub(super) fn are_read(dtype: Dtype) -> bool {
+    matches!(dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16 | Dtype::F64)
+}
+
+/// The error for a tensor of a type that is not read.
+pub(super) fn of_other_type(source: &Source, (name, stored): (&str, &Stored)) -> Error {
+    let (name, dtype) = (quoted(name), stored.dtype);
+    let message = format!("tensor {name} has type {dtype}: expected F32, F16, BF16 or F64");
+    source.error(ErrorKind::Unsupported, message)
 }
 
 /// The index of the first infinity or NaN. Nearly always there is none, and the largest magnitude shows that.

@@ -12,7 +12,12 @@ pub(super) fn parse(fields: &Fields) -> Result<Config, Error> {
     fields.only("upsample_channel_wise_bug", &[true.into()])?;
     let (seanet, quantizer, transformer) =
         (fields.group("seanet")?, fields.group("quantizer")?, fields.group("transformer")?);
-    let continuous = fields.whole("inner_dim")?;
+    let inner = fields.whole("inner_dim")?;
+    // the decoder's latents are the quantizer's, which the encoder's need not be
+    let continuous = match inner {
+        Some(inner) => Some(quantizer.whole("dimension")?.unwrap_or(inner)),
+        None => None,
+    };
     let published = match continuous {
         Some(_) => Config::pocket_tts(),
         None => Config::published(),
@@ -30,16 +35,14 @@ pub(super) fn parse(fields: &Fields) -> Result<Config, Error> {
         sampling_rate: sampling_rate(fields, "sample_rate")?,
         decoder,
         continuous,
+        encoder_latent_dim: inner.filter(|_| inner != continuous),
         upsampling_ratios: ratios,
         // kyutai's up-sampler always has one group per channel
         upsample_groups: outer,
         ..published
     };
     let config = match continuous {
-        Some(dimension) => {
-            quantizer.only("dimension", &[dimension.into()])?;
-            config
-        }
+        Some(_) => config,
         None => {
             let codebook_dim = whole("dimension", config.codebook_dim)?;
             Config {

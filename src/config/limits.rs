@@ -22,6 +22,8 @@ impl Config {
     /// |---|---|
     /// | `sampling_rate` | 1 to 1 048 576 |
     /// | `hidden_size`, `intermediate_size`, `codebook_dim`, `num_filters`, `continuous` | 1 to 65 536 |
+    /// | `encoder_latent_dim` | 1 to 65 536, with `continuous` alone |
+    /// | `default_codebooks` | 1 to 1 024 |
     /// | `num_residual_layers` | 1 to 32 |
     /// | `upsampling_ratios` | 1 to 12 of them, each 1 to 1 024, their product at most 65 536 |
     /// | `kernel_size`, `last_kernel_size`, `residual_kernel_size`, `dilation_growth_rate` | 1 to 1 024 |
@@ -74,6 +76,7 @@ impl Config {
     fn validate_quantizer(&self) -> Result<(), Error> {
         if let Some(dimension) = self.continuous {
             within("continuous_latent_dim", dimension, 1..=1 << 16)?;
+            within("encoder_latent_dim", self.encoder_latents(), 1..=1 << 16)?;
             return [
                 ("codebook_size", self.codebook_size),
                 ("codebook_dim", self.codebook_dim),
@@ -84,6 +87,12 @@ impl Config {
             .into_iter()
             .find(|(_, found)| *found != 0)
             .map_or(Ok(()), |(field, found)| Err(unsupported(field, found, "0 without a quantizer")));
+        }
+        if let Some(found) = self.encoder_latent_dim {
+            return Err(unsupported("encoder_latent_dim", found, "none with a quantizer"));
+        }
+        if let Some(found) = self.default_codebooks {
+            within("encoder_valid_num_quantizers", found, 1..=1 << 10)?;
         }
         within("codebook_size", self.codebook_size, 2..=1 << 16)?;
         within("codebook_dim", self.codebook_dim, 1..=1 << 16)?;

@@ -1,64 +1,134 @@
 //! Which JSON texts are Mimi configs, and in which spelling.
 
 use super::fields::Fields;
-use super::{Config, kyutai, transformers};
+use super::{Config, kyutai, transformers, yaml};
 use crate::error::headroom_for_tree;
 use crate::{Error, ErrorKind};
 use serde_json::{Map, Value};
 
-/// Fields under which models that embed Mimi keep its config.
-const NESTED: [&str; 2] = ["codec_config", "audio_encoder_config"];
-
-/// The field under which Pocket TTS keeps its Mimi's config.
+/// The part of Pocket TTS's config that is its Mimi's.
 const PART: &str = "mimi";
 
 /// Fields that `MimiConfig` has and its relatives (EnCodec, DAC) lack.
 const TELL_TALE: [&str; 3] =
     ["num_semantic_quantizers", "vector_quantization_hidden_dimension", "upsample_groups"];
 
+/// A field that Mimi lacks and the decoder of Qwen3-TTS has, which has some of the others, too.
+const OF_ANOTHER: &str = "upsample_rates";
+
+/// The field by which a model that embeds Mimi says how many of its codebooks are meant to be used.
+pub(super) const VALID: &str = "encoder_valid_num_quantizers";
+
+/// The model whose `encoder_config` is a Mimi's by its class, whatever stands in it.
+const QWEN: (&str, &str) = ("qwen3_tts_tokenizer_12hz", "encoder_config");
+
 /// The largest config that is read, in bytes, wherever it comes from. Real ones have two thousand; a parsed tree takes
 /// up to a hundred times as much.
 pub(crate) const LARGEST_TEXT: usize = 1 << 20;
 
 /// The config in a JSON text, `None` if the JSON is well-formed and no Mimi config.
-pub(super) fn recognise(text: &str) -> Result<Option<Config>, Error> {
+pub(super) fn json(text: &str) -> Result<Option<Config>, Error> {
+    check_length(text)?;
+    let value = serde_json::from_str(text)
+        .map_err(|error| Error::new(ErrorKind::Format, format_args!("the config is not JSON: {error}")))?;
+    recognise(&value)
+}
+
+/// The config in a YAML text of Pocket TTS, `None` if it has no part `mimi`.
+pub(super) fn yaml(text: &str) -> Result<Option<Config>, Error> {
+    check_length(text)?;
+    match yaml::part(text, PART)? {
+        Some(part) => recognise(&Value::Object(Map::from_iter([(PART.to_owned(), part)]))),
+        None => Ok(None),
+    }
+}
+
+fn check_length(text: &str) -> Result<(), Error> {
     if text.len() > LARGEST_TEXT {
         let message = format_args!("the config has {} bytes: expected at most {LARGEST_TEXT}", text.len());
         return Err(Error::new(ErrorKind::Format, message));
     }
-    headroom_for_tree(text.len())?;
-    let value: Value = serde_json::from_str(text)
-        .map_err(|error| Error::new(ErrorKind::Format, format_args!("the config is not JSON: {error}")))?;
-    let Some(object) = value.as_object() else { return Ok(None) };
-    if is_transformers(object) {
-        return transformers::parse(&Fields::new(object, String::new())).map(Some);
-    }
-    for name in NESTED {
-        let inner = object.get(name).and_then(Value::as_object);
-        if let Some(inner) = inner.filter(|inner| is_transformers(inner)) {
-            return transformers::parse(&Fields::new(inner, format!("{name}."))).map(Some);
-        }
-    }
-    if is_kyutai(object) {
-        return kyutai::parse(&Fields::new(object, String::new())).map(Some);
-    }
-    let part = object.get(PART).and_then(Value::as_object);
-    if let Some(part) = part.filter(|part| is_kyutai(part)) {
-        return kyutai::parse(&Fields::new(part, format!("{PART}."))).map(Some);
-    }
-    Ok(None)
+    headroom_for_tree(text.len())
 }
 
-fn is_kyutai(object: &Map<String, Value>) -> bool {
+fn recognise(value: &Value) -> Result<Option<Config>, Error> {
+    let mut found: Option<(String, Config)> = None;
+    each_mimi(value, None, &mut Vec::new(), &mut |path, config| match &found {
+        Some((first, other)) if *other != config => {
+            let message = format_args!(
+                "`{first}` and `{path}` are Mimi configs with different numbers: expected one, or equal ones"
+            );
+            Err(Error::new(ErrorKind::Format, message))
+        }
+        Some(_) => Ok(()),
+        None => {
+            found = Some((path, config));
+            Ok(())
+        }
+    })?;
+    Ok(found.map(|(_, config)| config))
+}
+
+type Object = Map<String, Value>;
+
+/// Calls `take` for each Mimi config in `value`, with the names of the objects around it. `path` has those around
+/// `value`, and `parent` is the last of these objects. Inside a Mimi config none is looked for.
+fn each_mimi<'v>(
+    value: &'v Value,
+    parent: Option<&'v Object>,
+    path: &mut Vec<&'v str>,
+    take: &mut impl FnMut(String, Config) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let object = match value {
+        Value::Object(object) => object,
+        Value::Array(values) => {
+            return values.iter().try_for_each(|value| each_mimi(value, None, path, take));
+        }
+        _ => return Ok(()),
+    };
+    let kyutai = is_kyutai(object);
+    let of_qwen = || path.last() == Some(&QWEN.1) && parent.is_some_and(|parent| names_model(parent, QWEN.0));
+    if kyutai || is_transformers(object) || of_qwen() {
+        let within = |path: &[&str]| path.iter().map(|name| cut(name) + ".").collect::<String>();
+        let fields = Fields::new(object, within(path));
+        let config = if kyutai { kyutai::parse(&fields) } else { transformers::parse(&fields) }?;
+        let beside = parent.map(|parent| Fields::new(parent, within(&path[..path.len() - 1])));
+        let valid = beside.map(|fields| fields.whole(VALID)).transpose()?.flatten();
+        let default_codebooks = config.default_codebooks.or(valid);
+        let name = path.iter().map(|name| cut(name)).collect::<Vec<_>>().join(".");
+        let config = Config { default_codebooks, ..config };
+        config.validate()?;
+        return take(name, config);
+    }
+    for (name, value) in object {
+        path.push(name);
+        each_mimi(value, Some(object), path, take)?;
+        path.pop();
+    }
+    Ok(())
+}
+
+fn names_model(object: &Object, name: &str) -> bool {
+    object.get("model_type").and_then(Value::as_str) == Some(name)
+}
+
+/// A name as messages show it.
+fn cut(name: &str) -> String {
+    const LONGEST: usize = 40;
+    name.chars().take(LONGEST).collect()
+}
+
+fn is_kyutai(object: &Object) -> bool {
     object.get("seanet").is_some_and(Value::is_object)
 }
 
-fn is_transformers(object: &Map<String, Value>) -> bool {
+fn is_transformers(object: &Object) -> bool {
     match object.get("model_type").and_then(Value::as_str) {
         Some(model_type) => ["mimi", "mimi_encoder", "mimi_decoder"].contains(&model_type),
         None => {
             object.contains_key("upsampling_ratios")
                 && TELL_TALE.iter().any(|name| object.contains_key(*name))
+                && !object.contains_key(OF_ANOTHER)
         }
     }
 }

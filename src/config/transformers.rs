@@ -1,6 +1,7 @@
 //! The fields of transformers' `MimiConfig`.
 
 use super::fields::Fields;
+use super::recognise::VALID;
 use super::{Activation, Config, HalfConfig, PadMode};
 use crate::Error;
 
@@ -26,6 +27,8 @@ pub(super) fn parse(fields: &Fields) -> Result<Config, Error> {
         sampling_rate: sampling_rate(fields, "sampling_rate")?,
         decoder,
         continuous,
+        encoder_latent_dim: fields.whole("encoder_latent_dim")?,
+        default_codebooks: fields.whole(VALID)?,
         upsampling_ratios: fields.list("upsampling_ratios")?.unwrap_or(published.upsampling_ratios.clone()),
         codebook_size: whole("codebook_size", published.codebook_size)?,
         codebook_dim,

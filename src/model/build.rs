@@ -16,6 +16,9 @@ pub use halves::EXACT_WEIGHTS;
 use std::cell::Cell;
 use std::sync::Arc;
 
+/// Codebooks of streams, if neither their options nor the config tell.
+const DEFAULT_CODEBOOKS: usize = 8;
+
 pub(super) fn network(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<Network, Error> {
     let kernels = kernels_for(options.isa)?;
     let format = match options.precision {
@@ -36,6 +39,21 @@ pub(super) fn network(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<
             return Err(checkpoint.error(ErrorKind::InvalidArgument, message));
         }
         config.num_quantizers = n;
+    }
+    // halves with latents of their own are two models
+    if let Some(made) = config.encoder_latent_dim.take() {
+        match options.parts {
+            Parts::Encoder => config.continuous = Some(made),
+            Parts::Decoder => {}
+            Parts::Both => {
+                let taken = config.latent_dim();
+                let message = format_args!(
+                    "the encoder makes latents of {made} values and the decoder takes {taken}: expected the option \
+                     parts = encoder or parts = decoder (MIMI_OPT_PARTS)"
+                );
+                return Err(checkpoint.error(ErrorKind::Unsupported, message));
+            }
+        }
     }
     let (pool, spare) = (Pool::default(), Cell::default());
     let packing = Packing { kernels, format, pool: &pool };
@@ -62,6 +80,7 @@ pub(super) fn network(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<
         frame_size: config.frame_size(),
         latent_dim: config.latent_dim(),
         codebooks: config.num_quantizers,
+        default_codebooks: config.num_quantizers.min(config.default_codebooks.unwrap_or(DEFAULT_CODEBOOKS)),
         codebook_size: config.codebook_size,
         contexts: [config.encoder_half(), config.decoder_half()].map(|half| half.sliding_window),
         id,

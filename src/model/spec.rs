@@ -19,6 +19,9 @@ pub struct Spec {
     pub latent_dim: usize,
     /// Codebooks loaded; 0 for a model without a quantizer.
     pub codebooks: usize,
+    /// Codebooks of a stream whose options do not tell them: 8, or as many as the config says, or all if those are
+    /// fewer.
+    pub default_codebooks: usize,
     /// Code words in a codebook; codes are below it. 0 for a model without a quantizer.
     pub codebook_size: usize,
     /// Attention windows in steps, of encoder and decoder, where options do not say otherwise.
@@ -46,7 +49,8 @@ impl Spec {
             return Err(Error::new(ErrorKind::Unsupported, NO_QUANTIZER));
         }
         let most = format_args!("{all}, as the loaded model has");
-        within("codebooks", options.codebooks, 1..=all, most).map(|found| found.unwrap_or(all.min(8)))
+        within("codebooks", options.codebooks, 1..=all, most)
+            .map(|found| found.unwrap_or(self.default_codebooks))
     }
 
     /// The sample rates of a stream with `options`.

@@ -147,7 +147,7 @@ fn downsampler(config: &Config) -> Convolution {
     Convolution {
         name: "downsample.conv".to_owned(),
         parts: Parts::Encoder,
-        shape: [config.latent_dim(), width, 2 * stride],
+        shape: [config.encoder_latents(), width, 2 * stride],
         stride,
         dilation: 1,
         pad_mode: PadMode::Replicate,

@@ -4,18 +4,10 @@ use crate::support::*;
 use mimi::{Checkpoint, Config, ErrorKind};
 use std::fs;
 use std::path::Path;
-use tempfile::TempDir;
 
 const KYUTAI: &str = "tokenizer-e351c8d8-checkpoint125.safetensors";
-
-/// A directory with these files.
-fn directory(files: &[(&str, &[u8])]) -> TempDir {
-    let directory = tempfile::tempdir().unwrap();
-    for (name, bytes) in files {
-        fs::write(directory.path().join(name), bytes).unwrap();
-    }
-    directory
-}
+/// A tensor that a Mimi has and other models lack.
+const MARKER: &str = "encoder_transformer.layers.0.mlp.fc1.weight";
 
 fn tiny() -> Vec<u8> {
     fs::read(golden("tiny/model.safetensors")).unwrap()
@@ -72,7 +64,8 @@ fn where_the_config_comes_from() {
 #[test]
 fn a_language_models_config_is_not_mistaken() {
     let (kyutai, other) = (kyutai_config_with_window(7), kyutai_config_with_window(8));
-    let language_model = br#"{"dim": 4096, "n_q": 16, "card": 2048, "num_layers": 32, "mimi_name": "x"}"#;
+    let language_model = br#"{"dim": 4096, "n_q": 16, "card": 2048, "num_layers": 32, "mimi_name":
+        "tokenizer-e351c8d8-checkpoint125.safetensors"}"#;
     let naming = br#"{"dim": 4096, "mimi_config_name": "other.json"}"#;
     let weights = tiny_moshi();
     let files = |config| {
@@ -165,7 +158,7 @@ fn a_file_that_becomes_a_pipe_does_not_block() {
 fn messages_hold_no_control_characters() {
     let hostile = "\u{1b}]0;pwned\u{7}\n\u{85}\u{202e}\u{2066}\u{7f}";
     let json = serde_json::to_string(hostile).unwrap();
-    let index = format!(r#"{{"weight_map":{{"a":"x{}.safetensors"}}}}"#, &json[1..json.len() - 1]);
+    let index = format!(r#"{{"weight_map":{{"{MARKER}":"x{}.safetensors"}}}}"#, &json[1..json.len() - 1]);
     let config = format!(r#"{{"model_type":"mimi","pad_mode":{json}}}"#);
     let named = format!(r#"{{"mimi_config_name":"x{}"}}"#, &json[1..json.len() - 1]);
     let header = format!(r#"{{"t":{{"dtype":{json},"shape":[1],"data_offsets":[0,4]}}}}"#);
@@ -242,11 +235,14 @@ fn which_file_of_a_directory() {
     let sharded = shards.iter().map(|(name, bytes)| (*name, bytes.as_slice()));
     let tokenizer = written(&tensors(&golden("tiny-moshi/model.safetensors")), Some(&config));
 
-    // an index comes first, then model.safetensors
+    // an index comes first, then the file whose name says what it is, unless the config is Mimi's
     let all: Vec<_> =
         sharded.chain([("model.safetensors", named.as_slice()), (KYUTAI, &tokenizer)]).collect();
     assert_eq!(window(directory(&all).path()), 20);
-    assert_eq!(window(directory(&all[all.len() - 2..]).path()), 5);
+    let two = &all[all.len() - 2..];
+    assert_eq!(window(directory(two).path()), 6);
+    let with_config = [two, &[("config.json", config.as_bytes())]].concat();
+    assert_eq!(window(directory(&with_config).path()), 5);
     // but what holds no Mimi is passed over
     let language_model = language_model();
     for kyutai in [KYUTAI, "mimi-pytorch-e351c8d8@125.safetensors"] {
@@ -314,7 +310,7 @@ fn indexes_that_lead_elsewhere() {
 
 #[test]
 fn indexes_that_are_wrong() {
-    let name = "encoder.layers.0.conv.weight";
+    let name = MARKER;
     let open = |index: &str| {
         let directory =
             directory(&[("model.safetensors.index.json", index.as_bytes()), ("a.safetensors", &tiny())]);
@@ -327,8 +323,11 @@ fn indexes_that_are_wrong() {
     assert_error(&open(&twice), ErrorKind::Format, &[name, "there twice"]);
     let absent = format!(r#"{{"weight_map":{{"{name}":"b.safetensors"}}}}"#);
     assert_error(&open(&absent), ErrorKind::Io, &["b.safetensors"]);
-    let lacking = r#"{"weight_map":{"no.such.tensor":"a.safetensors"}}"#;
-    assert_error(&open(lacking), ErrorKind::Corrupt, &["a.safetensors", "`no.such.tensor`", "index.json"]);
+    let lacking =
+        format!(r#"{{"weight_map":{{"{name}":"a.safetensors","decoder.no.such":"a.safetensors"}}}}"#);
+    assert_error(&open(&lacking), ErrorKind::Corrupt, &["a.safetensors", "`decoder.no.such`", "index.json"]);
+    let other = r#"{"weight_map":{"lm_head.weight":"a.safetensors"}}"#;
+    assert_error(&open(other), ErrorKind::Format, &["no Mimi", "model.safetensors.index.json"]);
 }
 
 #[test]

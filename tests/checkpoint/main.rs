@@ -2,7 +2,10 @@
 //! says what and where.
 
 mod files;
+mod folders;
+mod foreign;
 mod hostile;
 mod layouts;
 mod memory;
+mod pocket;
 mod support;

@@ -4,6 +4,7 @@ use mimi::{Checkpoint, Error, ErrorKind};
 use safetensors::SafeTensors;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use tempfile::TempDir;
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Tensor {
@@ -29,6 +30,15 @@ pub(crate) type Tensors = BTreeMap<String, Tensor>;
 
 pub(crate) fn golden(case: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/golden").join(case)
+}
+
+/// A directory with these files.
+pub(crate) fn directory(files: &[(&str, &[u8])]) -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    for (name, bytes) in files {
+        std::fs::write(directory.path().join(name), bytes).unwrap();
+    }
+    directory
 }
 
 /// The tensors of a file, by the safetensors crate alone.

@@ -245,6 +245,12 @@ pub(crate) fn config_json(c: &Config) -> String {
     if let Some(dimension) = c.continuous {
         fields.insert("continuous_latent_dim".to_owned(), dimension.into());
     }
+    if let Some(dimension) = c.encoder_latent_dim {
+        fields.insert("encoder_latent_dim".to_owned(), dimension.into());
+    }
+    if let Some(codebooks) = c.default_codebooks {
+        fields.insert("encoder_valid_num_quantizers".to_owned(), codebooks.into());
+    }
     if let Some(decoder) = &c.decoder {
         fields.insert("decoder_config".to_owned(), half_json(decoder));
     }

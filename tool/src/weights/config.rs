@@ -31,6 +31,12 @@ pub(crate) fn json(config: &Config) -> String {
     if let Some(dimension) = c.continuous {
         object["continuous_latent_dim"] = dimension.into();
     }
+    if let Some(dimension) = c.encoder_latent_dim {
+        object["encoder_latent_dim"] = dimension.into();
+    }
+    if let Some(codebooks) = c.default_codebooks {
+        object["encoder_valid_num_quantizers"] = codebooks.into();
+    }
     if let Some(decoder) = &c.decoder {
         object["decoder_config"] = half(decoder);
     }
@@ -85,6 +91,7 @@ mod tests {
             sampling_rate: 16_000,
             decoder: None,
             continuous: None,
+            encoder_latent_dim: None,
             hidden_size: 96,
             num_filters: 6,
             num_residual_layers: 2,
@@ -99,6 +106,7 @@ mod tests {
             codebook_size: 100,
             codebook_dim: 24,
             num_quantizers: 5,
+            default_codebooks: Some(3),
             num_semantic_quantizers: 2,
             vector_quantization_hidden_dimension: 24,
             upsample_groups: 48,
@@ -115,8 +123,12 @@ mod tests {
             attention_bias: true,
         };
         assert_eq!(Config::from_json(&json(&other)).unwrap(), other);
-        let unlike =
-            Config { decoder: Some(other.encoder_half()), upsample_groups: 96, ..Config::pocket_tts() };
+        let unlike = Config {
+            decoder: Some(other.encoder_half()),
+            encoder_latent_dim: Some(7),
+            upsample_groups: 96,
+            ..Config::pocket_tts()
+        };
         assert_eq!(Config::from_json(&json(&unlike)).unwrap(), unlike);
     }
 }
