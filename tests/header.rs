@@ -7,8 +7,8 @@ use std::{env, fs};
 
 /// The header's groups, in reading order: the files of `src/capi` with exported functions.
 const GROUPS: [&str; 12] = [
-    "version", "status", "options", "model", "oneshot", "encoder", "decoder", "many", "latents", "capture", "playback",
-    "tokens",
+    "version", "status", "options", "model", "oneshot", "encoder", "decoder", "many", "latents", "capture",
+    "playback", "tokens",
 ];
 
 fn root() -> &'static Path {

@@ -65,9 +65,7 @@ pub unsafe extern "C" fn mimi_decoder_process(
     out_samples: *mut usize,
 ) -> mimi_status {
     // SAFETY: the pointers are as the header's introduction asks.
-    guard_rt(|| unsafe {
-        stream::decode("codes", decoder, (codes, n_codes), (pcm, pcm_cap), out_samples)
-    })
+    guard_rt(|| unsafe { stream::decode("codes", decoder, (codes, n_codes), (pcm, pcm_cap), out_samples) })
 }
 
 /// Ends the stream and writes what audio is still due. Real-time.

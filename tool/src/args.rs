@@ -47,8 +47,9 @@ pub(crate) enum Command {
     /// Turn codes or latents into audio
     ///
     /// Codes are read from .mtok, .npy, .safetensors and moshi.cpp's .mimi files, latents from .npy
-    /// (float32, [frames, values]) and .safetensors (tensor "latents"). The sound has the length and the sample rate of the original if the file tells them (.mtok does). Several inputs,
-    /// or folders, go to a folder, as with encode.
+    /// (float32, [frames, values]) and .safetensors (tensor "latents"). The sound has the length and
+    /// the sample rate of the original if the file tells them (.mtok does). Several inputs, or folders,
+    /// go to a folder, as with encode.
     #[command(after_help = DECODE_EXAMPLES)]
     Decode(DecodeArgs),
     /// Keep the first codebooks of a file of codes: a lower bit rate, without encoding again

@@ -20,7 +20,7 @@ pub(super) fn parse(mut source: impl Read) -> Outcome<Values> {
     let sizes = shape_in(&header)?;
     // npyz multiplies the numbers of a shape without asking whether the product fits.
     if sizes.iter().try_fold(1u64, |product, &size| product.checked_mul(size)).is_none() {
-        return Err(Failure::new(format!("an array of shape {sizes:?}; expected one that fits memory")));
+        return Err(Failure::new(format!("an array of shape {sizes:?}; expected fewer values")));
     }
     let npy = NpyFile::new(header.chain(source)).map_err(failure)?;
     let by_columns = npy.order() == Order::Fortran;

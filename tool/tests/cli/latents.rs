@@ -2,6 +2,7 @@
 
 use super::*;
 use mimi::{LoadOptions, Model, StreamOptions};
+use npyz::WriterBuilder as _;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
 fn pocket() -> String {
