@@ -108,9 +108,18 @@ pub type mimi_read_fn =
 /// - `options`: MIMI_OPT_PARTS, MIMI_OPT_PRECISION, MIMI_OPT_CODEBOOKS, MIMI_OPT_ISA; NULL for the defaults.
 /// - `out`: receives the model; free it with mimi_free().
 ///
+/// Folders of models that embed Mimi are taken as they are: Mimi's part of the weights is found by its
+/// names, in an index of any name, in `model.safetensors`, or in the file that `config.json` names as
+/// `mimi_name`. Examples are those of Moshi, Hibiki, CSM and Pocket TTS, and Qwen3-TTS-Tokenizer-12Hz,
+/// which has the encoder alone. A folder whose codec is in a subfolder is MIMI_ERR_FORMAT, and the message
+/// names that.
+///
 /// The network's numbers are the first that are found: in the metadata entry `config` of the file; in
-/// `config.json` beside it, if that is a Mimi's or holds one; in the file that `config.json` names as
-/// `mimi_config_name`, else in `mimi_config.json`. If none is there, they are those of the published model.
+/// `config.json` beside it, if that is a Mimi's or holds one, wherever it stands; in the file that
+/// `config.json` names as `mimi_config_name`, else in `mimi_config.json`, else in the part `mimi` of a YAML
+/// file. If none is there, they are those of the published model, or of the published model of Pocket TTS
+/// that has tensors of these shapes. Where a `config.json` of something else is there, they are not assumed:
+/// MIMI_ERR_FORMAT.
 ///
 /// MIMI_ERR_IO if a file cannot be read, MIMI_ERR_FORMAT if it is not a Mimi checkpoint, MIMI_ERR_CORRUPT
 /// if it is damaged, MIMI_ERR_UNSUPPORTED for a network that this library cannot run,
@@ -141,7 +150,7 @@ pub unsafe extern "C" fn mimi_load(
 ///   when the call has returned.
 /// - `options`, `out`: as for mimi_load().
 ///
-/// The network's numbers come from the checkpoint's own metadata, or are those of the published model.
+/// The network's numbers come from the checkpoint's own metadata, or are those of a published model.
 /// Errors are those of mimi_load(), without MIMI_ERR_IO.
 #[unsafe(no_mangle)]
 #[must_use]

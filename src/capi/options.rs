@@ -19,7 +19,8 @@ pub struct mimi_options;
 pub type mimi_option = i32;
 
 /// Streams and one-shot calls: the number of codebooks, that is, of codes per frame; 1 to as many as
-/// the model has. More codebooks sound better. Default: 8, or all if the model has fewer.
+/// the model has. More codebooks sound better. Default: 8, or as many as the model's config calls valid,
+/// or all if the model has fewer.
 /// Loading: keep only this many codebooks, which takes 2 to 3 MB less for each that is left out.
 /// Default: all.
 pub const MIMI_OPT_CODEBOOKS: mimi_option = 1;

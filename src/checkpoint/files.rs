@@ -68,7 +68,19 @@ struct Beside<'p> {
 
 impl<'p> Beside<'p> {
     fn read(directory: &'p Path) -> Result<Self, Error> {
-        let names = file_names(directory)?;
+        Self::with(directory, file_names(directory)?)
+    }
+
+    /// Where the directory may not be listed, as on Android, the usual names are tried.
+    fn of_file(directory: &'p Path) -> Result<Self, Error> {
+        let usual = || {
+            let there = |name: &&str| fs::symlink_metadata(directory.join(name)).is_ok();
+            [CONFIG, "mimi_config.json"].into_iter().filter(there).map(str::to_owned).collect()
+        };
+        Self::with(directory, file_names(directory).unwrap_or_else(|_| usual()))
+    }
+
+    fn with(directory: &'p Path, names: Vec<String>) -> Result<Self, Error> {
         let config = names.iter().any(|name| name == CONFIG);
         let config = config.then(|| read_text(&directory.join(CONFIG), LARGEST_TEXT)).transpose()?;
         Ok(Self { directory, names, config })
@@ -129,7 +141,7 @@ fn open_index(path: &Path) -> Result<Contents<'static>, Error> {
 
 /// The Mimi config in a directory for the file `weights` there, `None` if the published numbers may be assumed.
 pub(super) fn config_in(directory: &Path, weights: &str) -> Result<Option<Config>, Error> {
-    let beside = Beside::read(directory)?;
+    let beside = Beside::of_file(directory)?;
     let folder = beside.folder()?;
     let path = directory.join(CONFIG);
     if let Some(config) = beside.config.as_deref().map(|text| recognise(&path, text)).transpose()?.flatten() {
@@ -160,7 +172,8 @@ pub(super) fn config_in(directory: &Path, weights: &str) -> Result<Option<Config
     if let Some((_, config)) = found {
         return Ok(Some(config));
     }
-    if passed_over.is_none() && folder.allows_published(weights) {
+    let weights = Path::new(weights).file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    if passed_over.is_none() && folder.allows_published(&weights) {
         return Ok(None);
     }
     let message = "no Mimi config is in it, and the published numbers may be other than those of the weights: expected \

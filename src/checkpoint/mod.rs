@@ -80,14 +80,15 @@ impl<'a> Contents<'a> {
 }
 
 impl<'a> Checkpoint<'a> {
-    /// Opens a `.safetensors` file, the `.index.json` of shards, or a directory: its
-    /// `model.safetensors.index.json`, else `model.safetensors`, else kyutai's
-    /// `tokenizer-*.safetensors` or `mimi-pytorch-*.safetensors`, else the only `.safetensors` file
-    /// in it. Files without a Mimi are passed over, because kyutai's lie beside language models.
+    /// Opens a `.safetensors` file, the `.index.json` of shards, or a directory: the file that its `config.json` names
+    /// as `mimi_name`, or the first with Mimi's tensors of these: an index of shards by any name, `model.safetensors` if
+    /// `config.json` is a Mimi's or holds one, kyutai's `tokenizer-*.safetensors` or `mimi-pytorch-*.safetensors`,
+    /// `model.safetensors`; or else the only `.safetensors` file. Of shards, only those with Mimi's tensors are opened.
     ///
     /// # Errors
     /// [`ErrorKind::Io`]: a file cannot be read, or a directory has no weights.
     /// [`ErrorKind::Format`]: a file is not safetensors, or there is no Mimi in it, or the config is not one of Mimi.
+    /// The message says what the file is, or which subfolder holds the codec, if that can be known.
     /// [`ErrorKind::Corrupt`]: a safetensors file is damaged, or a shard lacks a tensor.
     /// [`ErrorKind::Unsupported`]: this library does not run such a network.
     /// [`ErrorKind::InvalidArgument`]: a directory has several files that may be meant.

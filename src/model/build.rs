@@ -41,10 +41,10 @@ pub(super) fn network(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<
         config.num_quantizers = n;
     }
     // halves with latents of their own are two models
-    if let Some(made) = config.encoder_latent_dim.take() {
+    if let Some(made) = config.encoder_latent_dim {
         match options.parts {
             Parts::Encoder => config.continuous = Some(made),
-            Parts::Decoder => {}
+            Parts::Decoder => config.encoder_latent_dim = None,
             Parts::Both => {
                 let taken = config.latent_dim();
                 let message = format_args!(

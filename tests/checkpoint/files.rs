@@ -357,3 +357,24 @@ fn a_file_that_is_truncated_after_opening() {
     let error = refusal(checkpoint.tensor("upsample.conv.weight", &[32, 1, 4]));
     assert_error(&error, ErrorKind::Io, &["model.safetensors", "only 20000 bytes"]);
 }
+
+/// Names in any script, with spaces and parentheses, and what is missing is named in UTF-8.
+#[test]
+fn names_in_any_script() {
+    let config = case("tiny").1;
+    let parent = directory(&[]);
+    let folder = parent.path().join("田中　太郎/Загрузки/é (1)/model");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("model.safetensors"), tiny()).unwrap();
+    fs::write(folder.join("config.json"), &config).unwrap();
+    assert_eq!(window(&folder), 20);
+    let missing = folder.join("нет.safetensors");
+    let parts = ["田中　太郎", "Загрузки", "é (1)", "нет.safetensors"];
+    assert_error(&refusal(Checkpoint::open(&missing)), ErrorKind::Io, &parts);
+    fs::write(folder.join("config.json"), r#"{"mimi_name":"声.safetensors"}"#).unwrap();
+    assert_error(
+        &refusal(Checkpoint::open(&folder)),
+        ErrorKind::Io,
+        &[&parts[..3], &["声.safetensors"]].concat(),
+    );
+}

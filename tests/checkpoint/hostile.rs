@@ -255,7 +255,7 @@ fn misshapen_tensors() {
     let (file, kyutai) = (written(&tensors, Some(&config)), written(&to_kyutai(&tensors, 8), Some(&config)));
     let (checkpoint, kyutai) = (in_memory(&file).unwrap(), in_memory(&kyutai).unwrap());
     let (name, bias) = ("encoder.layers.0.conv.weight", "encoder.layers.0.conv.bias");
-    for shape in [&[4, 7][..], &[4, 7, 1], &[7, 1, 4], &[28], &[], &[4, 1, 8], &[0, 1, 7], &[usize::MAX; 3]] {
+    for shape in [&[4, 7][..], &[7, 1, 4], &[4, 2, 7], &[28], &[], &[4, 1, 8], &[0, 1, 7], &[usize::MAX; 3]] {
         let expected = format!("expected {shape:?}");
         let error = refusal(checkpoint.tensor(name, shape));
         assert_error(&error, ErrorKind::Corrupt, &["checkpoint", name, "[4, 1, 7]", &expected]);

@@ -40,7 +40,7 @@ impl Builder<'_, '_> {
         config.tensors(false).iter().flat_map(|tensor| &tensor.shape).for_each(|len| number(*len));
         let projection = Half::new(config, Side::Decoder).projection.map(|projection| projection.weight());
         let tensor = projection
-            .filter(|tensor| self.checkpoint.contains(&tensor.name))
+            .filter(|tensor| config.encoder_latent_dim.is_none() && self.checkpoint.contains(&tensor.name))
             .unwrap_or_else(|| Half::new(config, Side::Encoder).seanet.first().weight());
         self.tensor(&tensor)?.iter().for_each(|x| fingerprint.update(&x.to_le_bytes()));
         Ok((fingerprint.digest() >> 1) as i64)

@@ -98,7 +98,7 @@ fn run(model: &Model) {
     }
     let options = StreamOptions { tail: Tail::LayerPad, context: Some(4), ..Default::default() };
     let frames = 2;
-    let mut codes = vec![0; frames * model.codebooks().min(8)];
+    let mut codes = vec![0; frames * model.spec().default_codebooks];
     if model.parts() != Parts::Decoder {
         let pcm = samples(9, config.frame_size() + 1);
         codes = model.encode(&pcm, &options).expect("valid options");

@@ -164,7 +164,7 @@ fn settings(args: &EncodeArgs, model: &Model, kind: Kind) -> Settings {
         ("tail", typed(args.encoding.tail)),
     ]);
     if kind == Kind::Codes {
-        let codebooks = args.encoding.codebooks.unwrap_or(model.codebooks().min(8));
+        let codebooks = args.encoding.codebooks.unwrap_or(model.spec().default_codebooks);
         settings.insert("codebooks", codebooks.to_string());
     }
     if let Some(raw) = args.raw_format() {
