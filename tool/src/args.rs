@@ -341,9 +341,9 @@ pub(crate) struct ConvertArgs {
     /// How weights are stored; default: as in INPUT
     #[arg(long, value_enum)]
     pub(crate) precision: Option<Values>,
-    /// Which half of the model
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) half: Half,
+    /// Which half of the model; default: as in INPUT
+    #[arg(long, value_enum)]
+    pub(crate) half: Option<Half>,
     /// Write OUTPUT even if it is INPUT
     #[arg(long)]
     pub(crate) overwrite: bool,

@@ -57,7 +57,7 @@ impl Content {
         let mut front = Vec::new();
         let read = file.by_ref().take(bitstream::HEADER_BYTES as u64).read_to_end(&mut front);
         read.map_err(|error| Failure::io(&name, &error))?;
-        let kinds = "not a file of codes (.mtok, .npy, .safetensors, or moshi.cpp's .mimi) or latents";
+        let kinds = "not a file of codes or latents (.mtok, .npy, .safetensors, or moshi.cpp's .mimi)";
         let format = sniff(&front).ok_or_else(|| Failure::at(&name, kinds))?;
         Self::in_format(&name, format, front, file).map_err(|failure| failure.of(&name))
     }

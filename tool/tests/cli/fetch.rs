@@ -38,7 +38,7 @@ pub(super) fn refused(output: &Output, words: &str) {
     assert!(stderr(output).contains(words), "{}", stderr(output));
 }
 
-fn sha256(bytes: &[u8]) -> String {
+pub(super) fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -49,7 +49,7 @@ fn tiny_weights() -> Vec<u8> {
 
 /// What a server does.
 #[derive(Clone)]
-struct Behaviour {
+pub(super) struct Behaviour {
     /// Of each model but those of `missing`; weights are elsewhere, as large files are.
     files: BTreeMap<String, Vec<u8>>,
     /// What it says that the SHA-256 of `model.safetensors` is; else the true one.
@@ -67,12 +67,12 @@ impl Behaviour {
 
     fn with_weights(weights: Vec<u8>) -> Self {
         let config = fs::read(golden("tiny/config.json")).unwrap();
-        Self::with_files([("config.json", config), ("model.safetensors", weights)])
+        Self::with_files(&[("config.json", config), ("model.safetensors", weights)])
     }
 
-    fn with_files<const N: usize>(files: [(&str, Vec<u8>); N]) -> Self {
-        let files = files.map(|(name, bytes)| (name.to_owned(), bytes));
-        Self { files: BTreeMap::from(files), digest: None, most: usize::MAX, ranges: true }
+    pub(super) fn with_files(files: &[(&str, Vec<u8>)]) -> Self {
+        let files = files.iter().map(|(name, bytes)| ((*name).to_owned(), bytes.clone()));
+        Self { files: files.collect(), digest: None, most: usize::MAX, ranges: true }
     }
 
     /// What it calls the version of a file.
@@ -86,14 +86,14 @@ impl Behaviour {
 }
 
 /// A server like Hugging Face's, in small; it ends with the test.
-struct Server {
-    endpoint: String,
+pub(super) struct Server {
+    pub(super) endpoint: String,
     /// First lines and ranges of the requests so far.
     requests: Arc<Mutex<Vec<String>>>,
 }
 
 impl Server {
-    fn start(behaviour: Behaviour) -> Self {
+    pub(super) fn start(behaviour: Behaviour) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let requests = Arc::new(Mutex::new(Vec::new()));
@@ -107,7 +107,7 @@ impl Server {
         Self { endpoint, requests }
     }
 
-    fn requests(&self) -> Vec<String> {
+    pub(super) fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap().clone()
     }
 }
@@ -156,7 +156,7 @@ fn answer(stream: &TcpStream, behaviour: &Behaviour, seen: &Mutex<Vec<String>>) 
 }
 
 /// Names of all files and links below `folder/hub`.
-fn cached(folder: &TempDir) -> Vec<String> {
+pub(super) fn cached(folder: &TempDir) -> Vec<String> {
     let root = folder.path().join("hub");
     let mut names = Vec::new();
     let mut folders = vec![root.clone()];

@@ -189,7 +189,7 @@ fn what_does_not_go_with_latents_is_said() {
     let alone = "mimi: this model has no quantizer, and latents alone; ";
     wrong(
         &folder,
-        &format!("encode -m {model} SPEECH -f mtok out"),
+        &format!("encode -m {model} -f mtok SPEECH out.mtok"),
         &format!("{alone}the mtok format has codes; latents go to npy or safetensors"),
     );
     wrong(&folder, &format!("encode -m {model} --live SPEECH -"), &format!("{alone}--live goes with codes"));

@@ -5,6 +5,7 @@ mod codec;
 mod convert;
 mod corpus;
 mod damage;
+mod embedded;
 mod fetch;
 mod files;
 mod formats;
