@@ -86,11 +86,13 @@ pub(crate) enum Command {
     Bench(BenchArgs),
     /// Download a model by name, to where Hugging Face's tools keep theirs
     ///
-    /// Prints the folder. A download that was cut off goes on where it stopped; weights are checked
-    /// against their SHA-256, for kyutai/mimi the published one. The environment variables of Hugging
-    /// Face's tools are honoured: HF_HUB_CACHE, HF_HOME and XDG_CACHE_HOME say where, HF_ENDPOINT
-    /// whence, HF_TOKEN for whom, and HF_HUB_OFFLINE that nothing is fetched. No other command uses
-    /// the network.
+    /// Of a model that has Mimi in it, only what Mimi needs: the config, and the files of weights with
+    /// the codec. A name may have a folder of the model behind it. Prints the folder with the codec.
+    ///
+    /// A download that was cut off goes on where it stopped; weights are checked against their SHA-256,
+    /// for kyutai/mimi the published one. The environment variables of Hugging Face's tools are
+    /// honoured: HF_HUB_CACHE, HF_HOME and XDG_CACHE_HOME say where, HF_ENDPOINT whence, HF_TOKEN for
+    /// whom, and HF_HUB_OFFLINE that nothing is fetched. No other command uses the network.
     #[command(after_help = FETCH_EXAMPLES)]
     Fetch(FetchArgs),
     /// Write a model in another layout or precision, or one half of it, its config inside
@@ -319,7 +321,7 @@ pub(crate) struct BenchArgs {
 
 #[derive(Debug, Group)]
 pub(crate) struct FetchArgs {
-    /// The model, as it is called on Hugging Face
+    /// The model, as it is called on Hugging Face, and if need be a folder in it
     #[arg(default_value = "kyutai/mimi")]
     pub(crate) name: String,
     /// Say nothing but the folder and errors
@@ -329,7 +331,7 @@ pub(crate) struct FetchArgs {
 
 #[derive(Debug, Group)]
 pub(crate) struct ConvertArgs {
-    /// A checkpoint: a .safetensors file, a folder with one, or a name such as kyutai/mimi
+    /// A checkpoint: a .safetensors file, a folder of a model that is or has a Mimi, or a name such as kyutai/mimi
     #[arg(value_hint = ValueHint::AnyPath)]
     pub(crate) input: PathBuf,
     /// The safetensors file to write, or the folder

@@ -54,7 +54,7 @@ Examples:
   mimi decode tokens/ audio/
   mimi decode in.mtok out.flac
   # latents of Pocket TTS
-  mimi decode --model kyutai/pocket-tts latents.npy out.wav
+  mimi decode --model kyutai/pocket-tts/languages/english latents.npy out.wav
   # as over a bad line: a tenth of the frames lost, three at a time
   mimi decode --loss 10 --burst 3 in.mtok out.wav
   # samples alone, at a rate that is known
@@ -99,6 +99,8 @@ Examples:
   mimi convert kyutai/mimi mimi.safetensors
   # for moshi, in half the size
   mimi convert --layout kyutai --precision bf16 kyutai/mimi out.safetensors
+  # out of another model
+  mimi convert sesame/csm-1b mimi.safetensors
   # for those who make tokens alone
   mimi convert --half encoder kyutai/mimi encoder.safetensors
   # what moshi reads, for transformers
@@ -107,7 +109,11 @@ Examples:
 pub(super) const FETCH_EXAMPLES: &str = "\
 Examples:
   mimi fetch
-  mimi fetch && mimi roundtrip --model kyutai/mimi in.wav out.wav";
+  mimi fetch && mimi roundtrip --model kyutai/mimi in.wav out.wav
+  # of other models, what Mimi needs
+  mimi fetch sesame/csm-1b
+  mimi fetch Qwen/Qwen3-TTS-Tokenizer-12Hz
+  mimi fetch kyutai/pocket-tts/languages/english";
 
 pub(super) const COMPLETIONS_EXAMPLE: &str = "\
 Examples:

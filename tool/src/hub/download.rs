@@ -21,7 +21,8 @@ use ureq::{Agent, Body, http::Response};
 const ATTEMPTS: u32 = 4;
 /// Bytes read at a time.
 const BLOCK: usize = 1 << 16;
-/// Bytes of a config, an index or a list of files, and of a header of weights, that are taken. Real ones have some thousands.
+/// Bytes of a config, an index or a list of files, and of a header of weights, that are taken. Real ones have some
+/// thousands.
 pub(super) const MOST_TEXT: u64 = 16 << 20;
 
 /// What is fetched, and how it is known that it is that.

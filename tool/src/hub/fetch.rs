@@ -46,8 +46,8 @@ pub(crate) fn fetch(name: &Name, quiet: bool) -> Outcome<PathBuf> {
     let mut fetching = Fetching { server, cache, name, listing, files: Vec::new(), quiet };
     let folder = fetching.all(name.folder.clone())?;
     let Fetching { cache, listing, files, .. } = fetching;
-    for (file, etag) in &files {
-        cache.link(name, &listing.commit, file, etag)?;
+    for (file, remote) in &files {
+        cache.link(name, &listing.commit, file, &remote.etag)?;
     }
     cache.set_main(name, &listing.commit)?;
     Ok(cache.snapshot(name, &listing.commit).join(folder))
@@ -68,8 +68,8 @@ struct Fetching<'n> {
     cache: Cache,
     name: &'n Name,
     listing: Listing,
-    /// Files and their versions.
-    files: Vec<(String, String)>,
+    /// Files, and what the server tells of them.
+    files: Vec<(String, Remote)>,
     quiet: bool,
 }
 
@@ -131,9 +131,8 @@ impl Fetching<'_> {
     /// The content of `file` in the cache, which is fetched if it is not there or damaged.
     fn get(&mut self, file: &str) -> Outcome<PathBuf> {
         let remote = self.server.ask(self.name, &self.listing.commit, file)?;
-        if let Some((other, _)) =
-            self.files.iter().find(|(other, etag)| *etag == remote.etag && other != file)
-        {
+        let unlike = |other: &Remote| other.etag == remote.etag && other.size != remote.size;
+        if let Some((other, _)) = self.files.iter().find(|(_, other)| unlike(other)) {
             // One would take the other's place.
             let both = format!("{}: the same version as {other}, {}", remote.url, remote.etag);
             return Err(Failure::new(both));
@@ -152,7 +151,7 @@ impl Fetching<'_> {
         if !there.is_ok_and(|mut there| check(&wanted, &mut there, &blob).is_ok()) {
             download::download(&self.server.agent, &wanted, &blob, self.quiet)?;
         }
-        self.files.push((file.to_owned(), remote.etag));
+        self.files.push((file.to_owned(), remote));
         Ok(blob)
     }
 

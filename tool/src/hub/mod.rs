@@ -21,8 +21,20 @@ pub(crate) struct Name {
 }
 
 /// Extensions of files that the tool knows: a path that leads nowhere is not a name.
-const FILES: [&str; 10] =
-    [".safetensors", ".wav", ".aiff", ".aif", ".flac", ".ogg", ".mp3", ".mtok", ".npy", ".mimi"];
+const FILES: [&str; 12] = [
+    ".safetensors",
+    ".sft",
+    ".sfts",
+    ".wav",
+    ".aiff",
+    ".aif",
+    ".flac",
+    ".ogg",
+    ".mp3",
+    ".mtok",
+    ".npy",
+    ".mimi",
+];
 
 impl Name {
     /// What is typed as a model, if it can be a name: two words or more with slashes between them.
