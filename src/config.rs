@@ -1,7 +1,7 @@
 //! The numbers that define a Mimi network.
 //!
-//! `recognise` finds a Mimi config in JSON text, or in YAML, of which `yaml` reads a little. `transformers` and `kyutai`
-//! read the two spellings, with `fields` for access to single fields. `limits` says which networks are run.
+//! `recognise` finds a Mimi config in JSON text, or in YAML, of which `yaml` reads a little. `transformers` and
+//! `kyutai` read the two spellings, with `fields` for access to single fields. `limits` says which networks are run.
 
 mod fields;
 mod half;
@@ -195,14 +195,14 @@ impl Config {
     /// [`default_codebooks`](Self::default_codebooks).
     ///
     /// # Errors
-    /// [`ErrorKind::Format`]: not JSON, more than a mebibyte of it, no Mimi config in it, two that differ, or a field of
-    /// the wrong type.
+    /// [`ErrorKind::Format`]: not JSON, more than a mebibyte of it, no Mimi config in it, two that differ, or a field
+    /// of the wrong type.
     /// [`ErrorKind::Unsupported`]: a network that this library does not run; see
     /// [`validate`](Self::validate).
     pub fn from_json(text: &str) -> Result<Self, Error> {
         Self::recognise(text)?.ok_or_else(|| {
-            let message = "not a Mimi config, and none is in it: expected a `model_type` of \"mimi\" or a `seanet` group, \
-                           in it or in a part of it";
+            let message = "not a Mimi config, and none is in it: expected a `model_type` of \"mimi\" or a `seanet` \
+                           group, in it or in a part of it";
             Error::new(ErrorKind::Format, message)
         })
     }

@@ -1,9 +1,9 @@
 //! Safetensors bytes to named f32 tensors.
 //!
 //! `folder` says which files of a folder may be a checkpoint's, `files` opens them, `source` reads their bytes, and
-//! `header` checks and lists their tensors. `foreign` names what is no such file. `layout` knows all names that a tensor
-//! may have, `published` the networks that are known by their shapes, `values` turns elements into f32. This file puts
-//! them together.
+//! `header` checks and lists their tensors. `foreign` names what is no such file. `layout` knows all names that a
+//! tensor may have, `published` the networks that are known by their shapes, `values` turns elements into f32. This
+//! file puts them together.
 
 mod files;
 pub mod folder;
@@ -37,8 +37,8 @@ use std::path::Path;
 /// F32, F16, BF16 or F64. The config is the first of:
 /// 1. the safetensors metadata entry `config`, JSON text or YAML of Pocket TTS;
 /// 2. `config.json` beside the weights, if it is a Mimi config or holds one;
-/// 3. beside the weights, the file that `config.json` names as `mimi_config_name`, or `mimi_config.json`, or a YAML file
-///    with a part `mimi`, as Pocket TTS has it;
+/// 3. beside the weights, the file that `config.json` names as `mimi_config_name`, or `mimi_config.json`, or a YAML
+///    file with a part `mimi`, as Pocket TTS has it;
 /// 4. [`Config::published`], or the published network without a quantizer that has tensors of these shapes. None is
 ///    assumed where a `config.json` of another model lies beside the weights, unless that names the weights' file, or
 ///    the file's own name is that of kyutai's published one.
@@ -82,8 +82,8 @@ impl<'a> Contents<'a> {
 
 impl<'a> Checkpoint<'a> {
     /// Opens a `.safetensors` file, the `.index.json` of shards, or a directory: the file that its `config.json` names
-    /// as `mimi_name`, or the first with Mimi's tensors of these: an index of shards by any name, `model.safetensors` if
-    /// `config.json` is a Mimi's or holds one, kyutai's `tokenizer-*.safetensors` or `mimi-pytorch-*.safetensors`,
+    /// as `mimi_name`, or the first with Mimi's tensors of these: an index of shards by any name, `model.safetensors`
+    /// if `config.json` is a Mimi's or holds one, kyutai's `tokenizer-*.safetensors` or `mimi-pytorch-*.safetensors`,
     /// `model.safetensors`; or else the only `.safetensors` file. Of shards, only those with Mimi's tensors are opened.
     ///
     /// # Errors

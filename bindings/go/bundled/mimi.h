@@ -335,7 +335,8 @@ typedef struct mimi_options mimi_options;
 typedef int32_t mimi_option;
 
 /** Streams and one-shot calls: the number of codebooks, that is, of codes per frame; 1 to as many as
- * the model has. More codebooks sound better. Default: 8, or all if the model has fewer.
+ * the model has. More codebooks sound better. Default: 8, or as many as the model's config calls valid,
+ * or all if the model has fewer.
  * Loading: keep only this many codebooks, which takes 2 to 3 MB less for each that is left out.
  * Default: all. */
 #define MIMI_OPT_CODEBOOKS 1
@@ -562,9 +563,18 @@ typedef int32_t mimi_prop;
  * - `options`: MIMI_OPT_PARTS, MIMI_OPT_PRECISION, MIMI_OPT_CODEBOOKS, MIMI_OPT_ISA; NULL for the defaults.
  * - `out`: receives the model; free it with mimi_free().
  *
+ * Folders of models that embed Mimi are taken as they are: Mimi's part of the weights is found by its
+ * names, in an index of any name, in `model.safetensors`, or in the file that `config.json` names as
+ * `mimi_name`. Examples are those of Moshi, Hibiki, CSM and Pocket TTS, and Qwen3-TTS-Tokenizer-12Hz,
+ * which has the encoder alone. A folder whose codec is in a subfolder is MIMI_ERR_FORMAT, and the message
+ * names that.
+ *
  * The network's numbers are the first that are found: in the metadata entry `config` of the file; in
- * `config.json` beside it, if that is a Mimi's or holds one; in the file that `config.json` names as
- * `mimi_config_name`, else in `mimi_config.json`. If none is there, they are those of the published model.
+ * `config.json` beside it, if that is a Mimi's or holds one, wherever it stands; in the file that
+ * `config.json` names as `mimi_config_name`, else in `mimi_config.json`, else in the part `mimi` of a YAML
+ * file. If none is there, they are those of the published model, or of the published model of Pocket TTS
+ * that has tensors of these shapes. Where a `config.json` of something else is there, they are not assumed:
+ * MIMI_ERR_FORMAT.
  *
  * MIMI_ERR_IO if a file cannot be read, MIMI_ERR_FORMAT if it is not a Mimi checkpoint, MIMI_ERR_CORRUPT
  * if it is damaged, MIMI_ERR_UNSUPPORTED for a network that this library cannot run,
@@ -580,7 +590,7 @@ MIMI_API MIMI_NODISCARD mimi_status mimi_load(const char *path, const mimi_optio
  *   when the call has returned.
  * - `options`, `out`: as for mimi_load().
  *
- * The network's numbers come from the checkpoint's own metadata, or are those of the published model.
+ * The network's numbers come from the checkpoint's own metadata, or are those of a published model.
  * Errors are those of mimi_load(), without MIMI_ERR_IO.
  */
 MIMI_API MIMI_NODISCARD mimi_status mimi_load_memory(const void *data, size_t len,
