@@ -54,7 +54,8 @@
  * infinity as 0. Codes are uint32_t, frame after frame, one code per codebook: code k of frame f is
  * codes[f * codebooks + k]. (Arrays of PyTorch programs, [codebooks, frames], are the transpose.)
  * Lengths and capacities of buffers are size_t and count samples, codes, values of latents or bytes,
- * whatever the buffer holds. All other numbers are int64_t: options, properties, and the numbers of token files.
+ * whatever the buffer holds. All other numbers are int64_t: options, properties, and the numbers of token
+ * files.
  *
  * ## Latents
  *

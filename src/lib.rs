@@ -14,7 +14,8 @@
 //! ```
 //!
 //! The latents between the halves can be had, too: [`Model::encode_latents`], [`Model::decode_latents`], and the same
-//! of streams; and [`Model::quantize`], [`Model::dequantize`] between latents and codes. Networks without a quantizer, such as the Mimi of Pocket TTS, have latents alone.
+//! of streams. [`Model::quantize`] and [`Model::dequantize`] stand between latents and codes. Networks without a
+//! quantizer, such as the Mimi of Pocket TTS, have latents alone.
 //!
 //! A [`Model`] is weights, shared and never changed. An [`Encoder`] or a [`Decoder`] is one stream on it,
 //! which takes input cut in any way and gives the same bits; the calls above are streams that are given

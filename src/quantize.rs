@@ -89,8 +89,8 @@ impl Model {
         Ok(needed)
     }
 
-    /// The quantizer for so many values of latents. Steps are as long as those of other one-shot calls, and take no more
-    /// memory.
+    /// The quantizer for so many values of latents. Steps are as long as those of other one-shot calls, and take no
+    /// more memory.
     fn alone(
         &self,
         kernels: Kernels,

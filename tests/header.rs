@@ -182,7 +182,7 @@ fn the_manual_lists_every_function() {
 fn the_manual_does_not_repeat_itself() {
     let header = read(root().join("include/mimi.h"));
     assert_eq!(header.lines().find(|line| line.contains("not NULL")), None);
-    assert!(header.lines().count() < 1250, "{} lines", header.lines().count());
+    assert!(header.lines().count() < 1400, "{} lines", header.lines().count());
 }
 
 #[test]

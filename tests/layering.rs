@@ -45,7 +45,6 @@ const MAY_USE: [(&str, &[&str]); 22] = [
             "stream",
             "encoder",
             "decoder",
-            "oneshot",
             "live",
             "bitstream",
             "checkpoint",

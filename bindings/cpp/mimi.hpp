@@ -399,6 +399,42 @@ class encoder {
         });
     }
 
+    /** As try_process(), to latents: mimi::failure::needed() and the result count values. Real-time. */
+    result<std::size_t> try_process_latents(span<const float> pcm, span<float> latents) noexcept {
+        std::size_t n = 0;
+        const mimi_status s =
+            mimi_encoder_process_latents(handle_.get(), pcm.data(), pcm.size(), latents.data(), latents.size(), &n);
+        return detail::count_rt(s, n);
+    }
+
+    /** As try_flush(), to latents. Real-time. */
+    result<std::size_t> try_flush_latents(span<float> latents) noexcept {
+        std::size_t n = 0;
+        const mimi_status s = mimi_encoder_flush_latents(handle_.get(), latents.data(), latents.size(), &n);
+        return detail::count_rt(s, n);
+    }
+
+    /** As try_process_latents(), but appends to a vector, which grows if it must; gives the number appended. */
+    result<std::size_t> try_append_latents(span<const float> pcm, std::vector<float> &latents) {
+        return detail::append_rt(latents, [&](float *data, std::size_t room, std::size_t *n) {
+            return mimi_encoder_process_latents(handle_.get(), pcm.data(), pcm.size(), data, room, n);
+        });
+    }
+
+    /** As try_flush_latents(), but appends to a vector, which grows if it must; gives the number appended. */
+    result<std::size_t> try_append_flush_latents(std::vector<float> &latents) {
+        return detail::append_rt(latents, [&](float *data, std::size_t room, std::size_t *n) {
+            return mimi_encoder_flush_latents(handle_.get(), data, room, n);
+        });
+    }
+
+    /** The values that try_process_latents() would write for so many samples now. Real-time. */
+    result<std::size_t> try_latents_for(std::size_t samples) const noexcept {
+        std::size_t n = 0;
+        const mimi_status s = mimi_encoder_latents_for(handle_.get(), samples, &n);
+        return detail::count_rt(s, n);
+    }
+
     /** The codes that try_process() would write for so many samples now. Real-time. */
     result<std::size_t> try_codes_for(std::size_t samples) const noexcept {
         std::size_t n = 0;
@@ -438,6 +474,20 @@ class encoder {
     std::size_t append_flush(std::vector<std::uint32_t> &codes) { return try_append_flush(codes).value(); }
     /** try_codes_for() that throws. */
     std::size_t codes_for(std::size_t samples) const { return try_codes_for(samples).value(); }
+    /** try_process_latents() that throws. */
+    std::size_t process_latents(span<const float> pcm, span<float> latents) {
+        return try_process_latents(pcm, latents).value();
+    }
+    /** try_flush_latents() that throws. */
+    std::size_t flush_latents(span<float> latents) { return try_flush_latents(latents).value(); }
+    /** try_append_latents() that throws. */
+    std::size_t append_latents(span<const float> pcm, std::vector<float> &latents) {
+        return try_append_latents(pcm, latents).value();
+    }
+    /** try_append_flush_latents() that throws. */
+    std::size_t append_flush_latents(std::vector<float> &latents) { return try_append_flush_latents(latents).value(); }
+    /** try_latents_for() that throws. */
+    std::size_t latents_for(std::size_t samples) const { return try_latents_for(samples).value(); }
     /** try_reset() that throws. */
     void reset() { try_reset().value(); }
     /** try_get() that throws. */
@@ -504,6 +554,43 @@ class decoder {
         });
     }
 
+    /** As try_process(), of whole frames of latents. Real-time. */
+    result<std::size_t> try_process_latents(span<const float> latents, span<float> pcm) noexcept {
+        std::size_t n = 0;
+        const mimi_status s =
+            mimi_decoder_process_latents(handle_.get(), latents.data(), latents.size(), pcm.data(), pcm.size(), &n);
+        return detail::count_rt(s, n);
+    }
+
+    /** As try_process_latents(), for frames that did not arrive; `values` counts their values. Real-time. */
+    result<std::size_t> try_process_lost_latents(std::size_t values, span<float> pcm) noexcept {
+        std::size_t n = 0;
+        const mimi_status s =
+            mimi_decoder_process_latents(handle_.get(), nullptr, values, pcm.data(), pcm.size(), &n);
+        return detail::count_rt(s, n);
+    }
+
+    /** As try_process_latents(), but appends to a vector, which grows if it must; gives the number appended. */
+    result<std::size_t> try_append_latents(span<const float> latents, std::vector<float> &pcm) {
+        return detail::append_rt(pcm, [&](float *data, std::size_t room, std::size_t *n) {
+            return mimi_decoder_process_latents(handle_.get(), latents.data(), latents.size(), data, room, n);
+        });
+    }
+
+    /** As try_process_lost_latents(), but appends to a vector; gives the number appended. */
+    result<std::size_t> try_append_lost_latents(std::size_t values, std::vector<float> &pcm) {
+        return detail::append_rt(pcm, [&](float *data, std::size_t room, std::size_t *n) {
+            return mimi_decoder_process_latents(handle_.get(), nullptr, values, data, room, n);
+        });
+    }
+
+    /** The samples that try_process_latents() would write for so many values now, whole frames. Real-time. */
+    result<std::size_t> try_samples_for_latents(std::size_t values) const noexcept {
+        std::size_t n = 0;
+        const mimi_status s = mimi_decoder_samples_for_latents(handle_.get(), values, &n);
+        return detail::count_rt(s, n);
+    }
+
     /** As try_process(), but appends to a vector, which grows if it must; gives the number appended. */
     result<std::size_t> try_append(span<const std::uint32_t> codes, std::vector<float> &pcm) {
         return detail::append_rt(pcm, [&](float *data, std::size_t room, std::size_t *n) {
@@ -561,6 +648,24 @@ class decoder {
     std::size_t append_flush(std::vector<float> &pcm) { return try_append_flush(pcm).value(); }
     /** try_samples_for() that throws. */
     std::size_t samples_for(std::size_t codes) const { return try_samples_for(codes).value(); }
+    /** try_process_latents() that throws. */
+    std::size_t process_latents(span<const float> latents, span<float> pcm) {
+        return try_process_latents(latents, pcm).value();
+    }
+    /** try_process_lost_latents() that throws. */
+    std::size_t process_lost_latents(std::size_t values, span<float> pcm) {
+        return try_process_lost_latents(values, pcm).value();
+    }
+    /** try_append_latents() that throws. */
+    std::size_t append_latents(span<const float> latents, std::vector<float> &pcm) {
+        return try_append_latents(latents, pcm).value();
+    }
+    /** try_append_lost_latents() that throws. */
+    std::size_t append_lost_latents(std::size_t values, std::vector<float> &pcm) {
+        return try_append_lost_latents(values, pcm).value();
+    }
+    /** try_samples_for_latents() that throws. */
+    std::size_t samples_for_latents(std::size_t values) const { return try_samples_for_latents(values).value(); }
     /** try_reset() that throws. */
     void reset() { try_reset().value(); }
     /** try_get() that throws. */
@@ -802,6 +907,44 @@ class model {
         return count(o, [&](std::size_t *n) { return mimi_samples_for(handle_.get(), o.get(), codes, n); });
     }
 
+    /** Encodes a whole recording to latents: value v of frame f is `latents[f * dim + v]`. */
+    result<std::vector<float>> try_encode_latents(span<const float> pcm, const options &o = {}) const {
+        return all<float>(o, [&](float *data, std::size_t room, std::size_t *n) {
+            return mimi_encode_latents(handle_.get(), o.get(), pcm.data(), pcm.size(), data, room, n);
+        });
+    }
+
+    /** Decodes a whole recording of whole frames of latents. */
+    result<std::vector<float>> try_decode_latents(span<const float> latents, const options &o = {}) const {
+        return all<float>(o, [&](float *data, std::size_t room, std::size_t *n) {
+            return mimi_decode_latents(handle_.get(), o.get(), latents.data(), latents.size(), data, room, n);
+        });
+    }
+
+    /** The values that try_encode_latents() gives for so many samples. */
+    result<std::size_t> try_latents_for(std::size_t samples, const options &o = {}) const {
+        return count(o, [&](std::size_t *n) { return mimi_latents_for(handle_.get(), o.get(), samples, n); });
+    }
+
+    /** The samples that try_decode_latents() gives for so many values, whole frames. */
+    result<std::size_t> try_samples_for_latents(std::size_t values, const options &o = {}) const {
+        return count(o, [&](std::size_t *n) { return mimi_samples_for_latents(handle_.get(), o.get(), values, n); });
+    }
+
+    /** Turns whole frames of latents into codes, with the quantizer alone. */
+    result<std::vector<std::uint32_t>> try_quantize(span<const float> latents, const options &o = {}) const {
+        return all<std::uint32_t>(o, [&](std::uint32_t *data, std::size_t room, std::size_t *n) {
+            return mimi_quantize(handle_.get(), o.get(), latents.data(), latents.size(), data, room, n);
+        });
+    }
+
+    /** Turns whole frames of codes into latents, with the quantizer alone. */
+    result<std::vector<float>> try_dequantize(span<const std::uint32_t> codes, const options &o = {}) const {
+        return all<float>(o, [&](float *data, std::size_t room, std::size_t *n) {
+            return mimi_dequantize(handle_.get(), o.get(), codes.data(), codes.size(), data, room, n);
+        });
+    }
+
     /** The header of a token file for codes made with these options; the length is for you to set. */
     result<token_header> try_header(const options &o = {}) const {
         if (o.code() != status::ok)
@@ -858,6 +1001,30 @@ class model {
     std::size_t codes_for(std::size_t samples, const options &o = {}) const { return try_codes_for(samples, o).value(); }
     /** try_samples_for() that throws. */
     std::size_t samples_for(std::size_t codes, const options &o = {}) const { return try_samples_for(codes, o).value(); }
+    /** try_encode_latents() that throws. */
+    std::vector<float> encode_latents(span<const float> pcm, const options &o = {}) const {
+        return try_encode_latents(pcm, o).value();
+    }
+    /** try_decode_latents() that throws. */
+    std::vector<float> decode_latents(span<const float> latents, const options &o = {}) const {
+        return try_decode_latents(latents, o).value();
+    }
+    /** try_latents_for() that throws. */
+    std::size_t latents_for(std::size_t samples, const options &o = {}) const {
+        return try_latents_for(samples, o).value();
+    }
+    /** try_samples_for_latents() that throws. */
+    std::size_t samples_for_latents(std::size_t values, const options &o = {}) const {
+        return try_samples_for_latents(values, o).value();
+    }
+    /** try_quantize() that throws. */
+    std::vector<std::uint32_t> quantize(span<const float> latents, const options &o = {}) const {
+        return try_quantize(latents, o).value();
+    }
+    /** try_dequantize() that throws. */
+    std::vector<float> dequantize(span<const std::uint32_t> codes, const options &o = {}) const {
+        return try_dequantize(codes, o).value();
+    }
     /** try_header() that throws. */
     token_header header(const options &o = {}) const { return try_header(o).value(); }
     /** try_new_encoder() that throws. */
@@ -946,6 +1113,25 @@ inline result<nothing> try_process_many(span<mimi_decoder *const> decoders,
         mimi_decoder_process_many(decoders.data(), decoders.size(), codes.data(), pcm.data()));
 }
 
+/** try_process_many() of encoders, to latents: for each stream a pointer to room for a frame of them. Real-time. */
+inline result<nothing> try_process_many_latents(span<mimi_encoder *const> encoders, span<const float *const> pcm,
+                                                span<float *const> latents) noexcept {
+    if (pcm.size() != encoders.size() || latents.size() != encoders.size())
+        return failure(status::invalid_argument);
+    return detail::done_rt(
+        mimi_encoder_process_many_latents(encoders.data(), encoders.size(), pcm.data(), latents.data()));
+}
+
+/** try_process_many() of decoders, of latents: for each stream a pointer to a frame of them. Real-time. */
+inline result<nothing> try_process_many_latents(span<mimi_decoder *const> decoders,
+                                                span<const float *const> latents,
+                                                span<float *const> pcm) noexcept {
+    if (pcm.size() != decoders.size() || latents.size() != decoders.size())
+        return failure(status::invalid_argument);
+    return detail::done_rt(
+        mimi_decoder_process_many_latents(decoders.data(), decoders.size(), latents.data(), pcm.data()));
+}
+
 /** The header of a token file as bytes. */
 inline result<std::vector<unsigned char>> try_pack_header(const token_header &h) {
     std::vector<unsigned char> bytes;
@@ -1009,6 +1195,16 @@ inline void process_many(span<mimi_encoder *const> encoders, span<const float *c
 inline void process_many(span<mimi_decoder *const> decoders, span<const std::uint32_t *const> codes,
                          span<float *const> pcm) {
     try_process_many(decoders, codes, pcm).value();
+}
+/** try_process_many_latents() that throws. */
+inline void process_many_latents(span<mimi_encoder *const> encoders, span<const float *const> pcm,
+                                 span<float *const> latents) {
+    try_process_many_latents(encoders, pcm, latents).value();
+}
+/** try_process_many_latents() that throws. */
+inline void process_many_latents(span<mimi_decoder *const> decoders, span<const float *const> latents,
+                                 span<float *const> pcm) {
+    try_process_many_latents(decoders, latents, pcm).value();
 }
 /** try_pack_header() that throws. */
 inline std::vector<unsigned char> pack_header(const token_header &h) { return try_pack_header(h).value(); }

@@ -6,6 +6,8 @@ package mimi
 // #cgo noescape mimi_go_decoder_clone
 // #cgo nocallback mimi_decoder_process
 // #cgo noescape mimi_decoder_process
+// #cgo nocallback mimi_decoder_process_latents
+// #cgo noescape mimi_decoder_process_latents
 // #cgo nocallback mimi_decoder_flush
 // #cgo noescape mimi_decoder_flush
 // #cgo nocallback mimi_decoder_reset
@@ -17,14 +19,14 @@ import "C"
 
 import (
 	"fmt"
-	"slices"
 	"unsafe"
 )
 
 // Decoder is a stream of codes to audio. Calls from several goroutines take turns.
 type Decoder struct {
-	handle handle
-	header Header // of a token file at its rate
+	handle    handle
+	header    Header // of a token file at its rate
+	latentDim int
 }
 
 // NewDecoder opens a stream. It reads the options Codebooks, SampleRate, MaxBlock and Context. Codebooks says how many
@@ -42,7 +44,7 @@ func (m *Model) NewDecoder(options ...Option) (*Decoder, error) {
 	if err != nil {
 		return nil, err
 	}
-	if stream.header, err = describe(stream); err != nil {
+	if stream.header, stream.latentDim, err = describe(stream); err != nil {
 		stream.Close()
 		return nil, err
 	}
@@ -81,45 +83,41 @@ func (s *Decoder) AppendLost(dst []float32, codes int) ([]float32, error) {
 
 // process appends the audio of count codes, which are lost if codes is nil.
 func (s *Decoder) process(dst []float32, codes *C.uint32_t, count int) ([]float32, error) {
-	if err := s.handle.begin(); err != nil {
-		return dst, err
+	return appendTo(&s.handle, dst, func(room []float32) (n C.size_t, status C.mimi_status) {
+		status = C.mimi_decoder_process(s.c(), codes, C.size_t(count), floats(room), C.size_t(len(room)), &n)
+		return n, status
+	})
+}
+
+// AppendLatents is Append of whole frames of latents, LatentDim values each, as they leave the quantizer. What is not a
+// number, and infinity, count as 0. A model without a quantizer has latents alone.
+func (s *Decoder) AppendLatents(dst []float32, latents []float32) ([]float32, error) {
+	return s.processLatents(dst, floats(latents), len(latents))
+}
+
+// AppendLostLatents is AppendLatents of frames that did not arrive, so many values of them.
+func (s *Decoder) AppendLostLatents(dst []float32, values int) ([]float32, error) {
+	if values < 0 {
+		return dst, &Error{Code: ErrInvalidArgument, Message: fmt.Sprintf("%d lost values", values)}
 	}
-	defer s.handle.lock.Unlock()
-	for {
-		room := dst[len(dst):cap(dst)]
-		var n C.size_t
-		status := C.mimi_decoder_process(s.c(), codes, C.size_t(count), floats(room), C.size_t(len(room)), &n)
-		switch status {
-		case C.MIMI_OK:
-			return dst[:len(dst)+int(n)], nil
-		case C.MIMI_ERR_BUFFER_TOO_SMALL:
-			dst = slices.Grow(dst, int(n))
-		default:
-			return dst, &Error{Code: Code(status)}
-		}
-	}
+	return s.processLatents(dst, nil, values)
+}
+
+// processLatents appends the audio of count values, which are lost if latents is nil.
+func (s *Decoder) processLatents(dst []float32, latents *C.float, count int) ([]float32, error) {
+	return appendTo(&s.handle, dst, func(room []float32) (n C.size_t, status C.mimi_status) {
+		status = C.mimi_decoder_process_latents(s.c(), latents, C.size_t(count), floats(room), C.size_t(len(room)), &n)
+		return n, status
+	})
 }
 
 // AppendFlush ends the stream and appends what audio is still due to dst: LatencySamples of it at another rate than the
 // model's, otherwise none. The stream is then as new; Frames and CodesHash stay until the next codes.
 func (s *Decoder) AppendFlush(dst []float32) ([]float32, error) {
-	if err := s.handle.begin(); err != nil {
-		return dst, err
-	}
-	defer s.handle.lock.Unlock()
-	for {
-		room := dst[len(dst):cap(dst)]
-		var n C.size_t
-		status := C.mimi_decoder_flush(s.c(), floats(room), C.size_t(len(room)), &n)
-		switch status {
-		case C.MIMI_OK:
-			return dst[:len(dst)+int(n)], nil
-		case C.MIMI_ERR_BUFFER_TOO_SMALL:
-			dst = slices.Grow(dst, int(n))
-		default:
-			return dst, &Error{Code: Code(status)}
-		}
-	}
+	return appendTo(&s.handle, dst, func(room []float32) (n C.size_t, status C.mimi_status) {
+		status = C.mimi_decoder_flush(s.c(), floats(room), C.size_t(len(room)), &n)
+		return n, status
+	})
 }
 
 // Reset forgets everything: the stream is as new, also after ErrPanic.
@@ -159,7 +157,7 @@ func (s *Decoder) Clone() (*Decoder, error) {
 		return nil, err
 	}
 	copied := newDecoder(out)
-	copied.header = s.header
+	copied.header, copied.latentDim = s.header, s.latentDim
 	return copied, nil
 }
 

@@ -16,6 +16,12 @@
 // Audio is mono float32, nominally -1 to 1, at the model's sample rate or that of [SampleRate]. Codes are
 // uint32, frame after frame: code k of frame f is codes[f*codebooks+k].
 //
+// # Latents
+//
+// Between the halves of a network are latents: float32, frame after frame, [LatentDim] of them in a frame. An Encoder
+// gives them in place of codes, and a Decoder takes them; [Model.Quantize] and [Model.Dequantize] stand between. A
+// model without a quantizer, such as the Mimi of Pocket TTS, has latents alone, and codes are [ErrUnsupported].
+//
 // # Token files
 //
 // A [Writer] makes a token file, .mtok, of the audio written to it, and [OpenReader] gives the audio of one: at the

@@ -8,6 +8,10 @@ package mimi
 // #cgo noescape mimi_encoder_process
 // #cgo nocallback mimi_encoder_flush
 // #cgo noescape mimi_encoder_flush
+// #cgo nocallback mimi_encoder_process_latents
+// #cgo noescape mimi_encoder_process_latents
+// #cgo nocallback mimi_encoder_flush_latents
+// #cgo noescape mimi_encoder_flush_latents
 // #cgo nocallback mimi_encoder_reset
 // #cgo noescape mimi_encoder_reset
 // #cgo nocallback mimi_encoder_get
@@ -15,15 +19,13 @@ package mimi
 // #include "shim.h"
 import "C"
 
-import (
-	"slices"
-	"unsafe"
-)
+import "unsafe"
 
 // Encoder is a stream of audio to codes. Calls from several goroutines take turns.
 type Encoder struct {
-	handle handle
-	header Header // of a token file of its codes
+	handle    handle
+	header    Header // of a token file of its codes
+	latentDim int
 }
 
 // NewEncoder opens a stream. It reads the options Codebooks, SampleRate, MaxBlock, LastFrame and Context.
@@ -40,7 +42,7 @@ func (m *Model) NewEncoder(options ...Option) (*Encoder, error) {
 	if err != nil {
 		return nil, err
 	}
-	if stream.header, err = describe(stream); err != nil {
+	if stream.header, stream.latentDim, err = describe(stream); err != nil {
 		stream.Close()
 		return nil, err
 	}
@@ -58,46 +60,37 @@ func newEncoder(ptr *C.mimi_encoder) *Encoder {
 // Append takes any number of samples and appends the codes of the frames that they complete to dst. It allocates
 // only where dst has too little room. On an error nothing was taken, and dst is returned as it was.
 func (s *Encoder) Append(dst []uint32, pcm []float32) ([]uint32, error) {
-	if err := s.handle.begin(); err != nil {
-		return dst, err
-	}
-	defer s.handle.lock.Unlock()
-	for {
-		room := dst[len(dst):cap(dst)]
-		var n C.size_t
-		status := C.mimi_encoder_process(s.c(), floats(pcm), C.size_t(len(pcm)), uints(room), C.size_t(len(room)), &n)
-		switch status {
-		case C.MIMI_OK:
-			return dst[:len(dst)+int(n)], nil
-		case C.MIMI_ERR_BUFFER_TOO_SMALL:
-			dst = slices.Grow(dst, int(n))
-		default:
-			return dst, &Error{Code: Code(status)}
-		}
-	}
+	return appendTo(&s.handle, dst, func(room []uint32) (n C.size_t, status C.mimi_status) {
+		status = C.mimi_encoder_process(s.c(), floats(pcm), C.size_t(len(pcm)), uints(room), C.size_t(len(room)), &n)
+		return n, status
+	})
 }
 
 // AppendFlush ends the stream and appends the codes of a last partial frame to dst, if there is one. At another rate
 // than the model's, the last frame may come only now. The stream is then as new; Frames and CodesHash stay until the
 // next audio.
 func (s *Encoder) AppendFlush(dst []uint32) ([]uint32, error) {
-	if err := s.handle.begin(); err != nil {
-		return dst, err
-	}
-	defer s.handle.lock.Unlock()
-	for {
-		room := dst[len(dst):cap(dst)]
-		var n C.size_t
-		status := C.mimi_encoder_flush(s.c(), uints(room), C.size_t(len(room)), &n)
-		switch status {
-		case C.MIMI_OK:
-			return dst[:len(dst)+int(n)], nil
-		case C.MIMI_ERR_BUFFER_TOO_SMALL:
-			dst = slices.Grow(dst, int(n))
-		default:
-			return dst, &Error{Code: Code(status)}
-		}
-	}
+	return appendTo(&s.handle, dst, func(room []uint32) (n C.size_t, status C.mimi_status) {
+		status = C.mimi_encoder_flush(s.c(), uints(room), C.size_t(len(room)), &n)
+		return n, status
+	})
+}
+
+// AppendLatents is Append to latents in place of codes: LatentDim values for each frame, as they enter the quantizer.
+// A model without a quantizer has latents alone. A stream may give codes for one frame and latents for the next.
+func (s *Encoder) AppendLatents(dst []float32, pcm []float32) ([]float32, error) {
+	return appendTo(&s.handle, dst, func(room []float32) (n C.size_t, status C.mimi_status) {
+		status = C.mimi_encoder_process_latents(s.c(), floats(pcm), C.size_t(len(pcm)), floats(room), C.size_t(len(room)), &n)
+		return n, status
+	})
+}
+
+// AppendFlushLatents is AppendFlush to latents in place of codes.
+func (s *Encoder) AppendFlushLatents(dst []float32) ([]float32, error) {
+	return appendTo(&s.handle, dst, func(room []float32) (n C.size_t, status C.mimi_status) {
+		status = C.mimi_encoder_flush_latents(s.c(), floats(room), C.size_t(len(room)), &n)
+		return n, status
+	})
 }
 
 // Reset forgets everything: the stream is as new, also after ErrPanic.
@@ -137,7 +130,7 @@ func (s *Encoder) Clone() (*Encoder, error) {
 		return nil, err
 	}
 	copied := newEncoder(out)
-	copied.header = s.header
+	copied.header, copied.latentDim = s.header, s.latentDim
 	return copied, nil
 }
 

@@ -7,6 +7,8 @@ import (
 	"io"
 	"log"
 	"math"
+	"slices"
+	"time"
 
 	"github.com/libmimi/libmimi/bindings/go"
 )
@@ -81,6 +83,103 @@ func ExampleEncoder_Append() {
 	}
 	fmt.Println(frames, "frames and", len(codes)/6, "at the end")
 	// Output: 12 frames and 1 at the end
+}
+
+// Latents of a language model to sound, such as Pocket TTS makes: one goroutine decodes each when it comes, and the
+// audio callback only copies.
+func ExampleDecoder_AppendLatents() {
+	model, err := mimi.Load("testdata/tiny.safetensors")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer model.Close()
+
+	frames := make(chan []float32, 4) // 320 ms, which the callback may be ahead or behind
+	go func() {
+		defer close(frames)
+		decoder, err := model.NewDecoder()
+		if err != nil {
+			log.Fatal(err)
+		}
+		defer decoder.Close()
+		for range 10 {
+			latent := make([]float32, 32) // 12.5 a second, from the language model
+			pcm, err := decoder.AppendLatents(nil, latent)
+			if err != nil {
+				log.Fatal(err)
+			}
+			frames <- pcm // waits while the callback has enough
+		}
+	}()
+
+	var left []float32
+	callback := func(out []float32) (heard int) { // never waits, and never decodes
+		for heard < len(out) {
+			if len(left) == 0 {
+				select {
+				case left = <-frames: // nil at the end
+				default:
+				}
+			}
+			if len(left) == 0 {
+				break
+			}
+			n := copy(out[heard:], left)
+			heard, left = heard+n, left[n:]
+		}
+		clear(out[heard:]) // where nothing is there, silence
+		return heard
+	}
+	heard := 0
+	for sound := make([]float32, 480); heard < 10*1920; { // a sound card in a hurry
+		heard += callback(sound)
+		time.Sleep(time.Millisecond)
+	}
+	fmt.Println(heard, "samples heard")
+	// Output: 19200 samples heard
+}
+
+// A voice prompt, decoded once. Each sentence is spoken by a fork of the decoder that has heard it.
+func ExampleDecoder_Clone() {
+	model, err := mimi.Load("testdata/tiny.safetensors")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer model.Close()
+	voice, err := model.NewDecoder(mimi.Codebooks(6))
+	if err != nil {
+		log.Fatal(err)
+	}
+	prompt := make([]uint32, 25*6) // the codes of two seconds of the voice
+	if _, err := voice.Append(nil, prompt); err != nil {
+		log.Fatal(err)
+	}
+
+	var speakers []*mimi.Decoder
+	for range 2 {
+		speaker, err := voice.Clone()
+		if err != nil {
+			log.Fatal(err)
+		}
+		defer speaker.Close()
+		speakers = append(speakers, speaker)
+	}
+	voice.Close() // its forks go on
+	for sentence, speaker := range speakers {
+		codes := make([]uint32, 3*6) // three frames that a language model has made
+		pcm, err := speaker.Append(nil, codes)
+		if err != nil {
+			log.Fatal(err)
+		}
+		whole, err := model.Decode(append(prompt, codes...), mimi.Codebooks(6))
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println("sentence", sentence, "is as if the prompt came before:", slices.Equal(pcm, whole[25*1920:]))
+	}
+	// Output:
+	// sentence 0 is as if the prompt came before: true
+	// sentence 1 is as if the prompt came before: true
 }
 
 // From any reader to any writer.

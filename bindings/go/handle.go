@@ -101,3 +101,23 @@ func uints(s []uint32) *C.uint32_t {
 	}
 	return (*C.uint32_t)(unsafe.Pointer(unsafe.SliceData(s)))
 }
+
+// appendTo appends to dst what call writes into the room behind it: how many, or, with ErrBufferTooSmall, for how many
+// there must be room. It allocates only then.
+func appendTo[T any](h *handle, dst []T, call func(room []T) (C.size_t, C.mimi_status)) ([]T, error) {
+	if err := h.begin(); err != nil {
+		return dst, err
+	}
+	defer h.lock.Unlock()
+	for {
+		n, status := call(dst[len(dst):cap(dst)])
+		switch status {
+		case C.MIMI_OK:
+			return dst[:len(dst)+int(n)], nil
+		case C.MIMI_ERR_BUFFER_TOO_SMALL:
+			dst = slices.Grow(dst, int(n))
+		default:
+			return dst, &Error{Code: Code(status)}
+		}
+	}
+}

@@ -2,12 +2,15 @@ package mimi
 
 // #cgo nocallback mimi_encoder_process_many
 // #cgo nocallback mimi_decoder_process_many
+// #cgo nocallback mimi_encoder_process_many_latents
+// #cgo nocallback mimi_decoder_process_many_latents
 // #include "shim.h"
 import "C"
 
 import (
 	"fmt"
 	"runtime"
+	"unsafe"
 )
 
 // EncodeMany encodes exactly one frame for each of several streams of one model, in one pass over its
@@ -15,86 +18,102 @@ import (
 // happened to any stream. A stream at a rate other than the model's must have taken its first frame alone,
 // with Append.
 func EncodeMany(encoders []*Encoder, pcm [][]float32, codes [][]uint32) error {
-	if len(pcm) != len(encoders) || len(codes) != len(encoders) {
-		return &Error{Code: ErrInvalidArgument, Message: fmt.Sprintf("%d streams, but %d inputs and %d outputs", len(encoders), len(pcm), len(codes))}
+	check := func(s *Encoder, i int) error {
+		return s.header.check(i, len(pcm[i]), "codes", len(codes[i]), s.header.Codebooks)
 	}
-	end, err := beginAll(handlesOf(encoders, func(s *Encoder) *handle { return &s.handle }))
-	if err != nil {
-		return err
-	}
-	defer end()
-	var pinner runtime.Pinner
-	defer pinner.Unpin()
-	streams := make([]*C.mimi_encoder, len(encoders))
-	in := make([]*C.float, len(encoders))
-	out := make([]*C.uint32_t, len(encoders))
-	for i, s := range encoders {
-		if err := s.header.check(i, len(pcm[i]), len(codes[i])); err != nil {
-			return err
-		}
-		streams[i], in[i], out[i] = s.c(), floats(pcm[i]), uints(codes[i])
-		pinner.Pin(in[i])
-		pinner.Pin(out[i])
-	}
-	if len(encoders) == 0 {
-		return nil
-	}
-	if status := C.mimi_encoder_process_many(&streams[0], C.size_t(len(streams)), &in[0], &out[0]); status != C.MIMI_OK {
-		return &Error{Code: Code(status)}
-	}
-	return nil
+	return many(encoders, pcm, codes, check, func(n C.size_t, streams, in, out unsafe.Pointer) C.mimi_status {
+		return C.mimi_encoder_process_many((**C.mimi_encoder)(streams), n, (**C.float)(in), (**C.uint32_t)(out))
+	})
 }
 
 // DecodeMany decodes exactly one frame for each of several streams of one model: the counterpart of
 // EncodeMany.
 func DecodeMany(decoders []*Decoder, codes [][]uint32, pcm [][]float32) error {
-	if len(pcm) != len(decoders) || len(codes) != len(decoders) {
-		return &Error{Code: ErrInvalidArgument, Message: fmt.Sprintf("%d streams, but %d inputs and %d outputs", len(decoders), len(codes), len(pcm))}
+	check := func(s *Decoder, i int) error {
+		return s.header.check(i, len(pcm[i]), "codes", len(codes[i]), s.header.Codebooks)
 	}
-	end, err := beginAll(handlesOf(decoders, func(s *Decoder) *handle { return &s.handle }))
+	return many(decoders, codes, pcm, check, func(n C.size_t, streams, in, out unsafe.Pointer) C.mimi_status {
+		return C.mimi_decoder_process_many((**C.mimi_decoder)(streams), n, (**C.uint32_t)(in), (**C.float)(out))
+	})
+}
+
+// EncodeManyLatents is EncodeMany to latents: latents[i] is room for a frame of them.
+func EncodeManyLatents(encoders []*Encoder, pcm, latents [][]float32) error {
+	check := func(s *Encoder, i int) error {
+		return s.header.check(i, len(pcm[i]), "values", len(latents[i]), s.latentDim)
+	}
+	return many(encoders, pcm, latents, check, func(n C.size_t, streams, in, out unsafe.Pointer) C.mimi_status {
+		return C.mimi_encoder_process_many_latents((**C.mimi_encoder)(streams), n, (**C.float)(in), (**C.float)(out))
+	})
+}
+
+// DecodeManyLatents is DecodeMany of latents: latents[i] is a frame of them.
+func DecodeManyLatents(decoders []*Decoder, latents, pcm [][]float32) error {
+	check := func(s *Decoder, i int) error {
+		return s.header.check(i, len(pcm[i]), "values", len(latents[i]), s.latentDim)
+	}
+	return many(decoders, latents, pcm, check, func(n C.size_t, streams, in, out unsafe.Pointer) C.mimi_status {
+		return C.mimi_decoder_process_many_latents((**C.mimi_decoder)(streams), n, (**C.float)(in), (**C.float)(out))
+	})
+}
+
+// member is a stream of those that are run together.
+type member interface {
+	*Encoder | *Decoder
+	base() *handle
+}
+
+func (s *Encoder) base() *handle { return &s.handle }
+func (s *Decoder) base() *handle { return &s.handle }
+
+// many calls with where the lists of streams, inputs and outputs begin, if check finds each frame as long as the
+// library will take it to be.
+func many[S member, A, B any](streams []S, in [][]A, out [][]B, check func(s S, i int) error, call func(n C.size_t, streams, in, out unsafe.Pointer) C.mimi_status) error {
+	if len(in) != len(streams) || len(out) != len(streams) {
+		return &Error{Code: ErrInvalidArgument, Message: fmt.Sprintf("%d streams, but %d inputs and %d outputs", len(streams), len(in), len(out))}
+	}
+	owned := make([]*handle, len(streams))
+	for i, s := range streams {
+		owned[i] = new(handle) // for nil, as if it were closed
+		if s != nil {
+			owned[i] = s.base()
+		}
+	}
+	end, err := beginAll(owned)
 	if err != nil {
 		return err
 	}
 	defer end()
 	var pinner runtime.Pinner
 	defer pinner.Unpin()
-	streams := make([]*C.mimi_decoder, len(decoders))
-	in := make([]*C.uint32_t, len(decoders))
-	out := make([]*C.float, len(decoders))
-	for i, s := range decoders {
-		if err := s.header.check(i, len(pcm[i]), len(codes[i])); err != nil {
+	lists := [3][]unsafe.Pointer{}
+	for i, s := range streams {
+		if err := check(s, i); err != nil {
 			return err
 		}
-		streams[i], in[i], out[i] = s.c(), uints(codes[i]), floats(pcm[i])
-		pinner.Pin(in[i])
-		pinner.Pin(out[i])
+		frames := [2]unsafe.Pointer{unsafe.Pointer(unsafe.SliceData(in[i])), unsafe.Pointer(unsafe.SliceData(out[i]))}
+		for at, pointer := range [3]unsafe.Pointer{owned[i].ptr, frames[0], frames[1]} {
+			if at > 0 {
+				pinner.Pin(pointer)
+			}
+			lists[at] = append(lists[at], pointer)
+		}
 	}
-	if len(decoders) == 0 {
+	if len(streams) == 0 {
 		return nil
 	}
-	if status := C.mimi_decoder_process_many(&streams[0], C.size_t(len(streams)), &in[0], &out[0]); status != C.MIMI_OK {
+	begin := func(list []unsafe.Pointer) unsafe.Pointer { return unsafe.Pointer(&list[0]) }
+	if status := call(C.size_t(len(streams)), begin(lists[0]), begin(lists[1]), begin(lists[2])); status != C.MIMI_OK {
 		return &Error{Code: Code(status)}
 	}
 	return nil
 }
 
-// handlesOf are the handles of streams; a stream that is nil has none, as if it were closed.
-func handlesOf[S any](streams []*S, of func(*S) *handle) []*handle {
-	handles := make([]*handle, len(streams))
-	for i, s := range streams {
-		if s == nil {
-			handles[i] = new(handle)
-		} else {
-			handles[i] = of(s)
-		}
-	}
-	return handles
-}
-
-// check is an error unless a frame's buffers are as long as the library will take them to be.
-func (h Header) check(i, samples, codes int) error {
-	if samples == h.FrameSamples && codes == h.Codebooks {
+// check is an error unless a frame's buffers are as long as the library will take them to be: values counts codes or
+// latents, which are what.
+func (h Header) check(i, samples int, what string, values, expected int) error {
+	if samples == h.FrameSamples && values == expected {
 		return nil
 	}
-	return &Error{Code: ErrInvalidArgument, Message: fmt.Sprintf("stream %d: %d samples and %d codes instead of %d and %d", i, samples, codes, h.FrameSamples, h.Codebooks)}
+	return &Error{Code: ErrInvalidArgument, Message: fmt.Sprintf("stream %d: %d samples and %d %s instead of %d and %d", i, samples, values, what, h.FrameSamples, expected)}
 }

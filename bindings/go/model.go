@@ -10,6 +10,14 @@ package mimi
 // #cgo noescape mimi_go_encode
 // #cgo nocallback mimi_go_decode
 // #cgo noescape mimi_go_decode
+// #cgo nocallback mimi_go_encode_latents
+// #cgo noescape mimi_go_encode_latents
+// #cgo nocallback mimi_go_decode_latents
+// #cgo noescape mimi_go_decode_latents
+// #cgo nocallback mimi_go_quantize
+// #cgo noescape mimi_go_quantize
+// #cgo nocallback mimi_go_dequantize
+// #cgo noescape mimi_go_dequantize
 // #include "shim.h"
 // #include <stdlib.h>
 import "C"
@@ -61,6 +69,8 @@ const (
 	Late           Property = C.MIMI_PROP_LATE            // playbacks: frames that came after their time and were thrown away
 	Missed         Property = C.MIMI_PROP_MISSED          // playbacks: frames that Work had not made in time
 	Dropped        Property = C.MIMI_PROP_DROPPED         // captures, playbacks: frames for which there was no room
+	LatentDim      Property = C.MIMI_PROP_LATENT_DIM      // values in a frame of latents
+	FlushLatents   Property = C.MIMI_PROP_FLUSH_LATENTS   // encoders: values that AppendFlushLatents would give now
 )
 
 // Model holds the weights of a codec. It never changes: any number of goroutines may use it at once.
@@ -128,39 +138,67 @@ func (m *Model) Get(p Property) (int64, error) {
 // Encode encodes a whole recording. It reads the options Codebooks, SampleRate, MaxBlock, LastFrame, Context and
 // Threads.
 func (m *Model) Encode(pcm []float32, options ...Option) ([]uint32, error) {
-	var codes []uint32
-	err := m.whole(options, func(bag *C.mimi_options, msg *message) C.mimi_status {
-		var n C.size_t
-		s := C.mimi_go_encode(m.c(), bag, floats(pcm), C.size_t(len(pcm)), nil, 0, &n, &msg[0])
-		if s == C.MIMI_ERR_BUFFER_TOO_SMALL {
-			codes = make([]uint32, n)
-			s = C.mimi_go_encode(m.c(), bag, floats(pcm), C.size_t(len(pcm)), uints(codes), n, &n, &msg[0])
-		}
-		return s
+	return all(m, options, func(bag *C.mimi_options, codes []uint32, n *C.size_t, msg *message) C.mimi_status {
+		return C.mimi_go_encode(m.c(), bag, floats(pcm), C.size_t(len(pcm)), uints(codes), C.size_t(len(codes)), n, &msg[0])
 	})
-	if err != nil {
-		return nil, err
-	}
-	return codes, nil
 }
 
 // Decode decodes a whole recording, whole frames of codes. It reads the options Codebooks, SampleRate, MaxBlock,
 // Context and Threads.
 func (m *Model) Decode(codes []uint32, options ...Option) ([]float32, error) {
-	var pcm []float32
+	return all(m, options, func(bag *C.mimi_options, pcm []float32, n *C.size_t, msg *message) C.mimi_status {
+		return C.mimi_go_decode(m.c(), bag, uints(codes), C.size_t(len(codes)), floats(pcm), C.size_t(len(pcm)), n, &msg[0])
+	})
+}
+
+// EncodeLatents is Encode to latents in place of codes: LatentDim values for each frame, frame after frame, as they
+// enter the quantizer. A model without a quantizer has latents alone.
+func (m *Model) EncodeLatents(pcm []float32, options ...Option) ([]float32, error) {
+	return all(m, options, func(bag *C.mimi_options, latents []float32, n *C.size_t, msg *message) C.mimi_status {
+		return C.mimi_go_encode_latents(m.c(), bag, floats(pcm), C.size_t(len(pcm)), floats(latents), C.size_t(len(latents)), n, &msg[0])
+	})
+}
+
+// DecodeLatents is Decode of whole frames of latents, as they leave the quantizer. What is not a number, and infinity,
+// count as 0.
+func (m *Model) DecodeLatents(latents []float32, options ...Option) ([]float32, error) {
+	return all(m, options, func(bag *C.mimi_options, pcm []float32, n *C.size_t, msg *message) C.mimi_status {
+		return C.mimi_go_decode_latents(m.c(), bag, floats(latents), C.size_t(len(latents)), floats(pcm), C.size_t(len(pcm)), n, &msg[0])
+	})
+}
+
+// Quantize turns whole frames of latents into codes: of the latents of EncodeLatents, the codes of Encode. It reads the
+// option Codebooks.
+func (m *Model) Quantize(latents []float32, options ...Option) ([]uint32, error) {
+	return all(m, options, func(bag *C.mimi_options, codes []uint32, n *C.size_t, msg *message) C.mimi_status {
+		return C.mimi_go_quantize(m.c(), bag, floats(latents), C.size_t(len(latents)), uints(codes), C.size_t(len(codes)), n, &msg[0])
+	})
+}
+
+// Dequantize turns whole frames of codes into latents, of which DecodeLatents makes the audio of Decode. It reads the
+// option Codebooks. Nothing is concealed: a frame without a code that can be used is zeros.
+func (m *Model) Dequantize(codes []uint32, options ...Option) ([]float32, error) {
+	return all(m, options, func(bag *C.mimi_options, latents []float32, n *C.size_t, msg *message) C.mimi_status {
+		return C.mimi_go_dequantize(m.c(), bag, uints(codes), C.size_t(len(codes)), floats(latents), C.size_t(len(latents)), n, &msg[0])
+	})
+}
+
+// all is all that call writes, which it is first asked to without room, so that it says how much there must be.
+func all[T any](m *Model, options []Option, call func(bag *C.mimi_options, room []T, n *C.size_t, msg *message) C.mimi_status) ([]T, error) {
+	var values []T
 	err := m.whole(options, func(bag *C.mimi_options, msg *message) C.mimi_status {
 		var n C.size_t
-		s := C.mimi_go_decode(m.c(), bag, uints(codes), C.size_t(len(codes)), nil, 0, &n, &msg[0])
+		s := call(bag, nil, &n, msg)
 		if s == C.MIMI_ERR_BUFFER_TOO_SMALL {
-			pcm = make([]float32, n)
-			s = C.mimi_go_decode(m.c(), bag, uints(codes), C.size_t(len(codes)), floats(pcm), n, &n, &msg[0])
+			values = make([]T, n)
+			s = call(bag, values, &n, msg)
 		}
 		return s
 	})
 	if err != nil {
 		return nil, err
 	}
-	return pcm, nil
+	return values, nil
 }
 
 func (m *Model) whole(options []Option, f func(*C.mimi_options, *message) C.mimi_status) error {

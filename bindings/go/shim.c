@@ -46,6 +46,26 @@ mimi_status mimi_go_decode(const mimi_model *m, const mimi_options *o, const uin
     return with_message(mimi_decode(m, o, codes, n_codes, pcm, room, out), message);
 }
 
+mimi_status mimi_go_encode_latents(const mimi_model *m, const mimi_options *o, const float *pcm, size_t n_samples,
+                                   float *latents, size_t room, size_t *out, char *message) {
+    return with_message(mimi_encode_latents(m, o, pcm, n_samples, latents, room, out), message);
+}
+
+mimi_status mimi_go_decode_latents(const mimi_model *m, const mimi_options *o, const float *latents,
+                                   size_t n_values, float *pcm, size_t room, size_t *out, char *message) {
+    return with_message(mimi_decode_latents(m, o, latents, n_values, pcm, room, out), message);
+}
+
+mimi_status mimi_go_quantize(const mimi_model *m, const mimi_options *o, const float *latents, size_t n_values,
+                             uint32_t *codes, size_t room, size_t *out, char *message) {
+    return with_message(mimi_quantize(m, o, latents, n_values, codes, room, out), message);
+}
+
+mimi_status mimi_go_dequantize(const mimi_model *m, const mimi_options *o, const uint32_t *codes, size_t n_codes,
+                               float *latents, size_t room, size_t *out, char *message) {
+    return with_message(mimi_dequantize(m, o, codes, n_codes, latents, room, out), message);
+}
+
 mimi_status mimi_go_encoder_new(const mimi_model *m, const mimi_options *o, mimi_encoder **out,
                                 char *message) {
     return with_message(mimi_encoder_new(m, o, out), message);

@@ -18,6 +18,14 @@ mimi_status mimi_go_encode(const mimi_model *m, const mimi_options *o, const flo
                            uint32_t *codes, size_t room, size_t *out, char *message);
 mimi_status mimi_go_decode(const mimi_model *m, const mimi_options *o, const uint32_t *codes,
                            size_t n_codes, float *pcm, size_t room, size_t *out, char *message);
+mimi_status mimi_go_encode_latents(const mimi_model *m, const mimi_options *o, const float *pcm, size_t n_samples,
+                                   float *latents, size_t room, size_t *out, char *message);
+mimi_status mimi_go_decode_latents(const mimi_model *m, const mimi_options *o, const float *latents,
+                                   size_t n_values, float *pcm, size_t room, size_t *out, char *message);
+mimi_status mimi_go_quantize(const mimi_model *m, const mimi_options *o, const float *latents, size_t n_values,
+                             uint32_t *codes, size_t room, size_t *out, char *message);
+mimi_status mimi_go_dequantize(const mimi_model *m, const mimi_options *o, const uint32_t *codes, size_t n_codes,
+                               float *latents, size_t room, size_t *out, char *message);
 mimi_status mimi_go_encoder_new(const mimi_model *m, const mimi_options *o, mimi_encoder **out,
                                 char *message);
 mimi_status mimi_go_decoder_new(const mimi_model *m, const mimi_options *o, mimi_decoder **out,

@@ -111,20 +111,20 @@ func goHeader(c C.mimi_token_header) Header {
 	}
 }
 
-// describe asks a stream for the header of a token file of its codes.
-func describe(stream interface{ Get(Property) (int64, error) }) (h Header, err error) {
+// describe asks a stream for the header of a token file of its codes, and for the values in a frame of latents.
+func describe(stream interface{ Get(Property) (int64, error) }) (h Header, latentDim int, err error) {
 	for _, p := range []struct {
 		property Property
 		value    *int
-	}{{Rate, &h.SampleRate}, {FrameSamples, &h.FrameSamples}, {CodebookCount, &h.Codebooks}, {CodeBits, &h.CodeBits}} {
+	}{{Rate, &h.SampleRate}, {FrameSamples, &h.FrameSamples}, {CodebookCount, &h.Codebooks}, {CodeBits, &h.CodeBits}, {LatentDim, &latentDim}} {
 		value, err := stream.Get(p.property)
 		if err != nil {
-			return Header{}, err
+			return Header{}, 0, err
 		}
 		*p.value = int(value)
 	}
 	h.ModelID, err = stream.Get(ModelID)
-	return h, err
+	return h, latentDim, err
 }
 
 // AppendPacked appends whole frames of codes to dst as bytes: each frame takes the codes' bits, rounded up

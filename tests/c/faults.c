@@ -18,6 +18,7 @@ static mimi_encoder *encoder;
 static mimi_decoder *decoder;
 static float pcm[8 * 1920];
 static uint32_t codes[8 * 32];
+static float latents[8 * 32];
 static size_t n;
 
 /* The streams that live through it all, and whole recordings on their model. */
@@ -79,6 +80,26 @@ static mimi_status make_audio(void **made) {
     return status;
 }
 
+/* The quantizer alone, in either direction. */
+static mimi_status make_latents(void **made) {
+    *made = NULL;
+    n = 4321;
+    latents[0] = 4321;
+    const mimi_status status =
+        mimi_dequantize(model, options, g.codes, g.codebooks * g.frames, latents, 8 * 32, &n);
+    CHECK(status == MIMI_OK || (n == 4321 && latents[0] == 4321));
+    return status;
+}
+
+static mimi_status make_quantized(void **made) {
+    *made = NULL;
+    n = 4321;
+    codes[0] = 4321;
+    const mimi_status status = mimi_quantize(model, options, latents, g.frames * 32, codes, 256, &n);
+    CHECK(status == MIMI_OK || (n == 4321 && codes[0] == 4321));
+    return status;
+}
+
 /* A whole recording goes to the caller's buffer at once: there need not be room for a second one. */
 static void results_go_to_the_caller(void) {
     const size_t frames = 1000, samples = frames * 1920;
@@ -113,7 +134,8 @@ static const maker makers[] = {
     {"mimi_encoder_new", make_encoder, free_encoder}, {"mimi_encoder_clone", make_fork, free_encoder},
     {"mimi_decoder_new", make_decoder, free_decoder}, {"mimi_decoder_clone", make_echo, free_decoder},
     {"mimi_options_new", make_bag, free_bag},         {"mimi_encode", make_codes, free_nothing},
-    {"mimi_decode", make_audio, free_nothing},
+    {"mimi_decode", make_audio, free_nothing},        {"mimi_dequantize", make_latents, free_nothing},
+    {"mimi_quantize", make_quantized, free_nothing},
 };
 
 /* Whichever allocation fails, alone or with all after it, the status tells. */

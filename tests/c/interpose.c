@@ -24,7 +24,10 @@
     X(mimi_capture_new) X(mimi_capture_write) X(mimi_capture_read) X(mimi_capture_work)                    \
     X(mimi_capture_reset) X(mimi_capture_get) X(mimi_capture_free) X(mimi_playback_new)                    \
     X(mimi_playback_write) X(mimi_playback_read) X(mimi_playback_work) X(mimi_playback_reset)              \
-    X(mimi_playback_get) X(mimi_playback_free)
+    X(mimi_playback_get) X(mimi_playback_free) X(mimi_encode_latents) X(mimi_decode_latents)               \
+    X(mimi_quantize) X(mimi_dequantize) X(mimi_encoder_process_latents) X(mimi_encoder_flush_latents)      \
+    X(mimi_encoder_latents_for) X(mimi_encoder_process_many_latents) X(mimi_decoder_process_latents)       \
+    X(mimi_decoder_samples_for_latents) X(mimi_decoder_process_many_latents)
 #define POINTER(name) static __typeof__(name) *p_##name;
 FUNCTIONS(POINTER)
 
@@ -123,6 +126,41 @@ static void convert(mimi_encoder *enc, mimi_decoder *dec) {
     EXPECT(MIMI_OK, p_mimi_decoder_reset(dec));
 }
 
+/* Latents in place of codes: in pieces, in company, lost and no numbers. */
+static void latents(mimi_encoder *enc, mimi_decoder *dec) {
+    static float room[3 * 32], sound[3 * 3840];
+    float *const rooms = room, *const sounds = sound;
+    const float *const frame = room;
+    const float *pcm = g.pcm;
+    size_t n;
+    int64_t value;
+    for (size_t at = 0; at < 30000; at += 1000) {
+        EXPECT(MIMI_OK, p_mimi_encoder_latents_for(enc, 1000, &n));
+        EXPECT(MIMI_OK, p_mimi_encoder_process_latents(enc, g.pcm + at, 1000, room, 3 * 32, &n));
+        EXPECT(MIMI_OK, p_mimi_decoder_process_latents(dec, room, n, sound, 3 * 3840, &n));
+    }
+    EXPECT(MIMI_OK, p_mimi_encoder_process_many_latents(&enc, 1, &pcm, &rooms));
+    EXPECT(MIMI_OK, p_mimi_decoder_process_many_latents(&dec, 1, &frame, &sounds));
+    EXPECT(MIMI_OK, p_mimi_decoder_process_latents(dec, NULL, 32, sound, 3 * 3840, &n));
+    room[0] = NAN;
+    room[1] = INFINITY;
+    EXPECT(MIMI_OK, p_mimi_decoder_samples_for_latents(dec, 32, &n));
+    EXPECT(MIMI_OK, p_mimi_decoder_process_latents(dec, room, 32, sound, 3 * 3840, &n));
+    EXPECT(MIMI_OK, p_mimi_encoder_get(enc, MIMI_PROP_FLUSH_LATENTS, &value));
+    EXPECT(MIMI_OK, p_mimi_encoder_get(enc, MIMI_PROP_LATENT_DIM, &value));
+    EXPECT(32, value);
+    EXPECT(MIMI_ERR_BUFFER_TOO_SMALL, p_mimi_encoder_process_latents(enc, g.pcm, 4000, room, 31, &n));
+    EXPECT(MIMI_ERR_INVALID_ARGUMENT, p_mimi_decoder_process_latents(dec, room, 31, sound, 3 * 3840, &n));
+    EXPECT(MIMI_ERR_INVALID_ARGUMENT, p_mimi_decoder_process_latents(dec, NULL, 31, sound, 3 * 3840, &n));
+    EXPECT(MIMI_ERR_INVALID_ARGUMENT, p_mimi_encoder_process_many_latents(&enc, 1025, &pcm, &rooms));
+    EXPECT(MIMI_ERR_STATE, p_mimi_decoder_process_latents((mimi_decoder *)(void *)enc, room, 32, sound, 1920, &n));
+    EXPECT(MIMI_OK, p_mimi_encoder_flush_latents(enc, room, 3 * 32, &n));
+    EXPECT(1, n > 0);
+    EXPECT(MIMI_OK, p_mimi_decoder_flush(dec, sound, 3 * 3840, &n));
+    EXPECT(MIMI_OK, p_mimi_encoder_reset(enc));
+    EXPECT(MIMI_OK, p_mimi_decoder_reset(dec));
+}
+
 /* Live audio: all sides on one thread, with frames that are lost, missing and late. */
 static void live(mimi_capture *capture, mimi_playback *playback) {
     static uint32_t room[64];
@@ -201,6 +239,8 @@ static void *audio_thread(void *unused) {
         stream();
         convert(converting_encoders[0], converting_decoders[0]);
         convert(converting_encoders[1], converting_decoders[1]);
+        latents(encoder, decoder);
+        latents(converting_encoders[0], converting_decoders[0]);
         live(captures[0], playbacks[0]);
         live(captures[1], playbacks[1]);
         fail();
@@ -226,6 +266,12 @@ static void silence(const char *tiny, const mimi_options *options, mimi_model **
     EXPECT(MIMI_ERR_UNSUPPORTED, p_mimi_options_set((mimi_options *)(uintptr_t)options, 999, 1));
     EXPECT(MIMI_OK, p_mimi_encode(*model, options, g.pcm, g.samples, codes, n_codes, &n));
     EXPECT(MIMI_OK, p_mimi_decode(*model, options, codes, n, audio, g.audio_samples, &n));
+    float *values = malloc(g.frames * 32 * sizeof *values);
+    EXPECT(MIMI_OK, p_mimi_encode_latents(*model, options, g.pcm, g.samples, values, g.frames * 32, &n));
+    EXPECT(MIMI_OK, p_mimi_quantize(*model, options, values, n, codes, n_codes, &n));
+    EXPECT(MIMI_OK, p_mimi_dequantize(*model, options, codes, n, values, g.frames * 32, &n));
+    EXPECT(MIMI_OK, p_mimi_decode_latents(*model, options, values, n, audio, g.audio_samples, &n));
+    free(values);
     EXPECT(MIMI_OK, p_mimi_encoder_new(*model, options, &encoder));
     EXPECT(MIMI_OK, p_mimi_decoder_new(*model, options, &decoder));
     for (int i = 0; i < 2; i++) {

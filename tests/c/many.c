@@ -116,6 +116,77 @@ static void decode_together(void) {
     free(alone);
 }
 
+/* The same with latents: of audio to latents, and of these to audio. */
+static void latents_together(void) {
+    enum { DIM = 32, FRAMES = 4 };
+    mimi_encoder *encoders[STREAMS];
+    mimi_decoder *decoders[STREAMS];
+    const float *in[STREAMS];
+    float *latents[STREAMS], *sound[STREAMS], *alone[2];
+    size_t n;
+    alone[0] = allocate(FRAMES * DIM * sizeof *alone[0]);
+    alone[1] = allocate(FRAMES * FRAME * sizeof *alone[1]);
+    OK(mimi_encode_latents(model, options, g.pcm, FRAMES * FRAME, alone[0], FRAMES * DIM, &n));
+    OK(mimi_decode_latents(model, options, alone[0], FRAMES * DIM, alone[1], FRAMES * FRAME, &n));
+    for (size_t i = 0; i < STREAMS; i++) {
+        OK(mimi_encoder_new(model, options, &encoders[i]));
+        OK(mimi_decoder_new(model, options, &decoders[i]));
+        latents[i] = allocate(DIM * sizeof *latents[i]);
+        sound[i] = allocate(FRAME * sizeof *sound[i]);
+    }
+    for (size_t frame = 0; frame < FRAMES; frame++) {
+        for (size_t i = 0; i < STREAMS; i++)
+            in[i] = g.pcm + frame * FRAME;
+        OK(mimi_encoder_process_many_latents(encoders, STREAMS, in, latents));
+        for (size_t i = 0; i < STREAMS; i++)
+            in[i] = latents[i];
+        OK(mimi_decoder_process_many_latents(decoders, STREAMS, in, sound));
+        for (size_t i = 0; i < STREAMS; i++) {
+            CHECK(memcmp(latents[i], alone[0] + frame * DIM, DIM * sizeof *alone[0]) == 0);
+            CHECK(memcmp(sound[i], alone[1] + frame * FRAME, FRAME * sizeof *alone[1]) == 0);
+        }
+    }
+
+    /* nothing happens to anybody on an error */
+    const mimi_status invalid = MIMI_ERR_INVALID_ARGUMENT, null = MIMI_ERR_NULL_POINTER;
+    for (size_t i = 0; i < STREAMS; i++)
+        in[i] = g.pcm;
+    STATUS(null, mimi_encoder_process_many_latents(NULL, STREAMS, in, latents));
+    STATUS(null, mimi_encoder_process_many_latents(encoders, STREAMS, NULL, latents));
+    STATUS(null, mimi_encoder_process_many_latents(encoders, STREAMS, in, NULL));
+    STATUS(null, mimi_decoder_process_many_latents(NULL, STREAMS, in, sound));
+    STATUS(null, mimi_decoder_process_many_latents(decoders, STREAMS, NULL, sound));
+    STATUS(null, mimi_decoder_process_many_latents(decoders, STREAMS, in, NULL));
+    STATUS(invalid, mimi_encoder_process_many_latents(encoders, 1025, in, latents));
+    STATUS(invalid, mimi_decoder_process_many_latents(decoders, 1025, in, sound));
+    in[STREAMS - 1] = NULL;
+    STATUS(null, mimi_decoder_process_many_latents(decoders, STREAMS, in, sound));
+    in[STREAMS - 1] = latents[0];
+    STATUS(invalid, mimi_encoder_process_many_latents(encoders, STREAMS, in, latents));
+    in[STREAMS - 1] = g.pcm;
+    mimi_decoder *last = decoders[STREAMS - 1];
+    decoders[STREAMS - 1] = decoders[0];
+    STATUS(invalid, mimi_decoder_process_many_latents(decoders, STREAMS, in, sound));
+    decoders[STREAMS - 1] = (mimi_decoder *)(void *)encoders[0];
+    STATUS(MIMI_ERR_STATE, mimi_decoder_process_many_latents(decoders, STREAMS, in, sound));
+    decoders[STREAMS - 1] = last;
+    OK(mimi_encoder_process_many_latents(NULL, 0, NULL, NULL));
+    OK(mimi_decoder_process_many_latents(NULL, 0, NULL, NULL));
+    for (size_t i = 0; i < STREAMS; i++) {
+        int64_t frames;
+        OK(mimi_encoder_get(encoders[i], MIMI_PROP_FRAMES, &frames));
+        CHECK(frames == FRAMES);
+        OK(mimi_decoder_get(decoders[i], MIMI_PROP_FRAMES, &frames));
+        CHECK(frames == FRAMES);
+        mimi_encoder_free(encoders[i]);
+        mimi_decoder_free(decoders[i]);
+        free(latents[i]);
+        free(sound[i]);
+    }
+    free(alone[0]);
+    free(alone[1]);
+}
+
 /* Fewer codebooks are the same bytes whether they are dropped before packing or after. */
 static void drop(const unsigned char *bytes, size_t len, int64_t codebooks, int64_t code_bits) {
     unsigned char *shorter = allocate(len), *expected = allocate(len);
@@ -447,6 +518,7 @@ int main(int argc, char **argv) {
     OK(mimi_load(tiny, options, &model));
     encode_together();
     decode_together();
+    latents_together();
     other_rate(44100, 3528);
     other_rate(16000, 1280);
     tokens();

@@ -13,6 +13,7 @@ static mimi_playback *playback;
 static golden g;
 static float pcm[8 * 1920];
 static uint32_t codes[8 * 32];
+static float latents[8 * 32]; /* of the tiny model, 32 in a frame */
 static size_t n;
 static int64_t value;
 
@@ -98,6 +99,44 @@ static void null_pointers(const char *path) {
     NO_HANDLE(null, mimi_decoder, mimi_decoder_clone(NULL, &out));
     STATUS(null, mimi_decoder_clone(decoder, NULL));
 
+    STATUS(null, mimi_encode_latents(NULL, options, g.pcm, 100, latents, 256, &n));
+    STATUS(null, mimi_encode_latents(model, options, NULL, 100, latents, 256, &n));
+    STATUS(null, mimi_encode_latents(model, options, g.pcm, 100, NULL, 256, &n));
+    STATUS(null, mimi_encode_latents(model, options, g.pcm, 100, latents, 256, NULL));
+    STATUS(null, mimi_decode_latents(NULL, options, latents, 32, pcm, 1920, &n));
+    STATUS(null, mimi_decode_latents(model, options, NULL, 32, pcm, 1920, &n));
+    STATUS(null, mimi_decode_latents(model, options, latents, 32, NULL, 1920, &n));
+    STATUS(null, mimi_decode_latents(model, options, latents, 32, pcm, 1920, NULL));
+    STATUS(null, mimi_latents_for(NULL, options, 100, &n));
+    STATUS(null, mimi_latents_for(model, options, 100, NULL));
+    STATUS(null, mimi_samples_for_latents(NULL, options, 32, &n));
+    STATUS(null, mimi_samples_for_latents(model, options, 32, NULL));
+    STATUS(null, mimi_quantize(NULL, options, latents, 32, codes, 256, &n));
+    STATUS(null, mimi_quantize(model, options, NULL, 32, codes, 256, &n));
+    STATUS(null, mimi_quantize(model, options, latents, 32, NULL, 256, &n));
+    STATUS(null, mimi_quantize(model, options, latents, 32, codes, 256, NULL));
+    STATUS(null, mimi_dequantize(NULL, options, g.codes, g.codebooks, latents, 256, &n));
+    STATUS(null, mimi_dequantize(model, options, NULL, g.codebooks, latents, 256, &n));
+    STATUS(null, mimi_dequantize(model, options, g.codes, g.codebooks, NULL, 256, &n));
+    STATUS(null, mimi_dequantize(model, options, g.codes, g.codebooks, latents, 256, NULL));
+    STATUS(null, mimi_encoder_process_latents(NULL, g.pcm, 100, latents, 256, &n));
+    STATUS(null, mimi_encoder_process_latents(encoder, NULL, 100, latents, 256, &n));
+    STATUS(null, mimi_encoder_process_latents(encoder, g.pcm, 100, NULL, 256, &n));
+    STATUS(null, mimi_encoder_process_latents(encoder, g.pcm, 100, latents, 256, NULL));
+    STATUS(null, mimi_encoder_flush_latents(NULL, latents, 256, &n));
+    STATUS(null, mimi_encoder_flush_latents(encoder, NULL, 256, &n));
+    STATUS(null, mimi_encoder_flush_latents(encoder, latents, 256, NULL));
+    STATUS(null, mimi_encoder_latents_for(NULL, 1920, &n));
+    STATUS(null, mimi_encoder_latents_for(encoder, 1920, NULL));
+    STATUS(null, mimi_decoder_process_latents(NULL, latents, 32, pcm, 1920, &n));
+    STATUS(null, mimi_decoder_process_latents(NULL, NULL, 32, pcm, 1920, &n));
+    STATUS(null, mimi_decoder_process_latents(decoder, NULL, 32, NULL, 1920, &n));
+    STATUS(null, mimi_decoder_process_latents(decoder, NULL, 32, pcm, 1920, NULL));
+    STATUS(null, mimi_decoder_process_latents(decoder, latents, 32, NULL, 1920, &n));
+    STATUS(null, mimi_decoder_process_latents(decoder, latents, 32, pcm, 1920, NULL));
+    STATUS(null, mimi_decoder_samples_for_latents(NULL, 32, &n));
+    STATUS(null, mimi_decoder_samples_for_latents(decoder, 32, NULL));
+
     NO_HANDLE(null, mimi_capture, mimi_capture_new(NULL, options, &out));
     STATUS(null, mimi_capture_new(model, options, NULL));
     STATUS(null, mimi_capture_write(NULL, g.pcm, 100));
@@ -148,6 +187,12 @@ static void wrong_handles(const char *path) {
             STATUS(wrong, mimi_decode(model, h, g.codes, g.codebooks, pcm, 1920, &n));
             STATUS(wrong, mimi_codes_for(model, h, 100, &n));
             STATUS(wrong, mimi_samples_for(model, h, g.codebooks, &n));
+            STATUS(wrong, mimi_encode_latents(model, h, g.pcm, 100, latents, 256, &n));
+            STATUS(wrong, mimi_decode_latents(model, h, latents, 32, pcm, 1920, &n));
+            STATUS(wrong, mimi_latents_for(model, h, 100, &n));
+            STATUS(wrong, mimi_samples_for_latents(model, h, 32, &n));
+            STATUS(wrong, mimi_quantize(model, h, latents, 32, codes, 256, &n));
+            STATUS(wrong, mimi_dequantize(model, h, g.codes, g.codebooks, latents, 256, &n));
             mimi_options_free(h);
         }
         if (i != 1) {
@@ -156,6 +201,12 @@ static void wrong_handles(const char *path) {
             STATUS(wrong, mimi_decode(h, options, g.codes, g.codebooks, pcm, 1920, &n));
             STATUS(wrong, mimi_codes_for(h, options, 100, &n));
             STATUS(wrong, mimi_samples_for(h, options, g.codebooks, &n));
+            STATUS(wrong, mimi_encode_latents(h, options, g.pcm, 100, latents, 256, &n));
+            STATUS(wrong, mimi_decode_latents(h, options, latents, 32, pcm, 1920, &n));
+            STATUS(wrong, mimi_latents_for(h, options, 100, &n));
+            STATUS(wrong, mimi_samples_for_latents(h, options, 32, &n));
+            STATUS(wrong, mimi_quantize(h, options, latents, 32, codes, 256, &n));
+            STATUS(wrong, mimi_dequantize(h, options, g.codes, g.codebooks, latents, 256, &n));
             NO_HANDLE(wrong, mimi_encoder, mimi_encoder_new(h, options, &out));
             NO_HANDLE(wrong, mimi_decoder, mimi_decoder_new(h, options, &out));
             NO_HANDLE(wrong, mimi_capture, mimi_capture_new(h, options, &out));
@@ -165,6 +216,9 @@ static void wrong_handles(const char *path) {
         if (i != 2) {
             STATUS(wrong, mimi_encoder_process(h, g.pcm, 100, codes, 256, &n));
             STATUS(wrong, mimi_encoder_flush(h, codes, 256, &n));
+            STATUS(wrong, mimi_encoder_process_latents(h, g.pcm, 100, latents, 256, &n));
+            STATUS(wrong, mimi_encoder_flush_latents(h, latents, 256, &n));
+            STATUS(wrong, mimi_encoder_latents_for(h, 1920, &n));
             STATUS(wrong, mimi_encoder_reset(h));
             STATUS(wrong, mimi_encoder_codes_for(h, 1920, &n));
             STATUS(wrong, mimi_encoder_get(h, MIMI_PROP_FRAMES, &value));
@@ -174,6 +228,9 @@ static void wrong_handles(const char *path) {
         if (i != 3) {
             STATUS(wrong, mimi_decoder_process(h, g.codes, g.codebooks, pcm, 1920, &n));
             STATUS(wrong, mimi_decoder_flush(h, pcm, 1920, &n));
+            STATUS(wrong, mimi_decoder_process_latents(h, latents, 32, pcm, 1920, &n));
+            STATUS(wrong, mimi_decoder_process_latents(h, NULL, 32, pcm, 1920, &n));
+            STATUS(wrong, mimi_decoder_samples_for_latents(h, 32, &n));
             STATUS(wrong, mimi_decoder_reset(h));
             STATUS(wrong, mimi_decoder_samples_for(h, g.codebooks, &n));
             STATUS(wrong, mimi_decoder_get(h, MIMI_PROP_FRAMES, &value));
@@ -216,6 +273,19 @@ static void absurd_buffers(const char *path) {
         STATUS(invalid, mimi_decoder_process(decoder, g.codes, len, pcm, 1920, &n));
         STATUS(invalid, mimi_decoder_process(decoder, g.codes, g.codebooks, pcm, len, &n));
         STATUS(invalid, mimi_decoder_flush(decoder, pcm, len, &n));
+        STATUS(invalid, mimi_encode_latents(model, options, g.pcm, len, latents, 256, &n));
+        STATUS(invalid, mimi_encode_latents(model, options, g.pcm, 100, latents, len, &n));
+        STATUS(invalid, mimi_decode_latents(model, options, latents, len, pcm, 1920, &n));
+        STATUS(invalid, mimi_decode_latents(model, options, latents, 32, pcm, len, &n));
+        STATUS(invalid, mimi_quantize(model, options, latents, len, codes, 256, &n));
+        STATUS(invalid, mimi_quantize(model, options, latents, 32, codes, len, &n));
+        STATUS(invalid, mimi_dequantize(model, options, g.codes, len, latents, 256, &n));
+        STATUS(invalid, mimi_dequantize(model, options, g.codes, g.codebooks, latents, len, &n));
+        STATUS(invalid, mimi_encoder_process_latents(encoder, g.pcm, len, latents, 256, &n));
+        STATUS(invalid, mimi_encoder_process_latents(encoder, g.pcm, 100, latents, len, &n));
+        STATUS(invalid, mimi_encoder_flush_latents(encoder, latents, len, &n));
+        STATUS(invalid, mimi_decoder_process_latents(decoder, latents, len, pcm, 1920, &n));
+        STATUS(invalid, mimi_decoder_process_latents(decoder, latents, 32, pcm, len, &n));
         STATUS(invalid, mimi_capture_write(capture, g.pcm, len));
         STATUS(invalid, mimi_capture_read(capture, codes, len, &n));
         STATUS(invalid, mimi_playback_write(playback, g.codes, len));
@@ -253,6 +323,30 @@ static void absurd_buffers(const char *path) {
     STATUS(invalid, mimi_decoder_process(decoder, g.codes, g.codebooks, pcm, 1920, MISALIGNED(room)));
     STATUS(invalid, mimi_decoder_flush(decoder, MISALIGNED(pcm), 1920, &n));
     STATUS(invalid, mimi_decoder_flush(decoder, pcm, 1920, MISALIGNED(room)));
+    STATUS(invalid, mimi_encode_latents(model, options, MISALIGNED(g.pcm), 100, latents, 256, &n));
+    STATUS(invalid, mimi_encode_latents(model, options, g.pcm, 100, MISALIGNED(latents), 100, &n));
+    STATUS(invalid, mimi_encode_latents(model, options, g.pcm, 100, latents, 256, MISALIGNED(room)));
+    STATUS(invalid, mimi_decode_latents(model, options, MISALIGNED(latents), 32, pcm, 1920, &n));
+    STATUS(invalid, mimi_decode_latents(model, options, latents, 32, MISALIGNED(pcm), 1920, &n));
+    STATUS(invalid, mimi_decode_latents(model, options, latents, 32, pcm, 1920, MISALIGNED(room)));
+    STATUS(invalid, mimi_quantize(model, options, MISALIGNED(latents), 32, codes, 256, &n));
+    STATUS(invalid, mimi_quantize(model, options, latents, 32, MISALIGNED(codes), 100, &n));
+    STATUS(invalid, mimi_quantize(model, options, latents, 32, codes, 256, MISALIGNED(room)));
+    STATUS(invalid, mimi_dequantize(model, options, MISALIGNED(g.codes), g.codebooks, latents, 256, &n));
+    STATUS(invalid, mimi_dequantize(model, options, g.codes, g.codebooks, MISALIGNED(latents), 100, &n));
+    STATUS(invalid, mimi_dequantize(model, options, g.codes, g.codebooks, latents, 256, MISALIGNED(room)));
+    STATUS(invalid, mimi_encoder_process_latents(encoder, MISALIGNED(g.pcm), 100, latents, 256, &n));
+    STATUS(invalid, mimi_encoder_process_latents(encoder, g.pcm, 100, MISALIGNED(latents), 100, &n));
+    STATUS(invalid, mimi_encoder_process_latents(encoder, g.pcm, 100, latents, 256, MISALIGNED(room)));
+    STATUS(invalid, mimi_encoder_flush_latents(encoder, MISALIGNED(latents), 100, &n));
+    STATUS(invalid, mimi_encoder_flush_latents(encoder, latents, 256, MISALIGNED(room)));
+    STATUS(invalid, mimi_decoder_process_latents(decoder, MISALIGNED(latents), 32, pcm, 1920, &n));
+    STATUS(invalid, mimi_decoder_process_latents(decoder, latents, 32, MISALIGNED(pcm), 1920, &n));
+    STATUS(invalid, mimi_decoder_process_latents(decoder, latents, 32, pcm, 1920, MISALIGNED(room)));
+    STATUS(invalid, mimi_latents_for(model, options, 100, MISALIGNED(room)));
+    STATUS(invalid, mimi_samples_for_latents(model, options, 32, MISALIGNED(room)));
+    STATUS(invalid, mimi_encoder_latents_for(encoder, 100, MISALIGNED(room)));
+    STATUS(invalid, mimi_decoder_samples_for_latents(decoder, 32, MISALIGNED(room)));
     STATUS(invalid, mimi_capture_new(model, options, MISALIGNED(room)));
     STATUS(invalid, mimi_capture_write(capture, MISALIGNED(g.pcm), 100));
     STATUS(invalid, mimi_capture_read(capture, MISALIGNED(codes), 100, &n));
@@ -270,6 +364,9 @@ static void absurd_buffers(const char *path) {
     STATUS(invalid, mimi_decoder_samples_for(decoder, g.codebooks, MISALIGNED(room)));
     STATUS(invalid, mimi_decoder_samples_for(decoder, g.codebooks + 1, &n));
     STATUS(invalid, mimi_samples_for(model, options, g.codebooks + 1, &n));
+    STATUS(invalid, mimi_decoder_samples_for_latents(decoder, 33, &n));
+    STATUS(invalid, mimi_samples_for_latents(model, options, 33, &n));
+    CHECK(strstr(mimi_last_error(), "33 values: expected a multiple of 32"));
 
     /* input and output in the same memory */
     union {
@@ -282,6 +379,12 @@ static void absurd_buffers(const char *path) {
     STATUS(invalid, mimi_encoder_process(encoder, both->pcm + 255, 1920, both->codes, 256, &n));
     STATUS(invalid, mimi_decode(model, options, both->codes, g.codebooks, both->pcm, 1920, &n));
     STATUS(invalid, mimi_decoder_process(decoder, both->codes, g.codebooks, both->pcm, 1920, &n));
+    STATUS(invalid, mimi_encode_latents(model, options, both->pcm, 1920, both->pcm + 1919, 256, &n));
+    STATUS(invalid, mimi_decode_latents(model, options, both->pcm, 32, both->pcm + 31, 1920, &n));
+    STATUS(invalid, mimi_quantize(model, options, both->pcm, 32, both->codes, 256, &n));
+    STATUS(invalid, mimi_dequantize(model, options, both->codes, g.codebooks, both->pcm, 256, &n));
+    STATUS(invalid, mimi_encoder_process_latents(encoder, both->pcm, 1920, both->pcm + 1919, 256, &n));
+    STATUS(invalid, mimi_decoder_process_latents(decoder, both->pcm + 1919, 32, both->pcm, 1920, &n));
     free(both);
 }
 
@@ -303,6 +406,12 @@ static void counts_in_buffers(void) {
         STATUS(invalid, mimi_encoder_process(encoder, in->pcm, 1920, out->codes, 256, count));
         STATUS(invalid, mimi_decode(model, options, in->codes, k, out->pcm, 1920, count));
         STATUS(invalid, mimi_decoder_process(decoder, in->codes, k, out->pcm, 1920, count));
+        STATUS(invalid, mimi_encode_latents(model, options, in->pcm, 1920, out->pcm, 256, count));
+        STATUS(invalid, mimi_decode_latents(model, options, in->pcm, 32, out->pcm, 1920, count));
+        STATUS(invalid, mimi_quantize(model, options, in->pcm, 32, out->codes, 256, count));
+        STATUS(invalid, mimi_dequantize(model, options, in->codes, k, out->pcm, 256, count));
+        STATUS(invalid, mimi_encoder_process_latents(encoder, in->pcm, 1920, out->pcm, 256, count));
+        STATUS(invalid, mimi_decoder_process_latents(decoder, in->pcm, 32, out->pcm, 1920, count));
         STATUS(invalid, mimi_pack(in->codes, k, books, 11, out->bytes, 100, count));
         STATUS(invalid, mimi_unpack(in->bytes, 2 * k, books, 16, out->codes, k, count));
     }
@@ -311,6 +420,7 @@ static void counts_in_buffers(void) {
     STATUS(invalid, mimi_encoder_process(encoder, in->pcm, 1920, out->codes, 2 * 3 + 1, &out->counts[3]));
     OK(mimi_encoder_process(encoder, in->pcm, 1920, out->codes, k, (size_t *)(void *)&out->codes[(k + 1) / 2 * 2]));
     STATUS(invalid, mimi_encoder_flush(encoder, out->codes, 256, out->counts));
+    STATUS(invalid, mimi_encoder_flush_latents(encoder, out->pcm, 256, out->counts));
     STATUS(invalid, mimi_capture_read(capture, out->codes, 256, out->counts));
     STATUS(invalid, mimi_decoder_flush(decoder, out->pcm, 256, out->counts));
     STATUS(invalid, mimi_drop_codebooks(out->bytes, 2 * k, books, 16, 1, out->counts));
@@ -339,12 +449,28 @@ static void sizes(void) {
         if (value)
             STATUS(MIMI_ERR_BUFFER_TOO_SMALL, mimi_encoder_flush(encoder, NULL, 0, &n));
         CHECK(value == 0 || (size_t)value == n);
+        OK(mimi_latents_for(model, options, samples, &asked));
+        STATUS(asked ? MIMI_ERR_BUFFER_TOO_SMALL : MIMI_OK,
+               mimi_encode_latents(model, options, g.pcm, samples, NULL, 0, &n));
+        CHECK(n == asked);
+        OK(mimi_encoder_latents_for(encoder, samples, &asked));
+        OK(mimi_encoder_process_latents(encoder, g.pcm, samples, latents, 256, &n));
+        CHECK(n == asked);
+        OK(mimi_encoder_get(encoder, MIMI_PROP_FLUSH_LATENTS, &value));
+        if (value)
+            STATUS(MIMI_ERR_BUFFER_TOO_SMALL, mimi_encoder_flush_latents(encoder, NULL, 0, &n));
+        CHECK(value == 0 || (size_t)value == n);
     }
     OK(mimi_encoder_codes_for(encoder, SIZE_MAX, &asked));
+    OK(mimi_encoder_latents_for(encoder, SIZE_MAX, &asked));
     for (size_t frames = 0; frames < 3; frames++) {
         OK(mimi_samples_for(model, options, frames * g.codebooks, &asked));
         CHECK(asked == frames * 1920);
         OK(mimi_decoder_samples_for(decoder, frames * g.codebooks, &asked));
+        CHECK(asked == frames * 1920);
+        OK(mimi_samples_for_latents(model, options, frames * 32, &asked));
+        CHECK(asked == frames * 1920);
+        OK(mimi_decoder_samples_for_latents(decoder, frames * 32, &asked));
         CHECK(asked == frames * 1920);
     }
     OK(mimi_decoder_get(decoder, MIMI_PROP_FLUSH_LEN, &value));
@@ -412,14 +538,14 @@ static void keys_and_values(void) {
             CHECK(after == (set == MIMI_OK ? values[i] : before));
         }
         mimi_status status = mimi_model_get(model, key, &value);
-        int of_model = MIMI_PROP_CODEBOOKS <= key && key <= MIMI_PROP_PARTS && key != MIMI_PROP_FRAMES &&
-                       key != MIMI_PROP_LATENCY_SAMPLES && key != MIMI_PROP_CODES_HASH;
+        int of_all = (MIMI_PROP_CODEBOOKS <= key && key <= MIMI_PROP_PARTS) || key == MIMI_PROP_LATENT_DIM;
+        int of_model = of_all && key != MIMI_PROP_FRAMES && key != MIMI_PROP_LATENCY_SAMPLES && key != MIMI_PROP_CODES_HASH;
         CHECK(status == (of_model ? MIMI_OK : MIMI_ERR_UNSUPPORTED));
-        int of_encoder = MIMI_PROP_CODEBOOKS <= key && key <= MIMI_PROP_FLUSH_LEN;
-        int of_decoder = MIMI_PROP_CODEBOOKS <= key && key <= MIMI_PROP_CONCEALED;
+        int of_encoder = of_all || key == MIMI_PROP_FLUSH_LEN || key == MIMI_PROP_FLUSH_LATENTS;
+        int of_decoder = of_all || (MIMI_PROP_FLUSH_LEN <= key && key <= MIMI_PROP_CONCEALED);
         CHECK(mimi_encoder_get(encoder, key, &value) == (of_encoder ? MIMI_OK : MIMI_ERR_UNSUPPORTED));
         CHECK(mimi_decoder_get(decoder, key, &value) == (of_decoder ? MIMI_OK : MIMI_ERR_UNSUPPORTED));
-        int of_capture = (MIMI_PROP_CODEBOOKS <= key && key <= MIMI_PROP_PARTS) || key == MIMI_PROP_DROPPED;
+        int of_capture = of_all || key == MIMI_PROP_DROPPED;
         int of_playback = of_capture || (MIMI_PROP_CONCEALED <= key && key <= MIMI_PROP_DROPPED);
         CHECK(mimi_capture_get(capture, key, &value) == (of_capture ? MIMI_OK : MIMI_ERR_UNSUPPORTED));
         CHECK(mimi_playback_get(playback, key, &value) == (of_playback ? MIMI_OK : MIMI_ERR_UNSUPPORTED));
@@ -496,6 +622,11 @@ static void half_models(const char *path) {
     CHECK(strlen(mimi_last_error()) > 10);
     STATUS(MIMI_ERR_UNSUPPORTED, mimi_decode(half, options, g.codes, g.codebooks, pcm, 1920, &n));
     OK(mimi_encode(half, options, g.pcm, 100, codes, 256, &n));
+    STATUS(MIMI_ERR_UNSUPPORTED, mimi_decode_latents(half, options, latents, 32, pcm, 1920, &n));
+    STATUS(MIMI_ERR_UNSUPPORTED, mimi_dequantize(half, options, g.codes, g.codebooks, latents, 256, &n));
+    CHECK(strstr(mimi_last_error(), "the model was loaded without its decoder"));
+    OK(mimi_encode_latents(half, options, g.pcm, 100, latents, 256, &n));
+    OK(mimi_quantize(half, options, latents, n, codes, 256, &n));
     mimi_free(half);
     OK(mimi_options_set(o, MIMI_OPT_PARTS, MIMI_PARTS_DECODER));
     OK(mimi_load(path, o, &half));
@@ -503,6 +634,11 @@ static void half_models(const char *path) {
     NO_HANDLE(MIMI_ERR_UNSUPPORTED, mimi_capture, mimi_capture_new(half, NULL, &out));
     STATUS(MIMI_ERR_UNSUPPORTED, mimi_encode(half, options, g.pcm, 100, codes, 256, &n));
     OK(mimi_decode(half, options, g.codes, g.codebooks, pcm, 1920, &n));
+    STATUS(MIMI_ERR_UNSUPPORTED, mimi_encode_latents(half, options, g.pcm, 100, latents, 256, &n));
+    STATUS(MIMI_ERR_UNSUPPORTED, mimi_quantize(half, options, latents, 32, codes, 256, &n));
+    CHECK(strstr(mimi_last_error(), "the model was loaded without its encoder"));
+    OK(mimi_dequantize(half, options, g.codes, g.codebooks, latents, 256, &n));
+    OK(mimi_decode_latents(half, options, latents, n, pcm, 1920, &n));
     mimi_free(half);
     mimi_options_free(o);
 }
@@ -716,6 +852,147 @@ static void streams_survive(void) {
     CHECK(n == 0);
 }
 
+/* Latents instead of codes: the same bits, and failing calls in between. */
+static void latents_survive(void) {
+    const size_t K = g.codebooks, all = g.frames * 32;
+    static float quantized[8 * 32], sound[8 * 1920], whole[8 * 1920];
+    CHECK(all <= 256);
+    OK(mimi_encoder_get(encoder, MIMI_PROP_LATENT_DIM, &value));
+    CHECK(value == 32);
+    OK(mimi_encoder_reset(encoder));
+    size_t total = 0;
+    for (size_t at = 0; at < g.samples; at += 960) {
+        STATUS(MIMI_ERR_NULL_POINTER, mimi_encoder_process_latents(encoder, NULL, 960, latents, 256, &n));
+        if (at % 1920) {
+            latents[total] = 77.0f;
+            STATUS(MIMI_ERR_BUFFER_TOO_SMALL,
+                   mimi_encoder_process_latents(encoder, g.pcm + at, 960, latents + total, 31, &n));
+            CHECK(n == 32 && latents[total] == 77.0f);
+            STATUS(MIMI_ERR_BUFFER_TOO_SMALL, mimi_encoder_flush_latents(encoder, NULL, 0, &n));
+            CHECK(n == 32);
+        }
+        OK(mimi_encoder_process_latents(encoder, g.pcm + at, 960, latents + total, 256 - total, &n));
+        CHECK(n == (at % 1920 ? 32 : 0));
+        total += n;
+    }
+    OK(mimi_encoder_flush_latents(encoder, NULL, 0, &n));
+    CHECK(n == 0 && total == all);
+    OK(mimi_quantize(model, options, latents, all, codes, 256, &n));
+    check_codes(g, codes, n);
+    OK(mimi_encode_latents(model, options, g.pcm, g.samples, quantized, 256, &n));
+    CHECK(n == all && memcmp(quantized, latents, all * sizeof *latents) == 0);
+    OK(mimi_encoder_process(encoder, g.pcm, 960, codes, 256, &n));
+    OK(mimi_encoder_flush_latents(encoder, latents, 256, &n));
+    CHECK(n == 32);
+
+    OK(mimi_dequantize(model, options, g.codes, K * g.frames, latents, 256, &n));
+    CHECK(n == all);
+    OK(mimi_decode(model, options, g.codes, K * g.frames, whole, 8 * 1920, &n));
+    OK(mimi_decode_latents(model, options, latents, all, sound, 8 * 1920, &n));
+    CHECK(n == g.frames * 1920 && memcmp(sound, whole, n * sizeof *sound) == 0);
+    OK(mimi_decoder_reset(decoder));
+    for (size_t f = 0; f < g.frames; f++) {
+        const float *frame = latents + f * 32;
+        n = 12345;
+        pcm[0] = 77.0f;
+        STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_decoder_process_latents(decoder, frame, 31, pcm, 1920, &n));
+        STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_decoder_process_latents(decoder, NULL, 31, pcm, 1920, &n));
+        CHECK(n == 12345 && pcm[0] == 77.0f);
+        STATUS(MIMI_ERR_BUFFER_TOO_SMALL, mimi_decoder_process_latents(decoder, frame, 32, pcm, 1919, &n));
+        CHECK(n == 1920 && pcm[0] == 77.0f);
+        STATUS(MIMI_ERR_BUFFER_TOO_SMALL, mimi_decoder_process_latents(decoder, NULL, 32, NULL, 0, &n));
+        CHECK(n == 1920);
+        OK(mimi_decoder_process_latents(decoder, frame, 32, pcm, 1920, &n));
+        CHECK(n == 1920 && memcmp(pcm, whole + f * 1920, n * sizeof *pcm) == 0);
+    }
+    /* what is lost, and what is no number, leaves numbers */
+    OK(mimi_decoder_process_latents(decoder, NULL, 32, pcm, 1920, &n));
+    CHECK(n == 1920);
+    OK(mimi_decoder_get(decoder, MIMI_PROP_CONCEALED, &value));
+    CHECK(value == 1);
+    for (size_t i = 0; i < 32; i++)
+        latents[i] = i % 2 ? NAN : INFINITY;
+    OK(mimi_decoder_process_latents(decoder, latents, 32, pcm, 1920, &n));
+    for (size_t i = 0; i < 1920; i++)
+        CHECK(isfinite(pcm[i]));
+    OK(mimi_decoder_get(decoder, MIMI_PROP_FRAMES, &value));
+    CHECK(value == (int64_t)g.frames + 2);
+    OK(mimi_quantize(model, options, latents, 32, codes, 256, &n));
+    CHECK(n == K);
+
+    uint32_t bad[64] = {0};
+    bad[K - 1] = 2048;
+    STATUS(MIMI_ERR_CORRUPT, mimi_dequantize(model, options, bad, K, latents, 256, &n));
+    CHECK(strstr(mimi_last_error(), "is 2048: expected less than"));
+    STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_dequantize(model, options, g.codes, K + 1, latents, 256, &n));
+    STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_quantize(model, options, latents, 31, codes, 256, &n));
+    CHECK(strstr(mimi_last_error(), "31 values: expected a multiple of 32"));
+    STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_decode_latents(model, options, latents, 31, pcm, 1920, &n));
+    STATUS(MIMI_ERR_BUFFER_TOO_SMALL, mimi_quantize(model, options, latents, 64, codes, 2 * K - 1, &n));
+    CHECK(n == 2 * K);
+    STATUS(MIMI_ERR_BUFFER_TOO_SMALL, mimi_dequantize(model, options, g.codes, 2 * K, latents, 63, &n));
+    CHECK(n == 64);
+    STATUS(MIMI_ERR_BUFFER_TOO_SMALL, mimi_decode_latents(model, options, latents, 32, pcm, 1919, &n));
+    CHECK(n == 1920);
+    OK(mimi_quantize(model, options, NULL, 0, NULL, 0, &n));
+    CHECK(n == 0);
+    OK(mimi_dequantize(model, options, NULL, 0, NULL, 0, &n));
+    CHECK(n == 0);
+    OK(mimi_decoder_reset(decoder));
+    OK(mimi_encoder_reset(encoder));
+}
+
+/* A model without a quantizer has latents alone. */
+static void latents_alone(const char *path) {
+    mimi_model *pocket;
+    mimi_encoder *enc;
+    mimi_decoder *dec;
+    mimi_options *o = mimi_options_new();
+    static float sound[2 * 1920];
+    const mimi_status unsupported = MIMI_ERR_UNSUPPORTED;
+    OK(mimi_load(path, NULL, &pocket));
+    OK(mimi_model_get(pocket, MIMI_PROP_LATENT_DIM, &value));
+    CHECK(value == 8);
+    OK(mimi_model_get(pocket, MIMI_PROP_CODEBOOKS, &value));
+    CHECK(value == 0);
+    STATUS(unsupported, mimi_encode(pocket, NULL, g.pcm, 100, codes, 256, &n));
+    CHECK(strstr(mimi_last_error(), "the model has no quantizer and so no codes"));
+    STATUS(unsupported, mimi_decode(pocket, NULL, g.codes, 8, pcm, 1920, &n));
+    STATUS(unsupported, mimi_codes_for(pocket, NULL, 100, &n));
+    STATUS(unsupported, mimi_samples_for(pocket, NULL, 8, &n));
+    STATUS(unsupported, mimi_quantize(pocket, NULL, latents, 8, codes, 256, &n));
+    CHECK(strstr(mimi_last_error(), "the model has no quantizer and so no codes"));
+    STATUS(unsupported, mimi_dequantize(pocket, NULL, g.codes, 8, latents, 256, &n));
+    NO_HANDLE(unsupported, mimi_capture, mimi_capture_new(pocket, NULL, &out));
+    NO_HANDLE(unsupported, mimi_playback, mimi_playback_new(pocket, NULL, &out));
+    OK(mimi_options_set(o, MIMI_OPT_CODEBOOKS, 8));
+    STATUS(unsupported, mimi_encode_latents(pocket, o, g.pcm, 100, latents, 256, &n));
+    NO_HANDLE(unsupported, mimi_encoder, mimi_encoder_new(pocket, o, &out));
+    OK(mimi_encoder_new(pocket, NULL, &enc));
+    OK(mimi_decoder_new(pocket, NULL, &dec));
+    mimi_free(pocket);
+    STATUS(unsupported, mimi_encoder_process(enc, g.pcm, 100, codes, 256, &n));
+    STATUS(unsupported, mimi_encoder_flush(enc, codes, 256, &n));
+    STATUS(unsupported, mimi_decoder_process(dec, g.codes, 8, pcm, 1920, &n));
+    STATUS(unsupported, mimi_decoder_process(dec, NULL, 8, pcm, 1920, &n));
+    STATUS(unsupported, mimi_decoder_samples_for(dec, 8, &n));
+    OK(mimi_encoder_process_latents(enc, g.pcm, 2000, latents, 256, &n));
+    CHECK(n == 8);
+    OK(mimi_encoder_get(enc, MIMI_PROP_FLUSH_LEN, &value));
+    CHECK(value == 0);
+    OK(mimi_encoder_get(enc, MIMI_PROP_FLUSH_LATENTS, &value));
+    CHECK(value == 8);
+    OK(mimi_encoder_flush_latents(enc, latents + 8, 256 - 8, &n));
+    CHECK(n == 8);
+    OK(mimi_decoder_process_latents(dec, latents, 16, sound, 2 * 1920, &n));
+    CHECK(n == 2 * 1920);
+    OK(mimi_decoder_process_latents(dec, NULL, 8, sound, 1920, &n));
+    CHECK(n == 1920);
+    mimi_encoder_free(enc);
+    mimi_decoder_free(dec);
+    mimi_options_free(o);
+}
+
 /* Failing calls between those of a capture and a playback, which go on as if nothing had happened. */
 static void live_audio_survives(void) {
     const size_t K = g.codebooks;
@@ -812,6 +1089,8 @@ int main(int argc, char **argv) {
     long_paths();
     hostile_checkpoints(argv[1], argv[2]);
     streams_survive();
+    latents_survive();
+    latents_alone(join(argv[1], "pocket-tiny"));
     live_audio_survives();
     forks();
 

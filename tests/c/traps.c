@@ -13,6 +13,7 @@ enum { ROOM = 4096 };
 
 static unsigned char *file;
 static float pcm[ROOM], audio[4 * ROOM];
+static float latents[ROOM];
 static uint32_t codes[ROOM], some_codes[ROOM];
 static size_t n, len;
 static int64_t value;
@@ -92,17 +93,27 @@ static void one_shot(const mimi_model *model, const mimi_options *options) {
     GOOD(mimi_samples_for(model, options, 0, &n));
     GOOD(mimi_encode(model, options, pcm, ROOM / 8, codes, ROOM, &n));
     GOOD(mimi_decode(model, options, codes, n, audio, 4 * ROOM, &n));
+    int64_t dim;
+    GOOD(mimi_model_get(model, MIMI_PROP_LATENT_DIM, &dim));
+    GOOD(mimi_latents_for(model, options, 12345, &n));
+    GOOD(mimi_samples_for_latents(model, options, 5 * (size_t)dim, &n));
+    GOOD(mimi_encode_latents(model, options, pcm, ROOM / 8, latents, ROOM, &n));
+    GOOD(mimi_decode_latents(model, options, latents, n, audio, 4 * ROOM, &n));
+    GOOD(mimi_quantize(model, options, pcm, 5 * (size_t)dim, codes, ROOM, &n));
+    GOOD(mimi_dequantize(model, options, codes, n, latents, ROOM, &n));
+    GOOD(mimi_decode_latents(model, options, pcm, 4 * (size_t)dim, audio, 4 * ROOM, &n));
 }
 
 static void streams(const mimi_model *model, const mimi_options *options) {
     mimi_encoder *encoder, *fork;
     mimi_decoder *decoder, *echo;
     size_t total = 0;
-    int64_t frame, codebooks;
+    int64_t frame, codebooks, dim;
     GOOD(mimi_encoder_new(model, options, &encoder));
     GOOD(mimi_decoder_new(model, options, &decoder));
     GOOD(mimi_encoder_get(encoder, MIMI_PROP_FRAME_SAMPLES, &frame));
     GOOD(mimi_encoder_get(encoder, MIMI_PROP_CODEBOOKS, &codebooks));
+    GOOD(mimi_encoder_get(encoder, MIMI_PROP_LATENT_DIM, &dim));
     for (size_t at = 0; at < 600; at += 50) { /* a partial frame is kept, which looks at the samples too */
         GOOD(mimi_encoder_process(encoder, pcm + at, 50, codes + total, ROOM - total, &n));
         total += n;
@@ -121,6 +132,15 @@ static void streams(const mimi_model *model, const mimi_options *options) {
     float *const sound = audio;
     GOOD(mimi_encoder_process_many(&fork, 1, &in, &room));
     GOOD(mimi_decoder_process_many(&decoder, 1, &frame_of_codes, &sound));
+    float *const latent = latents;
+    const float *const odd = pcm;
+    GOOD(mimi_encoder_process_many_latents(&fork, 1, &in, &latent));
+    GOOD(mimi_decoder_process_many_latents(&decoder, 1, &odd, &sound));
+    GOOD(mimi_encoder_process_latents(encoder, pcm, 60, latents, ROOM, &n));
+    GOOD(mimi_encoder_flush_latents(encoder, latents, ROOM, &n));
+    GOOD(mimi_decoder_process_latents(decoder, pcm, 3 * (size_t)dim, audio, 4 * ROOM, &n));
+    GOOD(mimi_encoder_latents_for(encoder, 12345, &n));
+    GOOD(mimi_decoder_samples_for_latents(decoder, 5 * (size_t)dim, &n));
     GOOD(mimi_encoder_reset(encoder));
     GOOD(mimi_decoder_reset(decoder));
     GOOD(mimi_encoder_codes_for(encoder, 12345, &n));

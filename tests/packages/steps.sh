@@ -205,7 +205,20 @@ examples_agree() {
     od -An -v -tu4 -w4 "$work/codes" | tr -d ' ' | cmp - "$work/queried" || return
     "$1/stream" decode "$demo" <"$work/codes" >"$work/audio" || return
     test "$(wc -c <"$work/audio")" -eq $(($(wc -c <"$work/codes") / 32 * 1920 * 4)) || return
-    token_example "$1/tokens"
+    token_example "$1/tokens" && prompt_example "$1/prompt" && latents_example "$1/latents"
+}
+
+# A sentence of a fork that has heard the first 20 frames is what follows them.
+prompt_example() {
+    head -c $((20 * 32)) "$work/codes" >"$work/prompt" && tail -c +$((20 * 32 + 1)) "$work/codes" >"$work/sentence" &&
+        "$1" "$demo" "$work/prompt" "$work/sentence" >"$work/said" &&
+        tail -c +$((20 * 1920 * 4 + 1)) "$work/audio" | cmp - "$work/said"
+}
+
+# 28 latents of 8 values, in a callback.
+latents_example() {
+    head -c $((28 * 8 * 4)) /dev/zero | "$1" "$data/pocket-tiny" >"$work/said" &&
+        test "$(wc -c <"$work/said")" -eq $((28 * 1920 * 4))
 }
 
 # The example of token files gives the stream's audio, as long as the recording was; at other rates, as much. It says
@@ -228,10 +241,12 @@ c_examples() {
     local name
     floats >"$work/speech.f32"
     mkdir -p "$work/examples"
-    for name in stream size_query load_memory tokens; do
+    for name in stream size_query load_memory tokens prompt; do
         check "example $name, built with pkg-config" clang -std=c99 $warnings "$root/bindings/c/$name.c" \
             $(pc --cflags --libs) -o "$work/examples/$name"
     done
+    check "example latents, built with pkg-config" clang -std=c11 $warnings "$root/bindings/c/latents.c" \
+        $(pc --cflags --libs) -lpthread -o "$work/examples/latents"
     check "the examples agree" examples_agree "$work/examples"
     check "examples, built with CMake" build_with_cmake "$root/bindings/c" "$work/examples-$kind" &&
         check "the examples agree" examples_agree "$work/examples-$kind"
@@ -290,8 +305,9 @@ cpp_programs() {
     readme cpp >"$work/readme.cpp"
     check "the README's C++, built" g++ -std=c++17 $warnings "$work/readme.cpp" $(pc --cflags --libs) -o "$work/readme" &&
         check "the README's C++" says "104 codes, 24960 samples, equal" "$work/readme" "$demo"
-    check "C++ example, built" build_with_cmake "$root/bindings/cpp/examples" "$work/roundtrip-$kind" &&
-        check "C++ example" round_trip "$work/roundtrip-$kind/roundtrip"
+    check "C++ examples, built" build_with_cmake "$root/bindings/cpp/examples" "$work/roundtrip-$kind" &&
+        check "C++ example" round_trip "$work/roundtrip-$kind/roundtrip" &&
+        check "C++ example of latents" latents_example "$work/roundtrip-$kind/latents"
 }
 
 round_trip() {

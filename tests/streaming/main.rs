@@ -5,6 +5,7 @@ mod calls;
 mod chunks;
 mod levels;
 mod micro;
+mod prompt;
 mod rates;
 #[path = "../support/mod.rs"]
 mod support;

@@ -174,6 +174,77 @@ void many(const mimi::model &model, const golden_case &c) {
     CHECK(mimi::try_process_many(encoders, {pcm.data(), 1}, codes).code() == mimi::status::invalid_argument);
 }
 
+/* Latents in place of codes, in each way, and the quantizer alone. */
+void latents(const mimi::model &model, const golden_case &c) {
+    const auto options = c.options();
+    const auto dim = static_cast<std::size_t>(*model.try_get(MIMI_PROP_LATENT_DIM));
+    const auto values = *model.try_encode_latents(c.pcm(), options);
+    CHECK(values.size() == dim * c.g.frames && *model.try_latents_for(c.g.samples, options) == values.size());
+    const auto codes = *model.try_quantize(values, options);
+    check_codes(c.g, codes.data(), codes.size());
+    const auto given = *model.try_dequantize(c.codes(), options);
+    const auto audio = *model.try_decode_latents(given, options);
+    CHECK(audio == *model.try_decode(c.codes(), options));
+    CHECK(*model.try_samples_for_latents(given.size(), options) == audio.size());
+    CHECK(model.try_quantize({values.data(), 1}).code() == mimi::status::invalid_argument);
+    CHECK(model.try_dequantize({c.g.codes, 1}).code() == mimi::status::invalid_argument);
+
+    mimi::encoder encoder = std::move(*model.try_new_encoder(options));
+    mimi::decoder decoder = std::move(*model.try_new_decoder(options));
+    static_assert(noexcept(encoder.try_process_latents({}, {})) && noexcept(encoder.try_flush_latents({})) &&
+                      noexcept(decoder.try_process_latents({}, {})) && noexcept(decoder.try_process_lost_latents(0, {})),
+                  "[RT] calls do not throw");
+    std::vector<float> streamed, heard;
+    for (std::size_t at = 0; at < c.g.samples; at += 1000) {
+        const std::size_t n = c.g.samples - at < 1000 ? c.g.samples - at : 1000;
+        const std::size_t expected = *encoder.try_latents_for(n);
+        CHECK(*encoder.try_append_latents({c.g.pcm + at, n}, streamed) == expected);
+    }
+    CHECK(encoder.try_append_flush_latents(streamed));
+    CHECK(streamed == values);
+    std::vector<float> frame(1920);
+    for (std::size_t at = 0; at < given.size(); at += dim) {
+        CHECK(*decoder.try_samples_for_latents(dim) == frame.size());
+        if (at % (2 * dim) == 0) {
+            CHECK(*decoder.try_process_latents({given.data() + at, dim}, frame) == frame.size());
+            heard.insert(heard.end(), frame.begin(), frame.end());
+        } else {
+            CHECK(*decoder.try_append_latents({given.data() + at, dim}, heard) == frame.size());
+        }
+    }
+    CHECK(heard == audio);
+    CHECK(*decoder.try_process_lost_latents(dim, frame) == frame.size());
+    CHECK(*decoder.try_append_lost_latents(dim, heard) == frame.size() && *decoder.try_get(MIMI_PROP_CONCEALED) == 2);
+    CHECK(*decoder.try_process_latents({}, {}) == 0);
+    CHECK(decoder.try_process_latents({given.data(), 1}, frame).code() == mimi::status::invalid_argument);
+    CHECK(*encoder.try_process_latents({c.g.pcm, 1900}, {}) == 0);
+    CHECK(encoder.try_process_latents({c.g.pcm, 20}, {}).error().needed() == dim);
+    std::vector<float> last(dim);
+    CHECK(*encoder.try_flush_latents(last) == dim && last != std::vector<float>(dim));
+
+    CHECK(encoder.try_reset() && decoder.try_reset());
+    mimi_encoder *const encoders[]{encoder.c_handle()};
+    mimi_decoder *const decoders[]{decoder.c_handle()};
+    const float *const pcm[]{c.g.pcm}, *const first[]{given.data()};
+    float *const room[]{last.data()}, *const sound[]{frame.data()};
+    CHECK(mimi::try_process_many_latents(encoders, pcm, room));
+    CHECK(std::equal(last.begin(), last.end(), values.begin()));
+    CHECK(mimi::try_process_many_latents(decoders, first, sound));
+    CHECK(std::equal(frame.begin(), frame.end(), audio.begin()));
+    CHECK(mimi::try_process_many_latents(encoders, {pcm, 0}, room).code() == mimi::status::invalid_argument);
+    CHECK(mimi::try_process_many_latents(decoders, first, {sound, 0}).code() == mimi::status::invalid_argument);
+}
+
+/* A model without a quantizer. */
+void latents_alone(const mimi::model &model) {
+    CHECK(*model.try_get(MIMI_PROP_LATENT_DIM) == 8 && *model.try_get(MIMI_PROP_CODEBOOKS) == 0);
+    const auto none = model.try_encode(std::vector<float>(1920));
+    CHECK(none.code() == mimi::status::unsupported && strstr(none.error().message(), "no quantizer"));
+    CHECK(model.try_quantize(std::vector<float>(8)).code() == mimi::status::unsupported);
+    const auto values = *model.try_encode_latents(std::vector<float>(1921));
+    CHECK(values.size() == 16 && model.try_decode_latents(values)->size() == 2 * 1920);
+}
+
 void other_rate(const mimi::model &model, const golden_case &c) {
     const auto options = std::move(c.options().sample_rate(48000));
     const auto expected = *model.try_encode(c.pcm(), options);
@@ -242,6 +313,25 @@ void exceptions(const golden_case &c, const char *path) {
     CHECK(encoder.get(MIMI_PROP_CODEBOOKS) == static_cast<std::int64_t>(c.g.codebooks));
     CHECK(model.codes_for(c.g.samples, c.options()) == codes.size() && encoder.codes_for(1920) == c.g.codebooks);
     CHECK(model.samples_for(codes.size(), c.options()) == c.g.audio_samples);
+    const auto latents = model.encode_latents(c.pcm(), c.options());
+    CHECK(model.quantize(latents, c.options()) == codes && model.latents_for(c.g.samples, c.options()) == latents.size());
+    const auto dequantized = model.dequantize(codes, c.options());
+    CHECK(model.decode_latents(dequantized, c.options()) == model.decode(codes, c.options()));
+    CHECK(model.samples_for_latents(dequantized.size(), c.options()) == c.g.audio_samples);
+    auto streams = std::make_pair(model.new_encoder(c.options()), model.new_decoder(c.options()));
+    std::vector<float> values, sound, frame(1920);
+    const std::size_t dim = streams.first.latents_for(1920);
+    CHECK(streams.first.append_latents({c.g.pcm, 3000}, values) == dim && streams.first.append_flush_latents(values) == dim);
+    CHECK(streams.second.append_latents(values, sound) == 2 * streams.second.samples_for_latents(dim));
+    CHECK(streams.second.append_lost_latents(dim, sound) + streams.second.process_lost_latents(dim, frame) == 2 * 1920);
+    CHECK(streams.first.process_latents({c.g.pcm, 1920}, values) + streams.first.flush_latents({}) == dim);
+    CHECK(streams.second.process_latents({values.data(), dim}, frame) == 1920);
+    const std::array<mimi_encoder *, 1> encoders{streams.first.c_handle()};
+    const std::array<mimi_decoder *, 1> decoders{streams.second.c_handle()};
+    const std::array<const float *, 1> in{c.g.pcm}, of{values.data()};
+    const std::array<float *, 1> room{values.data()}, out{frame.data()};
+    mimi::process_many_latents(encoders, in, room);
+    mimi::process_many_latents(decoders, of, out);
     auto header = model.header(c.options());
     header.n_samples = 5;
     CHECK(mimi::unpack_header(mimi::pack_header(header)).samples_at(48000) == 10);
@@ -321,6 +411,10 @@ int main(int argc, char **argv) {
     forks(*model, c);
     failures(*model, c);
     many(*model, c);
+    latents(*model, c);
+    auto pocket = mimi::model::try_load(std::string(argv[1]) + "/pocket-tiny");
+    CHECK(pocket);
+    latents_alone(*pocket);
     other_rate(*model, c);
     tokens(*model, c);
     threads(*model, c);
