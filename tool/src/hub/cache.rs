@@ -59,7 +59,7 @@ impl Cache {
     /// in it.
     pub(crate) fn find(&self, name: &Name) -> Option<PathBuf> {
         let commit = fs::read_to_string(self.folder(name).join("refs/main")).ok()?;
-        let folder = self.snapshot(name, plain(commit.trim())?).join(&name.folder);
+        let folder = self.snapshot(name, plain(commit.trim())?, &name.folder);
         let names = names(&folder)?;
         let config = fs::read_to_string(folder.join("config.json")).ok();
         let inside = Folder::new(&names, config.as_deref()).ok().and_then(|folder| folder.inside());
@@ -75,9 +75,10 @@ impl Cache {
         names.iter().filter(is_weights).any(|name| folder.join(name).exists()).then_some(folder)
     }
 
-    /// Where the files of `commit` are, or are to be.
-    pub(super) fn snapshot(&self, name: &Name, commit: &str) -> PathBuf {
-        self.folder(name).join("snapshots").join(commit)
+    /// Where the files of a folder in `commit`, or all if it is empty, are, or are to be.
+    pub(super) fn snapshot(&self, name: &Name, commit: &str, folder: &str) -> PathBuf {
+        let snapshot = self.folder(name).join("snapshots").join(commit);
+        if folder.is_empty() { snapshot } else { snapshot.join(folder) }
     }
 
     fn folder(&self, name: &Name) -> PathBuf {
@@ -93,7 +94,7 @@ impl Cache {
 
     /// Makes `file` of `commit`, which may be in a folder, the content of version `etag`, which is there.
     pub(super) fn link(&self, name: &Name, commit: &str, file: &str, etag: &str) -> Outcome {
-        let path = self.snapshot(name, commit).join(file);
+        let path = self.snapshot(name, commit, file);
         let blobs = "../".repeat(2 + file.matches('/').count()) + "blobs";
         let make = || {
             fs::create_dir_all(path.parent().unwrap_or(Path::new("")))?;
@@ -196,7 +197,7 @@ mod tests {
         assert_eq!(cache.find(&name), None);
         fs::write(cache.blob(&name, "etag").unwrap(), "weights").unwrap();
         cache.link(&name, "c0", "model.safetensors", "etag").unwrap();
-        let snapshot = cache.snapshot(&name, "c0");
+        let snapshot = cache.snapshot(&name, "c0", "");
         assert_eq!(cache.find(&name), None, "no reference yet");
         cache.set_main(&name, "c0").unwrap();
         assert_eq!(cache.find(&name), Some(snapshot.clone()));

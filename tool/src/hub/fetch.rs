@@ -50,7 +50,7 @@ pub(crate) fn fetch(name: &Name, quiet: bool) -> Outcome<PathBuf> {
         cache.link(name, &listing.commit, file, &remote.etag)?;
     }
     cache.set_main(name, &listing.commit)?;
-    Ok(cache.snapshot(name, &listing.commit).join(folder))
+    Ok(cache.snapshot(name, &listing.commit, &folder))
 }
 
 fn text(variable: &str) -> Option<String> {
