@@ -1,5 +1,6 @@
-//! What `mimi bench` measures with: the machine's limits, and a network's step section by section; and which files of a
-//! folder `mimi fetch` needs. No part of the API: it may change with every release.
+//! What `mimi bench` measures with: the machine's limits, and a network's step section by section; which files of a
+//! folder `mimi fetch` needs; and how a checkpoint is stored, for `mimi convert`. No part of the API: it may change with
+//! every release.
 
 pub use crate::checkpoint::folder;
 pub use crate::model::EXACT_WEIGHTS;
@@ -8,8 +9,18 @@ pub use crate::program::Section;
 use crate::kernels::{FlushDenormals, Kernels, MAX_BATCH};
 use crate::model::{Border, Half, MAX_BLOCK, Shape};
 use crate::program::{Batch, Cost, Entry, Length, Memory, Program};
-use crate::{Error, ErrorKind, Model, StreamOptions, oneshot};
+use crate::{Checkpoint, Error, ErrorKind, Model, StreamOptions, oneshot};
 use std::sync::Arc;
+
+/// The files that have a checkpoint's tensors, as messages call them.
+pub fn stored_files(checkpoint: &Checkpoint) -> Vec<String> {
+    checkpoint.files().map(str::to_owned).collect()
+}
+
+/// The type of the elements of a tensor on disk, by its name in the transformers layout, if it is there.
+pub fn stored_type(checkpoint: &Checkpoint, name: &str) -> Option<safetensors::Dtype> {
+    checkpoint.stored_type(name)
+}
 
 /// The kernels that a model runs on, to find the limits of the machine with.
 #[derive(Clone, Copy)]

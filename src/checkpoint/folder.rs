@@ -28,6 +28,9 @@ const INSIDE: [(&str, &str); 4] = [
     ("snapshots", "this is a folder of a hub's cache: expected the path of a folder below its snapshots"),
 ];
 
+/// Those of them that hold the codec of the whole model.
+const CODECS: [&str; 2] = ["speech_tokenizer", "audio_tokenizer"];
+
 /// A folder: the names in it, and what its `config.json` says.
 pub struct Folder<'n> {
     names: &'n [String],
@@ -77,6 +80,17 @@ impl<'n> Folder<'n> {
         };
         let named = self.named("mimi_config_name", self.about.mimi_config_name.as_deref())?;
         Ok(named.map_or_else(usual, |name| vec![name]))
+    }
+
+    /// Whether `config.json` is a Mimi config or holds one.
+    pub fn holds_config(&self) -> bool {
+        self.about.holds
+    }
+
+    /// The subfolder that holds the codec of a model whose own folder has no weights of Mimi's.
+    pub fn inside(&self) -> Option<&'static str> {
+        let is_elsewhere = self.about.mimi_name.is_none() && candidates(self.names, &self.about).is_err();
+        CODECS.into_iter().find(|folder| is_elsewhere && has_folder(self.names, folder))
     }
 
     /// The file beside `config.json` that it names by `key`, if it does.
@@ -144,12 +158,18 @@ fn candidates(names: &[String], about: &About) -> Result<Vec<String>, Error> {
 
 /// Where else Mimi may be, if a folder does not hold it itself.
 pub(super) fn hint(names: &[String]) -> Option<&'static str> {
-    let holds = |folder: &str| {
-        names.iter().any(|name| {
-            name.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        })
-    };
-    INSIDE.iter().find(|(folder, _)| holds(folder)).map(|(_, hint)| *hint)
+    INSIDE.iter().find(|(folder, _)| has_folder(names, folder)).map(|(_, hint)| *hint)
+}
+
+fn has_folder(names: &[String], folder: &str) -> bool {
+    names
+        .iter()
+        .any(|name| name.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+}
+
+/// Whether there is a Mimi among tensors of these names.
+pub fn holds_mimi<'n>(tensors: impl Iterator<Item = &'n str> + Clone) -> bool {
+    layout::detect(tensors).is_some()
 }
 
 fn is_kyutai(name: &str) -> bool {

@@ -21,6 +21,7 @@ use crate::tensors::{Half, Quantizer, Side, Transformer};
 use crate::{Config, Error, ErrorKind, TensorSpec};
 use header::{Stored, quoted, shown};
 use layout::Projection;
+use safetensors::Dtype;
 use source::{Source, reserve};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -143,6 +144,17 @@ impl<'a> Checkpoint<'a> {
     /// The layout, which says how the tensors are named on disk.
     pub fn layout(&self) -> Layout {
         self.layout
+    }
+
+    /// The files that have its tensors, as messages call them.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &str> {
+        self.sources.iter().map(Source::name)
+    }
+
+    /// The type of the elements of a tensor on disk, by its name in the transformers layout; of one with weight norm,
+    /// that of its direction.
+    pub(crate) fn stored_type(&self, name: &str) -> Option<Dtype> {
+        self.find(name).map(|found| found.tensor().1.dtype)
     }
 
     /// Bytes of all files of tensors.

@@ -6,6 +6,7 @@ import http.server
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -60,7 +61,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_HEAD(self, with_content=False):
         # a commit is asked for by its name, too
         path = self.path.replace("0" * 40, "main")
-        content = self.server.files.get(path)
+        content = self.server.files.get(path) or self.listing(path)
         self.send_response(404 if content is None else 200)
         self.send_header("X-Repo-Commit", "0" * 40)
         self.send_header("ETag", f'"{verify.hashlib.sha256(content or b"").hexdigest()}"')
@@ -68,6 +69,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         if with_content and content is not None:
             self.wfile.write(content)
+
+    def listing(self, path):
+        """The files of the model that is asked for."""
+        found = re.fullmatch("/api/models/(.*)/revision/main", path)
+        if not found:
+            return None
+        prefix = f"/{found[1]}/resolve/main/"
+        names = [name.removeprefix(prefix) for name in self.server.files if name.startswith(prefix)]
+        return json.dumps({"sha": "0" * 40, "siblings": [{"rfilename": name} for name in names]}).encode()
 
     def do_GET(self):
         self.do_HEAD(with_content=True)

@@ -35,7 +35,7 @@ pub(crate) enum Command {
     /// OUTPUT has exactly the length and the sample rate of INPUT, in one channel.
     #[command(after_help = ROUNDTRIP_EXAMPLES)]
     Roundtrip(RoundtripArgs),
-    /// Turn audio into codes
+    /// Turn audio into codes, or into latents
     ///
     /// With several inputs, or a folder (taken with all below it), OUTPUT is a folder, and files that
     /// are there already are not made again: a run that was interrupted goes on where it stopped. What
@@ -44,11 +44,12 @@ pub(crate) enum Command {
     /// the exit status is 1.
     #[command(after_help = ENCODE_EXAMPLES)]
     Encode(EncodeArgs),
-    /// Turn codes into audio
+    /// Turn codes or latents into audio
     ///
-    /// Codes are read from .mtok, .npy, .safetensors and moshi.cpp's .mimi files. The sound has the
-    /// length and the sample rate of the original if the file tells them (.mtok does). Several inputs,
-    /// or folders, go to a folder, as with encode.
+    /// Codes are read from .mtok, .npy, .safetensors and moshi.cpp's .mimi files, latents from .npy
+    /// (float32, [frames, values]) and .safetensors (tensor "latents"). The sound has the length and
+    /// the sample rate of the original if the file tells them (.mtok does). Several inputs, or folders,
+    /// go to a folder, as with encode.
     #[command(after_help = DECODE_EXAMPLES)]
     Decode(DecodeArgs),
     /// Keep the first codebooks of a file of codes: a lower bit rate, without encoding again
@@ -90,11 +91,13 @@ pub(crate) enum Command {
     Bench(BenchArgs),
     /// Download a model by name, to where Hugging Face's tools keep theirs
     ///
-    /// Prints the folder. A download that was cut off goes on where it stopped; weights are checked
-    /// against their SHA-256, for kyutai/mimi the published one. The environment variables of Hugging
-    /// Face's tools are honoured: HF_HUB_CACHE, HF_HOME and XDG_CACHE_HOME say where, HF_ENDPOINT
-    /// whence, HF_TOKEN for whom, and HF_HUB_OFFLINE that nothing is fetched. No other command uses
-    /// the network.
+    /// Of a model that has Mimi in it, only what Mimi needs: the config, and the files of weights with
+    /// the codec. A name may have a folder of the model behind it. Prints the folder with the codec.
+    ///
+    /// A download that was cut off goes on where it stopped; weights are checked against their SHA-256,
+    /// for kyutai/mimi the published one. The environment variables of Hugging Face's tools are
+    /// honoured: HF_HUB_CACHE, HF_HOME and XDG_CACHE_HOME say where, HF_ENDPOINT whence, HF_TOKEN for
+    /// whom, and HF_HUB_OFFLINE that nothing is fetched. No other command uses the network.
     #[command(after_help = FETCH_EXAMPLES)]
     Fetch(FetchArgs),
     /// Write a model in another layout or precision, or one half of it, its config inside
@@ -189,14 +192,18 @@ pub(crate) struct EncodeArgs {
     /// Files of audio, folders of them, or -
     #[arg(required = true, value_hint = ValueHint::AnyPath, value_name = "INPUT")]
     pub(crate) inputs: Vec<PathBuf>,
-    /// The file of codes to write, the folder for them, or -
+    /// The file of codes or latents to write, the folder for them, or -
     #[arg(value_hint = ValueHint::AnyPath)]
     pub(crate) output: PathBuf,
     #[command(flatten)]
     pub(crate) batch: BatchArgs,
-    /// How to store the codes; default: as OUTPUT's extension says, else mtok
+    /// How to store them; default: as OUTPUT's extension says, else mtok, for latents npy
     #[arg(short, long, value_enum)]
     pub(crate) format: Option<Format>,
+    /// Write latents, which become codes in the quantizer, and not codes: float32 [frames, values], as .npy or
+    /// .safetensors. A model without a quantizer, as Pocket TTS has it, gives latents alone
+    #[arg(long, conflicts_with_all = ["codebooks", "live"])]
+    pub(crate) latents: bool,
     /// Write each frame as soon as it is there, to a pipe or under OUTPUT's own name, where it stays if the
     /// recording is interrupted: mtok that does not tell the exact length
     #[arg(long)]
@@ -223,7 +230,7 @@ pub(crate) struct EncodeArgs {
 
 #[derive(Debug, Group)]
 pub(crate) struct DecodeArgs {
-    /// Files of codes, folders of them, or -
+    /// Files of codes or latents, folders of them, or -
     #[arg(required = true, value_hint = ValueHint::AnyPath, value_name = "INPUT")]
     pub(crate) inputs: Vec<PathBuf>,
     /// The file of audio to write, the folder for them, or -
@@ -337,7 +344,7 @@ pub(crate) struct BenchArgs {
 
 #[derive(Debug, Group)]
 pub(crate) struct FetchArgs {
-    /// The model, as it is called on Hugging Face
+    /// The model, as it is called on Hugging Face, and if need be a folder in it
     #[arg(default_value = "kyutai/mimi")]
     pub(crate) name: String,
     /// Say nothing but the folder and errors
@@ -347,7 +354,7 @@ pub(crate) struct FetchArgs {
 
 #[derive(Debug, Group)]
 pub(crate) struct ConvertArgs {
-    /// A checkpoint: a .safetensors file, a folder with one, or a name such as kyutai/mimi
+    /// A checkpoint: a .safetensors file, a folder of a model that is or has a Mimi, or a name such as kyutai/mimi
     #[arg(value_hint = ValueHint::AnyPath)]
     pub(crate) input: PathBuf,
     /// The safetensors file to write, or the folder
@@ -359,9 +366,9 @@ pub(crate) struct ConvertArgs {
     /// How weights are stored; default: as in INPUT
     #[arg(long, value_enum)]
     pub(crate) precision: Option<Values>,
-    /// Which half of the model
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) half: Half,
+    /// Which half of the model; default: as in INPUT
+    #[arg(long, value_enum)]
+    pub(crate) half: Option<Half>,
     /// Write OUTPUT even if it is INPUT
     #[arg(long)]
     pub(crate) overwrite: bool,

@@ -1,11 +1,13 @@
-//! Audio blocks → codes → audio blocks, in bounded memory.
+//! Audio blocks → codes or latents → audio blocks, in bounded memory.
 
 use crate::{
     args::EncodingArgs,
     audio::AudioReader,
     codes::{Codes, Described},
     failure::{Failure, Outcome},
+    loss::Losses,
     resample::{self, Resampler},
+    values::Value,
 };
 use mimi::{
     Decoder, Encoder, Model, Spec, StreamOptions,
@@ -25,6 +27,9 @@ pub(crate) fn encoding_options(model: &Model, encoding: &EncodingArgs) -> Outcom
 /// Refuses more codebooks than `model` has.
 pub(crate) fn check_codebooks(model: &Model, codebooks: Option<usize>) -> Outcome {
     match codebooks {
+        Some(_) if model.codebooks() == 0 => {
+            Err(Failure::usage("--codebooks goes with codes; this model has no quantizer, and latents alone"))
+        }
         Some(typed) if typed > model.codebooks() => {
             let most = model.codebooks();
             Err(Failure::usage(format!("--codebooks is {typed}; this model has 1 to {most}")))
@@ -33,7 +38,7 @@ pub(crate) fn check_codebooks(model: &Model, codebooks: Option<usize>) -> Outcom
     }
 }
 
-/// Options of a decoder that is fed with blocks of codes.
+/// Options of a decoder that is fed with blocks of codes, or of latents if it is `None`.
 pub(crate) fn decoding_options(model: &Model, codebooks: Option<usize>) -> StreamOptions {
     let max_block = Some(block_samples(model.spec().frame_size));
     StreamOptions { codebooks, max_block, ..StreamOptions::default() }
@@ -60,16 +65,16 @@ pub(crate) fn header(spec: &Spec, codebooks: usize, samples: u64, rate: u32) -> 
     }
 }
 
-/// Sends all of `audio` through `encoder`, whose codes go to `sink` as they come, with the number
+/// Sends all of `audio` through `encoder`, whose codes or latents go to `sink` as they come, with the number
 /// of samples, at the audio's own rate, that were read so far. Returns how many there were in all.
-pub(crate) fn encode(
+pub(crate) fn encode<V: Value>(
     audio: &mut AudioReader,
     encoder: &mut Encoder,
-    mut sink: impl FnMut(&[u32], u64) -> Outcome,
+    mut sink: impl FnMut(&[V], u64) -> Outcome,
 ) -> Outcome<u64> {
     let mut resampler = Resampler::new(audio.rate(), encoder.spec().sampling_rate)
         .map_err(|failure| Failure::at(audio.name(), failure))?;
-    let (mut block, mut resampled, mut codes) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut block, mut resampled, mut values) = (Vec::new(), Vec::new(), Vec::new());
     let mut samples = 0;
     loop {
         audio.read(&mut block)?;
@@ -82,31 +87,42 @@ pub(crate) fn encode(
         } else {
             resampler.push(&block, &mut resampled)?;
         }
-        codes.resize(encoder.codes_for(resampled.len()), 0);
-        let written = encoder.process(&resampled, &mut codes)?;
-        sink(&codes[..written], samples)?;
+        values.resize(V::encoded(encoder, resampled.len()), V::default());
+        let written = V::encode(encoder, &resampled, &mut values)?;
+        sink(&values[..written], samples)?;
         if block.is_empty() {
             break;
         }
     }
-    codes.resize(encoder.codes_for_flush(), 0);
-    let written = encoder.flush(&mut codes)?;
-    sink(&codes[..written], samples)?;
+    values.resize(V::left(encoder), V::default());
+    let written = V::flush(encoder, &mut values)?;
+    sink(&values[..written], samples)?;
     Ok(samples)
 }
 
-/// Sends whole frames of `codes` through `decoder`; the audio, at the model's rate, goes to `sink`
-/// as it comes.
-pub(crate) fn decode(
-    codes: &[u32],
+/// Sends whole frames of codes or latents through `decoder`, but for those that get lost; the audio, at the model's
+/// rate, goes to `sink` as it comes.
+pub(crate) fn decode<V: Value>(
+    values: &[V],
+    losses: &mut Losses,
     decoder: &mut Decoder,
     mut sink: impl FnMut(&[f32]) -> Outcome,
 ) -> Outcome {
+    let size = V::in_frame(decoder.spec(), decoder.codebooks());
     let mut pcm = Vec::new();
-    for block in codes.chunks(BLOCK_FRAMES * decoder.codebooks()) {
-        pcm.resize(decoder.samples_for(block.len()), 0.0);
-        let written = decoder.process(block, &mut pcm)?;
-        sink(&pcm[..written])?;
+    for block in values.chunks(BLOCK_FRAMES * size) {
+        let mut rest = block;
+        let lost: Vec<bool> = block.chunks_exact(size).map(|_| losses.next_is_lost()).collect();
+        for run in lost.chunk_by(|a, b| a == b) {
+            let (frames, after) = rest.split_at(run.len() * size);
+            rest = after;
+            pcm.resize(run.len() * decoder.frame_samples(), 0.0);
+            let written = match run[0] {
+                true => decoder.process_lost(run.len(), &mut pcm)?,
+                false => V::decode(decoder, frames, &mut pcm)?,
+            };
+            sink(&pcm[..written])?;
+        }
     }
     Ok(())
 }

@@ -1,9 +1,9 @@
 //! Frames that get lost on the way, as packets do, so that one can hear it.
 
 use crate::args::LossArgs;
-use mimi::NO_CODE;
 
-/// Takes frames away at random: the same ones for the same seed.
+/// Takes frames away at random: the same ones for the same seed. By default none.
+#[derive(Default)]
 pub(crate) struct Losses {
     /// That a loss begins with a frame that comes after one that arrived.
     chance: f64,
@@ -23,17 +23,14 @@ impl Losses {
         Self { chance, burst: args.burst, left: 0, random: args.seed }
     }
 
-    /// Marks what is lost of the next frames, of `codebooks` codes each.
-    pub(crate) fn strike(&mut self, codes: &mut [u32], codebooks: usize) {
-        for frame in codes.chunks_exact_mut(codebooks) {
-            if self.left == 0 && self.next() < self.chance {
-                self.left = self.burst;
-            }
-            if self.left > 0 {
-                self.left -= 1;
-                frame.fill(NO_CODE);
-            }
+    /// Whether the next frame is lost.
+    pub(crate) fn next_is_lost(&mut self) -> bool {
+        if self.left == 0 && self.next() < self.chance {
+            self.left = self.burst;
         }
+        let is_lost = self.left > 0;
+        self.left -= u32::from(is_lost);
+        is_lost
     }
 
     /// A number from 0 to below 1: splitmix64.
@@ -54,16 +51,13 @@ mod tests {
     fn as_many_frames_are_lost_as_was_asked_for_in_bursts() {
         for (percent, burst) in [(0.0, 1), (5.0, 1), (20.0, 1), (10.0, 10), (50.0, 3), (100.0, 4)] {
             let mut losses = Losses::new(&LossArgs { loss: Some(percent), burst, seed: 7 });
-            let mut codes = vec![1; 2 * 100_000];
-            losses.strike(&mut codes, 2);
-            let lost: Vec<bool> = codes.chunks(2).map(|frame| frame == [NO_CODE; 2]).collect();
+            let lost: Vec<bool> = (0..100_000).map(|_| losses.next_is_lost()).collect();
             let share = 100.0 * lost.iter().filter(|lost| **lost).count() as f64 / lost.len() as f64;
             assert!((share - percent).abs() < 0.1 + 0.05 * percent, "{share} of {percent}");
             // a burst may follow another, and the last may be cut
             let runs = lost.chunk_by(|a, b| a == b).filter(|run| run[0] && !run.is_empty());
             let short = runs.filter(|run| !run.len().is_multiple_of(burst as usize)).count();
             assert!(short <= 1, "{percent}, {burst}: {short}");
-            assert!(codes.iter().all(|code| [1, NO_CODE].contains(code)));
         }
     }
 }

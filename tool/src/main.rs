@@ -5,7 +5,7 @@
 //! - `batch/`: the same command on many files, on all cores;
 //! - `codec`: audio blocks → codes → audio blocks, in bounded memory;
 //! - `audio/`, `resample`: files of samples, and sample rates;
-//! - `codes/`: files of codes;
+//! - `values`, `codes/`: codes and latents, and files of them;
 //! - `model`, `hub/`: which model; models by name, and their download;
 //! - `weights/`: models, written;
 //! - `measure`, `picture`: how far a recording is from another, in numbers and drawn;
@@ -31,6 +31,7 @@ mod picture;
 mod progress;
 mod resample;
 mod standard;
+mod values;
 mod weights;
 
 use clap::Parser;

@@ -5,7 +5,7 @@ use crate::{
     failure::{Failure, Outcome, tell},
     hub::{Cache, Name},
 };
-use mimi::{LoadOptions, Model, Parts};
+use mimi::{Checkpoint, LoadOptions, Model, Parts};
 use std::{
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering},
@@ -43,6 +43,14 @@ pub(crate) fn load(args: &ModelArgs, parts: Parts) -> Outcome<Model> {
             USED_DEMO.fetch_or(!args.quiet, Ordering::Relaxed);
             Ok(Model::load_bytes(DEMO, &options)?)
         }
+    }
+}
+
+/// Whether the model that `args` names has a quantizer, and so codes.
+pub(crate) fn has_codes(args: &ModelArgs) -> Outcome<bool> {
+    match &args.model {
+        Some(model) => Ok(Checkpoint::open(&find(model)?)?.config().continuous.is_none()),
+        None => Ok(true),
     }
 }
 

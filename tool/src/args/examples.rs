@@ -34,6 +34,8 @@ pub(super) const ENCODE_EXAMPLES: &str = "\
 Examples:
   mimi encode in.wav out.mtok
   mimi encode in.mp3 codes.npy
+  # what enters the quantizer
+  mimi encode --latents in.wav latents.npy
   # every recording in a folder, on all cores
   mimi encode corpus/ tokens/ --report report.jsonl
   # speech to another machine, while it is spoken
@@ -51,6 +53,8 @@ Examples:
   mimi decode --codebooks 4 --rate 48000 in.npy out.wav
   mimi decode tokens/ audio/
   mimi decode in.mtok out.flac
+  # latents of Pocket TTS
+  mimi decode --model kyutai/pocket-tts/languages/english latents.npy out.wav
   # as over a bad line: a tenth of the frames lost, three at a time
   mimi decode --loss 10 --burst 3 in.mtok out.wav
   # samples alone, at a rate that is known
@@ -97,6 +101,8 @@ Examples:
   mimi convert kyutai/mimi mimi.safetensors
   # for moshi, in half the size
   mimi convert --layout kyutai --precision bf16 kyutai/mimi out.safetensors
+  # out of another model
+  mimi convert sesame/csm-1b mimi.safetensors
   # for those who make tokens alone
   mimi convert --half encoder kyutai/mimi encoder.safetensors
   # what moshi reads, for transformers
@@ -105,7 +111,11 @@ Examples:
 pub(super) const FETCH_EXAMPLES: &str = "\
 Examples:
   mimi fetch
-  mimi fetch && mimi roundtrip --model kyutai/mimi in.wav out.wav";
+  mimi fetch && mimi roundtrip --model kyutai/mimi in.wav out.wav
+  # of other models, what Mimi needs
+  mimi fetch sesame/csm-1b
+  mimi fetch Qwen/Qwen3-TTS-Tokenizer-12Hz
+  mimi fetch kyutai/pocket-tts/languages/english";
 
 pub(super) const COMPLETIONS_EXAMPLE: &str = "\
 Examples:

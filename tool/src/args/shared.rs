@@ -98,7 +98,8 @@ impl From<PrecisionArg> for mimi::Precision {
 /// How audio becomes codes.
 #[derive(Clone, Debug, Group)]
 pub(crate) struct EncodingArgs {
-    /// Codebooks to use, the more the better the sound; default: 8, or all if there are fewer
+    /// Codebooks to use, the more the better the sound; default: 8, or as many as the model's config says (16 of
+    /// Qwen3-TTS), or all if there are fewer
     #[arg(short = 'n', long, value_name = "N", value_parser = count())]
     pub(crate) codebooks: Option<usize>,
     /// How a last partial frame is filled up

@@ -1,7 +1,8 @@
-//! Files and pipes of codes.
+//! Files and pipes of codes, and files of latents.
 
 mod described;
 mod frames;
+mod latents;
 mod moshi;
 mod npy;
 mod reader;
@@ -9,7 +10,8 @@ mod tensors;
 mod tokens;
 
 pub(crate) use described::Described;
-pub(crate) use reader::CodeReader;
+pub(crate) use latents::{LatentReader, Latents};
+pub(crate) use reader::{CodeReader, Content};
 pub(crate) use tokens::TokenWriter;
 
 use crate::{
@@ -20,7 +22,7 @@ use crate::{
 use mimi::bitstream;
 use std::{fs, io::Read, path::Path};
 
-/// Extensions of the files of codes in a folder.
+/// Extensions of the files of codes and latents in a folder.
 pub(crate) const EXTENSIONS: &[&str] = &[bitstream::EXTENSION, "npy", "safetensors", "mimi"];
 
 /// Codes of one recording.
@@ -34,14 +36,14 @@ pub(crate) struct Codes {
     pub(crate) header: Option<Described>,
 }
 
-/// A way to store codes.
+/// A way to store codes; latents have the second and the third.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Format {
     /// Packed, with the model's fingerprint and the exact length: 11 bytes for 8 codes of 11 bits
     Mtok,
-    /// NumPy, int32, shape [codebooks, frames]
+    /// NumPy: codes as int32 [codebooks, frames], latents as float32 [frames, values]
     Npy,
-    /// Tensor "codes", u32, shape [1, codebooks, frames]
+    /// Tensor "codes", u32, shape [1, codebooks, frames]; or "latents", f32, [frames, values]
     Safetensors,
     /// moshi.cpp's: 16 bits for each code; for reading only
     #[value(skip)]
@@ -49,6 +51,20 @@ pub(crate) enum Format {
 }
 
 impl Format {
+    /// The format of latents that `path` asks for by its extension.
+    pub(crate) fn of_latents(path: &Path) -> Outcome<Self> {
+        if standard::is_standard(path) {
+            return Ok(Self::Npy);
+        }
+        match Self::of(path) {
+            Ok(format @ (Self::Npy | Self::Safetensors)) => Ok(format),
+            _ => {
+                let expected = "expected the extension .npy or .safetensors, or a --format, for latents";
+                Err(Failure::usage(format!("{}: {expected}", path.display())))
+            }
+        }
+    }
+
     /// The format that `path` asks for by its extension.
     pub(crate) fn of(path: &Path) -> Outcome<Self> {
         if standard::is_standard(path) {
@@ -124,14 +140,25 @@ pub(crate) fn fault(path: &Path) -> Outcome<Option<String>> {
     }
 }
 
-/// What the file of codes at `path` tells of how it was made.
+/// What the file of codes or latents at `path` tells of how it was made.
 pub(crate) fn told(path: &Path) -> Outcome<Settings> {
-    let codes = CodeReader::open(path)?;
-    let mut settings = Settings::from([("codebooks", codes.codebooks().to_string())]);
+    let codes = match Content::open(path)? {
+        Content::Latents(_) => return Ok(Settings::from([("values", "latents".to_owned())])),
+        Content::Codes(codes) => codes,
+    };
+    let mut settings =
+        Settings::from([("codebooks", codes.codebooks().to_string()), ("values", "codes".to_owned())]);
     if let Some(header) = codes.header().filter(|header| header.model_id != 0) {
         settings.insert("model", format!("{:016x}", header.model_id));
     }
     Ok(settings)
+}
+
+/// What an array turned out to be.
+#[derive(Debug)]
+enum Values {
+    Codes(Array),
+    Latents(Latents),
 }
 
 /// `[codebooks, frames]` from the shape of an array that may have a batch dimension of 1.

@@ -1,6 +1,6 @@
 //! NumPy arrays.
 
-use super::{Array, Codes, by_codebooks, shape};
+use super::{Array, Codes, Latents, Values, by_codebooks, latents, shape};
 use crate::failure::{Failure, Outcome};
 use npyz::{NpyFile, Order, TypeChar, WriterBuilder};
 use py_literal::Value;
@@ -13,14 +13,36 @@ const LONGEST_HEADER: u64 = 1 << 14;
 /// Opening brackets in a header. NumPy writes two for integers. Each doubles the parser's time, or worse.
 const MOST_BRACKETS: usize = 4;
 
-/// Reads an array of integers, shape `[codebooks, frames]` or `[1, codebooks, frames]`.
-pub(super) fn parse(mut source: impl Read) -> Outcome<Array> {
+/// Reads an array of integers, shape `[codebooks, frames]`, or of floats, `[frames, values of a frame]`; either may
+/// have a batch dimension of 1.
+pub(super) fn parse(mut source: impl Read) -> Outcome<Values> {
     let header = header(&mut source)?;
+    let sizes = shape_in(&header)?;
     // npyz multiplies the numbers of a shape without asking whether the product fits.
-    let shape = shape(&shape_in(&header)?)?;
+    if sizes.iter().try_fold(1u64, |product, &size| product.checked_mul(size)).is_none() {
+        return Err(Failure::new(format!("an array of shape {sizes:?}; expected fewer values")));
+    }
     let npy = NpyFile::new(header.chain(source)).map_err(failure)?;
-    let order = npy.order();
-    Array::new(shape, integers(npy).map_err(failure)?, order == Order::Fortran)
+    let by_columns = npy.order() == Order::Fortran;
+    if is_float(&npy) {
+        let values: io::Result<Vec<f32>> = npy.data().map_err(unlike).and_then(Iterator::collect);
+        let values = values.map_err(failure)?;
+        return Ok(Values::Latents(Latents::new(latents::shape(&sizes)?, values, by_columns)?));
+    }
+    let shape = shape(&sizes)?;
+    Ok(Values::Codes(Array::new(shape, integers(npy).map_err(failure)?, by_columns)?))
+}
+
+/// Whether the elements are floats of 32 bits.
+fn is_float(npy: &NpyFile<impl Read>) -> bool {
+    match npy.dtype() {
+        npyz::DType::Plain(plain) => (plain.type_char(), plain.size_field()) == (TypeChar::Float, 4),
+        _ => false,
+    }
+}
+
+fn unlike(error: npyz::DTypeError) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, error.to_string())
 }
 
 /// All before the values: the magic, the version, a length, and a dictionary as Python writes it.
@@ -45,7 +67,7 @@ fn header(source: &mut impl Read) -> Outcome<Vec<u8>> {
     take(length, &mut bytes).map_err(failure)?;
     let opened = |bytes: &[u8]| bytes.iter().filter(|byte| b"([{".contains(byte)).count();
     if opened(&bytes) > MOST_BRACKETS {
-        return Err(Failure::new("not a .npy file of codes: its header has too many brackets"));
+        return Err(Failure::new("not a .npy file of codes or latents: its header has too many brackets"));
     }
     Ok(bytes)
 }
@@ -72,7 +94,7 @@ fn shape_in(header: &[u8]) -> Outcome<Vec<u64>> {
         _ => None,
     };
     let sizes: Option<Vec<u64>> = sizes.and_then(|sizes| sizes.iter().map(size).collect());
-    sizes.ok_or_else(|| Failure::new("not a .npy file of codes: its header tells no shape"))
+    sizes.ok_or_else(|| Failure::new("not a .npy file of codes or latents: its header tells no shape"))
 }
 
 /// The elements of an array of any integer type, in the order of the file.
@@ -80,7 +102,7 @@ fn integers(npy: NpyFile<impl Read>) -> io::Result<Vec<u32>> {
     let invalid = |problem: String| io::Error::new(io::ErrorKind::InvalidData, problem);
     macro_rules! convert {
         ($type:ty) => {{
-            let elements = npy.data::<$type>().map_err(|error| invalid(error.to_string()))?;
+            let elements = npy.data::<$type>().map_err(unlike)?;
             elements
                 .map(|element| {
                     let element = element?;
@@ -91,7 +113,9 @@ fn integers(npy: NpyFile<impl Read>) -> io::Result<Vec<u32>> {
     }
     let dtype = npy.dtype();
     let npyz::DType::Plain(plain) = &dtype else {
-        return Err(invalid("an array of records; expected integers".to_string()));
+        return Err(invalid(
+            "an array of records; expected integers (codes) or float32 (latents)".to_string(),
+        ));
     };
     match (plain.type_char(), plain.size_field()) {
         (TypeChar::Int, 1) => convert!(i8),
@@ -102,7 +126,10 @@ fn integers(npy: NpyFile<impl Read>) -> io::Result<Vec<u32>> {
         (TypeChar::Uint, 2) => convert!(u16),
         (TypeChar::Uint, 4) => convert!(u32),
         (TypeChar::Uint, 8) => convert!(u64),
-        _ => Err(invalid(format!("an array of {}; expected integers", dtype.descr()))),
+        _ => {
+            let found = dtype.descr();
+            Err(invalid(format!("an array of {found}; expected integers (codes) or float32 (latents)")))
+        }
     }
 }
 
@@ -122,10 +149,25 @@ fn append(bytes: &mut Vec<u8>, codes: &Codes) -> io::Result<()> {
     npy.finish()
 }
 
+/// An array of float32, shape `[frames, values of a frame]`.
+pub(super) fn latents_bytes(latents: &Latents) -> Outcome<Vec<u8>> {
+    let mut bytes = Vec::new();
+    append_latents(&mut bytes, latents).map_err(failure)?;
+    Ok(bytes)
+}
+
+fn append_latents(bytes: &mut Vec<u8>, latents: &Latents) -> io::Result<()> {
+    let shape = [latents.frames() as u64, latents.width as u64];
+    let options = npyz::WriteOptions::<f32>::new().default_dtype().shape(&shape);
+    let mut npy = options.writer(bytes).begin_nd()?;
+    npy.extend(latents.data.iter().copied())?;
+    npy.finish()
+}
+
 fn failure(error: io::Error) -> Failure {
     match error.kind() {
         io::ErrorKind::UnexpectedEof => Failure::new("a .npy file that is cut off"),
-        _ => Failure::new(format!("not a .npy file of codes: {error}")),
+        _ => Failure::new(format!("not a .npy file of codes or latents: {error}")),
     }
 }
 
@@ -152,6 +194,13 @@ mod tests {
         bytes
     }
 
+    fn codes(bytes: &[u8]) -> Array {
+        match parse(bytes).unwrap() {
+            Values::Codes(codes) => codes,
+            Values::Latents(latents) => panic!("{latents:?}"),
+        }
+    }
+
     fn array(codebooks: usize, values: &[u32]) -> Array {
         Array { codebooks, frames: values.len() / codebooks, values: values.to_vec(), by_frames: false }
     }
@@ -159,17 +208,51 @@ mod tests {
     #[test]
     fn any_integer_type_order_and_a_batch_of_one_are_read() {
         let data: Vec<i16> = example().data.iter().map(|&code| code as i16).collect();
-        let fortran = parse(&make(&[1, 3, 4], Order::Fortran, &data)[..]).unwrap();
-        let mut codes = Vec::new();
-        fortran.append(0..4, &mut codes);
-        assert_eq!(codes, example().data);
+        let fortran = codes(&make(&[1, 3, 4], Order::Fortran, &data));
+        let mut read = Vec::new();
+        fortran.append(0..4, &mut read);
+        assert_eq!(read, example().data);
         let expected = array(2, &[1, 2, 3, 4]);
-        assert_eq!(parse(&make(&[2, 2], Order::C, &[1u8, 2, 3, 4])[..]).unwrap(), expected);
-        assert_eq!(parse(&make(&[2, 2], Order::C, &[1i64, 2, 3, 4])[..]).unwrap(), expected);
-        assert_eq!(parse(&make(&[2, 2], Order::C, &[1u64, 2, 3, 4])[..]).unwrap(), expected);
-        codes.clear();
-        expected.append(0..2, &mut codes);
-        assert_eq!(codes, [1, 3, 2, 4]);
+        assert_eq!(codes(&make(&[2, 2], Order::C, &[1u8, 2, 3, 4])), expected);
+        assert_eq!(codes(&make(&[2, 2], Order::C, &[1i64, 2, 3, 4])), expected);
+        assert_eq!(codes(&make(&[2, 2], Order::C, &[1u64, 2, 3, 4])), expected);
+        read.clear();
+        expected.append(0..2, &mut read);
+        assert_eq!(read, [1, 3, 2, 4]);
+    }
+
+    #[test]
+    fn latents_are_read_in_either_order_and_as_they_were_written() {
+        let expected = Latents { width: 3, data: vec![0.0, 1.0, 2.0, 10.0, 11.0, 12.0] };
+        let floats = |bytes: &[u8]| match parse(bytes).unwrap() {
+            Values::Latents(latents) => latents,
+            Values::Codes(codes) => panic!("{codes:?}"),
+        };
+        assert_eq!(floats(&latents_bytes(&expected).unwrap()), expected);
+        assert_eq!(floats(&make(&[1, 2, 3], Order::C, &expected.data)), expected);
+        let by_columns: [f32; 6] = [0.0, 10.0, 1.0, 11.0, 2.0, 12.0];
+        assert_eq!(floats(&make(&[2, 3], Order::Fortran, &by_columns)), expected);
+        assert_eq!(floats(&make(&[0, 3], Order::C, &[0f32; 0])), Latents { width: 3, data: Vec::new() });
+    }
+
+    #[test]
+    fn what_is_no_latent_is_refused() {
+        let message = |bytes: &[u8]| parse(bytes).unwrap_err().to_string();
+        for shape in [&[6][..], &[2, 1, 3], &[6, 0]] {
+            let values = vec![1f32; shape.iter().product::<u64>() as usize];
+            let expected =
+                format!("floats of shape {shape:?}; expected latents, [frames, values of a frame]");
+            assert!(message(&make(shape, Order::C, &values)).contains(&expected));
+        }
+        let message_of = |value: f32| message(&make(&[2, 3], Order::C, &[0.0, 0.0, 0.0, 0.0, value, 0.0]));
+        assert_eq!(message_of(f32::NAN), "value 1 of frame 1 is NaN; expected finite latents");
+        assert_eq!(message_of(f32::INFINITY), "value 1 of frame 1 is inf; expected finite latents");
+        assert!(
+            message(&make(&[2, 1], Order::C, &[1f64; 2]))
+                .contains("an array of '<f8'; expected integers (codes) or float32 (latents)")
+        );
+        let whole = make(&[2, 3], Order::C, &[0f32; 6]);
+        assert_eq!(message(&whole[..whole.len() - 1]), "a .npy file that is cut off");
     }
 
     #[test]

@@ -1,6 +1,9 @@
-//! Any source of codes, block by block.
+//! Any source of codes or latents, block by block.
 
-use super::{Array, Codes, Described, Format, moshi::MoshiReader, npy, sniff, tensors, tokens::TokenReader};
+use super::{
+    Array, Codes, Described, Format, LatentReader, Values, moshi::MoshiReader, npy, sniff, tensors,
+    tokens::TokenReader,
+};
 use crate::{
     failure::{Failure, Outcome, PARTIAL, tell},
     progress, standard,
@@ -36,7 +39,13 @@ enum Source {
     Whole(Array, usize),
 }
 
-impl CodeReader {
+/// What a file or standard input has.
+pub(crate) enum Content {
+    Codes(CodeReader),
+    Latents(LatentReader),
+}
+
+impl Content {
     /// Opens `path`, or standard input if it is `-`, in whatever format it is.
     pub(crate) fn open(path: &Path) -> Outcome<Self> {
         Self::of(standard::input_name(path), standard::open(path)?)
@@ -48,11 +57,42 @@ impl CodeReader {
         let mut front = Vec::new();
         let read = file.by_ref().take(bitstream::HEADER_BYTES as u64).read_to_end(&mut front);
         read.map_err(|error| Failure::io(&name, &error))?;
-        let kinds = "not a file of codes (.mtok, .npy, .safetensors, or moshi.cpp's .mimi)";
+        let kinds = "not a file of codes or latents (.mtok, .npy, .safetensors, or moshi.cpp's .mimi)";
         let format = sniff(&front).ok_or_else(|| Failure::at(&name, kinds))?;
-        match Source::new(format, front, file) {
-            Ok(source) => Ok(Self::new(name, format, source)),
-            Err(failure) => Err(failure.of(&name)),
+        Self::in_format(&name, format, front, file).map_err(|failure| failure.of(&name))
+    }
+
+    /// A file in `format` that begins with `front` and goes on with `file`.
+    fn in_format(name: &Path, format: Format, front: Vec<u8>, file: Box<dyn Read + Send>) -> Outcome<Self> {
+        let codes = |source| Ok(Self::Codes(CodeReader::new(name.to_path_buf(), format, source)));
+        let values = match format {
+            Format::Mtok => return codes(Source::Tokens(TokenReader::new(front, file)?)),
+            Format::Moshi => {
+                let whole = Box::new(io::Cursor::new(front).chain(file));
+                return codes(Source::Moshi(MoshiReader::new(whole)?));
+            }
+            Format::Npy => npy::parse(BufReader::new(io::Cursor::new(front).chain(file)))?,
+            Format::Safetensors => {
+                let (mut bytes, mut file) = (front, file);
+                file.read_to_end(&mut bytes).map_err(|error| Failure::system(&error))?;
+                tensors::parse(&bytes)?
+            }
+        };
+        match values {
+            Values::Codes(array) => codes(Source::Whole(array, 0)),
+            Values::Latents(latents) => {
+                Ok(Self::Latents(LatentReader::new(name.to_path_buf(), format, latents)))
+            }
+        }
+    }
+}
+
+impl CodeReader {
+    /// Opens `path`, or standard input if it is `-`, in whatever format of codes it is.
+    pub(crate) fn open(path: &Path) -> Outcome<Self> {
+        match Content::open(path)? {
+            Content::Codes(codes) => Ok(codes),
+            Content::Latents(latents) => Err(Failure::at(latents.name(), "it has latents; expected codes")),
         }
     }
 
@@ -170,21 +210,5 @@ impl CodeReader {
             }
             data.extend_from_slice(&block);
         }
-    }
-}
-
-impl Source {
-    /// A file in `format` that begins with `front` and goes on with `file`.
-    fn new(format: Format, front: Vec<u8>, file: Box<dyn Read + Send>) -> Outcome<Self> {
-        Ok(match format {
-            Format::Mtok => Self::Tokens(TokenReader::new(front, file)?),
-            Format::Moshi => Self::Moshi(MoshiReader::new(Box::new(io::Cursor::new(front).chain(file)))?),
-            Format::Npy => Self::Whole(npy::parse(BufReader::new(io::Cursor::new(front).chain(file)))?, 0),
-            Format::Safetensors => {
-                let (mut bytes, mut file) = (front, file);
-                file.read_to_end(&mut bytes).map_err(|error| Failure::system(&error))?;
-                Self::Whole(tensors::parse(&bytes)?, 0)
-            }
-        })
     }
 }

@@ -1,16 +1,46 @@
-//! A safetensors file with a tensor `codes`.
+//! A safetensors file with a tensor `codes` or `latents`.
 
-use super::{Array, Codes, by_codebooks, shape};
+use super::{Array, Codes, Latents, Values, by_codebooks, latents, shape};
 use crate::failure::{Failure, Outcome};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
-const NAME: &str = "codes";
+const CODES: &str = "codes";
+const LATENTS: &str = "latents";
 
-pub(super) fn parse(bytes: &[u8]) -> Outcome<Array> {
+/// Names of tensors that a message quotes.
+const MOST_NAMES: usize = 3;
+
+pub(super) fn parse(bytes: &[u8]) -> Outcome<Values> {
     let file = SafeTensors::deserialize(bytes).map_err(failure)?;
-    let tensor = file.tensor(NAME).map_err(failure)?;
-    let found: Vec<u64> = tensor.shape().iter().map(|&size| size as u64).collect();
-    Array::new(shape(&found)?, integers(&tensor)?, false)
+    let sizes =
+        |tensor: &TensorView| -> Vec<u64> { tensor.shape().iter().map(|&size| size as u64).collect() };
+    match (file.tensor(CODES), file.tensor(LATENTS)) {
+        (Ok(tensor), Err(_)) => {
+            Ok(Values::Codes(Array::new(shape(&sizes(&tensor))?, integers(&tensor)?, false)?))
+        }
+        (Err(_), Ok(tensor)) => {
+            let values = floats(&tensor)?;
+            Ok(Values::Latents(Latents::new(latents::shape(&sizes(&tensor))?, values, false)?))
+        }
+        _ => {
+            let mut names: Vec<_> = file.names().into_iter().map(|name| format!("`{name}`")).collect();
+            names.sort();
+            let more = if names.len() > MOST_NAMES { ", …" } else { "" };
+            names.truncate(MOST_NAMES);
+            let found = if names.is_empty() { "none".to_owned() } else { names.join(", ") + more };
+            Err(Failure::new(format!("its tensors are {found}; expected `{CODES}` or `{LATENTS}`")))
+        }
+    }
+}
+
+fn floats(tensor: &TensorView<'_>) -> Outcome<Vec<f32>> {
+    match tensor.dtype() {
+        Dtype::F32 => {
+            let (elements, _) = tensor.data().as_chunks();
+            Ok(elements.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect())
+        }
+        other => Err(Failure::new(format!("latents of type {other:?}; expected F32"))),
+    }
 }
 
 fn integers(tensor: &TensorView<'_>) -> Outcome<Vec<u32>> {
@@ -39,7 +69,14 @@ pub(super) fn bytes(codes: &Codes) -> Outcome<Vec<u8>> {
     let bytes: Vec<u8> = by_codebooks(codes).flat_map(u32::to_le_bytes).collect();
     let shape = vec![1, codes.codebooks, codes.frames()];
     let tensor = TensorView::new(Dtype::U32, shape, &bytes).map_err(failure)?;
-    safetensors::serialize([(NAME, tensor)], None).map_err(failure)
+    safetensors::serialize([(CODES, tensor)], None).map_err(failure)
+}
+
+pub(super) fn latents_bytes(latents: &Latents) -> Outcome<Vec<u8>> {
+    let bytes: Vec<u8> = latents.data.iter().flat_map(|value| value.to_le_bytes()).collect();
+    let shape = vec![latents.frames(), latents.width];
+    let tensor = TensorView::new(Dtype::F32, shape, &bytes).map_err(failure)?;
+    safetensors::serialize([(LATENTS, tensor)], None).map_err(failure)
 }
 
 fn failure(error: impl std::fmt::Display) -> Failure {
@@ -58,14 +95,39 @@ mod tests {
         };
         let expected = Array { codebooks: 2, frames: 2, values: vec![1, 2, 3, 4], by_frames: false };
         let wide: Vec<u8> = [1i64, 2, 3, 4].into_iter().flat_map(i64::to_le_bytes).collect();
-        assert_eq!(parse(&make(Dtype::I64, &[2, 2], &wide, "codes")).unwrap(), expected);
+        let codes = |bytes: &[u8]| match parse(bytes).unwrap() {
+            Values::Codes(codes) => codes,
+            Values::Latents(latents) => panic!("{latents:?}"),
+        };
+        assert_eq!(codes(&make(Dtype::I64, &[2, 2], &wide, "codes")), expected);
         let narrow: Vec<u8> = [1i16, 2, 3, 4].into_iter().flat_map(i16::to_le_bytes).collect();
-        assert_eq!(parse(&make(Dtype::I16, &[1, 2, 2], &narrow, "codes")).unwrap(), expected);
+        assert_eq!(codes(&make(Dtype::I16, &[1, 2, 2], &narrow, "codes")), expected);
         let floats = make(Dtype::F32, &[2, 2], &narrow.repeat(2), "codes");
         assert!(parse(&floats).unwrap_err().to_string().contains("F32"));
-        assert!(parse(&make(Dtype::I16, &[1, 2, 2], &narrow, "weights")).is_err());
+        let message = |bytes: &[u8]| parse(bytes).unwrap_err().to_string();
+        let weights = make(Dtype::I16, &[1, 2, 2], &narrow, "weights");
+        assert_eq!(message(&weights), "its tensors are `weights`; expected `codes` or `latents`");
         assert!(parse(&make(Dtype::I16, &[2, 1, 2], &narrow, "codes")).is_err());
         let negative: Vec<u8> = [-1i16, 2].into_iter().flat_map(i16::to_le_bytes).collect();
         assert!(parse(&make(Dtype::I16, &[1, 2], &negative, "codes")).is_err());
+    }
+
+    #[test]
+    fn latents_are_read_as_they_were_written_and_others_are_refused() {
+        let expected = Latents { width: 2, data: vec![1.0, -2.0, 3.0, 0.5, 0.25, -0.125] };
+        match parse(&latents_bytes(&expected).unwrap()).unwrap() {
+            Values::Latents(found) => assert_eq!(found, expected),
+            Values::Codes(codes) => panic!("{codes:?}"),
+        }
+        let message = |dtype, shape: &[usize], bytes: &[u8]| {
+            let tensor = TensorView::new(dtype, shape.to_vec(), bytes).unwrap();
+            parse(&safetensors::serialize([("latents", tensor)], None).unwrap()).unwrap_err().to_string()
+        };
+        assert_eq!(message(Dtype::F16, &[1, 2], &[0; 4]), "latents of type F16; expected F32");
+        assert!(message(Dtype::F32, &[2], &[0; 8]).contains("floats of shape [2]; expected latents"));
+        assert_eq!(
+            message(Dtype::F32, &[1, 2], &[0, 0, 0, 0, 0, 0, 0xc0, 0xff]),
+            "value 1 of frame 0 is NaN; expected finite latents"
+        );
     }
 }

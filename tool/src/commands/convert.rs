@@ -4,9 +4,9 @@ use crate::{
     args::{ConvertArgs, LayoutArg},
     failure::{Failure, Outcome},
     model, output, standard,
-    weights::{self, Form},
+    weights::{self, Form, Half},
 };
-use mimi::{Checkpoint, Layout};
+use mimi::{Checkpoint, Layout, probe};
 use std::{fs, path::Path};
 
 const WEIGHTS: &str = "model.safetensors";
@@ -19,12 +19,13 @@ pub(crate) fn run(args: &ConvertArgs) -> Outcome {
         Some(LayoutArg::Transformers) => Layout::Transformers,
         Some(LayoutArg::Kyutai) => Layout::Kyutai,
     };
-    let values = args.precision.map_or_else(|| weights::stored_values(&input), Ok)?;
-    let form = Form { layout, values, half: args.half };
+    let values = args.precision.unwrap_or_else(|| weights::stored_values(&checkpoint));
+    let form = Form { layout, values, half: args.half.unwrap_or_else(|| Half::of(&checkpoint)) };
     let replaces = |output: &Path| match args.overwrite {
         true => Ok(()),
-        false => output::refuse_input(&input, output)
-            .and_then(|()| output::refuse_input(&input.join(WEIGHTS), output)),
+        false => probe::stored_files(&checkpoint)
+            .iter()
+            .try_for_each(|file| output::refuse_input(Path::new(file), output)),
     };
     if !standard::names_folder(&args.output) {
         replaces(&args.output)?;

@@ -1,15 +1,16 @@
-//! `mimi decode`: codes to audio.
+//! `mimi decode`: codes or latents to audio.
 
 use crate::{
     args::{DecodeArgs, typed},
     audio::{AudioWriter, RawFormat, SoundFormat},
     batch::{self, Job, Plan, Settings},
     codec,
-    codes::{self, CodeReader},
+    codes::{self, CodeReader, Content, LatentReader},
     failure::{Failure, Outcome},
     loss::Losses,
     model,
     resample::{self, Resampler},
+    values::Value,
 };
 use mimi::{Decoder, Model, Parts};
 use std::path::Path;
@@ -20,10 +21,13 @@ pub(crate) fn run(args: &DecodeArgs) -> Outcome {
         Plan::One(job) => {
             batch::check_one(&job, &args.batch)?;
             format_of(&job.output, args)?;
-            let mut codes = open(&job.input, args)?;
+            let mut content = open(&job.input, args)?;
             let model = model::load(&args.model, Parts::Decoder)?;
-            codes.show_progress(args.model.quiet);
-            write(codes, &model, &job.output, args).map(drop)
+            match &mut content {
+                Content::Codes(codes) => codes.show_progress(args.model.quiet),
+                Content::Latents(latents) => latents.show_progress(args.model.quiet),
+            }
+            write(content, &model, &job.output, args).map(drop)
         }
         Plan::Many(jobs) => {
             let model = model::load(&args.model, Parts::Decoder)?;
@@ -69,29 +73,45 @@ fn settings(args: &DecodeArgs, model: &Model) -> Settings {
     ])
 }
 
-/// The codes in a file, as many codebooks of them as were asked for.
-fn open(input: &Path, args: &DecodeArgs) -> Outcome<CodeReader> {
-    let mut codes = CodeReader::open(input)?;
-    codes.take_partial(args.damage.partial);
-    args.codebooks.map_or(Ok(()), |codebooks| codes.keep(codebooks))?;
-    Ok(codes)
+/// The latents in a file, or its codes, as many codebooks of them as were asked for.
+fn open(input: &Path, args: &DecodeArgs) -> Outcome<Content> {
+    let mut content = Content::open(input)?;
+    match &mut content {
+        Content::Codes(codes) => {
+            codes.take_partial(args.damage.partial);
+            args.codebooks.map_or(Ok(()), |codebooks| codes.keep(codebooks))?;
+        }
+        Content::Latents(latents) if args.codebooks.is_some() => {
+            let found = "it has latents, and --codebooks goes with codes";
+            return Err(Failure::at(latents.name(), found));
+        }
+        Content::Latents(_) => {}
+    }
+    Ok(content)
 }
 
-/// Writes what `codes` sound like to `output`; returns its seconds.
-fn write(mut codes: CodeReader, model: &Model, output: &Path, args: &DecodeArgs) -> Outcome<f64> {
-    let name = codes.name().to_path_buf();
-    check_model(&codes, model)?;
-    let options = codec::decoding_options(model, Some(codes.codebooks()));
-    let mut decoder = Decoder::new(model, &options).map_err(|error| Failure::at(&name, error))?;
-    let original = codes.header().map(|header| header.recording_rate());
-    let sound = format_of(output, args)?;
-    let rate = sound.rate(args.rate.or(original).unwrap_or(model.spec().sampling_rate));
-    let resampler = Resampler::new(model.spec().sampling_rate, rate).map_err(|failure| failure.of(&name))?;
-    let format = RawFormat { rate, samples: args.samples() };
-    let mut audio = AudioWriter::create(output, sound, format, due(&codes, rate))?;
-    let samples = decode(&mut codes, Losses::new(&args.loss), &mut decoder, resampler, &mut audio)?;
-    audio.finish()?;
-    Ok(samples as f64 / f64::from(rate))
+/// Writes what codes or latents sound like to `output`; returns its seconds.
+fn write(content: Content, model: &Model, output: &Path, args: &DecodeArgs) -> Outcome<f64> {
+    match content {
+        Content::Codes(mut codes) => {
+            check_model(&codes, model)?;
+            let (name, header) = (codes.name().to_path_buf(), codes.header());
+            let options = codec::decoding_options(model, Some(codes.codebooks()));
+            let decoder = Decoder::new(model, &options).map_err(|error| Failure::at(&name, error))?;
+            let original = header.map(|header| (header.recording_samples(), header.recording_rate()));
+            decode(&name, |block: &mut Vec<u32>| codes.read(block), decoder, original, output, args)
+        }
+        Content::Latents(mut latents) => {
+            check_width(&latents, model)?;
+            let name = latents.name().to_path_buf();
+            let decoder = Decoder::new(model, &codec::decoding_options(model, None))?;
+            let next = |block: &mut Vec<f32>| {
+                latents.read(block);
+                Ok(())
+            };
+            decode(&name, next, decoder, None, output, args)
+        }
+    }
 }
 
 /// Codes mean nothing to a model that they were not made with, if that is known.
@@ -111,36 +131,51 @@ fn check_model(codes: &CodeReader, model: &Model) -> Outcome {
     }
 }
 
-/// Samples of the original, counted at `rate`, if that is known.
-fn due(codes: &CodeReader, rate: u32) -> Option<u64> {
-    let header = codes.header().filter(|header| header.recording_samples() > 0)?;
-    Some(resample::converted_length(header.recording_samples(), header.recording_rate(), rate))
+/// Latents of another width are another model's.
+fn check_width(latents: &LatentReader, model: &Model) -> Outcome {
+    let (found, expected) = (latents.latents().width, model.spec().latent_dim);
+    match found == expected {
+        true => Ok(()),
+        false => Err(Failure::at(
+            latents.name(),
+            format!(
+                "latents of {found} values; expected {expected} in a frame, as this model has; see --model"
+            ),
+        )),
+    }
 }
 
-/// Writes what `codes` sound like, as they come, and no longer than the original if that is known.
-/// Returns the samples.
-fn decode(
-    codes: &mut CodeReader,
-    mut losses: Losses,
-    decoder: &mut Decoder,
-    mut resampler: Resampler,
-    audio: &mut AudioWriter,
-) -> Outcome<u64> {
-    let (from, to) = (decoder.spec().sampling_rate, resampler.to());
-    let due = due(codes, to);
+/// Writes what frames sound like, as `next` gives blocks of them, and no longer than the original if it is known: its
+/// samples, 0 if they are not, and its rate. Returns the seconds.
+fn decode<V: Value>(
+    name: &Path,
+    mut next: impl FnMut(&mut Vec<V>) -> Outcome,
+    mut decoder: Decoder,
+    original: Option<(u64, u32)>,
+    output: &Path,
+    args: &DecodeArgs,
+) -> Outcome<f64> {
+    let (sound, from) = (format_of(output, args)?, decoder.spec().sampling_rate);
+    let rate = sound.rate(args.rate.or(original.map(|(_, rate)| rate)).unwrap_or(from));
+    let mut resampler = Resampler::new(from, rate).map_err(|failure| failure.of(name))?;
+    let known = original.filter(|&(samples, _)| samples > 0);
+    let due = known.map(|(samples, original)| resample::converted_length(samples, original, rate));
+    let format = RawFormat { rate, samples: args.samples() };
+    let mut audio = AudioWriter::create(output, sound, format, due)?;
+
+    let mut losses = Losses::new(&args.loss);
     let (mut room, mut decoded) = (due.unwrap_or(u64::MAX), 0);
     let (mut block, mut resampled, mut written) = (Vec::new(), Vec::new(), 0);
     loop {
-        codes.read(&mut block)?;
-        losses.strike(&mut block, decoder.codebooks());
+        next(&mut block)?;
         resampled.clear();
-        let result = codec::decode(&block, decoder, |pcm| {
+        let result = codec::decode(&block, &mut losses, &mut decoder, |pcm| {
             decoded += pcm.len() as u64;
             resampler.push(pcm, &mut resampled)
         });
-        result.map_err(|failure| Failure::at(codes.name(), failure))?;
+        result.map_err(|failure| Failure::at(name, failure))?;
         if block.is_empty() {
-            let whole_frames = resample::converted_length(decoded, from, to);
+            let whole_frames = resample::converted_length(decoded, from, rate);
             resampler.finish(whole_frames.min(due.unwrap_or(u64::MAX)), &mut resampled)?;
         }
         resampled.truncate(usize::try_from(room).unwrap_or(usize::MAX));
@@ -149,7 +184,9 @@ fn decode(
         audio.write(&resampled)?;
         audio.flush()?;
         if block.is_empty() {
-            return Ok(written);
+            break;
         }
     }
+    audio.finish()?;
+    Ok(written as f64 / f64::from(rate))
 }

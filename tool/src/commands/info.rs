@@ -5,7 +5,7 @@ use crate::{
     args::{InfoArgs, ModelArgs},
     audio::{self, AudioReader},
     batch, codec,
-    codes::{self, CodeReader, Format},
+    codes::{self, CodeReader, Content, Format, LatentReader},
     failure::{Failure, Outcome, plain, tell},
     model, standard,
 };
@@ -97,19 +97,19 @@ fn describe(path: &Path, table: &mut Table) -> Outcome {
     match codes::sniff(&front(path)?) {
         Some(Format::Safetensors) => match load(Some(path)) {
             Ok(model) => describe_model(&model, table),
-            // Codes have the same format as weights. If it is neither, it was to be a model.
-            Err(failure) => match CodeReader::open(path) {
-                Ok(codes) => describe_codes(codes, table)?,
+            // Codes and latents have the same format as weights. If it is neither, it was to be a model.
+            Err(failure) => match Content::open(path) {
+                Ok(content) => describe_content(content, table)?,
                 Err(_) => return Err(failure),
             },
         },
-        Some(_) => describe_codes(CodeReader::open(path)?, table)?,
+        Some(_) => describe_content(Content::open(path)?, table)?,
         None => describe_audio(AudioReader::open(path, None)?, table)?,
     }
     Ok(())
 }
 
-/// Standard input: codes or audio.
+/// Standard input: codes, latents or audio.
 fn describe_input(path: &Path, table: &mut Table) -> Outcome {
     standard::refuse_terminal_input()?;
     let (name, mut input) = (standard::input_name(path), io::stdin());
@@ -119,7 +119,7 @@ fn describe_input(path: &Path, table: &mut Table) -> Outcome {
     let is_codes = codes::sniff(&front).is_some();
     let whole = io::Cursor::new(front).chain(input);
     match is_codes {
-        true => describe_codes(CodeReader::of(name, Box::new(whole))?, table),
+        true => describe_content(Content::of(name, Box::new(whole))?, table),
         false => describe_audio(AudioReader::of(&name, whole)?, table),
     }
 }
@@ -172,22 +172,58 @@ fn describe_model((model, parts): &(Model, Parts), table: &mut Table) {
     }
     table
         .row("sample rate", format_args!("{} Hz", config.sampling_rate))
-        .row("frames", format_args!("{} samples each, {frames} a second", config.frame_size()))
-        .row(
-            "codebooks",
-            format_args!("{}, {} of them semantic", model.codebooks(), config.num_semantic_quantizers),
-        )
-        .row("codes", format_args!("{} values, {} bits", config.codebook_size, model.code_bits()))
-        .row(
-            "bit rate",
-            format_args!("{} bit/s for each codebook, {} in all", bit_rate(1), bit_rate(model.codebooks())),
-        )
-        .row(
+        .row("frames", format_args!("{} samples each, {frames} a second", config.frame_size()));
+    match model.codebooks() {
+        0 => table.row(
+            "latents",
+            format_args!("{} values in a frame; no quantizer, and so no codes", model.spec().latent_dim),
+        ),
+        codebooks => table
+            .row(
+                "codebooks",
+                format_args!("{codebooks}, {} of them semantic", config.num_semantic_quantizers),
+            )
+            .row("codes", format_args!("{} values, {} bits", config.codebook_size, model.code_bits()))
+            .row(
+                "bit rate",
+                format_args!("{} bit/s for each codebook, {} in all", bit_rate(1), bit_rate(codebooks)),
+            ),
+    };
+    let seconds = |steps: usize| steps as f64 / frames / config.latent_stride as f64;
+    match &config.decoder {
+        None => table.row("context", format_args!("{:.1} s", seconds(config.sliding_window))),
+        Some(decoder) => table.row(
             "context",
-            format_args!("{:.1} s", config.sliding_window as f64 / frames / config.latent_stride as f64),
-        )
+            format_args!(
+                "{:.1} s of the encoder, {:.1} s of the decoder",
+                seconds(config.sliding_window),
+                seconds(decoder.sliding_window)
+            ),
+        ),
+    };
+    table
         .row("memory", format_args!("{:.1} MB", model.memory_bytes() as f64 / 1e6))
         .row("fingerprint", format_args!("{:016x}", model.id()));
+}
+
+fn describe_content(content: Content, table: &mut Table) -> Outcome {
+    match content {
+        Content::Codes(codes) => describe_codes(codes, table),
+        Content::Latents(latents) => {
+            describe_latents(&latents, table);
+            Ok(())
+        }
+    }
+}
+
+fn describe_latents(latents: &LatentReader, table: &mut Table) {
+    let found = latents.latents();
+    let largest = found.data.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
+    table
+        .row("latents", format_args!("in the {} format", latents.format().extension()))
+        .row("values", format_args!("{} in a frame", found.width))
+        .row("frames", found.frames())
+        .row("largest value", largest);
 }
 
 fn describe_codes(mut codes: CodeReader, table: &mut Table) -> Outcome {

@@ -27,7 +27,7 @@ pub(crate) fn run(args: &PlotArgs) -> Outcome {
     }
     let codes = codec.encode(&pcm)?;
     let shown = match args.codebooks {
-        None => codes.codebooks.min(8),
+        None => codec.model().spec().default_codebooks,
         Some(codebooks) => codebooks,
     };
     let levels = compare::levels(&codec, &pcm, &codes, args.model.quiet)?;

@@ -9,6 +9,7 @@
 
 use super::Name;
 use crate::failure::{Failure, Outcome};
+use mimi::probe::folder::Folder;
 use std::{
     ffi::OsString,
     fs::{self, OpenOptions},
@@ -18,6 +19,9 @@ use std::{
 
 /// What the name of a version ends with while it is fetched.
 pub(super) const INCOMPLETE: &str = ".incomplete";
+
+/// How the names of weights end.
+const WEIGHTS: [&str; 3] = [".safetensors", ".sft", ".sfts"];
 
 /// The folder of all models.
 pub(crate) struct Cache(PathBuf);
@@ -51,14 +55,30 @@ impl Cache {
         &self.0
     }
 
-    /// The folder of `name`'s files as `main` had them last, if there are weights in it.
+    /// The folder of `name`'s files as `main` had them last, or that in it which holds the codec, if there are weights
+    /// in it.
     pub(crate) fn find(&self, name: &Name) -> Option<PathBuf> {
-        let folder = self.folder(name);
-        let commit = fs::read_to_string(folder.join("refs/main")).ok()?;
-        let snapshot = folder.join("snapshots").join(plain(commit.trim())?);
-        let mut files = fs::read_dir(&snapshot).ok()?.filter_map(Result::ok);
-        let is_there = |path: PathBuf| path.extension().is_some_and(|e| e == "safetensors") && path.exists();
-        files.any(|file| is_there(file.path())).then_some(snapshot)
+        let commit = fs::read_to_string(self.folder(name).join("refs/main")).ok()?;
+        let folder = self.snapshot(name, plain(commit.trim())?, &name.folder);
+        let names = names(&folder)?;
+        let config = fs::read_to_string(folder.join("config.json")).ok();
+        let inside = Folder::new(&names, config.as_deref()).ok().and_then(|folder| folder.inside());
+        let (folder, names) = match inside {
+            None => (folder, names),
+            Some(inside) => {
+                let folder = folder.join(inside);
+                let names = self::names(&folder)?;
+                (folder, names)
+            }
+        };
+        let is_weights = |name: &&String| WEIGHTS.iter().any(|end| name.ends_with(end));
+        names.iter().filter(is_weights).any(|name| folder.join(name).exists()).then_some(folder)
+    }
+
+    /// Where the files of a folder in `commit`, or all if it is empty, are, or are to be.
+    pub(super) fn snapshot(&self, name: &Name, commit: &str, folder: &str) -> PathBuf {
+        let snapshot = self.folder(name).join("snapshots").join(commit);
+        if folder.is_empty() { snapshot } else { snapshot.join(folder) }
     }
 
     fn folder(&self, name: &Name) -> PathBuf {
@@ -72,13 +92,15 @@ impl Cache {
         Ok(folder.join(etag))
     }
 
-    /// Makes `file` of `commit` the content of version `etag`, which is there.
-    pub(super) fn link(&self, name: &Name, commit: &str, file: &str, etag: &str) -> Outcome<PathBuf> {
-        let snapshot = self.folder(name).join("snapshots").join(commit);
-        let path = snapshot.join(file);
-        let made = fs::create_dir_all(&snapshot).and_then(|()| replace(&path, |new| link(new, etag)));
-        made.map_err(|error| Failure::io(&path, &error))?;
-        Ok(snapshot)
+    /// Makes `file` of `commit`, which may be in a folder, the content of version `etag`, which is there.
+    pub(super) fn link(&self, name: &Name, commit: &str, file: &str, etag: &str) -> Outcome {
+        let path = self.snapshot(name, commit, file);
+        let blobs = "../".repeat(2 + file.matches('/').count()) + "blobs";
+        let make = || {
+            fs::create_dir_all(path.parent().unwrap_or(Path::new("")))?;
+            replace(&path, |new| link(new, &Path::new(&blobs).join(etag)))
+        };
+        make().map_err(|error| Failure::io(&path, &error))
     }
 
     /// From now on `main` means `commit`.
@@ -119,16 +141,22 @@ fn replace(path: &Path, make: impl Fn(&Path) -> io::Result<()>) -> io::Result<()
     })
 }
 
+/// The names in a folder.
+fn names(folder: &Path) -> Option<Vec<String>> {
+    let files = fs::read_dir(folder).ok()?.filter_map(Result::ok);
+    Some(files.filter_map(|file| file.file_name().into_string().ok()).collect())
+}
+
+/// Makes `path` lead to `blob`, which is told from its folder.
 #[cfg(unix)]
-fn link(path: &Path, etag: &str) -> io::Result<()> {
-    std::os::unix::fs::symlink(Path::new("../../blobs").join(etag), path)
+fn link(path: &Path, blob: &Path) -> io::Result<()> {
+    std::os::unix::fs::symlink(blob, path)
 }
 
 /// Symbolic links need a privilege elsewhere; a second name does as well.
 #[cfg(not(unix))]
-fn link(path: &Path, etag: &str) -> io::Result<()> {
-    let snapshot = path.parent().unwrap_or(Path::new(""));
-    fs::hard_link(snapshot.join("../../blobs").join(etag), path)
+fn link(path: &Path, blob: &Path) -> io::Result<()> {
+    fs::hard_link(path.parent().unwrap_or(Path::new("")).join(blob), path)
 }
 
 #[cfg(test)]
@@ -168,13 +196,18 @@ mod tests {
         let name = Name::parse(Path::new("a/b")).unwrap();
         assert_eq!(cache.find(&name), None);
         fs::write(cache.blob(&name, "etag").unwrap(), "weights").unwrap();
-        let snapshot = cache.link(&name, "c0", "model.safetensors", "etag").unwrap();
+        cache.link(&name, "c0", "model.safetensors", "etag").unwrap();
+        let snapshot = cache.snapshot(&name, "c0", "");
         assert_eq!(cache.find(&name), None, "no reference yet");
         cache.set_main(&name, "c0").unwrap();
         assert_eq!(cache.find(&name), Some(snapshot.clone()));
         assert_eq!(fs::read_to_string(snapshot.join("model.safetensors")).unwrap(), "weights");
-        // again, over what is there
+        // again, over what is there, and in a folder
         cache.link(&name, "c0", "model.safetensors", "etag").unwrap();
+        cache.link(&name, "c0", "deep/er/model.safetensors", "etag").unwrap();
+        let deeper = Name::parse(Path::new("a/b/deep/er")).unwrap();
+        assert_eq!(cache.find(&deeper), Some(snapshot.join("deep/er")));
+        assert_eq!(fs::read_to_string(snapshot.join("deep/er/model.safetensors")).unwrap(), "weights");
         cache.set_main(&name, "../snapshots/c0").unwrap();
         assert_eq!(cache.find(&name), None);
     }

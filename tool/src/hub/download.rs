@@ -21,8 +21,9 @@ use ureq::{Agent, Body, http::Response};
 const ATTEMPTS: u32 = 4;
 /// Bytes read at a time.
 const BLOCK: usize = 1 << 16;
-/// Bytes of a config, and of a header of weights, that are taken. Real ones have some thousands.
-const MOST_TEXT: u64 = 16 << 20;
+/// Bytes of a config, an index or a list of files, and of a header of weights, that are taken. Real ones have some
+/// thousands.
+pub(super) const MOST_TEXT: u64 = 16 << 20;
 
 /// What is fetched, and how it is known that it is that.
 pub(super) struct Wanted<'a> {
@@ -38,7 +39,7 @@ pub(super) struct Wanted<'a> {
 /// What kind of file is fetched: how long it may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    Config,
+    Text,
     /// Safetensors, whose header tells its length.
     Weights,
 }
@@ -47,11 +48,11 @@ impl Wanted<'_> {
     /// Bytes that are taken, as far as it is known from what the server told and what of it is in `file`.
     fn most(&self, file: &mut File) -> Outcome<u64> {
         match (self.kind, self.size) {
-            (Kind::Config, Some(size)) if size <= MOST_TEXT => Ok(size),
-            (Kind::Config, Some(size)) => {
+            (Kind::Text, Some(size)) if size <= MOST_TEXT => Ok(size),
+            (Kind::Text, Some(size)) => {
                 Err(self.too_long(format_args!("{size} bytes; expected {MOST_TEXT} at the most")))
             }
-            (Kind::Config, None) => Ok(MOST_TEXT),
+            (Kind::Text, None) => Ok(MOST_TEXT),
             (Kind::Weights, Some(size)) => Ok(size),
             (Kind::Weights, None) => self.most_by_header(file),
         }
@@ -136,7 +137,7 @@ fn fill(agent: &Agent, wanted: &Wanted, file: &mut File, path: &Path, quiet: boo
         let now = length(file)?;
         let is_whole = match (wanted.kind, wanted.size) {
             (_, Some(size)) => now >= size,
-            (Kind::Config, None) => end.is_none(),
+            (Kind::Text, None) => end.is_none(),
             (Kind::Weights, None) => now >= wanted.most(file)?,
         };
         if is_whole {

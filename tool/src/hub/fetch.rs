@@ -1,31 +1,33 @@
-//! A model from Hugging Face into the cache.
+//! A model from Hugging Face into the cache: of its files, those that Mimi needs.
 
 use super::{
     Cache, Name,
-    cache::{plain, version},
-    download::{self, Kind, Wanted, agent, check, refusal},
+    download::{self, Kind, Wanted, agent, check},
+    server::{Listing, Remote, Server},
 };
 use crate::{
     failure::{Failure, Outcome},
     output,
 };
-use mimi::Config;
+use mimi::probe::folder::{self, Folder};
 use std::{
     fs::{self, OpenOptions},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
-use ureq::{Agent, Body, http::Response};
 
 const ENDPOINT: &str = "https://huggingface.co";
 const CONFIG: &str = "config.json";
-const WEIGHTS: &str = "model.safetensors";
 
-/// What Kyutai published: the model, its weights' SHA-256 and their bytes.
-const PUBLISHED: (&str, &str, u64) =
-    ("kyutai/mimi", "bac7e85083dcded655d24eaadde7e6eea34c0da1b35fa2d284e641bd2b942a5e", 384_649_828);
+/// How the names of indexes of shards end.
+const INDEX: &str = ".index.json";
 
-/// Redirections that stay on the server: a model that was renamed.
-const MOST_REDIRECTIONS: usize = 5;
+/// What Kyutai published: the model, its weights, their SHA-256 and their bytes.
+const PUBLISHED: (&str, &str, &str, u64) = (
+    "kyutai/mimi",
+    "model.safetensors",
+    "bac7e85083dcded655d24eaadde7e6eea34c0da1b35fa2d284e641bd2b942a5e",
+    384_649_828,
+);
 
 /// Downloads what is not there yet, checks all of it, and returns the folder of the model.
 pub(crate) fn fetch(name: &Name, quiet: bool) -> Outcome<PathBuf> {
@@ -37,27 +39,18 @@ pub(crate) fn fetch(name: &Name, quiet: bool) -> Outcome<PathBuf> {
         });
     }
     let endpoint = text("HF_ENDPOINT").unwrap_or_else(|| ENDPOINT.to_owned());
-    let server = Server {
-        agent: agent(),
-        endpoint: endpoint.trim_end_matches('/').to_owned(),
-        token: text("HF_TOKEN"),
-    };
-    let main = server.ask(name, "main", CONFIG)?;
-    let config = server.get(&cache, name, &main, CONFIG, None, quiet)?;
-    check_config(&main.url, &config)?;
+    let endpoint = endpoint.trim_end_matches('/').to_owned();
+    let server = Server { agent: agent(), endpoint, token: text("HF_TOKEN") };
     // All files are those of one commit, whatever happens on the server meanwhile.
-    let weights = server.ask(name, &main.commit, WEIGHTS)?;
-    if weights.etag == main.etag {
-        // One would take the other's place.
-        let both = format!("{}: the same version as its config, {}", weights.url, main.etag);
-        return Err(Failure::new(both));
+    let listing = server.list(name)?;
+    let mut fetching = Fetching { server, cache, name, listing, files: Vec::new(), quiet };
+    let folder = fetching.all(name.folder.clone())?;
+    let Fetching { cache, listing, files, .. } = fetching;
+    for (file, remote) in &files {
+        cache.link(name, &listing.commit, file, &remote.etag)?;
     }
-    let sha256 = expected(name, &weights)?;
-    server.get(&cache, name, &weights, WEIGHTS, sha256.as_deref(), quiet)?;
-    cache.link(name, &main.commit, CONFIG, &main.etag)?;
-    let folder = cache.link(name, &main.commit, WEIGHTS, &weights.etag)?;
-    cache.set_main(name, &main.commit)?;
-    Ok(folder)
+    cache.set_main(name, &listing.commit)?;
+    Ok(cache.snapshot(name, &listing.commit, &folder))
 }
 
 fn text(variable: &str) -> Option<String> {
@@ -69,123 +62,134 @@ fn is_true(variable: &str) -> bool {
     text(variable).is_some_and(|value| ["1", "ON", "YES", "TRUE"].contains(&value.to_uppercase().as_str()))
 }
 
-/// A file on the server.
-struct Remote {
-    url: String,
-    commit: String,
-    etag: String,
-    size: Option<u64>,
+/// A model of which some files are in the cache by now.
+struct Fetching<'n> {
+    server: Server,
+    cache: Cache,
+    name: &'n Name,
+    listing: Listing,
+    /// Files, and what the server tells of them.
+    files: Vec<(String, Remote)>,
+    quiet: bool,
 }
 
-impl Remote {
-    /// The server calls versions of large files by their SHA-256, and small ones otherwise.
-    fn sha256(&self) -> Option<&str> {
-        let is_digest = self.etag.len() == 64 && self.etag.bytes().all(|byte| byte.is_ascii_hexdigit());
-        is_digest.then_some(self.etag.as_str())
-    }
-}
-
-/// The digest that the weights must have: the published one, else what the server says.
-fn expected(name: &Name, weights: &Remote) -> Outcome<Option<String>> {
-    let offered = weights.sha256().map(str::to_owned);
-    let (published, sha256, bytes) = PUBLISHED;
-    if name.to_string() != published {
-        return Ok(offered);
-    }
-    if weights.size.is_some_and(|size| size != bytes) || offered.is_some_and(|offered| offered != sha256) {
-        let found = format!(
-            "{}: version {} of {} bytes is not the published one, {sha256} of {bytes} bytes",
-            weights.url,
-            weights.etag,
-            weights.size.map_or("unknown".to_owned(), |size| size.to_string()),
-        );
-        return Err(Failure::new(found));
-    }
-    Ok(Some(sha256.to_owned()))
-}
-
-/// Not every `model.safetensors` is worth its gigabytes.
-fn check_config(url: &str, path: &Path) -> Outcome {
-    let text = fs::read_to_string(path).map_err(|error| Failure::io(path, &error))?;
-    match Config::from_json(&text) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(Failure::new(format!("{url}: {}", error.message()))),
-    }
-}
-
-struct Server {
-    agent: Agent,
-    endpoint: String,
-    token: Option<String>,
-}
-
-impl Server {
-    /// What `file` is at `revision`.
-    fn ask(&self, name: &Name, revision: &str, file: &str) -> Outcome<Remote> {
-        let mut url = format!("{}/{name}/resolve/{revision}/{file}", self.endpoint);
-        for _ in 0..MOST_REDIRECTIONS {
-            let response = self.head(&url)?;
-            let status = response.status();
-            let location = header(&response, "location");
-            match location {
-                // elsewhere is where the bytes are; what they are is told here
-                Some(path) if status.is_redirection() && path.starts_with('/') && !path.starts_with("//") => {
-                    url = format!("{}{path}", self.endpoint);
-                }
-                _ if status.is_success() || status.is_redirection() => return remote(url, &response),
-                _ => return Err(refusal(&url, &response)),
+impl Fetching<'_> {
+    /// Fetches what Mimi needs of `folder`, or of the folder in it that holds the codec, and returns that folder.
+    fn all(&mut self, folder: String) -> Outcome<String> {
+        let names = within(&self.listing.names, &folder);
+        let config = names.iter().any(|name| name == CONFIG);
+        let config = config.then(|| self.text(&join(&folder, CONFIG))).transpose()?;
+        let said = Folder::new(&names, config.as_deref());
+        let said = said.map_err(|error| self.failure(&folder, error))?;
+        if let Some(inside) = said.inside() {
+            return self.all(join(&folder, inside));
+        }
+        let candidates = said.weights().map_err(|error| self.failure(&folder, error))?;
+        let configs = said.configs().map_err(|error| self.failure(&folder, error))?;
+        for file in configs {
+            self.get(&join(&folder, &file))?;
+        }
+        for file in &candidates {
+            let is_sure = candidates.len() == 1 && said.holds_config();
+            if self.weights(&folder, file, is_sure)? {
+                return Ok(folder);
             }
         }
-        Err(Failure::new(format!("{url}: redirected in a circle")))
+        let looked_at = candidates.join(", ");
+        let found = format!("no Mimi found: expected its tensors in one of {looked_at}");
+        Err(self.failure(&folder, found))
     }
 
-    fn head(&self, url: &str) -> Outcome<Response<Body>> {
-        let mut request =
-            self.agent.head(url).config().max_redirects(0).max_redirects_will_error(false).build();
-        if let Some(token) = &self.token {
-            request = request.header("Authorization", format!("Bearer {token}"));
+    /// Fetches weights, if they hold Mimi's: a file, or an index and its files. The config may tell that they do.
+    fn weights(&mut self, folder: &str, file: &str, is_sure: bool) -> Outcome<bool> {
+        let path = join(folder, file);
+        if file.ends_with(INDEX) {
+            let index = self.text(&path)?;
+            let shards = folder::shards(&index).map_err(|error| self.failure(folder, error))?;
+            for shard in &shards {
+                self.get(&join(folder, shard))?;
+            }
+            return Ok(!shards.is_empty());
         }
-        request.call().map_err(|error| Failure::new(format!("{url}: {error}")))
+        // Not every `model.safetensors` is worth its gigabytes.
+        let is_mimi = is_sure || {
+            let tensors = self.server.tensors(self.name, &self.listing.commit, &path)?;
+            folder::holds_mimi(tensors.iter().map(String::as_str))
+        };
+        if is_mimi {
+            self.get(&path)?;
+        }
+        Ok(is_mimi)
     }
 
-    /// The content of `remote` in the cache, which is fetched if it is not there or damaged.
-    fn get(
-        &self,
-        cache: &Cache,
-        name: &Name,
-        remote: &Remote,
-        file: &str,
-        sha256: Option<&str>,
-        quiet: bool,
-    ) -> Outcome<PathBuf> {
-        let blob = cache.blob(name, &remote.etag)?;
-        let url = format!("{}/{name}/resolve/{}/{file}", self.endpoint, remote.commit);
-        let kind = if file == CONFIG { Kind::Config } else { Kind::Weights };
-        let wanted = Wanted { url: &url, token: self.token.as_deref(), size: remote.size, kind, sha256 };
-        if let Ok(mut file) = output::open_plain(OpenOptions::new().read(true), &blob)
-            && check(&wanted, &mut file, &blob).is_ok()
-        {
-            return Ok(blob);
+    /// The content of a config or an index.
+    fn text(&mut self, file: &str) -> Outcome<String> {
+        let path = self.get(file)?;
+        fs::read_to_string(&path).map_err(|error| Failure::io(&path, &error))
+    }
+
+    /// The content of `file` in the cache, which is fetched if it is not there or damaged.
+    fn get(&mut self, file: &str) -> Outcome<PathBuf> {
+        let remote = self.server.ask(self.name, &self.listing.commit, file)?;
+        let unlike = |other: &Remote| other.etag == remote.etag && other.size != remote.size;
+        if let Some((other, _)) = self.files.iter().find(|(_, other)| unlike(other)) {
+            // One would take the other's place.
+            let both = format!("{}: the same version as {other}, {}", remote.url, remote.etag);
+            return Err(Failure::new(both));
         }
-        download::download(&self.agent, &wanted, &blob, quiet)?;
+        let sha256 = self.expected(file, &remote)?;
+        let blob = self.cache.blob(self.name, &remote.etag)?;
+        let is_text = [".json", ".yaml", ".yml"].iter().any(|end| file.ends_with(end));
+        let wanted = Wanted {
+            url: &remote.url,
+            token: self.server.token.as_deref(),
+            size: remote.size,
+            kind: if is_text { Kind::Text } else { Kind::Weights },
+            sha256: sha256.as_deref(),
+        };
+        let there = output::open_plain(OpenOptions::new().read(true), &blob);
+        if !there.is_ok_and(|mut there| check(&wanted, &mut there, &blob).is_ok()) {
+            download::download(&self.server.agent, &wanted, &blob, self.quiet)?;
+        }
+        self.files.push((file.to_owned(), remote));
         Ok(blob)
     }
+
+    /// The digest that a file must have: the published one, else what the server says.
+    fn expected(&self, file: &str, remote: &Remote) -> Outcome<Option<String>> {
+        let offered = remote.sha256().map(str::to_owned);
+        let (model, weights, sha256, bytes) = PUBLISHED;
+        if self.name.repository() != model || file != weights {
+            return Ok(offered);
+        }
+        if remote.size.is_some_and(|size| size != bytes) || offered.is_some_and(|offered| offered != sha256) {
+            let found = format!(
+                "{}: version {} of {} bytes is not the published one, {sha256} of {bytes} bytes",
+                remote.url,
+                remote.etag,
+                remote.size.map_or("unknown".to_owned(), |size| size.to_string()),
+            );
+            return Err(Failure::new(found));
+        }
+        Ok(Some(sha256.to_owned()))
+    }
+
+    /// What is wrong with the files of `folder`.
+    fn failure(&self, folder: &str, message: impl std::fmt::Display) -> Failure {
+        let model = join(&self.name.repository(), folder);
+        Failure::new(format!("{}/{model}: {message}", self.server.endpoint))
+    }
 }
 
-fn header<'r>(response: &'r Response<Body>, name: &str) -> Option<&'r str> {
-    response.headers().get(name).and_then(|value| value.to_str().ok())
+/// The names below `folder`, without it.
+fn within(names: &[String], folder: &str) -> Vec<String> {
+    let below = |name: &String| match folder {
+        "" => Some(name.clone()),
+        folder => name.strip_prefix(folder)?.strip_prefix('/').map(str::to_owned),
+    };
+    names.iter().filter_map(below).collect()
 }
 
-fn remote(url: String, response: &Response<Body>) -> Outcome<Remote> {
-    let first = |names: [&str; 2]| names.into_iter().find_map(|name| header(response, name));
-    let missing =
-        |what: &str| Failure::new(format!("{url}: the answer tells no {what}: not a Hugging Face server?"));
-    let commit = header(response, "x-repo-commit").and_then(plain).ok_or_else(|| missing("commit"))?;
-    let etag = first(["x-linked-etag", "etag"]).map(|etag| etag.trim_start_matches("W/").trim_matches('"'));
-    let etag = etag.and_then(version).ok_or_else(|| missing("version"))?;
-    // a redirection's own length is not the file's
-    let length = if response.status().is_redirection() { "x-linked-size" } else { "content-length" };
-    let size = first(["x-linked-size", length]).and_then(|size| size.parse().ok());
-    let (commit, etag) = (commit.to_owned(), etag.to_owned());
-    Ok(Remote { url, commit, etag, size })
+fn join(folder: &str, name: &str) -> String {
+    if folder.is_empty() || name.is_empty() { format!("{folder}{name}") } else { format!("{folder}/{name}") }
 }

@@ -7,7 +7,7 @@ mod writer;
 pub(crate) use stored::stored_values;
 pub(crate) use writer::write;
 
-use mimi::{Layout, Parts};
+use mimi::{Checkpoint, Layout, Parts};
 
 /// What to write.
 #[derive(Clone, Copy, Debug)]
@@ -30,9 +30,8 @@ pub(crate) enum Values {
 }
 
 /// Which half of a model.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Half {
-    #[default]
     Both,
     /// The half that turns audio into codes
     Encoder,
@@ -41,6 +40,18 @@ pub(crate) enum Half {
 }
 
 impl Half {
+    /// What `checkpoint` has tensors of.
+    pub(crate) fn of(checkpoint: &Checkpoint) -> Self {
+        let tensors = checkpoint.tensors();
+        let has =
+            |parts| tensors.iter().any(|tensor| tensor.parts == parts && checkpoint.contains(&tensor.name));
+        match (has(Parts::Encoder), has(Parts::Decoder)) {
+            (true, false) => Self::Encoder,
+            (false, true) => Self::Decoder,
+            _ => Self::Both,
+        }
+    }
+
     /// Whether a file of it has the tensors that belong to `parts`.
     fn has(self, parts: Parts) -> bool {
         match self {

@@ -6,7 +6,7 @@ use crate::{
     standard::Destination,
 };
 use half::{bf16, f16};
-use mimi::{Checkpoint, Config, Layout, TensorKind, TensorSpec};
+use mimi::{Checkpoint, Config, Layout, Parts, TensorKind, TensorSpec};
 use safetensors::tensor::{Dtype, Metadata, TensorInfo};
 use std::{collections::HashMap, io::Write};
 
@@ -101,9 +101,11 @@ fn values(checkpoint: &Checkpoint, tensor: &Stored) -> Outcome<Vec<f32>> {
     if let [part] = &tensor.parts[..] {
         return plain(checkpoint, part);
     }
-    let head_dim = checkpoint.config().head_dim;
     let mut values = Vec::new();
     for (index, part) in tensor.parts.iter().enumerate() {
+        let config = checkpoint.config();
+        let is_decoder = part.parts == Parts::Decoder;
+        let head_dim = if is_decoder { config.decoder_half().head_dim } else { config.head_dim };
         let rows = plain(checkpoint, part)?;
         let columns = rows.len() / part.shape[0];
         match index {

@@ -3,6 +3,7 @@
 use super::*;
 use sha2::{Digest, Sha256};
 use std::{
+    collections::BTreeMap,
     io::{BufRead, BufReader},
     net::{TcpListener, TcpStream},
     sync::{Arc, Mutex},
@@ -37,17 +38,22 @@ pub(super) fn refused(output: &Output, words: &str) {
     assert!(stderr(output).contains(words), "{}", stderr(output));
 }
 
-fn sha256(bytes: &[u8]) -> String {
+pub(super) fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Weights of the golden model `tiny`.
+fn tiny_weights() -> Vec<u8> {
+    fs::read(golden("tiny/model.safetensors")).unwrap()
 }
 
 /// What a server does.
 #[derive(Clone)]
-struct Behaviour {
-    /// Of `model.safetensors`; else `config.json` is that of the golden model `tiny`.
-    weights: Vec<u8>,
-    /// What it says that their SHA-256 is.
-    digest: String,
+pub(super) struct Behaviour {
+    /// Of each model but those of `missing`; weights are elsewhere, as large files are.
+    files: BTreeMap<String, Vec<u8>>,
+    /// What it says that the SHA-256 of `model.safetensors` is; else the true one.
+    digest: Option<String>,
     /// It ends each connection after so many bytes of the weights.
     most: usize,
     /// Whether it continues where a client wishes it to.
@@ -56,20 +62,38 @@ struct Behaviour {
 
 impl Behaviour {
     fn good() -> Self {
-        let weights = fs::read(golden("tiny/model.safetensors")).unwrap();
-        Self { digest: sha256(&weights), weights, most: usize::MAX, ranges: true }
+        Self::with_weights(tiny_weights())
+    }
+
+    fn with_weights(weights: Vec<u8>) -> Self {
+        let config = fs::read(golden("tiny/config.json")).unwrap();
+        Self::with_files(&[("config.json", config), ("model.safetensors", weights)])
+    }
+
+    pub(super) fn with_files(files: &[(&str, Vec<u8>)]) -> Self {
+        let files = files.iter().map(|(name, bytes)| ((*name).to_owned(), bytes.clone()));
+        Self { files: files.collect(), digest: None, most: usize::MAX, ranges: true }
+    }
+
+    /// What it calls the version of a file.
+    fn version(&self, file: &str) -> String {
+        match (file, &self.digest) {
+            ("model.safetensors", Some(digest)) => digest.clone(),
+            ("config.json", _) => "c0ffee".to_owned(),
+            _ => sha256(&self.files[file]),
+        }
     }
 }
 
 /// A server like Hugging Face's, in small; it ends with the test.
-struct Server {
-    endpoint: String,
+pub(super) struct Server {
+    pub(super) endpoint: String,
     /// First lines and ranges of the requests so far.
     requests: Arc<Mutex<Vec<String>>>,
 }
 
 impl Server {
-    fn start(behaviour: Behaviour) -> Self {
+    pub(super) fn start(behaviour: Behaviour) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let requests = Arc::new(Mutex::new(Vec::new()));
@@ -83,7 +107,7 @@ impl Server {
         Self { endpoint, requests }
     }
 
-    fn requests(&self) -> Vec<String> {
+    pub(super) fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap().clone()
     }
 }
@@ -100,36 +124,39 @@ fn answer(stream: &TcpStream, behaviour: &Behaviour, seen: &Mutex<Vec<String>>) 
     let mut words = first.split(' ');
     let (method, path) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
     let mut stream = stream;
-    let Behaviour { weights, digest, most, ranges } = behaviour;
-    let (name, file) = path.rsplit_once('/').unwrap_or(("", path));
-    if name == "/cdn" {
+    let Behaviour { files, most, ranges, .. } = behaviour;
+    let head = format!("Connection: close\r\nX-Repo-Commit: {COMMIT}\r\n");
+    if let Some(file) = path.strip_prefix("/cdn/") {
         let start = start.filter(|_| *ranges).unwrap_or(0);
         let status = if start > 0 { "206 Partial Content" } else { "200 OK" };
-        let rest = weights.get(start..).unwrap_or_default();
+        let rest = files[file].get(start..).unwrap_or_default();
         write!(stream, "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", rest.len())?;
         return stream.write_all(&rest[..rest.len().min(*most)]);
     }
-    let head = format!("Connection: close\r\nX-Repo-Commit: {COMMIT}\r\n");
-    match file {
-        "config.json" if !name.starts_with("/missing/") => {
-            let config = fs::read(golden("tiny/config.json")).unwrap();
-            let length = config.len();
-            write!(stream, "HTTP/1.1 200 OK\r\n{head}ETag: \"c0ffee\"\r\nContent-Length: {length}\r\n\r\n")?;
-            if method == "GET" { stream.write_all(&config) } else { Ok(()) }
-        }
-        "model.safetensors" if !name.starts_with("/missing/") => {
-            let linked = format!("X-Linked-Etag: \"{digest}\"\r\nX-Linked-Size: {}\r\n", weights.len());
-            let location = "Location: /cdn/weights\r\nContent-Length: 0\r\n\r\n";
-            // to another host, as far as a client can tell
-            let location = location.replace("/cdn", &format!("http://{}/cdn", stream.local_addr()?));
-            write!(stream, "HTTP/1.1 302 Found\r\n{head}{linked}{location}")
-        }
-        _ => write!(stream, "HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"),
+    let is_missing = path.split('/').any(|word| word == "missing");
+    if path.starts_with("/api/models/") && path.ends_with("/revision/main") && !is_missing {
+        let siblings: Vec<_> = files.keys().map(|name| serde_json::json!({ "rfilename": name })).collect();
+        let list = serde_json::json!({ "sha": COMMIT, "siblings": siblings }).to_string();
+        return write!(stream, "HTTP/1.1 200 OK\r\n{head}Content-Length: {}\r\n\r\n{list}", list.len());
     }
+    let file = path.split_once(&format!("/resolve/{COMMIT}/")).map_or("", |(_, file)| file);
+    let Some(bytes) = files.get(file).filter(|_| !is_missing) else {
+        return write!(stream, "HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+    };
+    let (etag, length) = (behaviour.version(file), bytes.len());
+    if file.ends_with(".json") {
+        write!(stream, "HTTP/1.1 200 OK\r\n{head}ETag: \"{etag}\"\r\nContent-Length: {length}\r\n\r\n")?;
+        return if method == "GET" { stream.write_all(bytes) } else { Ok(()) };
+    }
+    let linked = format!("X-Linked-Etag: \"{etag}\"\r\nX-Linked-Size: {length}\r\n");
+    // to another host, as far as a client can tell
+    let location =
+        format!("Location: http://{}/cdn/{file}\r\nContent-Length: 0\r\n\r\n", stream.local_addr()?);
+    write!(stream, "HTTP/1.1 302 Found\r\n{head}{linked}{location}")
 }
 
 /// Names of all files and links below `folder/hub`.
-fn cached(folder: &TempDir) -> Vec<String> {
+pub(super) fn cached(folder: &TempDir) -> Vec<String> {
     let root = folder.path().join("hub");
     let mut names = Vec::new();
     let mut folders = vec![root.clone()];
@@ -160,8 +187,8 @@ fn a_model_is_fetched_checked_and_used_by_its_name() {
     assert!(stderr(&output).is_empty(), "no bar in a pipe");
     let snapshot = PathBuf::from(String::from_utf8(output.stdout).unwrap().trim_end());
     assert_eq!(snapshot, folder.path().join("hub/models--test--tiny/snapshots").join(COMMIT));
-    let (weights, blob) = (snapshot.join("model.safetensors"), Behaviour::good().digest);
-    assert_eq!(fs::read(&weights).unwrap(), Behaviour::good().weights);
+    let (weights, blob) = (snapshot.join("model.safetensors"), sha256(&tiny_weights()));
+    assert_eq!(fs::read(&weights).unwrap(), tiny_weights());
     #[cfg(unix)]
     assert_eq!(fs::read_link(&weights).unwrap(), Path::new("../../blobs").join(&blob));
     let there = ["blobs/", "blobs/c0ffee", "refs/main"].map(|name| format!("models--test--tiny/{name}"));
@@ -189,12 +216,13 @@ fn a_model_is_fetched_checked_and_used_by_its_name() {
     // again: what is there is not fetched, unless it was damaged
     let before = server.requests().len();
     assert!(run(&folder, &server.endpoint, "fetch test/tiny").status.success());
-    assert!(server.requests()[before..].iter().all(|request| request.starts_with("HEAD")));
-    let mut damaged = Behaviour::good().weights;
+    let asked = |request: &String| request.starts_with("HEAD") || request.starts_with("GET /api/");
+    assert!(server.requests()[before..].iter().all(asked));
+    let mut damaged = tiny_weights();
     *damaged.last_mut().unwrap() ^= 1;
     fs::write(&weights, damaged).unwrap();
     assert!(run(&folder, &server.endpoint, "fetch test/tiny").status.success());
-    assert_eq!(fs::read(&weights).unwrap(), Behaviour::good().weights);
+    assert_eq!(fs::read(&weights).unwrap(), tiny_weights());
 }
 
 #[cfg(target_os = "linux")]
@@ -202,7 +230,7 @@ fn a_model_is_fetched_checked_and_used_by_its_name() {
 fn a_terminal_shows_how_far_a_download_is() {
     let folder = folder();
     let weights = vec![7; 20 << 20];
-    let server = Server::start(Behaviour { digest: sha256(&weights), weights, ..Behaviour::good() });
+    let server = Server::start(Behaviour::with_weights(weights));
     let output = command(&folder, &server.endpoint, "fetch test/tiny");
     let mut terminal = Command::new("script");
     terminal.args(["-qec", &format!("{} fetch test/tiny", env!("CARGO_BIN_EXE_mimi")), "/dev/null"]);
@@ -221,19 +249,19 @@ fn a_terminal_shows_how_far_a_download_is() {
 fn a_connection_that_breaks_is_taken_up_again() {
     for ranges in [true, false] {
         let folder = folder();
-        let length = Behaviour::good().weights.len();
+        let length = tiny_weights().len();
         // without ranges it must come at once
         let most = if ranges { length / 3 + 1 } else { usize::MAX };
         let server = Server::start(Behaviour { most, ranges, ..Behaviour::good() });
         let blobs = folder.path().join("hub/models--test--tiny/blobs");
         fs::create_dir_all(&blobs).unwrap();
-        let incomplete = blobs.join(format!("{}.incomplete", Behaviour::good().digest));
+        let incomplete = blobs.join(format!("{}.incomplete", sha256(&tiny_weights())));
         // what a run that was killed has left
-        fs::write(&incomplete, &Behaviour::good().weights[..1_000]).unwrap();
+        fs::write(&incomplete, &tiny_weights()[..1_000]).unwrap();
         let output = run(&folder, &server.endpoint, "fetch test/tiny");
         assert!(output.status.success(), "{}", stderr(&output));
         let snapshot = PathBuf::from(String::from_utf8(output.stdout).unwrap().trim_end());
-        assert_eq!(fs::read(snapshot.join("model.safetensors")).unwrap(), Behaviour::good().weights);
+        assert_eq!(fs::read(snapshot.join("model.safetensors")).unwrap(), tiny_weights());
         assert!(!incomplete.exists());
         let requests = server.requests();
         let parts: Vec<_> = requests.iter().filter(|request| request.contains("/cdn")).collect();
@@ -256,7 +284,7 @@ fn a_server_that_gives_nothing_is_given_up_and_what_came_is_kept() {
 fn what_has_another_digest_is_refused_and_not_kept() {
     let folder = folder();
     let digest = sha256(b"something else");
-    let server = Server::start(Behaviour { digest: digest.clone(), ..Behaviour::good() });
+    let server = Server::start(Behaviour { digest: Some(digest.clone()), ..Behaviour::good() });
     refused(&run(&folder, &server.endpoint, "fetch test/tiny"), &format!("expected {digest}"));
     assert_eq!(cached(&folder), ["models--test--tiny/blobs/c0ffee"], "the config alone");
     refused(&run(&folder, &server.endpoint, "info test/tiny"), "mimi fetch test/tiny");
@@ -266,8 +294,8 @@ fn what_has_another_digest_is_refused_and_not_kept() {
 #[test]
 fn weights_of_the_same_version_as_the_config_are_refused() {
     let folder = folder();
-    let server = Server::start(Behaviour { digest: "c0ffee".to_owned(), ..Behaviour::good() });
-    refused(&run(&folder, &server.endpoint, "fetch test/tiny"), "the same version as its config, c0ffee");
+    let server = Server::start(Behaviour { digest: Some("c0ffee".to_owned()), ..Behaviour::good() });
+    refused(&run(&folder, &server.endpoint, "fetch test/tiny"), "the same version as config.json, c0ffee");
     assert_eq!(cached(&folder), ["models--test--tiny/blobs/c0ffee"]);
 }
 
@@ -279,7 +307,7 @@ fn kyutai_mimi_is_what_was_published_or_nothing() {
     let server = Server::start(Behaviour::good());
     refused(&run(&folder, &server.endpoint, "fetch"), &format!("not the published one, {published}"));
     // another version under the published name: its size tells, before a byte of it comes
-    let server = Server::start(Behaviour { digest: published.to_owned(), ..Behaviour::good() });
+    let server = Server::start(Behaviour { digest: Some(published.to_owned()), ..Behaviour::good() });
     refused(
         &run(&folder, &server.endpoint, "fetch kyutai/mimi"),
         &format!("not the published one, {published}"),
@@ -295,7 +323,7 @@ fn no_server_no_model_and_no_permission_are_told_apart() {
     refused(&run(&folder, &server.endpoint, "fetch missing/model"), "not found (HTTP status 404)");
     refused(
         &run(&folder, "http://127.0.0.1:1", "fetch test/tiny"),
-        "http://127.0.0.1:1/test/tiny/resolve/main",
+        "http://127.0.0.1:1/api/models/test/tiny/revision/main",
     );
     let output = run(&folder, &server.endpoint, "fetch mimi");
     assert_eq!(output.status.code(), Some(2));

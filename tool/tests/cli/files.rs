@@ -229,7 +229,7 @@ fn failures_name_the_file_and_leave_nothing_behind() {
     fails(&folder, "roundtrip missing.wav out.wav", "mimi: missing.wav: No such file or directory");
     fails(&folder, "roundtrip text.wav out.wav", &format!("mimi: text.wav: {kinds}"));
     fails(&folder, "encode text.wav out.npy", &format!("mimi: text.wav: {kinds}"));
-    let codes = "not a file of codes (.mtok, .npy, .safetensors, or moshi.cpp's .mimi)";
+    let codes = "not a file of codes or latents (.mtok, .npy, .safetensors, or moshi.cpp's .mimi)";
     fails(&folder, "decode text.wav out.wav", &format!("mimi: text.wav: {codes}"));
     fails(&folder, "decode missing.npy out.wav", "mimi: missing.npy: No such file or directory");
     for args in ["roundtrip SPEECH no/out.wav", "encode SPEECH no/out.wav --format npy"] {
