@@ -53,8 +53,8 @@ const (
 	NEON        ISA = C.MIMI_ISA_NEON
 )
 
-// Codebooks is the number of codes per frame; by default 8, or all if the model has fewer. For Load: how many
-// to keep; by default all.
+// Codebooks is the number of codes per frame; by default 8, or as many as the model's config calls valid, or all if
+// the model has fewer. For Load: how many to keep; by default all.
 func Codebooks(n int) Option { return Option{C.MIMI_OPT_CODEBOOKS, int64(n)} }
 
 // SampleRate is the rate of your audio in Hz; by default the model's, or for OpenReader the header's. Others are

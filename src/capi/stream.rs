@@ -68,10 +68,7 @@ pub(super) unsafe fn decode<V: Value>(
     (from, count): (*const V, usize),
     (pcm, room): (*mut f32, usize),
     out: *mut usize,
-) -> Result<(), mimi_status>
-where
-    Decoder: Coder<V, Input = V, Output = f32>,
-{
+) -> Result<(), mimi_status> {
     // SAFETY: this function's contract.
     unsafe {
         if !from.is_null() {

@@ -1,7 +1,7 @@
 //! Folders as people have them: those of models that embed Mimi, and which of their files are needed.
 
 use crate::support::*;
-use mimi::probe::folder::{Folder, shards};
+use mimi::probe::folder::{Folder, holds_mimi, shards};
 use mimi::{Checkpoint, Encoder, Error, ErrorKind, LoadOptions, Model, Parts, StreamOptions};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -73,6 +73,12 @@ fn files_needed_of_a_folder() {
     let listed = names(&["config.json", "model.safetensors", "speech_tokenizer/model.safetensors"]);
     let talker = Folder::new(&listed, Some(r#"{"model_type":"qwen3_tts"}"#)).unwrap();
     assert_error(&refusal(talker.weights()), ErrorKind::Format, &["subfolder speech_tokenizer"]);
+    assert_eq!((talker.inside(), talker.holds_config()), (Some("speech_tokenizer"), false));
+    // where the folder itself has a Mimi, that counts
+    let both = Folder::new(&listed, Some(csm)).unwrap();
+    assert_eq!((both.inside(), both.holds_config()), (None, true));
+    let fronts = ["codec_model.encoder_transformer.layers.0.mlp.fc1.weight", "lm_head.weight"];
+    assert!(holds_mimi(fronts.into_iter()) && !holds_mimi(fronts.into_iter().skip(1)));
 }
 
 /// `sesame/csm-1b`: an index by another name, the codec in its shards, and a `model.safetensors` without one.

@@ -65,11 +65,12 @@
  * without quantising, and as decode_latent.) A model without a quantizer, such as the Mimi of Pocket TTS,
  * has latents alone, and codes are MIMI_ERR_UNSUPPORTED.
  *
- * Functions for latents do what those for codes do. Encoding is the same bits as mimi_quantize() of
- * latents, and decoding the same as that of mimi_dequantize(). A stream may have codes in one call and
- * latents in the next. Decoders and mimi_quantize() take not-a-number and infinity as 0 and cut values to
- * +-100000: nothing of them stays in a stream. MIMI_PROP_FRAMES counts frames of latents,
- * MIMI_PROP_CODES_HASH leaves them out. Captures and playbacks have codes alone.
+ * Functions for latents do what those for codes do. mimi_encode() gives the codes that mimi_quantize()
+ * makes of its latents, and mimi_decode_latents() the audio of the codes that mimi_dequantize() has read,
+ * bit for bit. A stream may have codes in one call and latents in the next. Decoders and mimi_quantize()
+ * take not-a-number and infinity as 0 and cut values to +-100000: nothing of them stays in a stream.
+ * MIMI_PROP_FRAMES counts frames of latents, MIMI_PROP_CODES_HASH leaves them out. Captures and playbacks
+ * have codes alone.
  *
  * ## Lost frames
  *

@@ -222,7 +222,9 @@ fn request(agent: &Agent, wanted: &Wanted, start: u64) -> Result<Response<Body>,
 pub(super) fn refusal(url: &str, response: &Response<Body>) -> Failure {
     let status = response.status();
     let meaning = match status.as_u16() {
-        401 | 403 => "no such model, or not a public one (HF_TOKEN gives access to yours)",
+        401 | 403 => {
+            "no such model, or not open to all (HF_TOKEN gives access to yours and to those whose terms you accepted)"
+        }
         404 => "not found",
         _ => "the server refused",
     };

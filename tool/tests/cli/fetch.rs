@@ -50,7 +50,7 @@ fn tiny_weights() -> Vec<u8> {
 /// What a server does.
 #[derive(Clone)]
 pub(super) struct Behaviour {
-    /// Of each model but those of `missing`; weights are elsewhere, as large files are.
+    /// Of each model but those of `missing` and `gated`; weights are elsewhere, as large files are.
     files: BTreeMap<String, Vec<u8>>,
     /// What it says that the SHA-256 of `model.safetensors` is; else the true one.
     digest: Option<String>,
@@ -140,6 +140,9 @@ fn answer(stream: &TcpStream, behaviour: &Behaviour, seen: &Mutex<Vec<String>>) 
         return write!(stream, "HTTP/1.1 200 OK\r\n{head}Content-Length: {}\r\n\r\n{list}", list.len());
     }
     let file = path.split_once(&format!("/resolve/{COMMIT}/")).map_or("", |(_, file)| file);
+    if path.split('/').any(|word| word == "gated") {
+        return write!(stream, "HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+    }
     let Some(bytes) = files.get(file).filter(|_| !is_missing) else {
         return write!(stream, "HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
     };
@@ -321,6 +324,9 @@ fn no_server_no_model_and_no_permission_are_told_apart() {
     let folder = folder();
     let server = Server::start(Behaviour::good());
     refused(&run(&folder, &server.endpoint, "fetch missing/model"), "not found (HTTP status 404)");
+    let gated = "/config.json: no such model, or not open to all (HF_TOKEN gives access to yours and to those whose \
+                 terms you accepted) (HTTP status 403)";
+    refused(&run(&folder, &server.endpoint, "fetch gated/model"), gated);
     refused(
         &run(&folder, "http://127.0.0.1:1", "fetch test/tiny"),
         "http://127.0.0.1:1/api/models/test/tiny/revision/main",
