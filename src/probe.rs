@@ -1,5 +1,5 @@
-//! What `mimi bench` measures with: the machine's limits, and a network's step section by section; which files of a
-//! folder `mimi fetch` needs; and how a checkpoint is stored, for `mimi convert`. No part of the API: it may change
+//! What `mimi bench` measures with: the machine's limits, and a network's step section by section; which files of
+//! a folder `mimi fetch` needs; and how a checkpoint is stored, for `mimi convert`. No part of the API: it may change
 //! with every release.
 
 pub use crate::checkpoint::folder;

@@ -34,6 +34,34 @@ fn full_size_past_the_attention_window() {
     codes_and_audio(golden::FULL_LONG);
 }
 
+/// What ends a clip depends on how transformers is given it. Other frames do not.
+#[test]
+fn the_last_frame_of_a_clip_alone_and_in_a_batch() {
+    for checkpoint in ["tiny", "full"] {
+        let cases = [golden::alone(checkpoint), golden::batched(checkpoint)];
+        let model = Model::load(cases[0].path(), &LoadOptions::default()).unwrap();
+        let (pcm, expected) = (cases[0].pcm(), cases.map(|case| case.codes()));
+        let mut frame = 0;
+        for samples in golden::CLIPS {
+            let frames = samples.div_ceil(1920);
+            let ends = [0, 1].map(|i| {
+                let what = format!("{:?}, {samples} samples", cases[i]);
+                let codes = model.encode(&pcm[..samples], &cases[i].options()).unwrap();
+                expected[i].of_frames(frame..frame + frames).assert_matched_by(&codes, &what);
+                assert!(encode_streamed(&model, &pcm[..samples], &cases[i].options()) == codes, "{what}");
+                codes
+            });
+            let whole = (frames - 1) * expected[0].codebooks;
+            assert!(ends[0][..whole] == ends[1][..whole], "{checkpoint}, {samples} samples: whole frames");
+            // a sample that is missing is too little to be heard
+            let differ = ends[0][whole..] != ends[1][whole..];
+            assert!(differ || samples > 1_000, "{checkpoint}, {samples} samples: the last frame");
+            frame += frames;
+        }
+        assert_eq!(frame * expected[0].codebooks, expected[0].codes.len());
+    }
+}
+
 fn codes_and_audio(case: Case) {
     let what = format!("{case:?}");
     let model = Model::load(case.path(), &LoadOptions::default()).unwrap();
@@ -93,7 +121,7 @@ fn a_frame_at_full_size_is_the_work_counted_by_hand() {
             probe.operations().count(),
             all as f64 / largest as f64
         );
-        assert!(largest <= all / 60);
+        assert!(largest <= all / 150);
     }
 }
 

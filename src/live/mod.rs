@@ -2,9 +2,8 @@
 //!
 //! A stream works on whole frames: of thirty calls with 64 samples, one does the work of a frame, and is late. A
 //! [`Capture`] and a [`Playback`] run a stream so that no call does much more than the average, or let another thread
-//! do
-//! the work. Each has a half for the audio thread, a half for the thread that has the codes, and a worker; each of them
-//! is a value of its own, to be sent to its thread. Between them are queues on which nobody ever waits.
+//! do the work. Each has a half for the audio thread, a half for the thread that has the codes, and a worker; each of
+//! them is a value of its own, to be sent to its thread. Between them are queues on which nobody ever waits.
 //!
 //! ```
 //! # fn main() -> Result<(), mimi::Error> {

@@ -28,8 +28,9 @@ impl Shape {
     }
 }
 
-/// Operations of a frame's program are at most this part of its load, where they can be parted.
-const PARTS: u64 = 90;
+/// Operations of a frame's program are at most this part of its load, where they can be parted: a frame of 80 ms has as
+/// many blocks of 16 samples at 48 kHz.
+const PARTS: u64 = 240;
 
 /// Load below which no operation is parted: some microseconds.
 const LEAST_PART: u64 = 1 << 16;

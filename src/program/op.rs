@@ -143,9 +143,13 @@ pub(crate) struct Place {
 /// Multiply-adds that can be done while a product is prepared.
 const CALL: u64 = 512;
 
-/// Multiply-adds that can be done while a byte is read from memory, on most machines some: it takes a core a tenth of a
-/// nanosecond to read it, and a fortieth to multiply.
+/// Multiply-adds that can be done while a byte is read from memory: it takes a core a tenth of a nanosecond or less to
+/// read it, and a seventieth to multiply with the widest registers, a twentieth with the narrowest. Fixed, so that a
+/// stream's program, and with it the share of each call, is the same on all machines and in all runs.
 const READ: u64 = 4;
+
+/// The same for one value of a cache line whose others are not needed.
+const LINE: u64 = 512;
 
 /// Outputs that a product computes at once, where panels are the widest.
 const PANEL: usize = 32;
@@ -193,9 +197,18 @@ impl Op {
         times(rows, each)
     }
 
-    /// Time for `rows` rows, in multiply-adds: that of its work, or of reading its bytes from memory.
+    /// Time for `rows` rows, in multiply-adds: that of its work and that of its memory. Even where a core does both at
+    /// once, neither is free: a call of an audio thread that does its share of this sum is never much too long.
     pub(crate) fn load(&self, rows: usize) -> u64 {
-        self.work(rows).max(self.bytes().saturating_mul(READ))
+        let each = match self {
+            Self::Round { matrix, .. } => times(matrix.inputs(), 4).saturating_mul(READ),
+            Self::Differences { width, .. } => times(*width, 4).saturating_mul(READ),
+            Self::Remember { heads, .. } => (heads.key_width() as u64).saturating_mul(LINE),
+            Self::AddWord { codebook, .. } => (codebook.shape()[1] as u64).saturating_mul(LINE),
+            _ => 0,
+        };
+        let memory = self.bytes().saturating_mul(READ).saturating_add(each.saturating_mul(rows as u64));
+        self.work(rows).saturating_add(memory)
     }
 
     /// Multiply-adds of weights, or of keys and values, for `rows` rows.

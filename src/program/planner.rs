@@ -10,9 +10,6 @@ use std::sync::Arc;
 /// Rows that a part of a product has at least, when its rows are parted: enough to read the weights for.
 const LEAST_ROWS: usize = 48;
 
-/// Panels that a part of a product has at least: few rows are multiplied with three panels at a time.
-const LEAST_PANELS: usize = 3;
-
 /// Hands out slots and collects operations. Layers ask in a fixed order, so that streams of one model with equal
 /// options have equal programs.
 ///
@@ -153,10 +150,10 @@ impl Planner {
         }
     }
 
-    /// Appends an operation whose rows do not depend on each other, in parts if it is a large load. `op` gets the first
-    /// row of each part.
+    /// Appends an operation whose rows do not depend on each other, in parts if it is much work: each part reads the
+    /// same memory. `op` gets the first row of each part.
     pub(crate) fn push_rows(&mut self, rows: Span, op: impl Fn(usize) -> Op) {
-        let parts = op(0).load(rows.count).div_ceil(self.most_load);
+        let parts = op(0).work(rows.count).div_ceil(self.most_load);
         let part = rows.count.div_ceil(parts.max(1) as usize).max(1);
         for first in (0..rows.count.max(1)).step_by(part) {
             self.push(rows.part(first, part.min(rows.count - first)), op(first));
@@ -172,7 +169,7 @@ impl Planner {
         // parts of some rows read all weights again
         let by_rows = parts.min(rows.count / LEAST_ROWS).max(1);
         let part = rows.count.div_ceil(by_rows).max(1);
-        let panels = matrix.panels().div_ceil(parts.div_ceil(by_rows)).max(LEAST_PANELS);
+        let panels = matrix.panels().div_ceil(parts.div_ceil(by_rows)).max(1);
         for first in (0..rows.count.max(1)).step_by(part) {
             let rows = rows.part(first, part.min(rows.count - first));
             if matrix.rounded_inputs() > 0 {

@@ -4,6 +4,7 @@
 mod concealed;
 mod cuts;
 mod fewer;
+mod language_models;
 #[path = "../support/mod.rs"]
 mod support;
 mod table;

@@ -17,20 +17,18 @@ class Libmimi:
     PARTS = {"both": 0, "encoder": 1, "decoder": 2}
 
     def __init__(self, folder, library, precision, parts="both"):
+        self.load(folder / "transformers.safetensors", library, precision, parts, {self.OPT_CODEBOOKS: CODEBOOKS})
+
+    def load(self, path, library, precision, parts, more):
         self.c = ctypes.CDLL(library)
         self.c.mimi_options_new.restype = ctypes.c_void_p
         self.c.mimi_last_error.restype = ctypes.c_char_p
         self.options = ctypes.c_void_p(self.c.mimi_options_new())
-        options = {
-            self.OPT_CODEBOOKS: CODEBOOKS,
-            self.OPT_PRECISION: self.PRECISIONS[precision],
-            self.OPT_PARTS: self.PARTS[parts],
-        }
+        options = {self.OPT_PRECISION: self.PRECISIONS[precision], self.OPT_PARTS: self.PARTS[parts], **more}
         for key, value in options.items():
             self.ok(self.c.mimi_options_set(self.options, key, ctypes.c_int64(value)))
         self.model = ctypes.c_void_p()
-        path = str(folder / "transformers.safetensors").encode()
-        self.ok(self.c.mimi_load(path, self.options, ctypes.byref(self.model)))
+        self.ok(self.c.mimi_load(str(path).encode(), self.options, ctypes.byref(self.model)))
 
     @staticmethod
     def imports():

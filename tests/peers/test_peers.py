@@ -10,6 +10,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 import peers
+import pocket
 
 
 class Arithmetic(unittest.TestCase):
@@ -55,6 +56,22 @@ class OnTheDemoModel(unittest.TestCase):
             both, part = loading["libmimi f32"], loading[f"libmimi f32, {half}"]
             self.assertLess(part["resident_bytes"], 0.8 * both["resident_bytes"])
         self.assertIn("together : apart", table)
+
+
+class PocketTts(unittest.TestCase):
+    def test_libmimi_alone_on_latents(self):
+        model = HERE.parent / "data/golden/pocket-tiny"
+        script = [sys.executable, str(HERE / "pocket.py"), os.environ["MIMI_LIBRARY"], "--model", str(model)]
+        script += "--rounds 2 --frames 3".split()
+        (times,) = json.loads(subprocess.check_output([*script, "--json"])).values()
+        self.assertEqual(list(times), ["libmimi f32", "libmimi bf16", "libmimi int8"])
+        self.assertTrue(all(0 < time < 80 for time in times.values()), times)
+        self.assertIn("times real time", subprocess.check_output(script, text=True))
+
+    def test_a_difference_is_relative_to_the_peak(self):
+        self.assertEqual(pocket.difference([1.0, 2.5], [-1.0, 2.0]), 1.0)
+        with self.assertRaises(ValueError):
+            pocket.difference([1.0], [1.0, 2.0])
 
 
 if __name__ == "__main__":

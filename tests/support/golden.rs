@@ -1,8 +1,9 @@
 //! The golden vectors: what transformers 5.23 and kyutai's moshi 0.2.13 make of given audio and
-//! weights, and how near to them a result must be.
+//! weights, and how near to them a result must be. Last frames: transformers 5.24.
 
 use super::{npy, repository, synth, wav};
 use mimi::{StreamOptions, Tail};
+use std::ops::Range;
 use std::path::PathBuf;
 
 /// Two seconds and a bit: the last frame is a partial one.
@@ -71,6 +72,20 @@ pub(crate) const FULL_SPEECH: Case = all_of("full", "speech", "speech.wav");
 
 /// The published architecture on 13.9 s: longer than the attention window.
 pub(crate) const FULL_LONG: Case = all_of("full", "long", "long.wav");
+
+/// Samples of the clips whose codes [`alone`] and [`batched`] list, one clip after the other: the beginnings of
+/// `long.wav`.
+pub(crate) const CLIPS: [usize; 6] = [1, 700, 1_919, 1_921, 24_000, 72_700];
+
+/// Clips that transformers encodes each by itself.
+pub(crate) const fn alone(checkpoint: &'static str) -> Case {
+    all_of(checkpoint, "alone", "long.wav")
+}
+
+/// The same as the short item of a batch of two, which is padded with zeros, and cut to the frames that the clip has.
+pub(crate) const fn batched(checkpoint: &'static str) -> Case {
+    Case { tag: "batched", tail: Tail::AudioPad, ..alone(checkpoint) }
+}
 
 impl Case {
     /// The checkpoint, as a file or a directory.
@@ -162,6 +177,13 @@ impl Codes {
             );
         }
         certain_codes
+    }
+
+    /// The codes of these frames.
+    pub(crate) fn of_frames(&self, frames: Range<usize>) -> Self {
+        let range = frames.start * self.codebooks..frames.end * self.codebooks;
+        let (codes, margins) = (self.codes[range.clone()].to_vec(), self.margins[range].to_vec());
+        Self { codes, margins, ..*self }
     }
 
     /// The part of the codes that `found` has, certain or not.

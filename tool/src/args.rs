@@ -82,6 +82,11 @@ pub(crate) enum Command {
     /// same for several streams in one pass over the weights; and a whole clip at once, also on several threads.
     /// Of each, the share of what the machine can do. A small model's weights stay in the cache, and may pass
     /// 100 % of a limit that counts them as read from memory.
+    ///
+    /// Then live audio: what a callback that encodes and decodes takes of an audio thread, where each does
+    /// its share of the work (spread), and where another thread does it (other). Worst is the place in a frame
+    /// with the most work, the median of its calls. Slowest is the longest call of all, with whatever else the
+    /// machine did meanwhile.
     #[command(after_help = BENCH_EXAMPLES)]
     Bench(BenchArgs),
     /// Download a model by name, to where Hugging Face's tools keep theirs
@@ -314,6 +319,24 @@ pub(crate) struct BenchArgs {
     /// Seconds of audio in the clip, and in each stream
     #[arg(long, value_name = "S", default_value_t = 10, value_parser = value_parser!(u8).range(1..))]
     pub(crate) seconds: u8,
+    /// Measure nothing but live audio
+    #[arg(long, conflicts_with_all = ["streams", "threads", "seconds"])]
+    pub(crate) live: bool,
+    /// Samples in each callback of live audio
+    #[arg(
+        long, value_name = "N", value_delimiter = ',', default_values_t = [16, 64, 256, 1024],
+        value_parser = value_parser!(u16).range(1..)
+    )]
+    pub(crate) blocks: Vec<u16>,
+    /// Seconds of live audio, in blocks of each size
+    #[arg(long, value_name = "S", default_value_t = 2, value_parser = value_parser!(u16).range(1..))]
+    pub(crate) live_seconds: u16,
+    /// How weights are kept
+    #[arg(
+        long, value_enum, value_name = "PRECISION", value_delimiter = ',',
+        default_values_t = [PrecisionArg::F32, PrecisionArg::Bf16, PrecisionArg::Int8]
+    )]
+    pub(crate) precision: Vec<PrecisionArg>,
     /// Print numbers for programs
     #[arg(long)]
     pub(crate) json: bool,

@@ -426,7 +426,8 @@ typedef int32_t mimi_option;
 #define MIMI_ISA_NEON 4
 
 /** The audio thread does the work, in equal shares: after m of a frame's n samples, m/n of the work on the
- * frame before is done. The default. */
+ * frame before is done. The default. Of the published model at 48 kHz, a call with 64 samples takes up
+ * to half as much time again as the average, and one with 16 up to three times as much. */
 #define MIMI_WORK_SPREAD 0
 
 /** A thread of yours does the work, with mimi_capture_work() and mimi_playback_work(), and the audio

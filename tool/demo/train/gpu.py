@@ -1,6 +1,6 @@
 """Train the demo model on one GPU in minutes: Mimi's architecture in plain torch, reconstruction and adversarial losses.
 
-usage: gpu.py SPEECH OUT_DIR --seconds 480 [--resume OUT_DIR/state.pt]
+usage: gpu.py SPEECH OUT_DIR --seconds 480 [--resume OUT_DIR/state.pt] [--start MODEL.safetensors]
 
 SPEECH is what pack.py writes: 8-bit mu-law at 24 kHz, clips one after another, and their lengths. OUT_DIR receives
 model.safetensors (f16, transformers' names, config inside), state.pt to go on from, and val.pt (held-out
@@ -9,7 +9,8 @@ MimiModel, so that check.py can load the result.
 """
 import argparse, json, math, os, time
 import numpy as np, torch, torch.nn as nn, torch.nn.functional as F
-from safetensors.torch import save_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 CONFIG = dict(
     model_type="mimi", sampling_rate=24000, audio_channels=1, num_filters=16, num_residual_layers=1, upsampling_ratios=[8, 6, 5, 4],
@@ -297,7 +298,7 @@ class Loss(nn.Module):
 class Speech:
     def __init__(self, path, device, held_out=12):
         d = np.load(path)
-        mu = torch.arange(256).float() / 127.5 - 1
+        mu = (torch.arange(256).float() - 128) / 127
         table = (mu.sign() * ((256.0 ** mu.abs()) - 1) / 255).to(device)
         all_ = table[torch.from_numpy(d["mulaw"]).to(device).long()]
         ends = np.cumsum(d["lengths"])
@@ -316,9 +317,9 @@ class Speech:
         return x[:, None]
 
 
-def export(model, out):
-    t = {k: v.half().contiguous().cpu() for k, v in model.state_dict().items()}
-    save_file(t, out + "/model.safetensors", metadata={"format": "pt", "config": json.dumps(CONFIG)})
+def export(model, config, out):
+    t = {k: (v if "codebook" in k else v.half()).contiguous().cpu() for k, v in model.state_dict().items()}
+    save_file(t, out + "/model.safetensors", metadata={"format": "pt", "config": json.dumps(config)})
 
 
 def main():
@@ -327,12 +328,22 @@ def main():
     p.add_argument("--seconds", type=float, default=480), p.add_argument("--batch", type=int, default=32), p.add_argument("--samples", type=int, default=1920 * 20)
     p.add_argument("--warm", type=int, default=1500, help="steps before the quantizer"), p.add_argument("--adversarial", type=float, default=0.35, help="share of the time before it")
     p.add_argument("--lr", type=float, default=8e-4), p.add_argument("--steps", type=int)
+    p.add_argument("--start", help="a model to go on from, with its config"), p.add_argument("--f32", action="store_true", help="no bf16")
     a = p.parse_args()
     start, dev = time.time(), "cuda" if torch.cuda.is_available() else "cpu"
     torch.manual_seed(0)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     os.makedirs(a.out, exist_ok=True)
-    data, model, loss = Speech(a.speech, dev), Mimi(CONFIG).to(dev), Loss().to(dev)
+    config = CONFIG
+    if a.start:
+        with safe_open(a.start, "pt") as f:
+            config = CONFIG | json.loads(f.metadata()["config"])
+    data, model, loss = Speech(a.speech, dev), Mimi(config).to(dev), Loss().to(dev)
+    if a.start:
+        model.load_state_dict(load_file(a.start))
+        for book in (m for m in model.modules() if isinstance(m, Codebook)):  # as many uses as a batch has
+            share = a.batch * a.samples / 1920 / book.cluster_usage.sum()
+            book.cluster_usage.mul_(share), book.embed_sum.mul_(share)
     critics = nn.ModuleList([Spectral(n) for n in (2048, 1024, 512)]).to(dev)
     g, d = (torch.optim.AdamW(m.parameters(), lr=a.lr, betas=(0.8, 0.99), weight_decay=0.01) for m in (model, critics))
     mean, step = {k: v.clone() for k, v in model.state_dict().items()}, 0
@@ -350,7 +361,7 @@ def main():
         for o in (g, d):
             for group in o.param_groups:
                 group["lr"] = lr
-        if step == a.warm:
+        if step == a.warm and not a.start:
             with torch.no_grad():
                 z = torch.cat([model.latent(data.batch(a.batch, a.samples)) for _ in range(16)])
                 for r in model.quantizer.children():
@@ -358,8 +369,8 @@ def main():
         x = data.batch(a.batch, a.samples)
         levels = 8 if torch.rand(()) < 0.5 else int(torch.randint(1, 9, ()))
         adversarial = step > a.warm and share > a.adversarial
-        with torch.autocast(dev, torch.bfloat16, enabled=dev == "cuda"):
-            y, commit = model(x, levels, True, step >= a.warm)
+        with torch.autocast(dev, torch.bfloat16, enabled=dev == "cuda" and not a.f32):
+            y, commit = model(x, levels, True, a.start is not None or step >= a.warm)
             if adversarial:
                 dl = 0.0
                 for c in critics:
@@ -388,7 +399,7 @@ def main():
             shown = time.time()
     torch.save(dict(model=model.state_dict(), critics=critics.state_dict(), g=g.state_dict(), d=d.state_dict(), mean=mean, step=step), a.out + "/state.pt")
     model.load_state_dict(mean), model.eval()
-    export(model, a.out)
+    export(model, config, a.out)
     with torch.no_grad():
         pairs = []
         for v in data.val:

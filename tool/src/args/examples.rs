@@ -91,7 +91,9 @@ Examples:
 pub(super) const BENCH_EXAMPLES: &str = "\
 Examples:
   mimi bench --model model.safetensors
-  mimi bench --json > bench.json";
+  mimi bench --json > bench.json
+  # the slowest callback in ten minutes of live audio
+  mimi bench --model model.safetensors --precision f32 --live --blocks 64 --live-seconds 600";
 
 pub(super) const CONVERT_EXAMPLES: &str = "\
 Examples:

@@ -75,6 +75,16 @@ pub(crate) enum PrecisionArg {
     Int8,
 }
 
+impl PrecisionArg {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+            Self::Int8 => "int8",
+        }
+    }
+}
+
 impl From<PrecisionArg> for mimi::Precision {
     fn from(precision: PrecisionArg) -> Self {
         match precision {

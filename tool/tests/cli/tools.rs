@@ -182,3 +182,28 @@ fn bench_measures_every_precision() {
     }
     wrong(&folder, "bench -q -n 9", "mimi: --codebooks is 9; this model has 1 to 8");
 }
+
+#[test]
+fn bench_measures_live_audio_alone() {
+    let folder = folder();
+    let short = "bench -q --live --live-seconds 1 --blocks 64,441 --precision int8";
+    let table = String::from_utf8(ok(&folder, short).stdout).unwrap();
+    assert!(table.starts_with("Callbacks of live audio") && !table.contains("multiply-adds"), "{table}");
+    let rows: Vec<Vec<&str>> =
+        table.lines().skip(2).map(|line| line.split_whitespace().take(3).collect()).collect();
+    let expected = [["spread", "64"], ["spread", "441"], ["other", "64"], ["other", "441"]];
+    assert_eq!(rows, expected.map(|[work, block]| vec!["int8", work, block]), "{table}");
+    let report = ok(&folder, &format!("{short} --json")).stdout;
+    let report: serde_json::Value = serde_json::from_slice(&report).unwrap();
+    let precisions = report["precisions"].as_array().unwrap();
+    assert_eq!((precisions.len(), &precisions[0]["precision"]), (1, &serde_json::json!("int8")));
+    let live = precisions[0]["live"].as_array().unwrap();
+    assert_eq!(live.len(), 4);
+    for (live, [work, block]) in live.iter().zip(expected) {
+        assert_eq!((live["work"].as_str(), live["block"].to_string().as_str()), (Some(work), block));
+        let [average, worst, slowest, deadline] = ["average", "worst", "slowest", "deadline"]
+            .map(|name| live[&format!("{name}_microseconds")].as_f64().unwrap());
+        assert!(0.0 < average && average <= slowest && worst <= slowest, "{live}");
+        assert!((deadline - live["block"].as_f64().unwrap() / 0.048).abs() < 1e-6, "{live}");
+    }
+}

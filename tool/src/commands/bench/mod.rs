@@ -12,6 +12,7 @@ use crate::{
     failure::Outcome,
     model, standard,
 };
+use live::Live;
 use machine::Machine;
 use mimi::{Model, Parts, StreamOptions};
 use report::{Clip, Load, Report, Results, Stages, Streams};
@@ -19,35 +20,54 @@ use std::time::Instant;
 use work::{Layers, Side};
 
 pub(crate) fn run(args: &BenchArgs) -> Outcome {
+    let text = match (args.live, args.json) {
+        (true, true) => format!("{:#}\n", live::json(&live_alone(args)?)),
+        (true, false) => live::table(&live_alone(args)?),
+        (false, true) => format!("{:#}\n", everything(args)?.json()),
+        (false, false) => everything(args)?.tables(),
+    };
+    standard::print(text.as_bytes())
+}
+
+/// The model, as `args` say. The note about the built-in one is read once.
+fn load(args: &BenchArgs, precision: PrecisionArg, parts: Parts, first: bool) -> Outcome<Model> {
+    let quiet = args.quiet || !first;
+    model::load(&ModelArgs { model: args.model.clone(), quiet, precision }, parts)
+}
+
+fn live_alone(args: &BenchArgs) -> Outcome<Vec<(PrecisionArg, Vec<Live>)>> {
+    let mut results = Vec::new();
+    for &precision in &args.precision {
+        let model = load(args, precision, Parts::Both, results.is_empty())?;
+        codec::check_codebooks(&model, args.codebooks)?;
+        results.push((precision, live::measure(&model, args)?));
+    }
+    Ok(results)
+}
+
+fn everything(args: &BenchArgs) -> Outcome<Report> {
     let mut results = Vec::new();
     let mut machine = None;
-    for precision in [PrecisionArg::F32, PrecisionArg::Bf16, PrecisionArg::Int8] {
-        // The note about the built-in model is read once.
-        let quiet = args.quiet || !results.is_empty();
-        let load = |parts, quiet| -> Outcome<_> {
+    for &precision in &args.precision {
+        if results.is_empty() {
+            // brings the file to the page cache
+            load(args, precision, Parts::Both, true)?;
+        }
+        let timed = |parts| -> Outcome<_> {
             let start = Instant::now();
-            let model = model::load(&ModelArgs { model: args.model.clone(), quiet, precision }, parts)?;
+            let model = load(args, precision, parts, false)?;
             let seconds = start.elapsed().as_secs_f64();
             let weights = model.memory_bytes();
             Ok((model, Load { parts, seconds, weights }))
         };
-        if results.is_empty() {
-            // brings the file to the page cache
-            load(Parts::Both, quiet)?;
-        }
-        let (_, encoder) = load(Parts::Encoder, true)?;
-        let (_, decoder) = load(Parts::Decoder, true)?;
-        let (model, both) = load(Parts::Both, true)?;
+        let (_, encoder) = timed(Parts::Encoder)?;
+        let (_, decoder) = timed(Parts::Decoder)?;
+        let (model, both) = timed(Parts::Both)?;
         let machine = machine.get_or_insert_with(|| Machine::measure(&model));
         results.push(measure(&model, precision, machine, args, [both, encoder, decoder])?);
     }
     let Some(machine) = machine else { unreachable!("measured with the first precision") };
-    let report = Report { machine, results };
-    let text = match args.json {
-        true => format!("{:#}\n", report.json()),
-        false => report.tables(),
-    };
-    standard::print(text.as_bytes())
+    Ok(Report { machine, results })
 }
 
 fn measure(
@@ -96,6 +116,6 @@ fn measure(
     }
     let frame_milliseconds = 1e3 * spec.frame_size as f64 / f64::from(spec.sampling_rate);
     let stream_bytes = times::stream_bytes(model, &options)?;
-    let live = live::measure(model, &options)?;
+    let live = live::measure(model, args)?;
     Ok(Results { precision, loads, stream_bytes, frame_milliseconds, streams, clips, stages, live })
 }

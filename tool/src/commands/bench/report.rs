@@ -105,13 +105,13 @@ impl Report {
         text += live::HEAD;
         for results in &self.results {
             for live in &results.live {
-                text += &live.row(results.name());
+                text += &live.row(results.precision.name());
             }
         }
         text += "\nLoading                 seconds   MB of weights\n";
         for results in &self.results {
             for load in &results.loads {
-                let (name, megabytes) = (results.name(), load.weights as f64 / 1e6);
+                let (name, megabytes) = (results.precision.name(), load.weights as f64 / 1e6);
                 text += &format!("{name:6}{:10}{:15.2}{megabytes:16.1}\n", load.parts(), load.seconds);
             }
         }
@@ -129,21 +129,13 @@ fn percent(limit: f64, time: f64) -> String {
 }
 
 impl Results {
-    fn name(&self) -> &'static str {
-        match self.precision {
-            PrecisionArg::F32 => "f32",
-            PrecisionArg::Bf16 => "bf16",
-            PrecisionArg::Int8 => "int8",
-        }
-    }
-
     fn stream_rows(&self, text: &mut String) {
         for streams in &self.streams {
             for side in Side::BOTH {
                 let times = &streams.times[side as usize];
                 *text += &format!(
                     "{:6}{:10}{:7}  {:7.2} {:7.2} {:7.2}   {:>8}\n",
-                    self.name(),
+                    self.precision.name(),
                     side.name(),
                     streams.count,
                     times.quantile(0.5),
@@ -161,7 +153,7 @@ impl Results {
                 let time = clip.times[side as usize];
                 *text += &format!(
                     "{:6}{:10}{:7}   {time:12.2}   {:15.1}   {:>8}\n",
-                    self.name(),
+                    self.precision.name(),
                     side.name(),
                     clip.threads,
                     self.frame_milliseconds / time,
@@ -173,7 +165,7 @@ impl Results {
 
     fn stage_rows(&self, text: &mut String) {
         for stages in &self.stages {
-            *text += &format!("{:6}{:10}{:8}", self.name(), stages.side.name(), stages.of());
+            *text += &format!("{:6}{:10}{:8}", self.precision.name(), stages.side.name(), stages.of());
             for (time, limit) in stages.times.iter().zip(&stages.limits) {
                 *text += &format!("{:>16}", format!("{time:.2} ({})", percent(*limit, *time)));
             }
@@ -183,7 +175,7 @@ impl Results {
 
     fn json(&self) -> Value {
         json!({
-            "precision": self.name(),
+            "precision": self.precision.name(),
             "loads": self.loads.iter().map(Load::json).collect::<Vec<_>>(),
             "stream_bytes": { "encode": self.stream_bytes[0], "decode": self.stream_bytes[1] },
             "streams": self.streams.iter().map(Streams::json).collect::<Vec<_>>(),
