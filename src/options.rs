@@ -112,7 +112,8 @@ pub struct LiveOptions {
     /// Rendering that is not in real time: the audio thread does all work, and a playback waits for codes in place of
     /// concealing that they are missing.
     pub offline: bool,
-    /// Frames that wait before a playback starts, 1 to 64; `None`: one. Each adds its length to the latency, and is how
-    /// much later than others a frame may come.
+    /// Frames that wait before a playback starts, 1 to 64; `None`: two. Each adds its length to the latency, and each
+    /// but the first lets frames come its length later than the first did. One is enough where the callback itself
+    /// moves the codes.
     pub buffer_frames: Option<usize>,
 }

@@ -28,7 +28,7 @@ const WAYS: [(Work, bool); 4] =
 
 fn options(rate: u32, (work, offline): (Work, bool)) -> LiveOptions {
     let stream = StreamOptions { sample_rate: Some(rate), ..Default::default() };
-    LiveOptions { stream, work, offline, buffer_frames: None }
+    LiveOptions { stream, work, offline, buffer_frames: Some(1) }
 }
 
 /// Something to encode: a chirp with silence between its swells.
@@ -128,7 +128,7 @@ fn the_delay_is_the_sum_of_the_latencies_to_the_sample() {
         let frame = rate as usize / 25 * 2;
         let pcm = sound(7 * frame + 100);
         for (work, offline) in WAYS {
-            for buffer_frames in [None, Some(3)] {
+            for buffer_frames in [Some(1), Some(3)] {
                 let options = LiveOptions { buffer_frames, ..options(rate, (work, offline)) };
                 for length in [64, 441, 1024, frame - 1, frame] {
                     through(&pcm, &options, &[length]);
@@ -545,6 +545,11 @@ fn halves_are_sent_to_their_threads() {
     assert!(Playback::new(&MODEL, &options).is_err_and(|error| error.message().contains("65")));
     let capture = Capture::new(&MODEL, &LiveOptions::default()).unwrap();
     assert!(capture.split().0.memory_bytes() > 10_000);
+    let latency = |buffer_frames| {
+        let options = LiveOptions { buffer_frames, ..Default::default() };
+        Playback::new(&MODEL, &options).unwrap().split().1.latency_samples()
+    };
+    assert!(latency(None) == latency(Some(2)) && latency(None) > latency(Some(1)));
     sent(Capture::new(&MODEL, &LiveOptions::default()).unwrap());
     sent(Playback::new(&MODEL, &LiveOptions::default()).unwrap());
 }

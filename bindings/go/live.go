@@ -48,7 +48,7 @@ func WorkBy(w LiveWork) Option { return Option{C.MIMI_OPT_WORK, int64(w)} }
 // Offline is for audio that is not in real time: a Playback then waits for codes instead of concealing their lack.
 func Offline() Option { return Option{C.MIMI_OPT_OFFLINE, 1} }
 
-// BufferFrames is the number of frames that wait before a Playback starts, 1 to 64; by default 1.
+// BufferFrames is the number of frames that wait before a Playback starts, 1 to 64; by default 2.
 func BufferFrames(n int) Option { return Option{C.MIMI_OPT_BUFFER_FRAMES, int64(n)} }
 
 // live is a C object with three sides. Calls of one side take turns, and do not wait for those of the others.

@@ -64,6 +64,8 @@ static mimi_status open_streams(mimi_core *core, const mimi_model *model, int64_
         s = mimi_options_set(options, MIMI_OPT_SAMPLE_RATE, rate);
     if (s == MIMI_OK)
         s = mimi_options_set(options, MIMI_OPT_WORK, kind == MIMI_CORE_WORKER ? MIMI_WORK_OTHER : MIMI_WORK_SPREAD);
+    if (s == MIMI_OK) /* one thread moves the codes and plays them: none is late */
+        s = mimi_options_set(options, MIMI_OPT_BUFFER_FRAMES, 1);
     if (s == MIMI_OK)
         s = mimi_capture_new(model, options, &core->capture);
     if (s == MIMI_OK)

@@ -63,7 +63,8 @@ pub unsafe extern "C" fn mimi_capture_new(
 ///
 /// When a frame's last sample has come, the frame is encoded: in shares, by the calls that bring the
 /// samples of the next frame, or by mimi_capture_work(). Its codes can be read when MIMI_PROP_LATENCY_SAMPLES
-/// samples have come since its first one. They are those of a mimi_encoder.
+/// samples have come since its first one. They are those of a mimi_encoder. A capture has no end: so many
+/// zeros bring the codes of the last samples.
 ///
 /// If codes are not read, 64 frames wait, and later ones are dropped: MIMI_PROP_DROPPED. So are frames
 /// that come while mimi_capture_work() is eight frames behind.

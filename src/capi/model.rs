@@ -36,7 +36,8 @@ pub const MIMI_PROP_CODEBOOK_SIZE: mimi_prop = 4;
 /// Capture: two frames; at a rate other than the model's, a few milliseconds more. Playback: a frame for
 /// each that must wait, and as much more. A capture and a playback in one callback delay audio by the sum
 /// of the two, to the sample, if each callback writes the capture, moves the codes over and then reads the
-/// playback. In another order it may be a frame more.
+/// playback. In another order, or with another thread that moves the codes, it may be a frame more,
+/// and differ from one start to the next.
 pub const MIMI_PROP_LATENCY_SAMPLES: mimi_prop = 5;
 /// Streams: the frames emitted (encoder), read (capture) or taken (decoder, playback) since the stream
 /// began.

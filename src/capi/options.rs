@@ -61,8 +61,9 @@ pub const MIMI_OPT_WORK: mimi_option = 10;
 /// thread does all work, whatever MIMI_OPT_WORK says, and nothing is concealed or late: where a playback
 /// lacks codes, it gives silence, and goes on where it was when they have come. Default: 0.
 pub const MIMI_OPT_OFFLINE: mimi_option = 11;
-/// Playbacks: the frames that wait before it starts, 1 to 64. Each adds a frame to the latency, and lets
-/// frames come a frame later than the first did. Default: 1.
+/// Playbacks: the frames that wait before it starts, 1 to 64. Each adds a frame to the latency, and each
+/// but the first lets frames come a frame later than the first did. 1 is enough where the audio callback
+/// itself moves the codes. Default: 2.
 pub const MIMI_OPT_BUFFER_FRAMES: mimi_option = 12;
 
 /// The weights as they are in the checkpoint, as 32-bit floats. The default. (What is computed differs

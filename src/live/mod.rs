@@ -185,7 +185,7 @@ fn stream_options(options: &LiveOptions) -> StreamOptions {
 /// Frames of playback that must wait.
 fn buffer_frames(options: &LiveOptions) -> Result<usize, Error> {
     match options.buffer_frames {
-        None => Ok(1),
+        None => Ok(BUFFER_FRAMES),
         Some(n) if (1..=MAX_BUFFER_FRAMES).contains(&n) => Ok(n),
         Some(n) => Err(Error::new(
             ErrorKind::InvalidArgument,
@@ -193,6 +193,10 @@ fn buffer_frames(options: &LiveOptions) -> Result<usize, Error> {
         )),
     }
 }
+
+/// Frames that a playback waits for unless told otherwise: codes that another thread brings are never late by less than
+/// a frame.
+const BUFFER_FRAMES: usize = 2;
 
 /// The most frames that a playback may wait for.
 pub(crate) const MAX_BUFFER_FRAMES: usize = 64;

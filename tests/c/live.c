@@ -221,7 +221,7 @@ static void a_bad_line(void) {
     CHECK(of_playback(playback, MIMI_PROP_LATE) == 2 && of_playback(playback, MIMI_PROP_FRAMES) == 5);
     CHECK(of_playback(playback, MIMI_PROP_LATENCY_SAMPLES) == 2 * 1920);
     mimi_playback_free(playback);
-    OK(mimi_options_set(options, MIMI_OPT_BUFFER_FRAMES, 0));
+    OK(mimi_options_set(options, MIMI_OPT_BUFFER_FRAMES, 1));
 }
 
 int main(int argc, char **argv) {
@@ -232,6 +232,7 @@ int main(int argc, char **argv) {
     pcm = read_wav(join(argv[1], "speech.wav"), &samples);
     options = mimi_options_new();
     OK(mimi_options_set(options, MIMI_OPT_ISA, atoi(argv[2])));
+    OK(mimi_options_set(options, MIMI_OPT_BUFFER_FRAMES, 1));
     OK(mimi_load(path, options, &model));
     static const size_t blocks[] = {64, 441, 1024, 1280};
     static const int64_t rates[] = {24000, 48000, 44100, 16000};

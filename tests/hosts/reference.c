@@ -43,6 +43,7 @@ int main(int argc, char **argv) {
     OK(mimi_load(argv[1], NULL, &model));
     OK(mimi_options_set(options, MIMI_OPT_SAMPLE_RATE, atol(argv[2])));
     OK(mimi_options_set(options, MIMI_OPT_CODEBOOKS, atol(argv[3])));
+    OK(mimi_options_set(options, MIMI_OPT_BUFFER_FRAMES, 1));
     OK(mimi_encoder_new(model, options, &encoder));
     OK(mimi_decoder_new(model, options, &decoder));
     OK(mimi_capture_new(model, options, &capture));

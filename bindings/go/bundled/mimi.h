@@ -387,8 +387,9 @@ typedef int32_t mimi_option;
  * lacks codes, it gives silence, and goes on where it was when they have come. Default: 0. */
 #define MIMI_OPT_OFFLINE 11
 
-/** Playbacks: the frames that wait before it starts, 1 to 64. Each adds a frame to the latency, and lets
- * frames come a frame later than the first did. Default: 1. */
+/** Playbacks: the frames that wait before it starts, 1 to 64. Each adds a frame to the latency, and each
+ * but the first lets frames come a frame later than the first did. 1 is enough where the audio callback
+ * itself moves the codes. Default: 2. */
 #define MIMI_OPT_BUFFER_FRAMES 12
 
 /** The weights as they are in the checkpoint, as 32-bit floats. The default. (What is computed differs
@@ -498,7 +499,8 @@ typedef int32_t mimi_prop;
  * Capture: two frames; at a rate other than the model's, a few milliseconds more. Playback: a frame for
  * each that must wait, and as much more. A capture and a playback in one callback delay audio by the sum
  * of the two, to the sample, if each callback writes the capture, moves the codes over and then reads the
- * playback. In another order it may be a frame more. */
+ * playback. In another order, or with another thread that moves the codes, it may be a frame more,
+ * and differ from one start to the next. */
 #define MIMI_PROP_LATENCY_SAMPLES 5
 
 /** Streams: the frames emitted (encoder), read (capture) or taken (decoder, playback) since the stream
@@ -1074,7 +1076,8 @@ MIMI_API MIMI_NODISCARD mimi_status mimi_capture_new(const mimi_model *model, co
  *
  * When a frame's last sample has come, the frame is encoded: in shares, by the calls that bring the
  * samples of the next frame, or by mimi_capture_work(). Its codes can be read when MIMI_PROP_LATENCY_SAMPLES
- * samples have come since its first one. They are those of a mimi_encoder.
+ * samples have come since its first one. They are those of a mimi_encoder. A capture has no end: so many
+ * zeros bring the codes of the last samples.
  *
  * If codes are not read, 64 frames wait, and later ones are dropped: MIMI_PROP_DROPPED. So are frames
  * that come while mimi_capture_work() is eight frames behind.

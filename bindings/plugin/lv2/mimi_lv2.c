@@ -26,12 +26,14 @@ static const void *find(const LV2_Feature *const *features, const char *uri) {
     return NULL;
 }
 
-/* The reason for a failure goes to the host's log, if it has one. */
+/* The reason for a failure goes to the host's log, or to stderr if it has none. */
 static void tell(const LV2_Feature *const *features, const char *why) {
     const LV2_Log_Log *log = find(features, LV2_LOG__log);
     const LV2_URID_Map *map = find(features, LV2_URID__map);
     if (log && map)
         log->printf(log->handle, map->map(map->handle, LV2_LOG__Error), "Mimi: %s\n", why);
+    else
+        fprintf(stderr, "Mimi: %s\n", why);
 }
 
 static LV2_Handle instantiate(const LV2_Descriptor *descriptor, double rate, const char *bundle,
