@@ -422,7 +422,7 @@ fn a_worker_who_does_not_work_loses_frames_and_sees_how_many() {
 
 #[test]
 fn writing_is_all_or_nothing() {
-    let (mut input, _, _) = Playback::new(&MODEL, &LiveOptions::default()).unwrap().split();
+    let (mut input, _, _) = Playback::new(&MODEL, &options(24_000, WAYS[0])).unwrap().split();
     assert_eq!(input.write(&[0; 7]), Err(StreamError::PartialFrame { codes: 7, codebooks: CODEBOOKS }));
     let refused = StreamError::CodeOutOfRange { index: 9, code: SIZE, codebook_size: SIZE };
     assert_eq!(input.write(&[0, 1, 2, 3, 4, 5, 6, 7, 8, SIZE, 0, 0]), Err(refused));

@@ -1071,6 +1071,7 @@ int main(int argc, char **argv) {
     CHECK(options);
     OK(mimi_options_set(options, MIMI_OPT_CODEBOOKS, (int64_t)g.codebooks));
     OK(mimi_options_set(options, MIMI_OPT_ISA, atoi(argv[3])));
+    OK(mimi_options_set(options, MIMI_OPT_BUFFER_FRAMES, 1));
     OK(mimi_load(path, options, &model));
     OK(mimi_encoder_new(model, options, &encoder));
     OK(mimi_decoder_new(model, options, &decoder));
