@@ -56,7 +56,10 @@ unity() {
     has "C#" mcs mono || return
     check "C#, built" mcs -unsafe -warnaserror -define:UNITY_5_3_OR_NEWER -out:"$work/unity.exe" \
         "$root"/bindings/unity/Runtime/*.cs "$here"/unity/*.cs &&
-        check "C# under Mono" env LD_LIBRARY_PATH="$libraries" mono "$work/unity.exe" "$demo" "$work/speech.f32" "$hash"
+        check "C# under Mono" env LD_LIBRARY_PATH="$libraries" mono "$work/unity.exe" "$demo" "$work/speech.f32" "$hash" &&
+        check "a library of the next version, built" gcc $warnings -shared -fPIC -o "$work/libmimi.so" -xc - \
+            <<<'unsigned mimi_version_number(void); unsigned mimi_version_number(void) { return 200; }' &&
+        check "C# refuses it" env LD_LIBRARY_PATH="$work" mono "$work/unity.exe" "$demo"
     has "the package.json and the .asmdef of Unity" python3 && check "Unity's JSON" python3 -c '
 import json, sys
 for name in sys.argv[1:]: json.load(open(name))' "$root/bindings/unity/package.json" \

@@ -20,7 +20,7 @@ namespace Mimi
     {
         public readonly int Status;
 
-        private MimiException(int status, string message) : base(message) => Status = status;
+        internal MimiException(int status, string message) : base(message) => Status = status;
 
         internal static unsafe void Check(int status)
         {
@@ -43,6 +43,12 @@ namespace Mimi
         MemoryBytes = 7, CodesHash = 8, ModelId = 9, CodeBits = 10, Precision = 11, Isa = 12, Parts = 13,
         FlushLen = 14, BadCodeIndex = 15, BadCodeValue = 16, Concealed = 17, Lost = 18, Waiting = 19, Late = 20,
         Missed = 21, Dropped = 22,
+    }
+
+    /// <summary>MIMI_PRECISION_, values of Option.Precision</summary>
+    public enum Precision
+    {
+        F32 = 0, BF16 = 1, Int8 = 2,
     }
 
     /// <summary>new Options { [Option.SampleRate] = 48000 }; null stands for all defaults.</summary>
@@ -90,8 +96,11 @@ namespace Mimi
         /// <summary>Loads a file or a folder.</summary>
         public static unsafe Model Load(string path, Options options = null)
         {
+            if (path == null)
+                throw new ArgumentNullException(nameof(path));
             if (path.IndexOf('\0') >= 0)
                 throw new ArgumentException("a path cannot hold a zero", nameof(path));
+            CheckVersion();
             fixed (byte* utf8 = Encoding.UTF8.GetBytes(path + "\0")) // LPStr is UTF-8 on some systems only
             {
                 MimiException.Check(Native.mimi_load(utf8, options ?? Options.None, out IntPtr model));
@@ -102,12 +111,23 @@ namespace Mimi
         /// <summary>Loads the bytes of one model.safetensors, as of an asset. They are not needed afterwards.</summary>
         public static unsafe Model Load(ReadOnlySpan<byte> bytes, Options options = null)
         {
+            CheckVersion();
             fixed (byte* data = &MemoryMarshal.GetReference(bytes))
             {
                 MimiException.Check(
                     Native.mimi_load_memory(data, (UIntPtr)bytes.Length, options ?? Options.None, out IntPtr model));
                 return new Model(model);
             }
+        }
+
+        // Within one minor version, functions and numbers are only added.
+        private static void CheckVersion()
+        {
+            const uint major = 0, minor = 1;
+            uint version = Native.mimi_version_number();
+            if (version / 100 != major * 100 + minor)
+                throw new MimiException(Mimi.Status.Unsupported, "the library has version " +
+                    $"{version / 10000}.{version / 100 % 100}, and this package is for version {major}.{minor}");
         }
 
         public long Get(Property key)

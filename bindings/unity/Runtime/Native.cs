@@ -1,5 +1,5 @@
-// The C functions of mimi.h, which is the manual. Arguments are numbers, pointers and SafeHandles alone: nothing is
-// copied, allocated or found by reflection, under Mono, CoreCLR and IL2CPP alike.
+// The C functions of mimi.h, which is the manual, that this package calls. Arguments are numbers, pointers and
+// SafeHandles alone: nothing is copied, allocated or found by reflection, under Mono, CoreCLR and IL2CPP alike.
 using System;
 using System.Runtime.InteropServices;
 
@@ -14,6 +14,7 @@ namespace Mimi
 #endif
         private const CallingConvention C = CallingConvention.Cdecl;
 
+        [DllImport(Lib, CallingConvention = C)] internal static extern uint mimi_version_number();
         [DllImport(Lib, CallingConvention = C)] internal static extern byte* mimi_version_string();
         [DllImport(Lib, CallingConvention = C)] internal static extern byte* mimi_status_string(int status);
         [DllImport(Lib, CallingConvention = C)] internal static extern byte* mimi_last_error();

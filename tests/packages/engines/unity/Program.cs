@@ -1,9 +1,14 @@
 // Program MODEL SPEECH.f32 HASH: the binding of Unity on Mono, with speech whose codes have this hash.
+// Program MODEL: with a library of another version, which is to be refused.
 using System;
+using System.Collections.Generic;
 using System.Globalization;
 using System.IO;
 using System.Linq;
 using System.Reflection;
+using System.Runtime.ExceptionServices;
+using System.Threading;
+using System.Threading.Tasks;
 using Mimi;
 
 static class Program
@@ -25,6 +30,12 @@ static class Program
 
     static int Main(string[] args)
     {
+        if (args.Length == 1)
+        {
+            Throws(() => Model.Load(args[0]), Status.Unsupported, "version 0.2, and this package is for version 0.1");
+            Throws(() => Model.Load(new byte[1]), Status.Unsupported, "version 0.2");
+            return 0;
+        }
         Console.WriteLine("    " + Model.LibraryVersion);
         var pcm = new float[new FileInfo(args[1]).Length / 4];
         Buffer.BlockCopy(File.ReadAllBytes(args[1]), 0, pcm, 0, pcm.Length * 4);
@@ -53,6 +64,12 @@ static class Program
         File.Copy(path, Path.Combine(unicode, "model.safetensors"));
         Model.Load(unicode).Dispose();
         Directory.Delete(unicode, true);
+        try
+        {
+            Model.Load((string)null);
+            throw new Exception("a path that is null was taken");
+        }
+        catch (ArgumentNullException) { }
         Throws(() => Model.Load(new byte[] { 1, 2, 3 }), Status.Format, "3 bytes");
         Throws(() => Model.Load(default(ReadOnlySpan<byte>)), Status.Format, "");
         using (var model = Model.Load(File.ReadAllBytes(path)))
@@ -215,15 +232,18 @@ static class Program
         var speaker = new MimiVoice { model = model, talks = true };
         var listener = new MimiVoice { model = model };
         int sent = 0, dropped = 0;
+        var packets = new List<byte[]>();
         speaker.Packet += (packet, length) =>
         {
+            packets.Add(packet.AsSpan(0, length).ToArray());
             if (++sent == 20)
                 dropped++;
             else
                 listener.Receive(packet.AsSpan(0, length));
         };
-        Call(speaker, "Start");
-        Call(listener, "Start");
+        Begin(speaker);
+        Begin(listener);
+        listener.talks = true; // too late: it listens
         var filter = new float[2 * 1024];
         double loud = 0;
         long hashed = 0, played = 0, talked = 0;
@@ -255,15 +275,125 @@ static class Program
         double level = Math.Sqrt(loud / 2 / pcm.Sum(s => (double)s * s));
         Require(hashed == hash && lost == dropped && concealed <= dropped && refused == 0 && level > 0.5 && level < 1.2,
             $"MimiVoice: codes hash {hashed:x16}, {sent} packets of which {lost} was lost, level {level:f2}");
+        Numbers(model, packets);
+        Refuse(speaker, listener, packets[0]);
+        Mute(speaker, () => sent);
+        Loudspeaker(listener);
         Call(speaker, "OnDestroy");
         Call(listener, "OnDestroy");
+        Require(UnityEngine.Microphone.ended == 1, "the microphone is ended, also of one that was muted");
+        UnityEngine.AudioSettings.Change(48000); // no one listens any more
+        Loading(model);
         Call(listener, "OnAudioFilterRead", filter, 2);
+    }
+
+    static void Begin(MimiVoice voice)
+    {
+        Call(voice, "Start");
+        voice.Receive(new byte[1]); // the model is not there yet
+        for (; Field(voice, "codes") == null; Thread.Sleep(1))
+            Call(voice, "Update");
+        if (!voice.enabled || voice.Refused != 0)
+            throw new Exception("did not begin as it should");
+    }
+
+    // A model that cannot be loaded is told once, and the next component tries again.
+    static void Loading(UnityEngine.TextAsset model)
+    {
+        var shared = typeof(MimiVoice).GetField("shared", BindingFlags.Static | BindingFlags.NonPublic);
+        shared.SetValue(null, null);
+        Call(new MimiVoice(), "Update"); // quiet also where Start threw, for want of a model
+        var bad = new MimiVoice { model = new UnityEngine.TextAsset { bytes = new byte[3] } };
+        Throws(() => Begin(bad), Status.Format, "3 bytes");
+        Call(bad, "OnDestroy");
+        var good = new MimiVoice { model = model, precision = Precision.BF16 };
+        Begin(good);
+        Call(good, "OnDestroy");
+        Require(!bad.enabled && ((Task<Model>)shared.GetValue(null)).Result.Get(Property.Precision) == 1,
+            "a model that is damaged, then a good one in 16 bits");
+    }
+
+    static long Waiting(MimiVoice voice)
+    {
+        Ok(((Playback)Field(voice, "playback")).Get(Property.Waiting, out long waiting));
+        return waiting;
+    }
+
+    // Late packets are ignored, and those of a sender that begins anew are heard.
+    static void Numbers(UnityEngine.TextAsset model, List<byte[]> packets)
+    {
+        var listener = new MimiVoice { model = model };
+        Begin(listener);
+        int[] late = { 3, 5, 7, 9 };
+        int[] numbers = { 65534, 65535, 0, 65534, 1, 0, 60, 11, 10, 9, 500, 0 };
+        for (int i = 0; i < numbers.Length; i++)
+        {
+            int number = numbers[i];
+            var packet = (byte[])packets[0].Clone();
+            packet[0] = (byte)number;
+            packet[1] = (byte)(number >> 8);
+            long before = Waiting(listener);
+            listener.Receive(packet);
+            if (Waiting(listener) - before != (late.Contains(i) ? 0 : 1))
+                throw new Exception($"packet {number}: {before} frames waited, then {Waiting(listener)}");
+        }
+        Require(listener.Refused == 0, "late packets are ignored, a sender that begins anew is heard");
+        Call(listener, "OnDestroy");
+    }
+
+    static void Refuse(MimiVoice speaker, MimiVoice listener, byte[] packet)
+    {
+        listener.Receive(packet.AsSpan(1));
+        listener.Receive(null);
+        speaker.Receive(packet);
+        string said = UnityEngine.Debug.warnings;
+        Require(listener.Refused == 2 && speaker.Refused == 1 && said.Split('\n').Length == 3 &&
+            said.Contains($"a packet of {packet.Length - 1} bytes, expected {packet.Length}") &&
+            said.Contains("the component that talks"), "refused packets are counted, and told once");
+    }
+
+    static void Mute(MimiVoice speaker, Func<int> sent)
+    {
+        foreach (bool talks in new[] { true, false, true, false })
+        {
+            speaker.talks = talks;
+            int before = sent();
+            for (int i = 0; i < 5 * Frame; i++)
+            {
+                UnityEngine.Microphone.Hear(0);
+                if (i % 480 == 479)
+                    Call(speaker, "Update");
+            }
+            if (sent() - before != (talks ? 5 : 0))
+                throw new Exception($"talks is {talks}, and {sent() - before} packets were sent");
+        }
+        Console.WriteLine("    a speaker can be muted");
+    }
+
+    static void Loudspeaker(MimiVoice listener)
+    {
+        int plays = UnityEngine.AudioSource.plays;
+        object before = Field(listener, "playback");
+        UnityEngine.AudioSettings.Change(44100);
+        var playback = (Playback)Field(listener, "playback");
+        Ok(playback.Get(Property.SampleRate, out long rate));
+        Require(rate == 44100 && ((Playback)before).IsClosed && UnityEngine.AudioSource.plays == plays + 1,
+            "another loudspeaker: the voice goes on at its rate");
     }
 
     const BindingFlags Private = BindingFlags.Instance | BindingFlags.NonPublic;
 
-    static void Call(object target, string name, params object[] arguments) =>
-        target.GetType().GetMethod(name, Private).Invoke(target, arguments);
+    static void Call(object target, string name, params object[] arguments)
+    {
+        try
+        {
+            target.GetType().GetMethod(name, Private).Invoke(target, arguments);
+        }
+        catch (TargetInvocationException e)
+        {
+            ExceptionDispatchInfo.Capture(e.InnerException).Throw();
+        }
+    }
 
     static object Field(object target, string name) => target.GetType().GetField(name, Private).GetValue(target);
 }

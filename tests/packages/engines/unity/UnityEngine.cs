@@ -8,11 +8,16 @@ namespace UnityEngine
         public T GetComponent<T>() where T : new() => new T();
     }
 
-    public class MonoBehaviour : Component { }
+    public class MonoBehaviour : Component
+    {
+        public bool enabled = true;
+    }
 
     public class AudioSource : MonoBehaviour
     {
-        public void Play() { }
+        public static int plays;
+
+        public void Play() => plays++;
     }
 
     [AttributeUsage(AttributeTargets.Class)]
@@ -28,12 +33,23 @@ namespace UnityEngine
 
     public static class AudioSettings
     {
+        public delegate void AudioConfigurationChangeHandler(bool deviceWasChanged);
+        public static event AudioConfigurationChangeHandler OnAudioConfigurationChanged;
         public static int outputSampleRate = 48000;
+
+        public static void Change(int rate)
+        {
+            outputSampleRate = rate;
+            OnAudioConfigurationChanged?.Invoke(true);
+        }
     }
 
     public static class Debug
     {
+        public static string warnings = "";
+
         public static void LogError(object message) => throw new Exception(message.ToString());
+        public static void LogWarning(object message) => warnings += message + "\n";
     }
 
     /// A ring of a second, in stereo.
@@ -54,10 +70,11 @@ namespace UnityEngine
     {
         private static AudioClip clip;
         private static int position;
+        public static int ended;
 
         public static AudioClip Start(string device, bool loop, int seconds, int rate) => clip = new AudioClip();
         public static int GetPosition(string device) => position;
-        public static void End(string device) { }
+        public static void End(string device) => ended++;
 
         public static void Hear(float sample)
         {
