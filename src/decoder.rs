@@ -128,7 +128,7 @@ impl Decoder {
     }
 
     /// Where the last code that was refused stood in its call's input, and its value; `None` if there was none
-    /// since the stream was opened or reset. For callers of the C ABI, whose errors are a number.
+    /// since the stream was opened, reset or flushed. For callers of the C ABI, whose errors are a number.
     pub(crate) fn bad_code(&self) -> Option<(usize, u32)> {
         self.bad_code
     }

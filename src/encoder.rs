@@ -56,6 +56,12 @@ impl Encoder {
         self.frames_of(samples).saturating_mul(self.stream.spec.latent_dim)
     }
 
+    /// Codes or latents that `samples` more samples give, if the model has such.
+    pub(crate) fn values_for<V: Value>(&self, samples: usize) -> Result<usize, StreamError> {
+        V::check(&self.stream, &[])?;
+        Ok(self.frames_of(samples).saturating_mul(V::in_frame(&self.stream)))
+    }
+
     /// Frames that `samples` more samples complete.
     fn frames_of(&self, samples: usize) -> usize {
         samples.saturating_add(self.pending_len).saturating_sub(self.wait()) / self.frame_samples()

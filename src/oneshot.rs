@@ -51,9 +51,11 @@ impl Model {
     }
 
     fn values_for<V: Whole>(&self, samples: usize, options: &StreamOptions) -> Result<usize, Error> {
-        self.encoder()?;
+        let encoder = &**self.encoder()?;
         let width = V::width(self.spec(), options)?;
-        Ok(samples.div_ceil(self.spec().stream_rates(options)?.frame()).saturating_mul(width))
+        let frames = samples.div_ceil(self.spec().stream_rates(options)?.frame());
+        self.check_one_shot(encoder, frames, options)?;
+        Ok(frames.saturating_mul(width))
     }
 
     /// Samples that [`decode`](Self::decode) returns for `codes` codes.
@@ -67,9 +69,11 @@ impl Model {
     }
 
     fn samples_of<V: Whole>(&self, values: usize, options: &StreamOptions) -> Result<usize, Error> {
-        self.decoder()?;
+        let decoder = &**self.decoder()?;
         let frames = self.whole_frames::<V>(values, options)?;
-        Ok(frames.saturating_mul(self.spec().stream_rates(options)?.frame()))
+        let samples = frames.saturating_mul(self.spec().stream_rates(options)?.frame());
+        self.check_one_shot(decoder, frames, options)?;
+        Ok(samples)
     }
 
     /// How many frames so many values are.
@@ -133,6 +137,12 @@ impl Model {
         let frames = self.whole_frames::<V>(values.len(), options)?;
         let shape = self.one_shot_shape(&**self.decoder()?, frames, options)?;
         run::<V, _>(Decoder::of_shape(self, options, shape)?, values, pcm)
+    }
+
+    /// Refuses what [`one_shot_shape`](Self::one_shot_shape) or a stream of that shape would refuse.
+    fn check_one_shot(&self, half: &impl Half, frames: usize, options: &StreamOptions) -> Result<(), Error> {
+        let shape = self.one_shot_shape(half, frames, options)?;
+        half.bounded_cost(self.quantizer().map(|quantizer| &**quantizer), self.spec(), shape).map(drop)
     }
 
     /// The shape of a stream that is pushed `frames` frames at once. Without `max_block`, as many of them at a time as

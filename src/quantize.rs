@@ -13,8 +13,8 @@ use std::iter;
 impl Model {
     /// Whole frames of latents, `[frames, latent_dim]`, to codes, as many in a frame as `options.codebooks` says. Of
     /// the latents that [`encode_latents`](Self::encode_latents) gives, they are the codes of
-    /// [`encode`](Self::encode), bit for bit. NaN and infinity count as 0, and values are cut to ±1e5. Frames do not
-    /// depend on each other. The model must have its encoder.
+    /// [`encode`](Self::encode), bit for bit, if none is beyond ±1e5: values are cut to that, and NaN and infinity
+    /// count as 0. Frames do not depend on each other. The model must have its encoder.
     pub fn quantize(&self, latents: &[f32], options: &StreamOptions) -> Result<Vec<u32>, Error> {
         filled(self.codes_for_latents(latents.len(), options)?, |codes| {
             self.quantize_into(latents, codes, options)
@@ -22,9 +22,9 @@ impl Model {
     }
 
     /// Whole frames of codes to latents, `[frames, latent_dim]`: those that [`decode_latents`](Self::decode_latents)
-    /// makes the audio of [`decode`](Self::decode) of, bit for bit. [`NO_CODE`](crate::NO_CODE) counts as in a
-    /// decoder, but nothing is concealed: a frame without a code that can be used is zeros. The model must have its
-    /// decoder.
+    /// makes the audio of [`decode`](Self::decode) of, bit for bit, if none is beyond ±1e5, to which it cuts them.
+    /// [`NO_CODE`](crate::NO_CODE) counts as in a decoder, but nothing is concealed: a frame without a code that can
+    /// be used is zeros. The model must have its decoder.
     pub fn dequantize(&self, codes: &[u32], options: &StreamOptions) -> Result<Vec<f32>, Error> {
         filled(self.latents_for_codes(codes.len(), options)?, |latents| {
             self.dequantize_into(codes, latents, options)

@@ -3,10 +3,13 @@
 mod support;
 
 use mimi::{
-    Decoder, Encoder, Error, ErrorKind, LoadOptions, Model, NO_CODE, Parts, Precision, StreamError,
+    Config, Decoder, Encoder, Error, ErrorKind, LoadOptions, Model, NO_CODE, Parts, Precision, StreamError,
     StreamOptions, Tail,
 };
 use proptest::prelude::*;
+use safetensors::SafeTensors;
+use safetensors::tensor::TensorView;
+use std::fs;
 use support::{repository, synth, wav};
 
 /// Networks with branches of one and of several codebooks, with projections and without.
@@ -195,6 +198,100 @@ fn what_cannot_be_is_refused_in_words() {
     says(decoder.latents_for(1, &options).map(drop), ErrorKind::Unsupported, lacks[0]);
     says(encoder.dequantize(&codes, &options).map(drop), ErrorKind::Unsupported, lacks[1]);
     says(encoder.samples_for_latents(64, &options).map(drop), ErrorKind::Unsupported, lacks[1]);
+}
+
+/// A size is refused in the words of the call that it is for.
+#[test]
+fn sizes_need_the_options_of_their_calls() {
+    let wide = Config {
+        num_filters: 2,
+        upsampling_ratios: vec![2],
+        hidden_size: 8,
+        num_hidden_layers: 8,
+        intermediate_size: 8,
+        num_attention_heads: 16,
+        num_key_value_heads: 16,
+        head_dim: 128,
+        codebook_size: 8,
+        codebook_dim: 4,
+        vector_quantization_hidden_dimension: 4,
+        num_quantizers: 6,
+        upsample_groups: 8,
+        sliding_window: 5,
+        ..Config::published()
+    };
+    let wide = Model::load_bytes(&synth::checkpoint(&wide), &LoadOptions::default()).unwrap();
+    let tiny = load("tiny", &LoadOptions::default());
+    let unfit = |model: &Model, options: StreamOptions, words: &str| {
+        let latents = vec![0.0; model.spec().latent_dim];
+        let calls = [
+            model.encode(&[0.0], &options).map(drop),
+            model.codes_for(1, &options).map(drop),
+            model.encode_latents(&[0.0], &options).map(drop),
+            model.latents_for(1, &options).map(drop),
+            model.decode(&[0; 6], &options).map(drop),
+            model.samples_for(6, &options).map(drop),
+            model.decode_latents(&latents, &options).map(drop),
+            model.samples_for_latents(latents.len(), &options).map(drop),
+        ];
+        for (i, result) in calls.into_iter().enumerate() {
+            let error = result.expect_err(words);
+            let same = error.kind() == ErrorKind::InvalidArgument && error.message().contains(words);
+            assert!(same, "call {i}: {error}");
+        }
+    };
+    let options = || StreamOptions { codebooks: Some(6), ..Default::default() };
+    unfit(&tiny, with_codebooks(7), "codebooks is 7: expected 1 to 6");
+    unfit(&tiny, StreamOptions { max_block: Some(0), ..options() }, "max_block is 0: expected 1 to");
+    unfit(
+        &tiny,
+        StreamOptions { context: Some(65_537), ..options() },
+        "context is 65537: expected 1 to 65536",
+    );
+    unfit(&tiny, StreamOptions { threads: Some(65), ..options() }, "threads is 65: expected 1 to 64");
+    unfit(&tiny, StreamOptions { sample_rate: Some(1), ..options() }, "sample_rate is 1 Hz");
+    unfit(&wide, StreamOptions { context: Some(65_536), ..options() }, "with a context of 65536 steps");
+}
+
+/// Latents of the network's own that are beyond what is taken of a caller: a stream's codes are of the latents as they
+/// are, the quantizer's of the latents as they were cut.
+#[test]
+fn latents_beyond_the_limit_are_cut() {
+    let bytes = fs::read(repository("tests/data/golden/tiny/model.safetensors")).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let louder = |(name, tensor): (&str, TensorView)| {
+        let values = tensor.data().chunks_exact(4).map(|value| f32::from_le_bytes(value.try_into().unwrap()));
+        let gain = if name == "downsample.conv.weight" { 4e4 } else { 1.0 };
+        values.flat_map(|value| (gain * value).to_le_bytes()).collect::<Vec<u8>>()
+    };
+    let tensors: Vec<_> = file.iter().map(|(name, tensor)| (name, louder((name, tensor)))).collect();
+    assert!(tensors.iter().any(|(name, _)| *name == "downsample.conv.weight"));
+    let views = tensors.iter().map(|(name, data)| {
+        let tensor = file.tensor(name).unwrap();
+        (*name, TensorView::new(tensor.dtype(), tensor.shape().to_vec(), data).unwrap())
+    });
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("model.safetensors"), safetensors::serialize(views, None).unwrap()).unwrap();
+    fs::copy(repository("tests/data/golden/tiny/config.json"), folder.path().join("config.json")).unwrap();
+    let model = Model::load(folder.path(), &LoadOptions::default()).unwrap();
+
+    let (options, pcm) = (StreamOptions::default(), speech());
+    let (dim, codebooks) = (model.spec().latent_dim, model.codebooks());
+    let latents = model.encode_latents(&pcm, &options).unwrap();
+    let (codes, quantized) =
+        (model.encode(&pcm, &options).unwrap(), model.quantize(&latents, &options).unwrap());
+    let cut: Vec<f32> = latents.iter().map(|value| value.clamp(-1e5, 1e5)).collect();
+    assert_eq!(quantized, model.quantize(&cut, &options).unwrap());
+    assert_ne!(quantized, codes);
+    let mut within = 0;
+    for (frame, latents) in latents.chunks(dim).enumerate() {
+        if latents.iter().all(|value| value.abs() <= 1e5) {
+            let of_frame = frame * codebooks..(frame + 1) * codebooks;
+            assert_eq!(quantized[of_frame.clone()], codes[of_frame], "frame {frame}");
+            within += 1;
+        }
+    }
+    assert!(within > 0 && within < latents.len() / dim, "{within} frames are within the limit");
 }
 
 /// Some of the streams are a frame ahead, and some have other options.

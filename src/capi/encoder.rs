@@ -105,7 +105,7 @@ pub unsafe extern "C" fn mimi_encoder_codes_for(
     // SAFETY: the pointers are as the header's introduction asks.
     guard_rt(|| unsafe {
         let encoder: &Encoder = handle::shared(encoder)?;
-        place("out_codes", out_codes)?.write(encoder.codes_for(n_samples));
+        place("out_codes", out_codes)?.write(encoder.values_for::<u32>(n_samples)?);
         Ok(())
     })
 }

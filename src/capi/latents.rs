@@ -213,7 +213,7 @@ pub unsafe extern "C" fn mimi_decoder_samples_for_latents(
 ///
 /// - `encoders`, `n`, `pcm`: as for mimi_encoder_process_many().
 /// - `latents`: for each stream a pointer to room for one frame of latents, MIMI_PROP_LATENT_DIM. Rooms
-///   must not overlap each other.
+///   must not overlap what those of mimi_encoder_process_many() must not.
 ///
 /// Errors are those of mimi_encoder_process_many().
 #[unsafe(no_mangle)]
@@ -248,7 +248,7 @@ pub unsafe extern "C" fn mimi_decoder_process_many_latents(
 }
 
 /// Turns latents into codes, with the quantizer alone. Of the latents that mimi_encode_latents() writes, they
-/// are the codes of mimi_encode(), bit for bit.
+/// are the codes of mimi_encode(), bit for bit, if no latent is beyond +-100000.
 ///
 /// - `model`: a model with an encoder. Any number of threads may use it at once.
 /// - `options`: MIMI_OPT_CODEBOOKS; NULL for the defaults.
@@ -278,7 +278,7 @@ pub unsafe extern "C" fn mimi_quantize(
 }
 
 /// Turns codes into latents, with the quantizer alone. mimi_decode_latents() makes of them the audio that
-/// mimi_decode() makes of the codes, bit for bit.
+/// mimi_decode() makes of the codes, bit for bit, if no latent is beyond +-100000.
 ///
 /// - `model`: a model with a decoder. Any number of threads may use it at once.
 /// - `options`: MIMI_OPT_CODEBOOKS, which says how many codes make a frame; NULL for the defaults.

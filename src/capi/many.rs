@@ -38,7 +38,7 @@ fn not_too_many(name: &'static str, n: usize) -> Result<(), Refusal> {
 /// - `pcm`: for each stream a pointer to one frame of samples, its MIMI_PROP_FRAME_SAMPLES. In C,
 ///   declare the array as `const float *pcm[]`.
 /// - `codes`: for each stream a pointer to room for one frame of codes, MIMI_PROP_CODEBOOKS. Rooms must
-///   not overlap each other.
+///   not overlap each other, and none may overlap any stream's audio or one of the three arrays.
 ///
 /// MIMI_ERR_INVALID_ARGUMENT for streams of different models, for the same stream twice, and for a
 /// first frame.
@@ -90,8 +90,8 @@ pub(super) unsafe fn many<V: Value, C: Coder<V> + Kind>(
     inputs: *const *const C::Input,
     outputs: *const *mut C::Output,
 ) -> Result<(), mimi_status> {
-    // SAFETY: this function's contract; `exclusive_many` gives each stream once, and `apart` keeps what they read and
-    // write apart.
+    // SAFETY: this function's contract; `exclusive_many` gives each stream once, and `disjoint` and `apart` keep what
+    // is read and what is written apart.
     unsafe {
         not_too_many(names[0], n)?;
         let streams = input(names[0], streams, n)?;
@@ -102,6 +102,11 @@ pub(super) unsafe fn many<V: Value, C: Coder<V> + Kind>(
             |coder: &dyn Fn(usize) -> NonNull<C>| {
                 for i in 0..n {
                     let (first, this) = (coder(0).as_ref(), coder(i).as_ref());
+                    // the lists are read again after outputs were written
+                    let room = (names[2], outputs[i].cast_const(), this.frame_outputs());
+                    disjoint((names[0], streams.as_ptr(), n), room)?;
+                    disjoint((names[1], inputs.as_ptr(), n), room)?;
+                    disjoint((names[2], outputs.as_ptr(), n), room)?;
                     output(names[2], outputs[i], this.frame_outputs())?;
                     let frame = input(names[1], inputs[i], this.frame_inputs())?;
                     let checked = this.check_member(first, frame, this.frame_outputs());

@@ -63,7 +63,7 @@ pub const MIMI_PROP_PARTS: mimi_prop = 13;
 pub const MIMI_PROP_FLUSH_LEN: mimi_prop = 14;
 /// Decoders: where the bad code stood in the input of the last call that answered MIMI_ERR_CORRUPT; in
 /// mimi_decoder_process_many(), in this stream's frame. -1 if there was none since the stream was
-/// opened or reset.
+/// opened, reset or flushed.
 pub const MIMI_PROP_BAD_CODE_INDEX: mimi_prop = 15;
 /// Decoders: the value of that code, or -1.
 pub const MIMI_PROP_BAD_CODE_VALUE: mimi_prop = 16;

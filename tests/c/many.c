@@ -187,6 +187,104 @@ static void latents_together(void) {
     free(alone[1]);
 }
 
+/* The functions for many streams, for all kinds of them. */
+typedef mimi_status process_many(const void *streams, size_t n, const void *inputs, const void *outputs);
+
+static mimi_status to_codes(const void *streams, size_t n, const void *inputs, const void *outputs) {
+    return mimi_encoder_process_many(streams, n, inputs, outputs);
+}
+
+static mimi_status to_latents(const void *streams, size_t n, const void *inputs, const void *outputs) {
+    return mimi_encoder_process_many_latents(streams, n, inputs, outputs);
+}
+
+static mimi_status of_codes(const void *streams, size_t n, const void *inputs, const void *outputs) {
+    return mimi_decoder_process_many(streams, n, inputs, outputs);
+}
+
+static mimi_status of_latents(const void *streams, size_t n, const void *inputs, const void *outputs) {
+    return mimi_decoder_process_many_latents(streams, n, inputs, outputs);
+}
+
+static mimi_status encoder_frames(const void *stream, int64_t *frames) {
+    return mimi_encoder_get(stream, MIMI_PROP_FRAMES, frames);
+}
+
+static mimi_status decoder_frames(const void *stream, int64_t *frames) {
+    return mimi_decoder_get(stream, MIMI_PROP_FRAMES, frames);
+}
+
+/* An output, `room` bytes of it, that lies in one of the lists of pointers is refused: no stream runs, and nothing is
+   written. One beside the lists is taken. */
+static void overlap_lists(process_many *process, mimi_status (*get)(const void *, int64_t *), void *const *streams,
+                          size_t n, const void *input, size_t room) {
+    const size_t list = n * sizeof(void *), whole = 2 * room + 3 * list;
+    unsigned char *block = allocate(whole), *before = allocate(whole), *rooms = allocate(n * room);
+    void **lists = (void **)(void *)(block + room), **outputs = lists + 2 * n;
+    int64_t frames, now;
+    CHECK(room % sizeof(void *) == 0);
+    memset(block, 0x55, whole);
+    memset(rooms, 0x55, n * room);
+    for (size_t i = 0; i < n; i++) {
+        lists[i] = streams[i];
+        lists[n + i] = (void *)(uintptr_t)input;
+        outputs[i] = rooms + i * room;
+    }
+    OK(get(streams[0], &frames));
+    for (size_t i = 0; i < 3 * 2; i++) {
+        unsigned char *const start = block + room + i / 2 * list;
+        unsigned char *const inside[] = {start + 4 - room, start, start + list - sizeof(void *), start + list - 4};
+        const size_t stream = i % 2 ? n - 1 : 0;
+        void *const own = outputs[stream];
+        for (size_t k = 0; k < sizeof inside / sizeof *inside; k++) {
+            outputs[stream] = inside[k];
+            memcpy(before, block, whole);
+            STATUS(MIMI_ERR_INVALID_ARGUMENT, process(lists, n, lists + n, outputs));
+            CHECK(memcmp(block, before, whole) == 0);
+            outputs[stream] = own;
+        }
+    }
+    for (size_t i = 0; i < n * room; i++)
+        CHECK(rooms[i] == 0x55);
+    for (size_t i = 0; i < n; i++) {
+        OK(get(streams[i], &now));
+        CHECK(now == frames);
+    }
+    outputs[0] = block;
+    OK(process(lists, n, lists + n, outputs));
+    outputs[0] = block + whole - room;
+    OK(process(lists, n, lists + n, outputs));
+    OK(get(streams[n - 1], &now));
+    CHECK(now == frames + 2);
+    free(block);
+    free(before);
+    free(rooms);
+}
+
+static void no_room_in_lists(void) {
+    const size_t counts[] = {1, STREAMS};
+    void *encoders[STREAMS], *decoders[STREAMS];
+    const size_t width = g.codebooks * sizeof(uint32_t), dim = 32 * sizeof(float);
+    for (size_t i = 0; i < STREAMS; i++) {
+        mimi_encoder *encoder;
+        mimi_decoder *decoder;
+        OK(mimi_encoder_new(model, options, &encoder));
+        OK(mimi_decoder_new(model, options, &decoder));
+        encoders[i] = encoder;
+        decoders[i] = decoder;
+    }
+    for (size_t i = 0; i < 2; i++) {
+        overlap_lists(to_codes, encoder_frames, encoders, counts[i], g.pcm, width);
+        overlap_lists(to_latents, encoder_frames, encoders, counts[i], g.pcm, dim);
+        overlap_lists(of_codes, decoder_frames, decoders, counts[i], g.codes, FRAME * sizeof(float));
+        overlap_lists(of_latents, decoder_frames, decoders, counts[i], g.pcm, FRAME * sizeof(float));
+    }
+    for (size_t i = 0; i < STREAMS; i++) {
+        mimi_encoder_free(encoders[i]);
+        mimi_decoder_free(decoders[i]);
+    }
+}
+
 /* Fewer codebooks are the same bytes whether they are dropped before packing or after. */
 static void drop(const unsigned char *bytes, size_t len, int64_t codebooks, int64_t code_bits) {
     unsigned char *shorter = allocate(len), *expected = allocate(len);
@@ -519,6 +617,7 @@ int main(int argc, char **argv) {
     encode_together();
     decode_together();
     latents_together();
+    no_room_in_lists();
     other_rate(44100, 3528);
     other_rate(16000, 1280);
     tokens();

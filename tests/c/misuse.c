@@ -561,6 +561,25 @@ static void keys_and_values(void) {
     mimi_options_free(scratch);
 }
 
+/* An option that no call for recordings takes is told of by the functions for sizes too, and before a lack of room. */
+static void sizes_with_unfit_options(const mimi_options *o, const char *words) {
+    const mimi_status invalid = MIMI_ERR_INVALID_ARGUMENT;
+    n = 12345;
+#define UNFIT(call) (STATUS(invalid, call), CHECK(strstr(mimi_last_error(), words)))
+    UNFIT(mimi_codes_for(model, o, 100, &n));
+    UNFIT(mimi_samples_for(model, o, 0, &n));
+    UNFIT(mimi_latents_for(model, o, 100, &n));
+    UNFIT(mimi_samples_for_latents(model, o, 32, &n));
+    UNFIT(mimi_encode(model, o, g.pcm, 100, NULL, 0, &n));
+    UNFIT(mimi_decode(model, o, g.codes, 0, NULL, 0, &n));
+    UNFIT(mimi_encode_latents(model, o, g.pcm, 100, NULL, 0, &n));
+    UNFIT(mimi_encode_latents(model, o, g.pcm, 100, latents, 256, &n));
+    UNFIT(mimi_decode_latents(model, o, latents, 32, NULL, 0, &n));
+    UNFIT(mimi_decode_latents(model, o, latents, 32, pcm, 1920, &n));
+#undef UNFIT
+    CHECK(n == 12345);
+}
+
 /* Options that are fine by themselves, but not for this model or CPU. */
 static void unfit_options(const char *path) {
     mimi_options *o = mimi_options_new();
@@ -572,6 +591,7 @@ static void unfit_options(const char *path) {
     NO_HANDLE(MIMI_ERR_INVALID_ARGUMENT, mimi_playback, mimi_playback_new(model, o, &out));
     STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_encode(model, o, g.pcm, 100, codes, 256, &n));
     STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_decode(model, o, g.codes, g.codebooks + 1, pcm, 1920, &n));
+    sizes_with_unfit_options(o, "codebooks is");
     OK(mimi_options_set(o, MIMI_OPT_CODEBOOKS, INT32_MAX));
     NO_HANDLE(MIMI_ERR_INVALID_ARGUMENT, mimi_encoder, mimi_encoder_new(model, o, &out));
     NO_HANDLE(MIMI_ERR_INVALID_ARGUMENT, mimi_model, mimi_load(path, o, &out));
@@ -595,6 +615,7 @@ static void unfit_options(const char *path) {
         NO_HANDLE(MIMI_ERR_INVALID_ARGUMENT, mimi_playback, mimi_playback_new(model, o, &out));
         STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_encode(model, o, g.pcm, 100, codes, 256, &n));
         STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_decode(model, o, g.codes, 8, pcm, 1920, &n));
+        sizes_with_unfit_options(o, found);
     }
     STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_options_set(o, MIMI_OPT_SAMPLE_RATE, -44100));
     STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_options_set(o, MIMI_OPT_SAMPLE_RATE, (int64_t)INT32_MAX + 1));
@@ -967,12 +988,18 @@ static void latents_alone(const char *path) {
     NO_HANDLE(unsupported, mimi_playback, mimi_playback_new(pocket, NULL, &out));
     OK(mimi_options_set(o, MIMI_OPT_CODEBOOKS, 8));
     STATUS(unsupported, mimi_encode_latents(pocket, o, g.pcm, 100, latents, 256, &n));
+    STATUS(unsupported, mimi_encode_latents(pocket, o, g.pcm, 100, NULL, 0, &n));
+    STATUS(unsupported, mimi_latents_for(pocket, o, 100, &n));
+    STATUS(unsupported, mimi_samples_for_latents(pocket, o, 8, &n));
     NO_HANDLE(unsupported, mimi_encoder, mimi_encoder_new(pocket, o, &out));
     OK(mimi_encoder_new(pocket, NULL, &enc));
     OK(mimi_decoder_new(pocket, NULL, &dec));
     mimi_free(pocket);
     STATUS(unsupported, mimi_encoder_process(enc, g.pcm, 100, codes, 256, &n));
     STATUS(unsupported, mimi_encoder_flush(enc, codes, 256, &n));
+    STATUS(unsupported, mimi_encoder_codes_for(enc, 100, &n));
+    OK(mimi_encoder_latents_for(enc, 2000, &n));
+    CHECK(n == 8);
     STATUS(unsupported, mimi_decoder_process(dec, g.codes, 8, pcm, 1920, &n));
     STATUS(unsupported, mimi_decoder_process(dec, NULL, 8, pcm, 1920, &n));
     STATUS(unsupported, mimi_decoder_samples_for(dec, 8, &n));

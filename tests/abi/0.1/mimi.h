@@ -68,7 +68,8 @@
  * Functions for latents do what those for codes do. mimi_encode() gives the codes that mimi_quantize()
  * makes of its latents, and mimi_decode_latents() the audio of the codes that mimi_dequantize() has read,
  * bit for bit. A stream may have codes in one call and latents in the next. Decoders and mimi_quantize()
- * take not-a-number and infinity as 0 and cut values to +-100000: nothing of them stays in a stream.
+ * take not-a-number and infinity as 0 and cut values to +-100000: nothing of them stays in a stream. Where
+ * they cut what the network itself has made, the bits are others.
  * MIMI_PROP_FRAMES counts frames of latents, MIMI_PROP_CODES_HASH leaves them out. Captures and playbacks
  * have codes alone.
  *
@@ -530,7 +531,7 @@ typedef int32_t mimi_prop;
 
 /** Decoders: where the bad code stood in the input of the last call that answered MIMI_ERR_CORRUPT; in
  * mimi_decoder_process_many(), in this stream's frame. -1 if there was none since the stream was
- * opened or reset. */
+ * opened, reset or flushed. */
 #define MIMI_PROP_BAD_CODE_INDEX 15
 /** Decoders: the value of that code, or -1. */
 #define MIMI_PROP_BAD_CODE_VALUE 16
@@ -853,7 +854,7 @@ MIMI_API void mimi_decoder_free(mimi_decoder *decoder);
  * - `pcm`: for each stream a pointer to one frame of samples, its MIMI_PROP_FRAME_SAMPLES. In C,
  *   declare the array as `const float *pcm[]`.
  * - `codes`: for each stream a pointer to room for one frame of codes, MIMI_PROP_CODEBOOKS. Rooms must
- *   not overlap each other.
+ *   not overlap each other, and none may overlap any stream's audio or one of the three arrays.
  *
  * MIMI_ERR_INVALID_ARGUMENT for streams of different models, for the same stream twice, and for a
  * first frame.
@@ -993,7 +994,7 @@ MIMI_API MIMI_NODISCARD mimi_status mimi_decoder_samples_for_latents(const mimi_
  *
  * - `encoders`, `n`, `pcm`: as for mimi_encoder_process_many().
  * - `latents`: for each stream a pointer to room for one frame of latents, MIMI_PROP_LATENT_DIM. Rooms
- *   must not overlap each other.
+ *   must not overlap what those of mimi_encoder_process_many() must not.
  *
  * Errors are those of mimi_encoder_process_many().
  */
@@ -1014,7 +1015,7 @@ MIMI_API MIMI_NODISCARD mimi_status mimi_decoder_process_many_latents(mimi_decod
 
 /**
  * Turns latents into codes, with the quantizer alone. Of the latents that mimi_encode_latents() writes, they
- * are the codes of mimi_encode(), bit for bit.
+ * are the codes of mimi_encode(), bit for bit, if no latent is beyond +-100000.
  *
  * - `model`: a model with an encoder. Any number of threads may use it at once.
  * - `options`: MIMI_OPT_CODEBOOKS; NULL for the defaults.
@@ -1030,7 +1031,7 @@ MIMI_API MIMI_NODISCARD mimi_status mimi_quantize(const mimi_model *model, const
 
 /**
  * Turns codes into latents, with the quantizer alone. mimi_decode_latents() makes of them the audio that
- * mimi_decode() makes of the codes, bit for bit.
+ * mimi_decode() makes of the codes, bit for bit, if no latent is beyond +-100000.
  *
  * - `model`: a model with a decoder. Any number of threads may use it at once.
  * - `options`: MIMI_OPT_CODEBOOKS, which says how many codes make a frame; NULL for the defaults.
