@@ -7,13 +7,16 @@
 //!     refs/main                                   the commit that is meant by `main`
 //! ```
 
-use super::Name;
-use crate::failure::{Failure, Outcome};
+use super::{Name, download::MOST_TEXT};
+use crate::{
+    failure::{Failure, Outcome},
+    output,
+};
 use mimi::probe::folder::Folder;
 use std::{
     ffi::OsString,
     fs::{self, OpenOptions},
-    io::{self, Write},
+    io::{self, Read, Write},
     path::{Path, PathBuf},
 };
 
@@ -58,10 +61,10 @@ impl Cache {
     /// The folder of `name`'s files as `main` had them last, or that in it which holds the codec, if there are weights
     /// in it.
     pub(crate) fn find(&self, name: &Name) -> Option<PathBuf> {
-        let commit = fs::read_to_string(self.folder(name).join("refs/main")).ok()?;
+        let commit = text(&self.folder(name).join("refs/main")).ok()?;
         let folder = self.snapshot(name, plain(commit.trim())?, &name.folder);
         let names = names(&folder)?;
-        let config = fs::read_to_string(folder.join("config.json")).ok();
+        let config = text(&folder.join("config.json")).ok();
         let inside = Folder::new(&names, config.as_deref()).ok().and_then(|folder| folder.inside());
         let (folder, names) = match inside {
             None => (folder, names),
@@ -112,6 +115,16 @@ impl Cache {
         };
         let made = fs::create_dir_all(&folder).and_then(|()| replace(&path, write));
         made.map_err(|error| Failure::io(&path, &error))
+    }
+}
+
+/// A text in the cache. A link to a file is followed; a pipe or a device, which might never end, is refused.
+pub(super) fn text(path: &Path) -> io::Result<String> {
+    let file = output::open_plain(OpenOptions::new().read(true), &fs::canonicalize(path)?)?;
+    let mut text = String::new();
+    match file.take(MOST_TEXT + 1).read_to_string(&mut text)? as u64 {
+        ..=MOST_TEXT => Ok(text),
+        _ => Err(io::Error::other(format!("more than {MOST_TEXT} bytes"))),
     }
 }
 

@@ -1,8 +1,8 @@
 //! A model from Hugging Face into the cache: of its files, those that Mimi needs.
 
 use super::{
-    Cache, Name,
-    download::{self, Kind, Wanted, agent, check},
+    Cache, Name, cache,
+    download::{self, Kind, PATIENCE, Wanted, agent, check},
     server::{Listing, Remote, Server},
 };
 use crate::{
@@ -10,10 +10,7 @@ use crate::{
     output,
 };
 use mimi::probe::folder::{self, Folder};
-use std::{
-    fs::{self, OpenOptions},
-    path::PathBuf,
-};
+use std::{fs::OpenOptions, path::PathBuf};
 
 const ENDPOINT: &str = "https://huggingface.co";
 const CONFIG: &str = "config.json";
@@ -40,11 +37,11 @@ pub(crate) fn fetch(name: &Name, quiet: bool) -> Outcome<PathBuf> {
     }
     let endpoint = text("HF_ENDPOINT").unwrap_or_else(|| ENDPOINT.to_owned());
     let endpoint = endpoint.trim_end_matches('/').to_owned();
-    let server = Server { agent: agent(), endpoint, token: text("HF_TOKEN") };
+    let server = Server { agent: agent(PATIENCE), endpoint, token: text("HF_TOKEN") };
     // All files are those of one commit, whatever happens on the server meanwhile.
     let listing = server.list(name)?;
     let mut fetching = Fetching { server, cache, name, listing, files: Vec::new(), quiet };
-    let folder = fetching.all(name.folder.clone())?;
+    let folder = fetching.all(name.folder.clone(), true)?;
     let Fetching { cache, listing, files, .. } = fetching;
     for (file, remote) in &files {
         cache.link(name, &listing.commit, file, &remote.etag)?;
@@ -74,15 +71,16 @@ struct Fetching<'n> {
 }
 
 impl Fetching<'_> {
-    /// Fetches what Mimi needs of `folder`, or of the folder in it that holds the codec, and returns that folder.
-    fn all(&mut self, folder: String) -> Outcome<String> {
+    /// Fetches what Mimi needs of `folder`, or of the folder in it that holds the codec, and returns that folder. Such a
+    /// folder `has_inside` no other.
+    fn all(&mut self, folder: String, has_inside: bool) -> Outcome<String> {
         let names = within(&self.listing.names, &folder);
         let config = names.iter().any(|name| name == CONFIG);
         let config = config.then(|| self.text(&join(&folder, CONFIG))).transpose()?;
         let said = Folder::new(&names, config.as_deref());
         let said = said.map_err(|error| self.failure(&folder, error))?;
-        if let Some(inside) = said.inside() {
-            return self.all(join(&folder, inside));
+        if let Some(inside) = said.inside().filter(|_| has_inside) {
+            return self.all(join(&folder, inside), false);
         }
         let candidates = said.weights().map_err(|error| self.failure(&folder, error))?;
         let configs = said.configs().map_err(|error| self.failure(&folder, error))?;
@@ -107,7 +105,12 @@ impl Fetching<'_> {
             let index = self.text(&path)?;
             let shards = folder::shards(&index).map_err(|error| self.failure(folder, error))?;
             for shard in &shards {
-                self.get(&join(folder, shard))?;
+                let shard = join(folder, shard);
+                if !self.listing.names.contains(&shard) {
+                    let found = format!("{file} names {shard:?}; expected one of the model's files");
+                    return Err(self.failure(folder, found));
+                }
+                self.get(&shard)?;
             }
             return Ok(!shards.is_empty());
         }
@@ -125,7 +128,7 @@ impl Fetching<'_> {
     /// The content of a config or an index.
     fn text(&mut self, file: &str) -> Outcome<String> {
         let path = self.get(file)?;
-        fs::read_to_string(&path).map_err(|error| Failure::io(&path, &error))
+        cache::text(&path).map_err(|error| Failure::io(&path, &error))
     }
 
     /// The content of `file` in the cache, which is fetched if it is not there or damaged.
@@ -137,7 +140,7 @@ impl Fetching<'_> {
             let both = format!("{}: the same version as {other}, {}", remote.url, remote.etag);
             return Err(Failure::new(both));
         }
-        let sha256 = self.expected(file, &remote)?;
+        let digest = self.expected(file, &remote)?;
         let blob = self.cache.blob(self.name, &remote.etag)?;
         let is_text = [".json", ".yaml", ".yml"].iter().any(|end| file.ends_with(end));
         let wanted = Wanted {
@@ -145,7 +148,7 @@ impl Fetching<'_> {
             token: self.server.token.as_deref(),
             size: remote.size,
             kind: if is_text { Kind::Text } else { Kind::Weights },
-            sha256: sha256.as_deref(),
+            digest: digest.as_deref(),
         };
         let there = output::open_plain(OpenOptions::new().read(true), &blob);
         if !there.is_ok_and(|mut there| check(&wanted, &mut there, &blob).is_ok()) {
@@ -157,12 +160,13 @@ impl Fetching<'_> {
 
     /// The digest that a file must have: the published one, else what the server says.
     fn expected(&self, file: &str, remote: &Remote) -> Outcome<Option<String>> {
-        let offered = remote.sha256().map(str::to_owned);
+        let offered = remote.digest();
         let (model, weights, sha256, bytes) = PUBLISHED;
         if self.name.repository() != model || file != weights {
             return Ok(offered);
         }
-        if remote.size.is_some_and(|size| size != bytes) || offered.is_some_and(|offered| offered != sha256) {
+        let is_other = |offered: String| offered.len() == sha256.len() && offered != sha256;
+        if remote.size.is_some_and(|size| size != bytes) || offered.is_some_and(is_other) {
             let found = format!(
                 "{}: version {} of {} bytes is not the published one, {sha256} of {bytes} bytes",
                 remote.url,

@@ -7,12 +7,21 @@ use super::{
 };
 use crate::failure::{Failure, Outcome};
 use safetensors::tensor::Metadata;
-use serde_json::Value;
+use serde::Deserialize;
 use std::io::{self, Read};
 use ureq::{Agent, Body, http::Response};
 
 /// Redirections that stay on the server: a model that was renamed.
 const MOST_REDIRECTIONS: usize = 5;
+
+/// Bytes of a file's name with its folders. Systems take no longer ones, and models have much shorter ones.
+const LONGEST_PATH: usize = 1_024;
+
+/// Hexadecimal digits of the SHA-1 by which Git calls the content of a small file.
+pub(super) const GIT: usize = 40;
+
+/// Those of a SHA-256.
+const SHA256: usize = 64;
 
 /// The server, and who asks it.
 pub(super) struct Server {
@@ -28,6 +37,19 @@ pub(super) struct Listing {
     pub(super) names: Vec<String>,
 }
 
+/// The server's answer to the question for a model's files, as far as it is of use. Lists that are all but empty take
+/// little memory so.
+#[derive(Deserialize)]
+struct Answer {
+    sha: String,
+    siblings: Vec<Sibling>,
+}
+
+#[derive(Deserialize)]
+struct Sibling {
+    rfilename: Option<String>,
+}
+
 /// A file on the server.
 pub(super) struct Remote {
     pub(super) url: String,
@@ -36,10 +58,11 @@ pub(super) struct Remote {
 }
 
 impl Remote {
-    /// The server calls versions of large files by their SHA-256, and small ones otherwise.
-    pub(super) fn sha256(&self) -> Option<&str> {
-        let is_digest = self.etag.len() == 64 && self.etag.bytes().all(|byte| byte.is_ascii_hexdigit());
-        is_digest.then_some(self.etag.as_str())
+    /// The server calls versions of large files by their SHA-256, and small ones as Git does. Others are not known.
+    pub(super) fn digest(&self) -> Option<String> {
+        let is_digest = [GIT, SHA256].contains(&self.etag.len());
+        (is_digest && self.etag.bytes().all(|byte| byte.is_ascii_hexdigit()))
+            .then(|| self.etag.to_ascii_lowercase())
     }
 }
 
@@ -51,13 +74,13 @@ impl Server {
         let mut text = Vec::new();
         let read = response.into_body().into_reader().take(MOST_TEXT + 1).read_to_end(&mut text);
         read.map_err(|error| Failure::new(format!("{url}: {error}")))?;
-        let unlike =
-            |what: &str| Failure::new(format!("{url}: the answer {what}: not a Hugging Face server?"));
-        let answer: Value = serde_json::from_slice(&text).map_err(|_| unlike("is no JSON"))?;
-        let commit = answer["sha"].as_str().and_then(plain).ok_or_else(|| unlike("tells no commit"))?;
-        let files = answer["siblings"].as_array().ok_or_else(|| unlike("lists no files"))?;
-        let names = files.iter().filter_map(|file| file["rfilename"].as_str()).filter(|name| is_path(name));
-        Ok(Listing { commit: commit.to_owned(), names: names.map(str::to_owned).collect() })
+        let unlike = |what: &dyn std::fmt::Display| {
+            Failure::new(format!("{url}: the answer is no list of files: {what}: not a Hugging Face server?"))
+        };
+        let answer: Answer = serde_json::from_slice(&text).map_err(|error| unlike(&error))?;
+        let commit = plain(&answer.sha).ok_or_else(|| unlike(&"it tells no commit"))?;
+        let names = answer.siblings.into_iter().filter_map(|file| file.rfilename);
+        Ok(Listing { commit: commit.to_owned(), names: names.filter(|name| is_path(name)).collect() })
     }
 
     /// What `file` is at `commit`.
@@ -126,13 +149,13 @@ impl Server {
     }
 }
 
-/// Whether it is the name of a file that leads nowhere else, in a cache or in a URL.
+/// Whether it is the name of a file that leads nowhere else, in a cache, in a URL or on a command line.
 fn is_path(name: &str) -> bool {
     let is_word = |word: &str| {
         let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.@+=".contains(c);
-        !word.is_empty() && !word.starts_with('.') && word.chars().all(allowed)
+        !word.is_empty() && !word.starts_with(['.', '-']) && word.chars().all(allowed)
     };
-    name.split('/').all(is_word)
+    name.len() <= LONGEST_PATH && name.split('/').all(is_word)
 }
 
 fn header<'r>(response: &'r Response<Body>, name: &str) -> Option<&'r str> {
@@ -163,10 +186,22 @@ mod tests {
         {
             assert!(is_path(name), "{name}");
         }
-        for name in
-            ["", "/etc/passwd", "../a", "a/../b", "a//b", "a/", ".gitattributes", "a\\b", "a?b", "a#b", "a b"]
-        {
+        for name in [
+            "",
+            "/etc/passwd",
+            "../a",
+            "a/../b",
+            "a//b",
+            "a/",
+            ".gitattributes",
+            "-rf",
+            "a\\b",
+            "a?b",
+            "a#b",
+            "a b",
+        ] {
             assert!(!is_path(name), "{name}");
         }
+        assert!(!is_path(&("speech_tokenizer/".repeat(20_000) + "x")));
     }
 }

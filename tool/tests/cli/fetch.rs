@@ -128,7 +128,11 @@ fn answer(stream: &TcpStream, behaviour: &Behaviour, seen: &Mutex<Vec<String>>) 
     let head = format!("Connection: close\r\nX-Repo-Commit: {COMMIT}\r\n");
     if let Some(file) = path.strip_prefix("/cdn/") {
         let start = start.filter(|_| *ranges).unwrap_or(0);
-        let status = if start > 0 { "206 Partial Content" } else { "200 OK" };
+        let length = files[file].len();
+        let status = match start {
+            0 => "200 OK".to_owned(),
+            _ => format!("206 Partial Content\r\nContent-Range: bytes {start}-{}/{length}", length - 1),
+        };
         let rest = files[file].get(start..).unwrap_or_default();
         write!(stream, "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", rest.len())?;
         return stream.write_all(&rest[..rest.len().min(*most)]);
@@ -291,6 +295,15 @@ fn what_has_another_digest_is_refused_and_not_kept() {
     refused(&run(&folder, &server.endpoint, "fetch test/tiny"), &format!("expected {digest}"));
     assert_eq!(cached(&folder), ["models--test--tiny/blobs/c0ffee"], "the config alone");
     refused(&run(&folder, &server.endpoint, "info test/tiny"), "mimi fetch test/tiny");
+}
+
+#[test]
+fn digests_may_be_in_capitals() {
+    let folder = folder();
+    let digest = sha256(&tiny_weights()).to_uppercase();
+    let server = Server::start(Behaviour { digest: Some(digest), ..Behaviour::good() });
+    let output = run(&folder, &server.endpoint, "fetch test/tiny");
+    assert!(output.status.success(), "{}", stderr(&output));
 }
 
 /// The versions of a model's files are names in one folder.

@@ -14,6 +14,7 @@ mod latents;
 mod person;
 mod recorder;
 mod reduce;
+mod servers;
 mod tools;
 mod usage;
 
