@@ -71,8 +71,8 @@ struct Fetching<'n> {
 }
 
 impl Fetching<'_> {
-    /// Fetches what Mimi needs of `folder`, or of the folder in it that holds the codec, and returns that folder. Such a
-    /// folder `has_inside` no other.
+    /// Fetches what Mimi needs of `folder`, or of the folder in it that holds the codec, and returns that folder. Such
+    /// a folder `has_inside` no other.
     fn all(&mut self, folder: String, has_inside: bool) -> Outcome<String> {
         let names = within(&self.listing.names, &folder);
         let config = names.iter().any(|name| name == CONFIG);
