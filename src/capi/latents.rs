@@ -213,7 +213,7 @@ pub unsafe extern "C" fn mimi_decoder_samples_for_latents(
 ///
 /// - `encoders`, `n`, `pcm`: as for mimi_encoder_process_many().
 /// - `latents`: for each stream a pointer to room for one frame of latents, MIMI_PROP_LATENT_DIM. Rooms
-///   must not overlap what those of mimi_encoder_process_many() must not.
+///   must not overlap each other, and none may overlap any stream's audio or one of the three arrays.
 ///
 /// Errors are those of mimi_encoder_process_many().
 #[unsafe(no_mangle)]

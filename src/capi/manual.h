@@ -68,10 +68,9 @@
  * Functions for latents do what those for codes do. mimi_encode() gives the codes that mimi_quantize()
  * makes of its latents, and mimi_decode_latents() the audio of the codes that mimi_dequantize() has read,
  * bit for bit. A stream may have codes in one call and latents in the next. Decoders and mimi_quantize()
- * take not-a-number and infinity as 0 and cut values to +-100000: nothing of them stays in a stream. Where
- * they cut what the network itself has made, the bits are others.
- * MIMI_PROP_FRAMES counts frames of latents, MIMI_PROP_CODES_HASH leaves them out. Captures and playbacks
- * have codes alone.
+ * take not-a-number and infinity as 0 and cut values to +-100000: nothing of them stays in a stream. If
+ * they cut latents that the network itself has made, the bits differ. MIMI_PROP_FRAMES counts frames of
+ * latents, MIMI_PROP_CODES_HASH leaves them out. Captures and playbacks have codes alone.
  *
  * ## Lost frames
  *

@@ -62,7 +62,8 @@ pub unsafe extern "C" fn mimi_encoder_process_many(
 ///   that frame's audio follows with the second.
 /// - `codes`: for each stream a pointer to one frame of codes, MIMI_PROP_CODEBOOKS. All codes of a frame
 ///   that is lost are MIMI_NO_CODE.
-/// - `pcm`: for each stream a pointer to room for one frame of samples, its MIMI_PROP_FRAME_SAMPLES.
+/// - `pcm`: for each stream a pointer to room for one frame of samples, its MIMI_PROP_FRAME_SAMPLES. Rooms
+///   must not overlap each other, and none may overlap any stream's codes or one of the three arrays.
 ///
 /// Errors are those of mimi_encoder_process_many(), and MIMI_ERR_CORRUPT as in mimi_decoder_process().
 /// The stream with the bad code tells it by MIMI_PROP_BAD_CODE_INDEX, and is otherwise as it was.

@@ -221,7 +221,7 @@ static void overlap_lists(process_many *process, mimi_status (*get)(const void *
     const size_t list = n * sizeof(void *), whole = 2 * room + 3 * list;
     unsigned char *block = allocate(whole), *before = allocate(whole), *rooms = allocate(n * room);
     void **lists = (void **)(void *)(block + room), **outputs = lists + 2 * n;
-    int64_t frames, now;
+    int64_t frames[STREAMS], now;
     CHECK(room % sizeof(void *) == 0);
     memset(block, 0x55, whole);
     memset(rooms, 0x55, n * room);
@@ -229,8 +229,8 @@ static void overlap_lists(process_many *process, mimi_status (*get)(const void *
         lists[i] = streams[i];
         lists[n + i] = (void *)(uintptr_t)input;
         outputs[i] = rooms + i * room;
+        OK(get(streams[i], &frames[i]));
     }
-    OK(get(streams[0], &frames));
     for (size_t i = 0; i < 3 * 2; i++) {
         unsigned char *const start = block + room + i / 2 * list;
         unsigned char *const inside[] = {start + 4 - room, start, start + list - sizeof(void *), start + list - 4};
@@ -248,14 +248,14 @@ static void overlap_lists(process_many *process, mimi_status (*get)(const void *
         CHECK(rooms[i] == 0x55);
     for (size_t i = 0; i < n; i++) {
         OK(get(streams[i], &now));
-        CHECK(now == frames);
+        CHECK(now == frames[i]);
     }
     outputs[0] = block;
     OK(process(lists, n, lists + n, outputs));
     outputs[0] = block + whole - room;
     OK(process(lists, n, lists + n, outputs));
     OK(get(streams[n - 1], &now));
-    CHECK(now == frames + 2);
+    CHECK(now == frames[n - 1] + 2);
     free(block);
     free(before);
     free(rooms);

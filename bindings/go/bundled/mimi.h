@@ -68,10 +68,9 @@
  * Functions for latents do what those for codes do. mimi_encode() gives the codes that mimi_quantize()
  * makes of its latents, and mimi_decode_latents() the audio of the codes that mimi_dequantize() has read,
  * bit for bit. A stream may have codes in one call and latents in the next. Decoders and mimi_quantize()
- * take not-a-number and infinity as 0 and cut values to +-100000: nothing of them stays in a stream. Where
- * they cut what the network itself has made, the bits are others.
- * MIMI_PROP_FRAMES counts frames of latents, MIMI_PROP_CODES_HASH leaves them out. Captures and playbacks
- * have codes alone.
+ * take not-a-number and infinity as 0 and cut values to +-100000: nothing of them stays in a stream. If
+ * they cut latents that the network itself has made, the bits differ. MIMI_PROP_FRAMES counts frames of
+ * latents, MIMI_PROP_CODES_HASH leaves them out. Captures and playbacks have codes alone.
  *
  * ## Lost frames
  *
@@ -871,7 +870,8 @@ MIMI_API MIMI_NODISCARD mimi_status mimi_encoder_process_many(mimi_encoder *cons
  *   that frame's audio follows with the second.
  * - `codes`: for each stream a pointer to one frame of codes, MIMI_PROP_CODEBOOKS. All codes of a frame
  *   that is lost are MIMI_NO_CODE.
- * - `pcm`: for each stream a pointer to room for one frame of samples, its MIMI_PROP_FRAME_SAMPLES.
+ * - `pcm`: for each stream a pointer to room for one frame of samples, its MIMI_PROP_FRAME_SAMPLES. Rooms
+ *   must not overlap each other, and none may overlap any stream's codes or one of the three arrays.
  *
  * Errors are those of mimi_encoder_process_many(), and MIMI_ERR_CORRUPT as in mimi_decoder_process().
  * The stream with the bad code tells it by MIMI_PROP_BAD_CODE_INDEX, and is otherwise as it was.
@@ -994,7 +994,7 @@ MIMI_API MIMI_NODISCARD mimi_status mimi_decoder_samples_for_latents(const mimi_
  *
  * - `encoders`, `n`, `pcm`: as for mimi_encoder_process_many().
  * - `latents`: for each stream a pointer to room for one frame of latents, MIMI_PROP_LATENT_DIM. Rooms
- *   must not overlap what those of mimi_encoder_process_many() must not.
+ *   must not overlap each other, and none may overlap any stream's audio or one of the three arrays.
  *
  * Errors are those of mimi_encoder_process_many().
  */
