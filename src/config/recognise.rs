@@ -60,7 +60,8 @@ fn recognise(value: &Value) -> Result<Option<Config>, Error> {
     each_mimi(value, None, &mut Vec::new(), &mut |path, config| {
         count += 1;
         if count > MOST {
-            let message = format_args!("more than {MOST} Mimi configs are in it: expected one, or equal ones");
+            let message =
+                format_args!("more than {MOST} Mimi configs are in it: expected one, or equal ones");
             return Err(Error::new(ErrorKind::Format, message));
         }
         match &found {
