@@ -52,6 +52,23 @@ fn the_published_config() {
     assert_eq!((Config::published().hop(), Config::published().frame_size()), (960, 1920));
 }
 
+/// Each Mimi config is read, and a text has room for many.
+#[test]
+fn many_configs_in_one_text_are_refused() {
+    let groups = |count: usize| json!({ "a": { "b": vec![json!({ "seanet": {} }); count] } });
+    assert_eq!(parse(&groups(64)).unwrap(), Config::published());
+    assert_refused(
+        &groups(65),
+        ErrorKind::Format,
+        &["more than 64 Mimi configs", "expected one, or equal ones"],
+    );
+    // a name as messages show it: each part cut, and those of the groups behind it
+    let long = "x".repeat(41);
+    let wrong = json!({ long.as_str(): { "codec": { "seanet": { "ratios": 7 } } } });
+    let name = format!("`{}.codec.seanet.ratios` is 7", &long[1..]);
+    assert_refused(&wrong, ErrorKind::Format, &[&name]);
+}
+
 #[test]
 fn golden_configs() {
     let config = |case: &str| Config::from_json(&golden(&format!("{case}/config.json"))).unwrap();

@@ -1,7 +1,7 @@
 //! Which files make up a checkpoint.
 
 use super::Contents;
-use super::folder::{Folder, Index, hint, is_yaml};
+use super::folder::{Folder, Index, USUAL_INDEX, hint, is_yaml};
 use super::foreign;
 use super::header::{self, quoted};
 use super::source::Source;
@@ -34,20 +34,40 @@ pub(super) fn open(path: &Path) -> Result<(Contents<'static>, PathBuf), Error> {
 
 /// Opens a file of tensors or an index of such files.
 fn open_file(path: &Path) -> Result<Contents<'static>, Error> {
-    if path.to_string_lossy().ends_with(".index.json") {
-        return open_index(path);
+    match is_index(&path.to_string_lossy()) {
+        true => open_shards(path, &read_index(path)?),
+        false => Contents::of_one(open_source(path)?),
     }
-    Contents::of_one(open_source(path)?)
+}
+
+fn is_index(name: &str) -> bool {
+    name.ends_with(".index.json")
 }
 
 fn open_directory(directory: &Path) -> Result<Contents<'static>, Error> {
     let beside = Beside::read(directory)?;
     let candidates = beside.folder()?.weights().map_err(|error| beside.named(&error))?;
+    // an index by another name than the usual need not be the model's, and is passed over if it cannot be read
+    let mut passed_over = None;
     for name in &candidates {
-        let contents = open_file(&directory.join(name))?;
+        let path = directory.join(name);
+        let contents = match is_index(name).then(|| read_index(&path)) {
+            None => open_file(&path)?,
+            Some(Ok(index)) => open_shards(&path, &index)?,
+            Some(Err(error)) if name == USUAL_INDEX || error.kind() == ErrorKind::OutOfMemory => {
+                return Err(error);
+            }
+            Some(Err(error)) => {
+                passed_over.get_or_insert(error);
+                continue;
+            }
+        };
         if contents.layout().is_some() {
             return Ok(contents);
         }
+    }
+    if let Some(error) = passed_over {
+        return Err(error);
     }
     let hint = hint(&beside.names).map_or(String::new(), |hint| format!("; {hint}"));
     let message = format!(
@@ -108,10 +128,13 @@ fn file_names(directory: &Path) -> Result<Vec<String>, Error> {
     Ok(names)
 }
 
-/// Opens the files of an index that hold Mimi's tensors; the others need not be there.
-fn open_index(path: &Path) -> Result<Contents<'static>, Error> {
+fn read_index(path: &Path) -> Result<Index, Error> {
     let text = read_text(path, LARGEST_INDEX)?;
-    let index = Index::read(&text).map_err(|error| error_at(path, error.kind(), error.message()))?;
+    Index::read(&text).map_err(|error| error_at(path, error.kind(), error.message()))
+}
+
+/// Opens the files of the index at `path` that hold Mimi's tensors; the others need not be there.
+fn open_shards(path: &Path, index: &Index) -> Result<Contents<'static>, Error> {
     let mut shards: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (tensor, file) in index.mimi() {
         shards.entry(file).or_default().push(tensor);
@@ -122,9 +145,19 @@ fn open_index(path: &Path) -> Result<Contents<'static>, Error> {
         tensors: BTreeMap::new(),
         config: None,
     };
+    let mut headers = 0;
     for (file, tensors) in shards {
         let source = open_source(&path.with_file_name(file))?;
         let mut header = header::read(&source, contents.sources.len())?;
+        headers += header.bytes;
+        if headers > header::LONGEST {
+            let message = format_args!(
+                "the headers of the shards up to {} have {headers} bytes: expected at most {} in all",
+                quoted(file),
+                header::LONGEST
+            );
+            return Err(error_at(path, ErrorKind::Format, message));
+        }
         for tensor in tensors {
             let stored = header.tensors.remove(tensor).ok_or_else(|| {
                 let (tensor, index) = (quoted(tensor), &contents.name);
@@ -144,14 +177,29 @@ pub(super) fn config_in(directory: &Path, weights: &str) -> Result<Option<Config
     let beside = Beside::of_file(directory)?;
     let folder = beside.folder()?;
     let path = directory.join(CONFIG);
-    if let Some(config) = beside.config.as_deref().map(|text| recognise(&path, text)).transpose()?.flatten() {
-        return Ok(Some(config));
+    if let Some(config) = folder.config() {
+        return Ok(Some(config.clone()));
     }
+    let none_in = |path: &Path| {
+        let message = "no Mimi config is in it, and the published numbers may be other than those of the weights: \
+                       expected one in it, or in mimi_config.json beside it";
+        error_at(path, ErrorKind::Format, message)
+    };
     let mut found: Option<(PathBuf, Config)> = None;
+    // what is wrong with a config.yaml, which may be of another model as config.json may
     let mut passed_over = None;
     for name in folder.configs().map_err(|error| beside.named(&error))? {
         let path = directory.join(&name);
-        let text = read_text(&path, LARGEST_TEXT)?;
+        let (named, is_usual) =
+            (folder.names_config(&name), ["config.yaml", "config.yml"].contains(&name.as_str()));
+        let text = match read_text(&path, LARGEST_TEXT) {
+            // a YAML file is taken for its ending alone, so that it need not be the model's
+            Err(error) if is_yaml(&name) && !named && error.kind() != ErrorKind::OutOfMemory => {
+                passed_over = passed_over.or(is_usual.then_some(error));
+                continue;
+            }
+            text => text?,
+        };
         let config = match is_yaml(&name) {
             true => Config::recognise_yaml(&text),
             false => Config::from_json(&text).map(Some),
@@ -165,7 +213,12 @@ pub(super) fn config_in(directory: &Path, weights: &str) -> Result<Option<Config
                 return Err(error_at(&path, ErrorKind::Format, message));
             }
             (Some(config), _) => found = Some((path, config)),
-            (None, _) if ["config.yaml", "config.yml"].contains(&name.as_str()) => passed_over = Some(path),
+            (None, _) if named => {
+                let message = "no Mimi config is in it, and config.json names it as `mimi_config_name`: expected one \
+                               in its part `mimi`";
+                return Err(error_at(&path, ErrorKind::Format, message));
+            }
+            (None, _) if is_usual => passed_over = Some(none_in(&path)),
             (None, _) => {}
         }
     }
@@ -176,13 +229,7 @@ pub(super) fn config_in(directory: &Path, weights: &str) -> Result<Option<Config
     if passed_over.is_none() && folder.allows_published(&weights) {
         return Ok(None);
     }
-    let message = "no Mimi config is in it, and the published numbers may be other than those of the weights: expected \
-                   one in it, or in mimi_config.json beside it";
-    Err(error_at(&passed_over.unwrap_or(path), ErrorKind::Format, message))
-}
-
-fn recognise(path: &Path, text: &str) -> Result<Option<Config>, Error> {
-    Config::recognise(text).map_err(|error| error_at(path, error.kind(), error.message()))
+    Err(passed_over.unwrap_or_else(|| none_in(&path)))
 }
 
 fn open_source(path: &Path) -> Result<Source<'static>, Error> {
@@ -214,12 +261,12 @@ fn read_text(path: &Path, largest: usize) -> Result<String, Error> {
     let mut bytes = Vec::new();
     file.take(largest as u64 + 1).read_to_end(&mut bytes).map_err(|error| io_error(path, &error))?;
     if bytes.len() > largest {
-        let message =
-            format_args!("the file has more than {largest} bytes: expected JSON of at most as many");
+        let message = format_args!("the file has more than {largest} bytes: expected at most as many");
         return Err(error_at(path, ErrorKind::Format, message));
     }
     if let Some(what) = foreign::file(&bytes[..bytes.len().min(foreign::FIRST)], bytes.len() as u64) {
-        return Err(error_at(path, ErrorKind::Format, format_args!("not JSON: {what}")));
+        let expected = if is_yaml(&path.to_string_lossy()) { "YAML" } else { "JSON" };
+        return Err(error_at(path, ErrorKind::Format, format_args!("not {expected}: {what}")));
     }
     String::from_utf8(bytes)
         .map_err(|error| error_at(path, ErrorKind::Format, format_args!("the text is not UTF-8: {error}")))

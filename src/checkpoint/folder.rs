@@ -11,7 +11,7 @@ use std::path::{Component, Path};
 
 /// How the name of an index of shards ends.
 const INDEX: &str = ".safetensors.index.json";
-const USUAL_INDEX: &str = "model.safetensors.index.json";
+pub(super) const USUAL_INDEX: &str = "model.safetensors.index.json";
 const MODEL: &str = "model.safetensors";
 /// How the names of kyutai's files of Mimi begin.
 const KYUTAI: [&str; 2] = ["tokenizer-", "mimi-pytorch-"];
@@ -68,7 +68,7 @@ impl<'n> Folder<'n> {
     /// [`ErrorKind::Format`]: `config.json` names a file in a way that is not followed. [`ErrorKind::Io`]: or one that
     /// is not there.
     pub fn configs(&self) -> Result<Vec<String>, Error> {
-        if self.about.holds {
+        if self.holds_config() {
             return Ok(Vec::new());
         }
         let those = |wanted: fn(&str) -> bool| {
@@ -84,7 +84,17 @@ impl<'n> Folder<'n> {
 
     /// Whether `config.json` is a Mimi config or holds one.
     pub fn holds_config(&self) -> bool {
-        self.about.holds
+        self.about.config.is_some()
+    }
+
+    /// The Mimi config in `config.json`.
+    pub(super) fn config(&self) -> Option<&Config> {
+        self.about.config.as_ref()
+    }
+
+    /// Whether `config.json` names the file `name` as the one with Mimi's config.
+    pub(super) fn names_config(&self, name: &str) -> bool {
+        self.about.mimi_config_name.as_deref() == Some(name)
     }
 
     /// The subfolder that holds the codec of a model whose own folder has no weights of Mimi's.
@@ -121,7 +131,7 @@ fn candidates(names: &[String], about: &About) -> Result<Vec<String>, Error> {
     files.sort_unstable();
     let rank = |name: &str| match name {
         USUAL_INDEX => Some(0),
-        MODEL => Some(if about.holds { 2 } else { 4 }),
+        MODEL => Some(if about.config.is_some() { 2 } else { 4 }),
         name if name.ends_with(INDEX) => Some(1),
         name if is_kyutai(name) => Some(3),
         _ => None,
@@ -187,8 +197,8 @@ fn is_safetensors(name: &str) -> bool {
 /// What `config.json` says.
 #[derive(Default)]
 struct About {
-    /// It is a Mimi config or holds one.
-    holds: bool,
+    /// The Mimi config that it is or holds.
+    config: Option<Config>,
     /// It is there and says nothing of Mimi.
     foreign: bool,
     mimi_name: Option<String>,
@@ -202,7 +212,7 @@ impl About {
             mimi_name: Option<String>,
             mimi_config_name: Option<String>,
         }
-        let holds = Config::recognise(config)?.is_some();
+        let mimi = Config::recognise(config)?;
         let model: LanguageModel = match config.trim_start().starts_with('{') {
             true => serde_json::from_str(config).map_err(|error| {
                 let message = format_args!("`mimi_name` or `mimi_config_name` cannot be read: {error}");
@@ -211,8 +221,8 @@ impl About {
             false => LanguageModel::default(),
         };
         let LanguageModel { mimi_name, mimi_config_name } = model;
-        let foreign = !holds && mimi_name.is_none() && mimi_config_name.is_none();
-        Ok(Self { holds, foreign, mimi_name, mimi_config_name })
+        let foreign = mimi.is_none() && mimi_name.is_none() && mimi_config_name.is_none();
+        Ok(Self { config: mimi, foreign, mimi_name, mimi_config_name })
     }
 }
 

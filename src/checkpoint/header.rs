@@ -18,12 +18,14 @@ use std::fmt;
 const LENGTH_BYTES: u64 = 8;
 
 /// The longest header, as in the safetensors crate.
-const LONGEST: u64 = 100_000_000;
+pub(super) const LONGEST: u64 = 100_000_000;
 
 pub(super) struct Header {
     pub(super) tensors: BTreeMap<String, Stored>,
     /// The metadata entry `config`.
     pub(super) config: Option<String>,
+    /// The bytes of its JSON.
+    pub(super) bytes: u64,
 }
 
 /// A tensor on disk.
@@ -71,6 +73,7 @@ pub(super) fn read(source: &Source, index: usize) -> Result<Header, Error> {
     Ok(Header {
         tensors: metadata.tensors().into_iter().map(|(name, info)| (name, stored(info))).collect(),
         config: metadata.metadata().as_ref().and_then(|entries| entries.get("config").cloned()),
+        bytes: text.len() as u64,
     })
 }
 

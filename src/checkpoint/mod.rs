@@ -38,7 +38,8 @@ use std::path::Path;
 /// 1. the safetensors metadata entry `config`, JSON text or YAML of Pocket TTS;
 /// 2. `config.json` beside the weights, if it is a Mimi config or holds one;
 /// 3. beside the weights, the file that `config.json` names as `mimi_config_name`, or `mimi_config.json`, or a YAML
-///    file with a part `mimi`, as Pocket TTS has it;
+///    file with a part `mimi`, as Pocket TTS has it. YAML files that cannot be read, are no UTF-8 or have more than a
+///    mebibyte are passed over unless `config.json` names them;
 /// 4. [`Config::published`], or the published network without a quantizer that has tensors of these shapes. None is
 ///    assumed where a `config.json` of another model lies beside the weights, unless that names the weights' file, or
 ///    the file's own name is that of kyutai's published one.
@@ -85,6 +86,7 @@ impl<'a> Checkpoint<'a> {
     /// as `mimi_name`, or the first with Mimi's tensors of these: an index of shards by any name, `model.safetensors`
     /// if `config.json` is a Mimi's or holds one, kyutai's `tokenizer-*.safetensors` or `mimi-pytorch-*.safetensors`,
     /// `model.safetensors`; or else the only `.safetensors` file. Of shards, only those with Mimi's tensors are opened.
+    /// An index by another name than `model.safetensors.index.json` that cannot be read is passed over.
     ///
     /// # Errors
     /// [`ErrorKind::Io`]: a file cannot be read, or a directory has no weights.

@@ -7,14 +7,19 @@ use serde_json::{Map, Value};
 pub(super) struct Fields<'a> {
     /// `None`: no fields at all.
     object: Option<&'a Map<String, Value>>,
-    /// What stands before a field's name in messages: `"seanet."`.
-    path: String,
+    /// The names of the objects around the fields, for messages.
+    path: Vec<&'a str>,
 }
 
 impl<'a> Fields<'a> {
-    /// Those of `object`. `path` stands before their names in messages.
-    pub(super) fn new(object: &'a Map<String, Value>, path: String) -> Self {
-        Self { object: Some(object), path }
+    /// Those of `object`. `path` has the names of the objects around them.
+    pub(super) fn new(object: &'a Map<String, Value>, path: &[&'a str]) -> Self {
+        Self { object: Some(object), path: path.to_vec() }
+    }
+
+    /// The name of a field as messages show it: `seanet.ratios`.
+    fn shown(&self, name: &str) -> String {
+        joined(self.path.iter().copied().chain([name]))
     }
 
     fn get(&self, name: &str) -> Option<&'a Value> {
@@ -54,9 +59,9 @@ impl<'a> Fields<'a> {
     }
 
     /// The object under `name`, or one without fields.
-    pub(super) fn group(&self, name: &str) -> Result<Fields<'a>, Error> {
+    pub(super) fn group(&self, name: &'a str) -> Result<Fields<'a>, Error> {
         let object = self.typed(name, "an object", Value::as_object)?;
-        Ok(Fields { object, path: format!("{}{name}.", self.path) })
+        Ok(Fields { object, path: self.path.iter().copied().chain([name]).collect() })
     }
 
     fn typed<T>(
@@ -67,7 +72,7 @@ impl<'a> Fields<'a> {
     ) -> Result<Option<T>, Error> {
         let Some(value) = self.get(name) else { return Ok(None) };
         read(value).map(Some).ok_or_else(|| {
-            let message = format!("`{}{name}` is {}: expected {expected}", self.path, shown(value));
+            let message = format!("`{}` is {}: expected {expected}", self.shown(name), shown(value));
             Error::new(ErrorKind::Format, message)
         })
     }
@@ -87,9 +92,15 @@ impl<'a> Fields<'a> {
     /// The error for a field with a value that is not run.
     pub(super) fn unsupported(&self, name: &str, value: impl Into<Value>, expected: &str) -> Error {
         let found = shown(&value.into());
-        let message = format!("unsupported `{}{name}` {found}: expected {expected}", self.path);
+        let message = format!("unsupported `{}` {found}: expected {expected}", self.shown(name));
         Error::new(ErrorKind::Unsupported, message)
     }
+}
+
+/// Names of objects inside each other as messages show them: joined by dots, each cut after 40 characters.
+pub(super) fn joined<'n>(names: impl Iterator<Item = &'n str>) -> String {
+    const LONGEST: usize = 40;
+    names.map(|name| name.chars().take(LONGEST).collect::<String>()).collect::<Vec<_>>().join(".")
 }
 
 /// Whether two values are equal. The numbers 1 and 1.0 are.

@@ -1,6 +1,6 @@
 //! Which JSON texts are Mimi configs, and in which spelling.
 
-use super::fields::Fields;
+use super::fields::{Fields, joined};
 use super::{Config, kyutai, transformers, yaml};
 use crate::error::headroom_for_tree;
 use crate::{Error, ErrorKind};
@@ -25,6 +25,9 @@ const QWEN: (&str, &str) = ("qwen3_tts_tokenizer_12hz", "encoder_config");
 /// The largest config that is read, in bytes, wherever it comes from. Real ones have two thousand; a parsed tree takes
 /// up to a hundred times as much.
 pub(crate) const LARGEST_TEXT: usize = 1 << 20;
+
+/// The most Mimi configs in a text: each is read, and all must be equal. Real texts have one.
+const MOST: usize = 64;
 
 /// The config in a JSON text, `None` if the JSON is well-formed and no Mimi config.
 pub(super) fn json(text: &str) -> Result<Option<Config>, Error> {
@@ -52,18 +55,28 @@ fn check_length(text: &str) -> Result<(), Error> {
 }
 
 fn recognise(value: &Value) -> Result<Option<Config>, Error> {
-    let mut found: Option<(String, Config)> = None;
-    each_mimi(value, None, &mut Vec::new(), &mut |path, config| match &found {
-        Some((first, other)) if *other != config => {
-            let message = format_args!(
-                "`{first}` and `{path}` are Mimi configs with different numbers: expected one, or equal ones"
-            );
-            Err(Error::new(ErrorKind::Format, message))
+    let mut found: Option<(Vec<&str>, Config)> = None;
+    let mut count = 0;
+    each_mimi(value, None, &mut Vec::new(), &mut |path, config| {
+        count += 1;
+        if count > MOST {
+            let message =
+                format_args!("more than {MOST} Mimi configs are in it: expected one, or equal ones");
+            return Err(Error::new(ErrorKind::Format, message));
         }
-        Some(_) => Ok(()),
-        None => {
-            found = Some((path, config));
-            Ok(())
+        match &found {
+            Some((first, other)) if *other != config => {
+                let [first, path] = [first, path].map(|path| joined(path.iter().copied()));
+                let message = format_args!(
+                    "`{first}` and `{path}` are Mimi configs with different numbers: expected one, or equal ones"
+                );
+                Err(Error::new(ErrorKind::Format, message))
+            }
+            Some(_) => Ok(()),
+            None => {
+                found = Some((path.to_vec(), config));
+                Ok(())
+            }
         }
     })?;
     Ok(found.map(|(_, config)| config))
@@ -77,7 +90,7 @@ fn each_mimi<'v>(
     value: &'v Value,
     parent: Option<&'v Object>,
     path: &mut Vec<&'v str>,
-    take: &mut impl FnMut(String, Config) -> Result<(), Error>,
+    take: &mut impl FnMut(&[&'v str], Config) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let object = match value {
         Value::Object(object) => object,
@@ -89,16 +102,14 @@ fn each_mimi<'v>(
     let kyutai = is_kyutai(object);
     let of_qwen = || path.last() == Some(&QWEN.1) && parent.is_some_and(|parent| names_model(parent, QWEN.0));
     if kyutai || is_transformers(object) || of_qwen() {
-        let within = |path: &[&str]| path.iter().map(|name| cut(name) + ".").collect::<String>();
-        let fields = Fields::new(object, within(path));
+        let fields = Fields::new(object, path);
         let config = if kyutai { kyutai::parse(&fields) } else { transformers::parse(&fields) }?;
-        let beside = parent.map(|parent| Fields::new(parent, within(&path[..path.len() - 1])));
+        let beside = parent.map(|parent| Fields::new(parent, &path[..path.len() - 1]));
         let valid = beside.map(|fields| fields.whole(VALID)).transpose()?.flatten();
         let default_codebooks = config.default_codebooks.or(valid);
-        let name = path.iter().map(|name| cut(name)).collect::<Vec<_>>().join(".");
         let config = Config { default_codebooks, ..config };
         config.validate()?;
-        return take(name, config);
+        return take(path, config);
     }
     for (name, value) in object {
         path.push(name);
@@ -110,12 +121,6 @@ fn each_mimi<'v>(
 
 fn names_model(object: &Object, name: &str) -> bool {
     object.get("model_type").and_then(Value::as_str) == Some(name)
-}
-
-/// A name as messages show it.
-fn cut(name: &str) -> String {
-    const LONGEST: usize = 40;
-    name.chars().take(LONGEST).collect()
 }
 
 fn is_kyutai(object: &Object) -> bool {

@@ -17,22 +17,53 @@ struct Line<'t> {
     text: &'t str,
 }
 
-/// The mapping that stands under `key` at the outermost level, `None` if there is none.
+/// The mapping that stands under `key` at the outermost level, `None` if there is none. The key must not be missed:
+/// where it may stand in a way that is not read, that is an error.
 pub(super) fn part(text: &str, key: &str) -> Result<Option<Value>, Error> {
-    let lines = text.lines().enumerate().filter_map(|(index, line)| Line::of(index + 1, line));
-    let is_part = |line: &Line| {
-        line.indent == 0 && line.text.strip_prefix(key).is_some_and(|rest| rest.trim_end() == ":")
-    };
-    let mut inside =
-        lines.skip_while(|line| !is_part(line)).skip(1).take_while(|line| line.indent > 0).peekable();
-    match inside.peek().copied() {
-        Some(first) => {
-            let value = block(&mut inside, first, 0)?;
-            inside
-                .next()
-                .map_or(Ok(Some(value)), |line| Err(line.error("expected as much indentation as before")))
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let lines = || text.lines().enumerate().filter_map(|(index, line)| Line::of(index + 1, line));
+    let Some(first) = lines().find(|line| !line.begins_document()) else { return Ok(None) };
+    if first.text.starts_with('{') {
+        return part_of_json(text, key, first);
+    }
+    // a text may be indented as a whole
+    let outermost = |line: &Line| line.indent <= first.indent;
+    let mut found = None;
+    for line in lines().filter(outermost) {
+        match line.behind(key)? {
+            Some(_) if found.is_some() => {
+                return Err(line.error(format_args!("`{key}` is there twice: expected each key once")));
+            }
+            Some("") => found = Some(line.number),
+            Some(rest) => {
+                return Err(
+                    line.error(format_args!("{rest:?} is behind `{key}:`: expected a mapping below it"))
+                );
+            }
+            None => {}
         }
-        None => Ok(None),
+    }
+    let Some(number) = found else { return Ok(None) };
+    let mut inside =
+        lines().skip_while(|line| line.number <= number).take_while(|line| !outermost(line)).peekable();
+    let Some(first) = inside.peek().copied() else { return Ok(None) };
+    let value = block(&mut inside, first, 0)?;
+    inside.next().map_or(Ok(Some(value)), |line| Err(line.error("expected as much indentation as before")))
+}
+
+/// The same of a text that begins with a brace on the line `first`: YAML can be JSON.
+fn part_of_json(text: &str, key: &str, first: Line) -> Result<Option<Value>, Error> {
+    match serde_json::from_str::<Map<String, Value>>(text) {
+        Ok(mut mapping) => match mapping.remove(key) {
+            Some(value) if !value.is_object() => {
+                Err(first.error(format_args!("`{key}` is not a mapping: expected one")))
+            }
+            part => Ok(part),
+        },
+        Err(error) if text.contains(key) => {
+            Err(first.error(format_args!("what begins with {{ is not as in JSON: {error}")))
+        }
+        Err(_) => Ok(None),
     }
 }
 
@@ -54,6 +85,28 @@ impl<'t> Line<'t> {
         });
         let text = text[..comment.map_or(text.len(), |(at, _)| at)].trim_end();
         (!text.is_empty()).then_some(Self { number, indent, text })
+    }
+
+    /// Whether the line stands before a document and is none of it: a directive, or a mark.
+    fn begins_document(&self) -> bool {
+        self.text.starts_with('%') || self.text == "---"
+    }
+
+    /// What is behind `key` and its colon, `None` if the line is about something else.
+    fn behind(&self, key: &str) -> Result<Option<&'t str>, Error> {
+        let quoted = |quote: char| self.text.strip_prefix(quote)?.strip_prefix(key)?.strip_prefix(quote);
+        let rest = quoted('"').or_else(|| quoted('\'')).or_else(|| self.text.strip_prefix(key));
+        let rest = rest.and_then(|rest| rest.trim_start().strip_prefix(':'));
+        if let Some(rest) = rest.filter(|rest| rest.is_empty() || rest.starts_with([' ', '\t'])) {
+            return Ok(Some(rest.trim()));
+        }
+        match ["? ", "&", "!", "--- "].iter().find(|start| self.text.starts_with(**start)) {
+            Some(start) if self.text.contains(key) => {
+                let start = start.trim_end();
+                Err(self.error(format_args!("`{key}` behind {start} is not read: expected `{key}:` alone")))
+            }
+            _ => Ok(None),
+        }
     }
 
     /// What follows the dash of a list's item.
@@ -139,8 +192,61 @@ mod tests {
             "a": 12.5, "b": [6, 5], "c": { "d": [1, 2], "e": "it's", "f": ["x"] }, "g": 1e-5, "h": null, "i": "#"
         });
         assert_eq!(part(text, "mimi").unwrap(), Some(expected));
-        for none in ["", "mimi", "x:\n  mimi:\n    a: 1\n", "mimi:\n", "mimi: 1\n", "{\"mimi\": {}}"] {
+        let nested = "x:\n  mimi:\n    a: 1\n";
+        for none in [
+            "",
+            "---",
+            "mimi",
+            nested,
+            "mimi:\n",
+            "mimi:1\n",
+            "mimic: 1\n",
+            "- mimi: 1\n",
+            "{a: 1}",
+            "{\"a\": 1}",
+        ] {
             assert_eq!(part(none, "mimi").unwrap(), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn the_part_is_found_however_it_is_written() {
+        for text in [
+            "\u{feff}mimi:\n  a: 1\n",
+            "\"mimi\":\n  a: 1\n",
+            "'mimi' : # a comment\n  a: 1\n",
+            "x: 1\nmimi :\t\n  a: 1\n",
+            "%YAML 1.2\n---\nmimi:\n  a: 1\n",
+            "---\n  x: 1\n  mimi:\n    a: 1\n  y: 2\n",
+            "\u{feff}{\"x\": 1,\n \"mimi\": {\"a\": 1}}\n",
+        ] {
+            assert_eq!(part(text, "mimi").unwrap(), Some(json!({ "a": 1 })), "{text}");
+        }
+    }
+
+    /// Where it may be there and is not read, nothing else may be taken in its place.
+    #[test]
+    fn a_part_that_is_not_read_is_an_error() {
+        for (text, message) in [
+            ("x: 1\nmimi: &m\n  a: 1\n", "line 2: \"&m\" is behind `mimi:`: expected a mapping below it"),
+            ("mimi: !!map\n  a: 1\n", "line 1: \"!!map\" is behind"),
+            ("'mimi': {a: 1}\n", "line 1: \"{a: 1}\" is behind"),
+            ("mimi: 1\n", "line 1: \"1\" is behind"),
+            ("mimi:\nx: 1\nmimi:\n  a: 1\n", "line 3: `mimi` is there twice"),
+            ("mimi:\n  a: 1\n\"mimi\":\n  a: 2\n", "line 3: `mimi` is there twice"),
+            ("mimi:\n  a: 1\n---\nmimi:\n  a: 2\n", "line 4: `mimi` is there twice"),
+            ("? mimi\n: a: 1\n", "line 1: `mimi` behind ? is not read"),
+            ("&m mimi:\n  a: 1\n", "line 1: `mimi` behind & is not read"),
+            ("!!str mimi:\n  a: 1\n", "line 1: `mimi` behind ! is not read"),
+            ("--- {mimi: {a: 1}}\n", "line 1: `mimi` behind --- is not read"),
+            ("{\"mimi\": \"a\"}\n", "line 1: `mimi` is not a mapping"),
+            ("# x\n{mimi: {a: 1}}\n", "line 2: what begins with { is not as in JSON"),
+        ] {
+            let error = part(text, "mimi").unwrap_err();
+            assert!(
+                error.kind() == ErrorKind::Format && error.message().contains(message),
+                "{text}: {error}"
+            );
         }
     }
 

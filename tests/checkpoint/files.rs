@@ -108,6 +108,50 @@ fn only_what_is_absent_counts_as_absent() {
     }
 }
 
+/// A YAML file is looked at for its ending alone, and an index by any name: neither need be the model's.
+#[test]
+fn what_cannot_be_read_and_need_not_be_the_models_is_passed_over() {
+    let large = [&b"# "[..], &vec![b'x'; 1 << 20]].concat();
+    let texts = [&large[..], b"name: caf\xe9\n"];
+    let published = Config::published();
+    for weights in ["model.safetensors", KYUTAI] {
+        let opened = |folder: &Path| Checkpoint::open(folder).map(|open| open.config().clone());
+        for text in texts {
+            let folder = directory(&[(weights, &tiny()), ("a.yaml", text)]);
+            assert_eq!(opened(folder.path()).unwrap(), published);
+            // but not if config.json names it, nor if its own name says that it is a config
+            let named = br#"{"mimi_config_name":"a.yaml"}"#;
+            fs::write(folder.path().join("config.json"), named).unwrap();
+            assert_error(&refusal(opened(folder.path())), ErrorKind::Format, &["a.yaml"]);
+            let folder = directory(&[(weights, &tiny()), ("config.yaml", text)]);
+            assert_error(&refusal(opened(folder.path())), ErrorKind::Format, &["config.yaml"]);
+        }
+        let folder = directory(&[(weights, &tiny())]);
+        fs::create_dir(folder.path().join("a.yaml")).unwrap();
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::symlink("no-such-file", folder.path().join("b.yml")).unwrap();
+            fifo(&folder.path().join("c.yaml"));
+        }
+        assert_eq!(opened(folder.path()).unwrap(), published);
+        let config = format!("mimi: !!map\n{}", kyutai_config_with_window(7));
+        fs::write(folder.path().join("d.yaml"), config).unwrap();
+        assert_error(&refusal(opened(folder.path())), ErrorKind::Format, &["d.yaml", "!!map"]);
+    }
+
+    let config = config_with_window(6);
+    let name = "a.safetensors.index.json";
+    for index in [&b"{}"[..], b"{\"weight_map\":{\"a\":\"../b\"}}", b"\xff"] {
+        let own = [("model.safetensors", &tiny()[..]), ("config.json", config.as_bytes()), (name, index)];
+        assert_eq!(window(directory(&own).path()), 6);
+        // it is named where there is nothing else
+        let error = refusal(Checkpoint::open(directory(&own[1..]).path()));
+        assert_error(&error, ErrorKind::Format, &[name]);
+        let error = refusal(Checkpoint::open(&directory(&own).path().join(name)));
+        assert_error(&error, ErrorKind::Format, &[name]);
+    }
+}
+
 #[cfg(unix)]
 fn fifo(path: &Path) {
     assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());

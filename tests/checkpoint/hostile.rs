@@ -319,6 +319,28 @@ fn names_are_shown_without_control_characters_and_short() {
     assert!(error.message().len() < 400 && !error.message().contains('\x1b'), "{error:?}");
 }
 
+/// One large header under many names would be read once for each.
+#[test]
+fn the_headers_of_all_shards_are_bounded_together() {
+    let map = r#""encoder_transformer.layers.0.mlp.fc1.weight":"a.safetensors","decoder.x":"b.safetensors""#;
+    let index = format!(r#"{{"weight_map":{{{map}}}}}"#);
+    let folder = directory(&[("model.safetensors.index.json", index.as_bytes())]);
+    let tensor = |name| format!(r#""{name}":{{"dtype":"F32","shape":[0],"data_offsets":[0,0]}}"#);
+    let both = [tensor("encoder_transformer.layers.0.mlp.fc1.weight"), tensor("decoder.x")].join(",");
+    let open = |bytes: usize| {
+        let header = format!("{{{both}{}}}", " ".repeat(bytes - both.len() - 2));
+        assert_eq!(header.len(), bytes);
+        for name in ["a.safetensors", "b.safetensors"] {
+            std::fs::write(folder.path().join(name), with_header(&header, &[])).unwrap();
+        }
+        Checkpoint::open(folder.path()).map(|open| open.config().clone())
+    };
+    assert_eq!(open(50_000_000).unwrap(), mimi::Config::published());
+    let parts =
+        ["model.safetensors.index.json", "up to `b.safetensors` have 100000002 bytes", "at most 100000000"];
+    assert_error(&refusal(open(50_000_001)), ErrorKind::Format, &parts);
+}
+
 /// A callback that stops after a number of reads.
 struct Stopping(Vec<u8>, std::sync::atomic::AtomicUsize);
 

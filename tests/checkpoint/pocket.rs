@@ -103,7 +103,35 @@ fn yaml_that_says_nothing_or_too_much() {
     refused(&[("a.yaml", YAML), ("b.yaml", &other)], &["b.yaml", "other numbers than", "a.yaml"]);
     refused(&[("config.yaml", "flow_lm:\n  a: 1\n")], &["config.yaml", "no Mimi config is in it"]);
     refused(&[("a.yaml", "mimi:\n  a: &b 1\n")], &["a.yaml", "YAML, line 2", "& is not read"]);
+    refused(&[("a.yaml", "mimi: &m\n  a: 1\n")], &["a.yaml", "YAML, line 1", "behind `mimi:`"]);
+    refused(&[("a.yml", &format!("mimi:\n{YAML}"))], &["a.yml", "YAML, line 15", "`mimi` is there twice"]);
+    // a name is a promise, in YAML as in JSON
+    for (name, text, part) in [
+        ("m.yaml", "flow_lm:\n  a: 1\n", "m.yaml: no Mimi config is in it"),
+        ("m.yaml", "mimi:\n  a: 1\n", "config.json names it as `mimi_config_name`"),
+        ("m.json", "{}", "m.json: not a Mimi config"),
+    ] {
+        let config = json!({ "mimi_name": "model.safetensors", "mimi_config_name": name }).to_string();
+        refused(&[("config.json", &config), (name, text)], &[part]);
+    }
     refused(&[("a.yaml", "mimi:\n  seanet:\n    n_filters: four\n")], &["a.yaml", "`mimi.seanet.n_filters`"]);
+}
+
+/// Behind a byte order mark, in quotes, with a space behind it, or in JSON.
+#[test]
+fn the_part_counts_however_it_is_written() {
+    let expected = load(&golden("pocket-tiny"), Parts::Both).unwrap();
+    let json = fs::read_to_string(golden("pocket-tiny/config.json")).unwrap();
+    for text in [
+        format!("\u{feff}{}", YAML.trim_start()),
+        YAML.replace("\nmimi:", "\n\"mimi\":"),
+        YAML.replace("\nmimi:", "\nmimi :"),
+        json,
+    ] {
+        let files = [("model.safetensors", written(&tiny(), None)), ("a.yaml", text.clone().into_bytes())];
+        let folder = directory(&files.each_ref().map(|(name, bytes)| (*name, bytes.as_slice())));
+        assert_eq!(load(folder.path(), Parts::Both).unwrap().config(), expected.config(), "{text}");
+    }
 }
 
 /// A file's header, with its tensors' shapes and without their values.
