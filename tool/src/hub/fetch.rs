@@ -71,15 +71,15 @@ struct Fetching<'n> {
 }
 
 impl Fetching<'_> {
-    /// Fetches what Mimi needs of `folder`, or of the folder in it that holds the codec, and returns that folder. Such
-    /// a folder `has_inside` no other.
-    fn all(&mut self, folder: String, has_inside: bool) -> Outcome<String> {
+    /// Fetches what Mimi needs of `folder`, or of the folder in it that holds the codec, and returns that folder. The
+    /// second is looked for if it `descends`: a list of folders without end is not followed.
+    fn all(&mut self, folder: String, descends: bool) -> Outcome<String> {
         let names = within(&self.listing.names, &folder);
         let config = names.iter().any(|name| name == CONFIG);
         let config = config.then(|| self.text(&join(&folder, CONFIG))).transpose()?;
         let said = Folder::new(&names, config.as_deref());
         let said = said.map_err(|error| self.failure(&folder, error))?;
-        if let Some(inside) = said.inside().filter(|_| has_inside) {
+        if let Some(inside) = said.inside().filter(|_| descends) {
             return self.all(join(&folder, inside), false);
         }
         let candidates = said.weights().map_err(|error| self.failure(&folder, error))?;
