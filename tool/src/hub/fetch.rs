@@ -71,8 +71,8 @@ struct Fetching<'n> {
 }
 
 impl Fetching<'_> {
-    /// Fetches what Mimi needs of `folder`, or of the folder in it that holds the codec, and returns that folder. The
-    /// second is looked for if it `descends`: a list of folders without end is not followed.
+    /// Fetches what Mimi needs of `folder` and returns it. If it `descends`, that may be the folder in it that holds
+    /// the codec; a list of folders without end is not followed.
     fn all(&mut self, folder: String, descends: bool) -> Outcome<String> {
         let names = within(&self.listing.names, &folder);
         let config = names.iter().any(|name| name == CONFIG);
