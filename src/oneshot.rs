@@ -54,7 +54,7 @@ impl Model {
         let encoder = &**self.encoder()?;
         let width = V::width(self.spec(), options)?;
         let frames = samples.div_ceil(self.spec().stream_rates(options)?.frame());
-        self.check_one_shot(encoder, frames, options)?;
+        options_of_one_shot(encoder, self.spec(), options)?;
         Ok(frames.saturating_mul(width))
     }
 
@@ -72,7 +72,7 @@ impl Model {
         let decoder = &**self.decoder()?;
         let frames = self.whole_frames::<V>(values, options)?;
         let samples = frames.saturating_mul(self.spec().stream_rates(options)?.frame());
-        self.check_one_shot(decoder, frames, options)?;
+        options_of_one_shot(decoder, self.spec(), options)?;
         Ok(samples)
     }
 
@@ -139,12 +139,6 @@ impl Model {
         run::<V, _>(Decoder::of_shape(self, options, shape)?, values, pcm)
     }
 
-    /// Refuses what [`one_shot_shape`](Self::one_shot_shape) or a stream of that shape would refuse.
-    fn check_one_shot(&self, half: &impl Half, frames: usize, options: &StreamOptions) -> Result<(), Error> {
-        let shape = self.one_shot_shape(half, frames, options)?;
-        half.bounded_cost(self.quantizer().map(|quantizer| &**quantizer), self.spec(), shape).map(drop)
-    }
-
     /// The shape of a stream that is pushed `frames` frames at once. Without `max_block`, as many of them at a time as
     /// keep its memory within that of a stream.
     fn one_shot_shape(
@@ -153,7 +147,7 @@ impl Model {
         frames: usize,
         options: &StreamOptions,
     ) -> Result<Shape, Error> {
-        let mut shape = Shape { threads: threads(options)?, ..half.shape(self.spec(), options)? };
+        let mut shape = options_of_one_shot(half, self.spec(), options)?;
         if options.max_block.is_none() {
             let quantizer = self.quantizer().map(|quantizer| &**quantizer);
             shape.block = frames.clamp(1, FRAMES);
@@ -163,6 +157,11 @@ impl Model {
         }
         Ok(shape)
     }
+}
+
+/// The shape that options ask for, of a stream whose work threads may share.
+fn options_of_one_shot(half: &impl Half, spec: &Spec, options: &StreamOptions) -> Result<Shape, Error> {
+    Ok(Shape { threads: threads(options)?, ..half.shape(spec, options)? })
 }
 
 /// All of `input` through a new stream, and its end.

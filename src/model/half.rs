@@ -70,7 +70,8 @@ pub(crate) trait Half {
         spec: &Spec,
         shape: Shape,
     ) -> Result<(Program, Memory, Border), Error> {
-        let cost = self.bounded_cost(quantizer, spec, shape)?;
+        let cost = self.cost(quantizer, spec, shape)?;
+        check_stream(spec, shape, cost)?;
         // steps of several frames, and of several threads, are never run in parts
         let most_load = match (shape.block, shape.threads) {
             (1, 1) => (cost.load / PARTS).max(LEAST_PART),
@@ -91,18 +92,6 @@ pub(crate) trait Half {
         let border = self.emit(&mut planner, quantizer, shape);
         let (program, memory) = planner.build().map_err(out_of_memory)?;
         Ok((program, memory, border))
-    }
-
-    /// What a stream of a shape costs, if that is not too much.
-    fn bounded_cost(
-        &self,
-        quantizer: Option<&SplitQuantizer>,
-        spec: &Spec,
-        shape: Shape,
-    ) -> Result<Cost, Error> {
-        let cost = self.cost(quantizer, spec, shape)?;
-        check_stream(spec, shape, cost)?;
-        Ok(cost)
     }
 
     /// What a stream of a shape costs.
