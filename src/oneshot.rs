@@ -4,7 +4,7 @@ use crate::error::with_capacity;
 use crate::kernels::{FlushDenormals, with_team};
 use crate::model::{Half, MOST_STREAM_BYTES, Shape, threads};
 use crate::stream::{Coder, Value};
-use crate::{Decoder, Encoder, Error, Model, Spec, StreamError, StreamOptions};
+use crate::{Decoder, Encoder, Error, Model, Spec, StreamOptions};
 
 /// Frames that a one-shot call works on at once: enough rows for the layers with the most weights,
 /// and little enough memory for a long file.
@@ -14,28 +14,17 @@ pub(crate) const FRAMES: usize = 16;
 pub(crate) trait Whole: Value + Default {
     /// How many are in a frame.
     fn width(spec: &Spec, options: &StreamOptions) -> Result<usize, Error>;
-
-    /// What to say of `found` values, which are not whole frames of `width`.
-    fn partial(found: usize, width: usize) -> StreamError;
 }
 
 impl Whole for u32 {
     fn width(spec: &Spec, options: &StreamOptions) -> Result<usize, Error> {
         spec.stream_codebooks(options)
     }
-
-    fn partial(codes: usize, codebooks: usize) -> StreamError {
-        StreamError::PartialFrame { codes, codebooks }
-    }
 }
 
 impl Whole for f32 {
     fn width(spec: &Spec, _: &StreamOptions) -> Result<usize, Error> {
         Ok(spec.latent_dim)
-    }
-
-    fn partial(values: usize, latent_dim: usize) -> StreamError {
-        StreamError::PartialLatent { values, latent_dim }
     }
 }
 
@@ -82,11 +71,7 @@ impl Model {
         values: usize,
         options: &StreamOptions,
     ) -> Result<usize, Error> {
-        let width = V::width(self.spec(), options)?;
-        match values.is_multiple_of(width) {
-            true => Ok(values / width),
-            false => Err(V::partial(values, width).into()),
-        }
+        Ok(V::whole_frames(values, V::width(self.spec(), options)?)?)
     }
 
     /// Samples (any number, at the rate of `options`, mono) to codes, frame-major:

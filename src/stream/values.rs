@@ -15,8 +15,13 @@ pub(crate) trait Value: Copy {
     /// How many are in a frame.
     fn in_frame<H: Half>(stream: &Stream<H>) -> usize;
 
-    /// How many frames so many values are.
-    fn frames<H: Half>(stream: &Stream<H>, values: usize) -> Result<usize, StreamError>;
+    /// How many frames so many values are, with `in_frame` in each.
+    fn whole_frames(values: usize, in_frame: usize) -> Result<usize, StreamError>;
+
+    /// How many frames of a stream so many values are.
+    fn frames<H: Half>(stream: &Stream<H>, values: usize) -> Result<usize, StreamError> {
+        Self::whole_frames(values, Self::in_frame(stream))
+    }
 
     /// The operations between samples and these.
     fn operations<H: Half>(stream: &Stream<H>) -> Range<usize>;
@@ -40,8 +45,8 @@ impl Value for u32 {
         stream.shape.codebooks
     }
 
-    fn frames<H: Half>(stream: &Stream<H>, codes: usize) -> Result<usize, StreamError> {
-        match stream.shape.codebooks {
+    fn whole_frames(codes: usize, codebooks: usize) -> Result<usize, StreamError> {
+        match codebooks {
             0 => Err(StreamError::NoQuantizer),
             codebooks if codes.is_multiple_of(codebooks) => Ok(codes / codebooks),
             codebooks => Err(StreamError::PartialFrame { codes, codebooks }),
@@ -53,7 +58,6 @@ impl Value for u32 {
     }
 
     fn check<H: Half>(stream: &Stream<H>, codes: &[u32]) -> Result<(), StreamError> {
-        Self::frames(stream, codes.len())?;
         check_codes(codes, stream.shape.codebooks, stream.spec.codebook_size)
     }
 
@@ -77,9 +81,7 @@ impl Value for u32 {
 
 /// Whether these are whole frames of codes that the codebooks have, or that did not arrive.
 pub(crate) fn check_codes(codes: &[u32], codebooks: usize, codebook_size: usize) -> Result<(), StreamError> {
-    if !codes.len().is_multiple_of(codebooks) {
-        return Err(StreamError::PartialFrame { codes: codes.len(), codebooks });
-    }
+    u32::whole_frames(codes.len(), codebooks)?;
     let codebook_size = codebook_size as u32;
     match codes.iter().position(|&code| code >= codebook_size && code != NO_CODE) {
         Some(index) => Err(StreamError::CodeOutOfRange { index, code: codes[index], codebook_size }),
@@ -93,8 +95,7 @@ impl Value for f32 {
         stream.spec.latent_dim
     }
 
-    fn frames<H: Half>(stream: &Stream<H>, values: usize) -> Result<usize, StreamError> {
-        let latent_dim = stream.spec.latent_dim;
+    fn whole_frames(values: usize, latent_dim: usize) -> Result<usize, StreamError> {
         match values.is_multiple_of(latent_dim) {
             true => Ok(values / latent_dim),
             false => Err(StreamError::PartialLatent { values, latent_dim }),
@@ -135,7 +136,7 @@ impl Value for Lost {
         1
     }
 
-    fn frames<H: Half>(_: &Stream<H>, lost: usize) -> Result<usize, StreamError> {
+    fn whole_frames(lost: usize, _: usize) -> Result<usize, StreamError> {
         Ok(lost)
     }
 
