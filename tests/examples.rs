@@ -8,8 +8,8 @@ use mimi::{LoadOptions, Model, StreamOptions};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::{env, io::Write, thread};
-use support::{repository, wav};
+use std::{env, io::Write};
+use support::{repository, run_into, wav};
 
 /// Compiles an example against the library that was built with this test.
 fn compile(source: &str, compiler: &str, flags: &[&str]) -> PathBuf {
@@ -36,17 +36,7 @@ fn programs(name: &str) -> [PathBuf; 2] {
 }
 
 fn run(program: &Path, arguments: &[&Path], input: Vec<u8>) -> Output {
-    let mut command = Command::new(program);
-    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    let writer = thread::spawn(move || {
-        // a program that stops early breaks the pipe
-        let _ = stdin.write_all(&input);
-    });
-    let output = child.wait_with_output().unwrap();
-    writer.join().unwrap();
-    output
+    run_into(Stdio::piped(), program, arguments, input)
 }
 
 fn bytes(values: &[f32]) -> Vec<u8> {

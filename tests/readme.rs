@@ -4,11 +4,10 @@
 mod support;
 
 use mimi::{LoadOptions, Model, StreamOptions};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::{env, fs, thread};
-use support::repository;
+use std::{env, fs};
+use support::{repository, run_into};
 
 const FRAME: usize = 1920;
 const DEMO: &str = "tool/demo/model.safetensors";
@@ -95,21 +94,7 @@ fn example() -> PathBuf {
 
 /// Runs `program` with `input` as its standard input.
 fn run(program: &Path, argument: &Path, input: Vec<u8>) -> Output {
-    run_into(Stdio::piped(), program, argument, input)
-}
-
-fn run_into(stdout: Stdio, program: &Path, argument: &Path, input: Vec<u8>) -> Output {
-    let mut command = Command::new(program);
-    command.arg(argument).stdin(Stdio::piped()).stdout(stdout).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    let writer = thread::spawn(move || {
-        // a program that stops early breaks the pipe
-        let _ = stdin.write_all(&input);
-    });
-    let output = child.wait_with_output().unwrap();
-    writer.join().unwrap();
-    output
+    run_into(Stdio::piped(), program, &[argument], input)
 }
 
 #[cfg(target_os = "linux")]
@@ -131,7 +116,7 @@ fn the_c_program_is_a_codec() {
 
     // what cannot be written is not lost without a word, be it only a last frame
     let full = fs::File::options().write(true).open("/dev/full").unwrap();
-    let output = run_into(full.into(), &program, &repository(DEMO), vec![0; 4]);
+    let output = run_into(full.into(), &program, &[&repository(DEMO)], vec![0; 4]);
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("stdout"));
 
