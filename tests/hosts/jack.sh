@@ -2,11 +2,11 @@
 # jack.sh URI SECONDS LATENCY: runs the LV2 plug-in in jalv, live, under jackd's dummy driver with periods of 64 samples
 # at 96 kHz.
 #
-# A period has 0.67 ms. If a frame's work is done in one of them, there is an XRun for each frame, 12.5 a second.
-# JACK tells who was late, and how. `Triggered` clients were not yet given a processor, so that is the machine's doing;
-# `Running` ones had begun. A busy or virtual machine takes processors away from these, too: jack_metro, which does
-# next to nothing, shows how often. So the plug-in may be late while running as often as that, and in a tenth of the
-# frames.
+# Passes if jalv runs to the end, with blocks of 64 samples, and tells JACK the right latency. XRuns are counted and
+# printed, not judged: a busy or virtual machine takes processors away from every client. JACK tells who was late, and
+# how. `Triggered` clients were not yet given a processor; `Running` ones had begun. jack_metro, which does next to
+# nothing, is the control. A period has 0.67 ms. If a frame's work were done in one of them, there would be an XRun for
+# each frame, 12.5 a second. clap_shares of run.sh judges that no call does more than its share, by processor time.
 set -euo pipefail
 
 uri=$1 seconds=$2 latency=$3
@@ -48,7 +48,7 @@ frames=$((seconds * 25 / 2))
 running=$(late Mimi Running) triggered=$(late Mimi Triggered)
 control=$(late control Running)
 echo "$((seconds * 1500)) periods, $frames frames; late: Mimi $running running and $triggered not begun, jack_metro $control"
-[ $reported = yes ] && grep -q ': 64 frames' "$work/jalv" && [ "$running" -le $((frames / 10 + control)) ] || {
+[ $reported = yes ] && grep -q ': 64 frames' "$work/jalv" || {
     cat "$work/server" "$work/jalv" "$work/ports"
     exit 1
 }

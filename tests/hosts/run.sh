@@ -1,7 +1,7 @@
 #!/bin/bash
 # run.sh [SECONDS]: builds the plug-ins of bindings/plugin and runs them in hosts. What they give must be the bits of
 # the streams, delayed by the latency that they report: in every host, at every block size. Live in JACK for SECONDS,
-# 10 if not given. Where a host is missing it is NOT CHECKED, and the line says for want of what.
+# 5 if not given. Where a host is missing it is NOT CHECKED, and the line says for want of what.
 #
 # MIMI_LIB_DIR: the folder of libmimi.a; by default target/release.
 # MIMI_TARGET: where cargo and Python keep what they need again; by default target.
@@ -11,7 +11,7 @@ root=$(cd "$(dirname "$0")/../.." && pwd)
 here=$root/tests/hosts
 plugin=$root/bindings/plugin
 demo=$root/tool/demo/model.safetensors
-seconds=${1:-10}
+seconds=${1:-5}
 target=$(realpath -m "${MIMI_TARGET:-$root/target}")
 library=$(realpath -m "${MIMI_LIB_DIR:-$target/release}")/libmimi.a
 work=$(mktemp -d)
