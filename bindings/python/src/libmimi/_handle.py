@@ -9,11 +9,35 @@ import threading
 import weakref
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any, Callable, Final
+from typing import Any, Callable, Final, Protocol
 
 from ._errors import ArgumentError, StateError, check_real_time
 
 _numbers: Final = itertools.count()
+
+
+class Forkable(Protocol):
+    """What has locks that another thread may hold while the process is forked."""
+
+    def forked(self) -> None:
+        """Called in the new process."""
+
+
+_forkable: Final[weakref.WeakSet[Forkable]] = weakref.WeakSet()
+
+
+def when_forked(owner: Forkable) -> None:
+    """Lets `owner` know of forks as long as it lives."""
+    _forkable.add(owner)
+
+
+def _after_fork() -> None:
+    for owner in list(_forkable):
+        owner.forked()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 class Handle:
@@ -59,7 +83,7 @@ class Turns:
         self._broken = False
         self.lock = threading.Lock()
         self.number = next(_numbers)
-        _all.add(self)
+        when_forked(self)
 
     def pointer(self, *, broken: bool = False) -> int:
         """The C pointer; `broken` is for calls that take a stream in any state."""
@@ -88,18 +112,6 @@ class Turns:
         if self.lock.locked():
             self.lock = threading.Lock()
             self._broken = True
-
-
-_all: Final[weakref.WeakSet[Turns]] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    for turns in list(_all):
-        turns.forked()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
 
 
 @contextmanager

@@ -29,7 +29,8 @@ from ._errors import (
 )
 from ._files import EncodedFile, encode_files
 from ._handle import Handle, make, read
-from ._options import Isa, Options, Parts, Precision, Tail, Value, name_of, number
+from ._live import Capture, Playback
+from ._options import Isa, Options, Parts, Precision, Tail, Value, Work, name_of, number
 from ._streams import Decoder, Encoder, bad_code
 from .tokens import Header
 
@@ -369,6 +370,48 @@ class Model:
         width = self._width(codebooks) if self.total_codebooks else None
         options = self._options(width, sample_rate, "audio", context, max_block)
         return Decoder(self._stream(c.lib.mimi_decoder_new, options, c.lib.mimi_decoder_free))
+
+    # --- live audio
+
+    def capture(
+        self,
+        *,
+        codebooks: int | None = None,
+        sample_rate: int | None = None,
+        context: int | None = None,
+        work: Work = "spread",
+        offline: bool = False,
+    ) -> Capture:
+        """Opens a capture: live audio to codes.
+
+        `work`: who encodes: the calls that write audio, in equal shares, or calls of `Capture.work`.
+        `offline`: for audio that is not in real time; the calls that write do all work.
+        The others are those of `encode`.
+        """
+        options = self._options(self._width(codebooks), sample_rate, "audio", context)
+        options.update({c.OPT_WORK: work, c.OPT_OFFLINE: 1 if offline else None})
+        return Capture(self._stream(c.lib.mimi_capture_new, options, c.lib.mimi_capture_free))
+
+    def playback(
+        self,
+        *,
+        codebooks: int | None = None,
+        sample_rate: int | None = None,
+        context: int | None = None,
+        work: Work = "spread",
+        offline: bool = False,
+        buffer_frames: int | None = None,
+    ) -> Playback:
+        """Opens a playback: live codes to audio.
+
+        `work`: who decodes: the calls that read audio, in equal shares, or calls of `Playback.work`.
+        `offline`: for audio that is not in real time; nothing is concealed or late.
+        `buffer_frames`: the frames that wait before it starts, 1 to 64; by default 2.
+        The others are those of `encode`.
+        """
+        options = self._options(self._width(codebooks), sample_rate, "audio", context)
+        options.update({c.OPT_WORK: work, c.OPT_OFFLINE: 1 if offline else None, c.OPT_BUFFER_FRAMES: buffer_frames})
+        return Playback(self._stream(c.lib.mimi_playback_new, options, c.lib.mimi_playback_free))
 
     # --- files
 
