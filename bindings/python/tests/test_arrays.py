@@ -67,7 +67,9 @@ def test_any_layout_gives_the_same_codes(tiny: Model, speech: Floats, layout: st
         assert np.array_equal(np.concatenate([encoder.process(other), encoder.flush()]), expected)
 
 
-@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int16, np.uint16, np.int32, np.uint32, np.int64, np.uint64, ">i4"])
+@pytest.mark.parametrize(
+    "dtype", [np.int8, np.uint8, np.int16, np.uint16, np.int32, np.uint32, np.int64, np.uint64, ">i4"]
+)
 def test_any_integers_are_codes(tiny: Model, speech: Floats, dtype: Any) -> None:
     codes = tiny.encode(speech[:10_000])
     expected = tiny.decode(codes)

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import numpy.typing as npt
 import pytest
+from conftest import DEMO, GOLDEN, TINY_SAMPLES
 
 import libmimi
-from conftest import DEMO, GOLDEN, TINY_SAMPLES
 from libmimi import Codes, Decoder, Encoder, Floats, Model
 
 Golden = Callable[[str, str], npt.NDArray[np.float32]]

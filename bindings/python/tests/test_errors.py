@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import DEMO, GOLDEN, TINY
 
 import libmimi
-from conftest import DEMO, GOLDEN, TINY
 from libmimi import Decoder, Encoder, Model
 
 
@@ -200,7 +200,7 @@ def test_many_streams_that_do_not_go_together(tiny: Model, demo: Model) -> None:
     assert Encoder.process_many([other], block[:1]).shape == (1, 6)  # none of it changed the other
 
 
-def test_what_is_closed(demo: Model) -> None:
+def test_what_is_closed() -> None:
     model, pcm = Model(TINY), np.zeros(5000, np.float32)
     encoder, decoder = model.encoder(), model.decoder()
     with model as same:
@@ -218,8 +218,9 @@ def test_what_is_closed(demo: Model) -> None:
     for use in (lambda: encoder.process(pcm), encoder.flush, encoder.reset, encoder.clone, lambda: encoder.frames):
         with pytest.raises(RuntimeError, match="the encoder is closed"):
             use()
-    with decoder, pytest.raises(libmimi.StateError):
+    with decoder:
         decoder.close()
+    with pytest.raises(libmimi.StateError):
         decoder.conceal()
 
 

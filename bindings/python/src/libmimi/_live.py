@@ -14,8 +14,8 @@ import numpy as np
 from . import _arrays as arrays
 from . import _library as c
 from ._arrays import Array, Codes, Floats, address, floats, integers
-from ._errors import StateError, check_real_time, of
-from ._handle import Handle, read, when_forked
+from ._errors import check_real_time, of
+from ._handle import Handle, read, usable, when_forked
 from ._options import number
 from ._streams import bad_code
 
@@ -34,7 +34,7 @@ class Live:
     """
 
     _kind: str
-    _get: Callable[[int, int, Any], int]
+    _get: Callable[[Handle, int, Any], int]
 
     def __init__(self, handle: object) -> None:
         """For `Model.capture()` and `Model.playback()`, which make them."""
@@ -55,20 +55,16 @@ class Live:
     """Samples in a frame, at `sample_rate`."""
 
     def _use(self) -> Handle:
-        """The handle, which lives as long as the caller holds it."""
-        handle = self._handle
-        if handle is None:
-            raise StateError(f"the {self._kind} is closed")
-        return handle
+        return usable(self._handle, self._kind)
 
     def _property(self, key: int) -> int:
-        return read(type(self)._get, self._use().pointer, key)
+        return read(type(self)._get, self._use(), key)
 
     @contextmanager
-    def _alone(self) -> Generator[int, None, None]:
+    def _alone(self) -> Generator[Handle, None, None]:
         audio, codes, work = self._sides
         with audio, codes, work:
-            yield self._use().pointer
+            yield self._use()
 
     def forked(self) -> None:
         """In a new process: a call that another thread was in will never end here."""
@@ -127,7 +123,7 @@ class Capture(Live):
         """Takes any number of samples, on the audio side: mono floats [samples] at `sample_rate`."""
         block = floats(arrays.samples(pcm))
         with self._sides[0]:
-            check_real_time(c.lib.mimi_capture_write(self._use().pointer, address(block), block.size))
+            check_real_time(c.lib.mimi_capture_write(self._use(), address(block), block.size))
 
     def read(self) -> Codes:
         """The codes of the frames that are ready, on the codes side: int32 [frames, codebooks], often of no frames.
@@ -136,20 +132,19 @@ class Capture(Live):
         """
         room, written = np.empty((_MOST_WAITING, self.codebooks), np.int32), ctypes.c_size_t()
         with self._sides[1]:
-            handle = self._use()
-            check_real_time(c.lib.mimi_capture_read(handle.pointer, address(room), room.size, ctypes.byref(written)))
+            check_real_time(c.lib.mimi_capture_read(self._use(), address(room), room.size, ctypes.byref(written)))
         codes: Codes = room[: written.value // self.codebooks].copy()
         return codes
 
     def work(self) -> None:
         """Encodes the frames that are complete, with `work="other"`. Call it at least once a frame."""
         with self._sides[2]:
-            check_real_time(c.lib.mimi_capture_work(self._use().pointer))
+            check_real_time(c.lib.mimi_capture_work(self._use()))
 
     def reset(self) -> None:
         """Forgets everything: it is as new."""
-        with self._alone() as pointer:
-            check_real_time(c.lib.mimi_capture_reset(pointer))
+        with self._alone() as handle:
+            check_real_time(c.lib.mimi_capture_reset(handle))
 
 
 class Playback(Live):
@@ -168,7 +163,7 @@ class Playback(Live):
         """
         block = integers(arrays.codes(codes, self.codebooks))
         with self._sides[1]:
-            status = c.lib.mimi_playback_write(self._use().pointer, address(block), block.size)
+            status = c.lib.mimi_playback_write(self._use(), address(block), block.size)
         if status == c.CORRUPT:
             raise bad_code(block, self._property(c.PROP_CODEBOOK_SIZE))
         if status == c.BUFFER_TOO_SMALL:
@@ -179,18 +174,18 @@ class Playback(Live):
         """The next samples, on the audio side: float32 [samples]. They are silence until enough frames wait."""
         room = np.empty(number("samples", samples, 0), np.float32)
         with self._sides[0]:
-            check_real_time(c.lib.mimi_playback_read(self._use().pointer, address(room), room.size))
+            check_real_time(c.lib.mimi_playback_read(self._use(), address(room), room.size))
         return room
 
     def work(self) -> None:
         """Decodes the frames that are due, with `work="other"`. Call it at least once a frame."""
         with self._sides[2]:
-            check_real_time(c.lib.mimi_playback_work(self._use().pointer))
+            check_real_time(c.lib.mimi_playback_work(self._use()))
 
     def reset(self) -> None:
         """Forgets everything: it is as new."""
-        with self._alone() as pointer:
-            check_real_time(c.lib.mimi_playback_reset(pointer))
+        with self._alone() as handle:
+            check_real_time(c.lib.mimi_playback_reset(handle))
 
     @property
     def concealed(self) -> int:
