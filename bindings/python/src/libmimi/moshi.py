@@ -5,7 +5,10 @@
         codes = mimi.encode(chunk)                  # int64 [batch, codebooks, frames]
 
 Tensors are on the CPU. Weights cannot be trained, and are none of PyTorch's: `parameters()` is empty. Each item of a
-batch is a stream of its own, so that what differs between items costs nothing, and a batch takes no padding.
+batch is a stream of its own.
+
+Streams give the bits of whole recordings. Those of moshi do so up to the length of its attention window, 10 seconds in
+the published model: from there on the first of a frame's two steps sees one step less in them.
 """
 
 from __future__ import annotations
@@ -171,7 +174,7 @@ class MimiModel(torch.nn.Module):
         codes = self.encode(x)
         out = self.decode(codes)[..., : x.shape[-1]]
         kbits = self._num_codebooks * math.log2(self.cardinality) * self.frame_rate / 1000
-        return QuantizedResult(out, codes, torch.tensor(kbits))
+        return QuantizedResult(out, codes, torch.tensor(kbits), torch.zeros(()))
 
     # --- streaming
 

@@ -160,7 +160,8 @@ class _Worker:
     def __init__(self, call: Callable[[Any], Any]) -> None:
         self._given: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._done: queue.SimpleQueue[Union[npt.NDArray[Any], Exception]] = queue.SimpleQueue()
-        threading.Thread(target=_work, args=(call, self._given, self._done), daemon=True).start()
+        arguments = (call, self._given, self._done)
+        threading.Thread(target=_work, args=arguments, name="libmimi", daemon=True).start()
 
     def give(self, values: npt.NDArray[Any]) -> None:
         self._given.put(values)
@@ -171,7 +172,10 @@ class _Worker:
         except queue.Empty:
             return None
         if isinstance(result, Exception):
-            raise result
+            try:
+                raise result
+            finally:
+                del result  # or it would hold this frame, and the frame it
         return result[0]
 
     def end(self) -> None:
@@ -189,6 +193,7 @@ def _work(call: Callable[[Any], Any], given: queue.SimpleQueue[Any], done: queue
             result = error
         if result is not None:
             done.put(result)
+        del result  # while it waits it holds nothing
 
 
 def _audio(pcm: Array) -> npt.NDArray[Any]:

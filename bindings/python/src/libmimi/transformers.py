@@ -129,7 +129,10 @@ class MimiModel(torch.nn.Module):
             precision = "bf16" if str(wanted).rpartition(".")[2] in ("bfloat16", "float16") else "f32"
         path = _resolve(pretrained_model_name_or_path)
         model = Model(path, precision=precision, parts=parts)
-        return cls(model, _config(Path(path)) if config is None else config)
+        if config is None:
+            config = _config(Path(path))
+            config.name_or_path = os.fspath(pretrained_model_name_or_path)
+        return cls(model, config)
 
     @property
     def device(self) -> torch.device:
