@@ -85,7 +85,7 @@ def test_any_cutting_gives_the_same_audio(demo: Model, speech: Floats, sizes: li
     assert np.array_equal(np.concatenate(pieces), whole)
 
 
-@pytest.mark.parametrize("rate", [8000, 24000, 48000])
+@pytest.mark.parametrize("rate", [16000, 24000])
 @pytest.mark.parametrize("tail", ["audio", "layer"])
 def test_a_long_call_is_worked_on_in_blocks_with_the_same_bits(
     tiny: Model, long: Floats, rate: int, tail: libmimi.Tail

@@ -19,9 +19,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import DEMO, GOLDEN, ROOT, TINY
 
 import libmimi
-from conftest import DEMO, GOLDEN, ROOT, TINY
 from libmimi import Floats, Model
 from libmimi import rustymimi as ours
 
@@ -304,7 +304,9 @@ def test_moshi_refuses(torch: Any) -> None:
 def test_transformers_itself_agrees(torch: Any, speech: Floats) -> None:
     theirs = package("transformers")
     if int(theirs.__version__.split(".")[0]) < 5:
-        pytest.skip(f"NOT CHECKED: transformers {theirs.__version__} attends to all of the past: 5.3 or later is needed")
+        pytest.skip(
+            f"NOT CHECKED: transformers {theirs.__version__} attends to all of the past: 5.3 or later is needed"
+        )
     from libmimi.transformers import MimiModel
 
     one, other = MimiModel.from_pretrained(TINY), theirs.MimiModel.from_pretrained(TINY)
@@ -416,5 +418,7 @@ def test_data_loaders_of_torch(torch: Any, tiny: Model, speech: Floats) -> None:
             return torch.from_numpy(tiny.encode(speech[1000 * at : 1000 * at + 5760]))
 
     expected = [tiny.encode(speech[1000 * at : 1000 * at + 5760]) for at in range(6)]
-    for codes, rows in zip(torch.utils.data.DataLoader(Clips(), batch_size=2, num_workers=2), zip(*[iter(expected)] * 2)):
+    for codes, rows in zip(
+        torch.utils.data.DataLoader(Clips(), batch_size=2, num_workers=2), zip(*[iter(expected)] * 2)
+    ):
         assert np.array_equal(codes.numpy(), np.stack(rows))

@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any, Final, Mapping
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -149,11 +150,13 @@ class MimiModel(torch.nn.Module):
         """Encodes audio to latents, float32 [batch, dimension, frames], as they leave the quantizer, or enter it."""
         latents = self._latents(x)
         if quantize:
-            return self.decode_latent(tensors.codes_tensor([self._codes(item) for item in latents], self._num_codebooks))
+            return self.decode_latent(
+                tensors.codes_tensor([self._codes(item) for item in latents], self._num_codebooks)
+            )
         return tensors.float_tensor([item.T for item in latents])
 
     def decode(self, codes: torch.Tensor) -> torch.Tensor:
-        """Decodes codes [batch, codebooks, frames], of any number of codebooks, to audio, float32 [batch, 1, samples]."""
+        """Decodes codes [batch, any codebooks, frames] to audio, float32 [batch, 1, samples]."""
         latents = self._dequantized(codes)
         state = self._streaming_state
         if state is None:

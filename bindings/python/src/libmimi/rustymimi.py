@@ -1,9 +1,8 @@
 """What the package `rustymimi` has, on libmimi: `from libmimi import rustymimi`.
 
-Arrays are as there: audio [batch, 1, samples], codes [batch, codebooks, frames], float32 and uint32, or what NumPy makes
-of others. What differs:
+Arrays are as there: audio [batch, 1, samples], codes [batch, codebooks, frames], float32 and uint32. What differs:
 
-- Models of every size and layout are loaded, not only the published one's.
+- Models of every size and layout are loaded, not only the published one's, and other floats and integers are taken.
 - `decode` and `decode_step` also take fewer codebooks than the tokenizer has.
 - `max_seq_len` is not needed: streams have no limit of length.
 - `encode` and `decode` leave the streams of `encode_step` and `decode_step` alone.
@@ -96,7 +95,10 @@ class Tokenizer:
         if values.shape[2] == codebooks:
             return values
         rest = codebooks - values.shape[2]
-        return np.pad(values.astype(np.int64), ((0, 0), (0, 0), (0, rest)), constant_values=NO_CODE)
+        filled: npt.NDArray[np.int64] = np.pad(
+            values.astype(np.int64), ((0, 0), (0, 0), (0, rest)), constant_values=NO_CODE
+        )
+        return filled
 
 
 class StreamTokenizer:

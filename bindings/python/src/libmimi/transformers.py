@@ -17,10 +17,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import torch
@@ -166,7 +166,7 @@ class MimiModel(torch.nn.Module):
         *,
         encoder_cache: MimiStreams | None = None,
     ) -> MimiEncoderOutput | tuple[Any, ...]:
-        """Encodes audio [batch, 1, samples] to codes, int64 [batch, num_quantizers, frames]; by default all codebooks."""
+        """Encodes audio [batch, 1, samples] to codes, int64 [batch, num_quantizers, frames], by default of all."""
         pcm = tensors.audio("input_values", input_values)
         width = self._width(num_quantizers)
         state = padding_cache or encoder_past_key_values or encoder_cache
