@@ -164,9 +164,10 @@ two_runtimes() {
     done
 }
 
-# readme LANGUAGE [FILE]: the README's program in it.
+# readme LANGUAGE [FILE [NUMBER]]: the README's program in it, or one of several.
 readme() {
-    awk -v fence="\`\`\`$1" '$0 == "```" { inside = 0 } inside; $0 == fence { inside = 1 }' "${2:-$root/README.md}"
+    awk -v fence="\`\`\`$1" -v number="${3:-1}" '$0 == "```" { inside = 0 } inside && seen == number
+        $0 == fence { inside = 1; seen++ }' "${2:-$root/README.md}"
 }
 
 says() { test "$("${@:2}")" = "$1" || { "${@:2}"; return 1; }; }
@@ -340,15 +341,15 @@ go_programs() {
         fi
     done
     mkdir -p "$module-readme"
-    readme go >"$module-readme/main.go"
-    check "the README's Go, its module" in_folder "$module-readme" readme_module "$module" &&
-        check "the README's Go, built" in_folder "$module-readme" go build -o readme &&
-        check "the README's Go" says "104 codes, true" "$module-readme/readme" "$demo"
+    readme go "$root/bindings/go/README.md" 1 >"$module-readme/main.go"
+    check "the Go README's first program, its module" in_folder "$module-readme" readme_module "$module" &&
+        check "the Go README's first program, built" in_folder "$module-readme" go build -o readme &&
+        check "the Go README's first program" says "104 codes, true" "$module-readme/readme" "$demo"
     mkdir -p "$module-files"
-    readme go "$root/bindings/go/README.md" >"$module-files/main.go"
-    check "the Go README's program, its module" in_folder "$module-files" readme_module "$module" &&
-        check "the Go README's program, built" in_folder "$module-files" go build -o readme &&
-        check "the Go README's program" in_folder "$module-files" says "16000 samples at 16000 Hz" ./readme "$demo"
+    readme go "$root/bindings/go/README.md" 2 >"$module-files/main.go"
+    check "the Go README's second program, its module" in_folder "$module-files" readme_module "$module" &&
+        check "the Go README's second program, built" in_folder "$module-files" go build -o readme &&
+        check "the Go README's second program" in_folder "$module-files" says "16000 samples at 16000 Hz" ./readme "$demo"
     check "Go, fully static, built" in_folder "$module-readme" go build -tags mimi_static \
         -ldflags '-extldflags "-static"' -o static && check "Go, fully static" says "104 codes, true" \
         "$module-readme/static" "$demo" && check "Go, fully static, linked" needs_nothing "$module-readme/static"
