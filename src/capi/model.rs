@@ -247,6 +247,7 @@ pub(super) fn common_property(spec: &Spec, key: mimi_prop) -> Option<i64> {
             Isa::Avx2 => MIMI_ISA_AVX2,
             Isa::Avx512 => MIMI_ISA_AVX512,
             Isa::Neon => MIMI_ISA_NEON,
+            Isa::Simd128 => MIMI_ISA_SIMD128,
         }),
         MIMI_PROP_PARTS => Some(match spec.parts {
             Parts::Both => MIMI_PARTS_BOTH,
