@@ -1,0 +1,21 @@
+#!/bin/bash
+# build.sh [FOLDER]: compiles libmimi to bindings/js/mimi.wasm. With a folder, also puts the page there, with all that it
+# needs: any web server shows it.
+set -euo pipefail
+
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+target=$(realpath -m "${CARGO_TARGET_DIR:-$root/target}")
+kind=wasm32-unknown-unknown
+
+# SIMD is in all browsers since 2023 and in Node; the table lets a function of JavaScript read a checkpoint
+RUSTFLAGS="-Dwarnings -Ctarget-feature=+simd128 -Clink-arg=--export-table -Clink-arg=--growable-table" \
+    cargo rustc --quiet --locked --manifest-path "$root/Cargo.toml" --target-dir "$target" --target $kind \
+    --profile wasm --no-default-features --lib --crate-type cdylib
+cp "$target/$kind/wasm/mimi.wasm" "$here/mimi.wasm"
+
+if [ $# -gt 0 ]; then
+    mkdir -p "$1/libmimi"
+    cp "$here"/page/* "$root/tool/demo/model.safetensors" "$1"
+    cp -r "$here"/{mimi,live,worklet,worker}.js "$here/lib" "$here/mimi.wasm" "$1/libmimi"
+fi

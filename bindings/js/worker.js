@@ -1,0 +1,110 @@
+// A model in a worker, so that long calls leave a page alone. worker.d.ts is the manual. The worker runs this file too.
+
+import { MimiError, Status, invalid } from './lib/error.js';
+import { found } from './lib/error.js';
+import { Model } from './mimi.js';
+
+const inWorker = typeof WorkerGlobalScope !== 'undefined' && globalThis instanceof WorkerGlobalScope;
+
+/** What may be called from outside, by the class of the handle. */
+const CALLS = {
+    Model: ['encode', 'decode', 'encodeLatents', 'decodeLatents', 'quantize', 'dequantize', 'header', 'pack', 'unpack',
+        'encoder', 'decoder'],
+    Encoder: ['process', 'processLatents', 'flush', 'flushLatents', 'reset', 'clone'],
+    Decoder: ['process', 'processLatents', 'processLost', 'flush', 'reset', 'clone'],
+};
+
+/** A handle that lives in a worker. Its methods are those of its class, and return promises. */
+class Remote {
+    #ask;
+    #id;
+
+    constructor(ask, { kind, id }) {
+        this.#ask = ask;
+        this.#id = id;
+        for (const does of CALLS[kind]) this[does] = (...args) => this.#call(does, args);
+    }
+
+    async #call(does, args) {
+        const result = await this.#ask({ to: this.#id, does, args });
+        return result?.handle ? new Remote(this.#ask, result.handle) : result?.value;
+    }
+
+    /** A property, such as 'sampleRate'. */
+    get(name) {
+        return this.#call('get', [name]);
+    }
+
+    async free() {
+        await this.#ask({ to: this.#id, does: 'free', args: [] });
+    }
+}
+
+/** Loads a model in a worker of its own, which ends when the model is freed. */
+export async function loadInWorker(source, options) {
+    if (typeof Worker === 'undefined') throw new MimiError(Status.UNSUPPORTED, 'there are no workers here: use Model.load');
+    const worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
+    const asked = new Map();
+    let next = 1;
+    const ask = (question) =>
+        new Promise((resolve, reject) => {
+            asked.set(next, { resolve, reject });
+            worker.postMessage({ ...question, id: next++ });
+        });
+    worker.onmessage = ({ data: { id, failed, ...result } }) => {
+        const { resolve, reject } = asked.get(id);
+        asked.delete(id);
+        if (failed) reject(new MimiError(failed.status, failed.message));
+        else resolve(result);
+        if (result.ended) worker.terminate();
+    };
+    worker.onerror = (event) => {
+        const error = new MimiError(Status.IO, `the worker did not start: ${event.message ?? 'no reason given'}`);
+        for (const { reject } of asked.values()) reject(error);
+        asked.clear();
+    };
+    try {
+        // an address is one of the page, not of the worker's file
+        const from = typeof source === 'string' ? new URL(source, document.baseURI).href : source;
+        const { handle } = await ask({ to: 0, does: 'load', args: [from instanceof URL ? from.href : from, options] });
+        return new Remote(ask, handle);
+    } catch (error) {
+        worker.terminate();
+        throw error;
+    }
+}
+
+/** The worker's side: handles by number; 1 is the model. */
+function serve() {
+    const handles = new Map();
+    const keep = (handle) => {
+        const id = handles.size === 0 ? 1 : Math.max(...handles.keys()) + 1;
+        handles.set(id, handle);
+        return { handle: { kind: handle.constructor.name, id } };
+    };
+    const answer = async ({ to, does, args }) => {
+        if (does === 'load') return keep(await Model.load(...args));
+        const handle = handles.get(to);
+        if (does === 'free') {
+            handle?.free();
+            handles.delete(to);
+            return { ended: to === 1 };
+        }
+        if (!handle) throw new MimiError(Status.STATE, 'it was freed');
+        if (does === 'get') return { value: handle[args[0]] };
+        const result = handle[does](...args);
+        return result && CALLS[result.constructor.name] ? keep(result) : { value: result };
+    };
+    self.onmessage = async ({ data }) => {
+        try {
+            const result = await answer(data);
+            const { buffer } = result.value ?? {};
+            self.postMessage({ id: data.id, ...result }, buffer instanceof ArrayBuffer ? [buffer] : []);
+        } catch (error) {
+            const status = error instanceof MimiError ? error.status : Status.PANIC;
+            self.postMessage({ id: data.id, failed: { status, message: String(error.message) } });
+        }
+    };
+}
+
+if (inWorker && self.name === 'libmimi') serve();
