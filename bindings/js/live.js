@@ -1,7 +1,6 @@
 // Live audio in browsers: audio worklets that capture and play codes. live.d.ts is the manual.
 
-import { MimiError, invalid } from './lib/error.js';
-import { found } from './lib/error.js';
+import { MimiError, Status, found, invalid } from './lib/error.js';
 import { array, size } from './lib/handle.js';
 import { read } from './lib/source.js';
 
@@ -28,7 +27,7 @@ class Live {
     constructor(node) {
         this.node = node;
         node.port.onmessage = ({ data }) => this.heard(data);
-        node.onprocessorerror = () => this.onerror?.(new MimiError(-11, 'the audio worklet failed'));
+        node.onprocessorerror = () => this.onerror?.(new MimiError(Status.PANIC, 'the audio worklet failed'));
     }
 
     static async open(Class, name, shape, context, source, { wasm, ...options } = {}) {

@@ -1,17 +1,17 @@
 // A model in a worker, so that long calls leave a page alone. worker.d.ts is the manual. The worker runs this file too.
 
-import { MimiError, Status, invalid } from './lib/error.js';
-import { found } from './lib/error.js';
-import { Model } from './mimi.js';
+import { MimiError, Status } from './lib/error.js';
+import { Decoder, Encoder, Model } from './mimi.js';
 
+const NAME = 'libmimi';
 const inWorker = typeof WorkerGlobalScope !== 'undefined' && globalThis instanceof WorkerGlobalScope;
 
-/** What may be called from outside, by the class of the handle. */
+/** What may be called from outside, by the kind of handle. */
 const CALLS = {
-    Model: ['encode', 'decode', 'encodeLatents', 'decodeLatents', 'quantize', 'dequantize', 'header', 'pack', 'unpack',
+    model: ['encode', 'decode', 'encodeLatents', 'decodeLatents', 'quantize', 'dequantize', 'header', 'pack', 'unpack',
         'encoder', 'decoder'],
-    Encoder: ['process', 'processLatents', 'flush', 'flushLatents', 'reset', 'clone'],
-    Decoder: ['process', 'processLatents', 'processLost', 'flush', 'reset', 'clone'],
+    encoder: ['process', 'processLatents', 'flush', 'flushLatents', 'reset', 'clone'],
+    decoder: ['process', 'processLatents', 'processLost', 'flush', 'reset', 'clone'],
 };
 
 /** A handle that lives in a worker. Its methods are those of its class, and return promises. */
@@ -43,7 +43,7 @@ class Remote {
 /** Loads a model in a worker of its own, which ends when the model is freed. */
 export async function loadInWorker(source, options) {
     if (typeof Worker === 'undefined') throw new MimiError(Status.UNSUPPORTED, 'there are no workers here: use Model.load');
-    const worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
+    const worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module', name: NAME });
     const asked = new Map();
     let next = 1;
     const ask = (question) =>
@@ -77,10 +77,12 @@ export async function loadInWorker(source, options) {
 /** The worker's side: handles by number; 1 is the model. */
 function serve() {
     const handles = new Map();
+    let last = 0;
+    const kindOf = (value) =>
+        value instanceof Model ? 'model' : value instanceof Encoder ? 'encoder' : value instanceof Decoder && 'decoder';
     const keep = (handle) => {
-        const id = handles.size === 0 ? 1 : Math.max(...handles.keys()) + 1;
-        handles.set(id, handle);
-        return { handle: { kind: handle.constructor.name, id } };
+        handles.set(++last, handle);
+        return { handle: { kind: kindOf(handle), id: last } };
     };
     const answer = async ({ to, does, args }) => {
         if (does === 'load') return keep(await Model.load(...args));
@@ -93,7 +95,7 @@ function serve() {
         if (!handle) throw new MimiError(Status.STATE, 'it was freed');
         if (does === 'get') return { value: handle[args[0]] };
         const result = handle[does](...args);
-        return result && CALLS[result.constructor.name] ? keep(result) : { value: result };
+        return kindOf(result) ? keep(result) : { value: result };
     };
     self.onmessage = async ({ data }) => {
         try {
@@ -107,4 +109,4 @@ function serve() {
     };
 }
 
-if (inWorker && self.name === 'libmimi') serve();
+if (inWorker && self.name === NAME) serve();

@@ -32,7 +32,7 @@ export function found(value) {
     if (typeof value === 'symbol' || typeof value === 'function') return `a ${typeof value}`;
     if (typeof value !== 'object' || value === null) return String(value);
     const kind = Object.prototype.toString.call(value).slice(8, -1);
-    return /^[AEIOU]/.test(kind) ? `an ${kind}` : `a ${kind}`;
+    return /^[AEIO]/.test(kind) ? `an ${kind}` : `a ${kind}`;
 }
 
 export function invalid(message) {

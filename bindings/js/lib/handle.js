@@ -55,8 +55,7 @@ if (Symbol.dispose) {
 /** An array of numbers of this type, with a buffer that is still there. */
 export function array(name, value, Type) {
     if (!(value instanceof Type)) {
-        const article = /^[AEIOU]/.test(Type.name) ? 'an' : 'a';
-        throw invalid(`${name} is ${found(value)}: expected ${article} ${Type.name}`);
+        throw invalid(`${name} is ${found(value)}: expected a ${Type.name}`);
     }
     // a view of a buffer that went elsewhere looks like an empty one
     if (value.length === 0) attached(name, value.buffer);
