@@ -11,7 +11,9 @@ interface Live {
     /** Called with an error that stopped it. */
     onerror?: (error: MimiError) => void;
     /** A property of the capture or playback in the worklet. */
-    get(name: 'latencySamples' | 'sampleRate' | 'frameSamples' | 'codebooks' | 'frames' | 'memoryBytes' | 'dropped'): Promise<number>;
+    get(
+        name: 'latencySamples' | 'sampleRate' | 'frameSamples' | 'codebooks' | 'frames' | 'memoryBytes' | 'dropped',
+    ): Promise<number>;
     get(name: 'codesHash'): Promise<bigint>;
     /** Forgets everything. */
     reset(): Promise<void>;
@@ -25,7 +27,9 @@ export interface LiveCapture extends Live {
 }
 
 export interface LivePlayback extends Live {
-    get(name: 'latencySamples' | 'sampleRate' | 'frameSamples' | 'codebooks' | 'frames' | 'memoryBytes' | 'dropped'): Promise<number>;
+    get(
+        name: 'latencySamples' | 'sampleRate' | 'frameSamples' | 'codebooks' | 'frames' | 'memoryBytes' | 'dropped',
+    ): Promise<number>;
     get(name: 'concealed' | 'lost' | 'waiting' | 'late'): Promise<number>;
     get(name: 'codesHash'): Promise<bigint>;
     /** Gives it whole frames of codes, in the order in which they are to be heard. */

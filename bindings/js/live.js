@@ -32,7 +32,9 @@ class Live {
 
     static async open(Class, name, shape, context, source, { wasm, ...options } = {}) {
         if (!context?.audioWorklet) {
-            throw invalid(`context is ${found(context)}: expected a BaseAudioContext of a page that is secure (https, localhost)`);
+            throw invalid(
+                `context is ${found(context)}: expected a BaseAudioContext of a page that is secure (https, localhost)`,
+            );
         }
         const [model, code] = await Promise.all([
             read('model', source),

@@ -15,7 +15,8 @@ export const NO_CODE = 0xffffffff;
 
 /** The options of a load, and the module, which is no option of the library. */
 function split(options = {}) {
-    if (typeof options !== 'object' || options === null) throw invalid(`options is ${found(options)}: expected an object`);
+    if (typeof options !== 'object' || options === null)
+        throw invalid(`options is ${found(options)}: expected an object`);
     const { wasm, ...others } = options;
     return { wasm, others };
 }
@@ -34,7 +35,11 @@ export class Model extends Handle {
 
     static #open(bytes, module, options) {
         const instance = new Instance(module);
-        return new Model(instance, 'model', withOptions(instance, options, (bag) => instance.load(bytes, bag)));
+        return new Model(
+            instance,
+            'model',
+            withOptions(instance, options, (bag) => instance.load(bytes, bag)),
+        );
     }
 
     /** The version of the library, and its kernels. */
@@ -69,7 +74,13 @@ export class Model extends Handle {
     }
 
     decode(codes, options) {
-        return this.#whole('mimi_decode', 'mimi_samples_for', array('codes', codes, Uint32Array), options, Float32Array);
+        return this.#whole(
+            'mimi_decode',
+            'mimi_samples_for',
+            array('codes', codes, Uint32Array),
+            options,
+            Float32Array,
+        );
     }
 
     encodeLatents(pcm, options) {
@@ -94,8 +105,7 @@ export class Model extends Handle {
     #whole(call, roomFor, input, options, Output) {
         const { instance, pointer } = Handle.open(this, 'model');
         return withOptions(instance, options, (bag) => {
-            const run = (from, to, cap, count) =>
-                instance.call(call, pointer, bag, from, input.length, to, cap, count);
+            const run = (from, to, cap, count) => instance.call(call, pointer, bag, from, input.length, to, cap, count);
             const room = roomFor && instance.word((out) => instance.call(roomFor, pointer, bag, input.length, out));
             return instance.convert(input, Output, room, run);
         });
@@ -115,7 +125,9 @@ export class Model extends Handle {
 
     #sizeOf(call, given, options) {
         const { instance, pointer } = Handle.open(this, 'model');
-        return withOptions(instance, options, (bag) => instance.word((out) => instance.call(call, pointer, bag, given, out)));
+        return withOptions(instance, options, (bag) =>
+            instance.word((out) => instance.call(call, pointer, bag, given, out)),
+        );
     }
 
     encoder(options) {
@@ -158,5 +170,14 @@ export class Model extends Handle {
     }
 }
 
-const MODEL = ['codebooks', 'sampleRate', 'frameSamples', 'codebookSize', 'memoryBytes', 'modelId', 'codeBits', 'latentDim'];
+const MODEL = [
+    'codebooks',
+    'sampleRate',
+    'frameSamples',
+    'codebookSize',
+    'memoryBytes',
+    'modelId',
+    'codeBits',
+    'latentDim',
+];
 properties(Model, 'model', MODEL);

@@ -8,8 +8,19 @@ const inWorker = typeof WorkerGlobalScope !== 'undefined' && globalThis instance
 
 /** What may be called from outside, by the kind of handle. */
 const CALLS = {
-    model: ['encode', 'decode', 'encodeLatents', 'decodeLatents', 'quantize', 'dequantize', 'header', 'pack', 'unpack',
-        'encoder', 'decoder'],
+    model: [
+        'encode',
+        'decode',
+        'encodeLatents',
+        'decodeLatents',
+        'quantize',
+        'dequantize',
+        'header',
+        'pack',
+        'unpack',
+        'encoder',
+        'decoder',
+    ],
     encoder: ['process', 'processLatents', 'flush', 'flushLatents', 'reset', 'clone'],
     decoder: ['process', 'processLatents', 'processLost', 'flush', 'reset', 'clone'],
 };
@@ -42,7 +53,8 @@ class Remote {
 
 /** Loads a model in a worker of its own, which ends when the model is freed. */
 export async function loadInWorker(source, options) {
-    if (typeof Worker === 'undefined') throw new MimiError(Status.UNSUPPORTED, 'there are no workers here: use Model.load');
+    if (typeof Worker === 'undefined')
+        throw new MimiError(Status.UNSUPPORTED, 'there are no workers here: use Model.load');
     const worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module', name: NAME });
     const asked = new Map();
     let next = 1;

@@ -19,10 +19,41 @@ const aligned = (bytes) => Math.ceil(bytes / 16) * 16;
  * (import "m" "f" (func (param i32 i64 i32 i32) (result i32))) (export "f" (func 0))
  */
 const READER = Uint8Array.of(
-    0, 0x61, 0x73, 0x6d, 1, 0, 0, 0,
-    1, 9, 1, 0x60, 4, 0x7f, 0x7e, 0x7f, 0x7f, 1, 0x7f,
-    2, 7, 1, 1, 0x6d, 1, 0x66, 0, 0,
-    7, 5, 1, 1, 0x66, 0, 0,
+    0,
+    0x61,
+    0x73,
+    0x6d,
+    1,
+    0,
+    0,
+    0,
+    1,
+    9,
+    1,
+    0x60,
+    4,
+    0x7f,
+    0x7e,
+    0x7f,
+    0x7f,
+    1,
+    0x7f,
+    2,
+    7,
+    1,
+    1,
+    0x6d,
+    1,
+    0x66,
+    0,
+    0,
+    7,
+    5,
+    1,
+    1,
+    0x66,
+    0,
+    0,
 );
 
 export class Instance {
@@ -41,7 +72,10 @@ export class Instance {
         this.#exports = new WebAssembly.Instance(module, {}).exports;
         const version = this.#exports.mimi_version_number?.();
         if (typeof version !== 'number' || Math.floor(version / 100) !== 1) {
-            throw new MimiError(Status.UNSUPPORTED, `libmimi's version is ${version}: expected 0.1, as of this package`);
+            throw new MimiError(
+                Status.UNSUPPORTED,
+                `libmimi's version is ${version}: expected 0.1, as of this package`,
+            );
         }
     }
 

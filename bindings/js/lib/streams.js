@@ -59,7 +59,11 @@ function failed(instance, kind, does, given) {
 /** The stream that `mimi_<kind>_clone` makes. */
 function fork(Class, kind, handle) {
     const { instance, pointer } = Handle.open(handle, kind);
-    return new Class(instance, kind, instance.word((out) => instance.call(`mimi_${kind}_clone`, pointer, out)));
+    return new Class(
+        instance,
+        kind,
+        instance.word((out) => instance.call(`mimi_${kind}_clone`, pointer, out)),
+    );
 }
 
 function reset(kind, handle) {
@@ -145,8 +149,7 @@ export class Decoder extends Handle {
             return failed(instance, 'decoder', does, more)(status);
         };
         const room = instance.word((out) => instance.call(roomFor, pointer, length, out), fail);
-        const run = (from, to, cap, count) =>
-            instance.call(call, pointer, input ? from : 0, length, to, cap, count);
+        const run = (from, to, cap, count) => instance.call(call, pointer, input ? from : 0, length, to, cap, count);
         return instance.convert(input, Float32Array, room, run, fail);
     }
 

@@ -7,7 +7,14 @@ import { moduleOf } from './source.js';
 
 /** The members of mimi_token_header behind its size, in their order. */
 const MEMBERS = [
-    'sampleRate', 'frameSamples', 'samples', 'codebooks', 'codeBits', 'modelId', 'headerBytes', 'originalRate',
+    'sampleRate',
+    'frameSamples',
+    'samples',
+    'codebooks',
+    'codeBits',
+    'modelId',
+    'headerBytes',
+    'originalRate',
     'originalSamples',
 ];
 
@@ -18,7 +25,8 @@ function member(name, value) {
     if (value === undefined) return 0n;
     if (name === 'modelId') {
         if (typeof value !== 'bigint') throw invalid(`modelId is ${found(value)}: expected a bigint`);
-        if (BigInt.asIntN(64, value) !== value) throw invalid(`modelId is ${found(value)}: expected 0n to 2n ** 63n - 1n`);
+        if (BigInt.asIntN(64, value) !== value)
+            throw invalid(`modelId is ${found(value)}: expected 0n to 2n ** 63n - 1n`);
         return value;
     }
     if (!Number.isSafeInteger(value)) throw invalid(`${name} is ${found(value)}: expected a whole number`);
@@ -38,8 +46,7 @@ export function withHeader(instance, header, body) {
 export function pack(instance, codes, codebooks, codeBits) {
     array('codes', codes, Uint32Array);
     const [books, bits] = [BigInt(size('codebooks', codebooks)), BigInt(size('codeBits', codeBits))];
-    const call = (from, to, cap, count) =>
-        instance.call('mimi_pack', from, codes.length, books, bits, to, cap, count);
+    const call = (from, to, cap, count) => instance.call('mimi_pack', from, codes.length, books, bits, to, cap, count);
     const fail = (status) => {
         const what = `${codes.length} codes in frames of ${codebooks} of ${codeBits} bits`;
         return new MimiError(status, `pack: ${instance.meaning(status)}: ${what}`);
@@ -51,8 +58,7 @@ export function pack(instance, codes, codebooks, codeBits) {
 export function unpack(instance, bytes, codebooks, codeBits) {
     const from = bytesOf('bytes', bytes);
     const [books, bits] = [BigInt(size('codebooks', codebooks)), BigInt(size('codeBits', codeBits))];
-    const call = (at, to, cap, count) =>
-        instance.call('mimi_unpack', at, from.length, books, bits, to, cap, count);
+    const call = (at, to, cap, count) => instance.call('mimi_unpack', at, from.length, books, bits, to, cap, count);
     const fail = (status) => {
         const what = `${from.length} bytes in frames of ${codebooks} codes of ${codeBits} bits`;
         return new MimiError(status, `unpack: ${instance.meaning(status)}: ${what}`);

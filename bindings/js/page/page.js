@@ -51,7 +51,16 @@ async function loadModel(from, name) {
         await model?.free();
         model = loaded;
         source = { from, name };
-        const names = ['codebooks', 'codebookSize', 'sampleRate', 'frameSamples', 'codeBits', 'memoryBytes', 'version', 'modelId'];
+        const names = [
+            'codebooks',
+            'codebookSize',
+            'sampleRate',
+            'frameSamples',
+            'codeBits',
+            'memoryBytes',
+            'version',
+            'modelId',
+        ];
         facts = Object.fromEntries(await Promise.all(names.map(async (name) => [name, await model.get(name)])));
         if (facts.codebooks === 0) throw new Error(`${name} has no quantizer, and so no codes`);
         $('model-facts').textContent =
@@ -82,10 +91,9 @@ async function encode() {
     say('Encoding …');
     const start = performance.now();
     const options = { codebooks: facts.codebooks, sampleRate };
-    const made = await model.encode(pcm, options);
-    const made_header = await model.header({ ...options, samples: pcm.length });
+    const made = [await model.encode(pcm, options), await model.header({ ...options, samples: pcm.length })];
     if (mine !== turn) return;
-    [codes, header] = [made, made_header];
+    [codes, header] = made;
     say(`Encoded in ${seconds((performance.now() - start) / 1000)}`);
     await decode();
 }
@@ -114,7 +122,10 @@ async function decode() {
 function showSound(id, pcm, sampleRate) {
     const length = pcm.length / sampleRate;
     drawSound($(id), pcm);
-    $(id).setAttribute('aria-label', `Spectrogram of the ${id} sound, ${seconds(length)}, up to ${sampleRate / 2000} kHz`);
+    $(id).setAttribute(
+        'aria-label',
+        `Spectrogram of the ${id} sound, ${seconds(length)}, up to ${sampleRate / 2000} kHz`,
+    );
     $(`${id}-facts`).textContent = `${seconds(length)} at ${thousand(sampleRate)} Hz`;
     const blob = wavOf(pcm, sampleRate);
     const player = $(`${id}-sound`);
@@ -171,7 +182,7 @@ async function openTokens(file) {
         throw new Error(`${file.name}: it has ${read.header.codebooks} codebooks: expected up to ${facts.codebooks}`);
     }
     sound = undefined;
-    for (const id of ['original-sound']) $(id).hidden = true;
+    $('original-sound').hidden = true;
     drawSound($('original'), new Float32Array(0));
     $('original-facts').textContent = 'unknown: there are codes alone';
     [codes, header] = [read.codes, read.header];

@@ -29,16 +29,28 @@ function spectrum(pcm, at, real, imaginary) {
     }
 }
 
-/** Colours from silence to loud, as the page is light or dark. */
-function ramp(dark) {
-    const stops = dark
-        ? [[22, 21, 19], [64, 32, 66], [164, 60, 62], [240, 139, 98], [255, 236, 190]]
-        : [[246, 245, 242], [247, 206, 160], [226, 122, 80], [150, 44, 62], [44, 20, 52]];
-    return (x) => {
-        const place = Math.min(Math.max(x, 0), 1) * (stops.length - 1);
+/** 256 colours from silence to loud, as the page is light or dark. */
+function ramp() {
+    const stops = isDark()
+        ? [
+              [22, 21, 19],
+              [64, 32, 66],
+              [164, 60, 62],
+              [240, 139, 98],
+              [255, 236, 190],
+          ]
+        : [
+              [246, 245, 242],
+              [247, 206, 160],
+              [226, 122, 80],
+              [150, 44, 62],
+              [44, 20, 52],
+          ];
+    return Array.from({ length: 256 }, (_, level) => {
+        const place = (level / 255) * (stops.length - 1);
         const i = Math.min(Math.floor(place), stops.length - 2);
-        return stops[i].map((from, c) => from + (stops[i + 1][c] - from) * (place - i));
-    };
+        return stops[i].map((from, c) => Math.round(from + (stops[i + 1][c] - from) * (place - i)));
+    });
 }
 
 const isDark = () => matchMedia('(prefers-color-scheme: dark)').matches;
@@ -49,14 +61,15 @@ export function drawSound(canvas, pcm) {
     [canvas.width, canvas.height] = [width, LINES];
     const context = canvas.getContext('2d');
     const image = context.createImageData(width, LINES);
-    const colour = ramp(isDark());
+    const colours = ramp();
     const [real, imaginary] = [new Float64Array(WINDOW), new Float64Array(WINDOW)];
     for (let x = 0; x < width; x++) {
         spectrum(pcm, Math.round((x / width) * pcm.length - WINDOW / 2), real, imaginary);
         for (let line = 0; line < LINES; line++) {
             const level = 20 * Math.log10(Math.hypot(real[line], imaginary[line]) / (WINDOW / 4) + 1e-9);
+            const [r, g, b] = colours[Math.min(Math.max(Math.round(255 * (1 + level / RANGE)), 0), 255)];
             const at = 4 * ((LINES - 1 - line) * width + x);
-            image.data.set([...colour(1 + level / RANGE), 255], at);
+            [image.data[at], image.data[at + 1], image.data[at + 2], image.data[at + 3]] = [r, g, b, 255];
         }
     }
     context.putImageData(image, 0, 0);
@@ -68,13 +81,12 @@ export function drawCodes(canvas, codes, codebooks, used, size) {
     const cell = Math.max(Math.floor(112 / codebooks), 3);
     [canvas.width, canvas.height] = [Math.max(frames, 1) * 4, codebooks * cell];
     const context = canvas.getContext('2d');
-    const dark = isDark();
+    const colours = ramp();
     for (let f = 0; f < frames; f++) {
         for (let k = 0; k < codebooks; k++) {
             // neighbouring codes have nothing to do with each other: colours only tell them apart
-            const hue = 12 + ((codes[f * codebooks + k] * 137.508) % 60);
-            const light = 30 + ((codes[f * codebooks + k] * 7919) % size) * (45 / size);
-            context.fillStyle = k < used ? `hsl(${hue} 65% ${light}%)` : dark ? '#2b2925' : '#e8e5de';
+            const place = ((codes[f * codebooks + k] * 7919) % size) / size;
+            context.fillStyle = `rgb(${colours[k < used ? 50 + Math.floor(205 * place) : 12].join(' ')})`;
             context.fillRect(f * 4, k * cell, 4, cell - 1);
         }
     }

@@ -32,7 +32,11 @@ export function npy(name) {
     const file = readFileSync(new URL(name, golden));
     const start = 10 + file.readUInt16LE(8);
     const header = file.toString('latin1', 10, start);
-    const shape = header.match(/'shape': \(([^)]*)\)/)[1].split(',').filter((n) => n.trim()).map(Number);
+    const shape = header
+        .match(/'shape': \(([^)]*)\)/)[1]
+        .split(',')
+        .filter((n) => n.trim())
+        .map(Number);
     const length = shape.reduce((a, b) => a * b, 1);
     const read = { '<i2': ['readInt16LE', 2], '<f4': ['readFloatLE', 4] }[header.match(/'descr': '([^']+)'/)[1]];
     return { shape, values: Array.from({ length }, (_, i) => file[read[0]](start + read[1] * i)) };
@@ -40,7 +44,10 @@ export function npy(name) {
 
 /** Golden codes, [codebooks, frames], as the library has them: frame after frame. */
 export function goldenCodes(name) {
-    const { shape: [codebooks, frames], values } = npy(name);
+    const {
+        shape: [codebooks, frames],
+        values,
+    } = npy(name);
     const codes = new Uint32Array(codebooks * frames);
     for (let f = 0; f < frames; f++) {
         for (let k = 0; k < codebooks; k++) codes[f * codebooks + k] = values[k * frames + f];
@@ -74,6 +81,6 @@ export function random(seed, most) {
     let x = seed;
     return () => {
         x = (Math.imul(x, 1664525) + 1013904223) >>> 0;
-        return 1 + (x >>> 8) % most;
+        return 1 + ((x >>> 8) % most);
     };
 }

@@ -37,7 +37,10 @@ test('streams are the whole recording, to the bit', () => {
     }
     const decoder = model.decoder();
     const frames = random(7, 5);
-    const parts = Array.from(pieces(codes, () => 8 * frames()), (piece) => decoder.process(piece));
+    const parts = Array.from(
+        pieces(codes, () => 8 * frames()),
+        (piece) => decoder.process(piece),
+    );
     assert.deepEqual(joined(Float32Array, parts), audio);
     assert.equal(decoder.flush().length, 0);
     decoder.free();
@@ -52,7 +55,10 @@ test('at another rate, too', () => {
     parts.push(encoder.flush());
     assert.deepEqual(joined(Uint32Array, parts), codes);
     const decoder = model.decoder(options);
-    const audio = Array.from(pieces(codes, () => 5), (frame) => decoder.process(frame));
+    const audio = Array.from(
+        pieces(codes, () => 5),
+        (frame) => decoder.process(frame),
+    );
     audio.push(decoder.flush());
     assert.deepEqual(joined(Float32Array, audio), model.decode(codes, options));
 });
@@ -114,7 +120,10 @@ test('latents stand between', async () => {
     const given = Float32Array.from(npy('pocket-tiny/speech.latents.npy').values);
     assert.equal(given.length % voice.latentDim, 0);
     const decoder = voice.decoder();
-    const sound = Array.from(pieces(given, () => voice.latentDim), (frame) => decoder.processLatents(frame));
+    const sound = Array.from(
+        pieces(given, () => voice.latentDim),
+        (frame) => decoder.processLatents(frame),
+    );
     assert.deepEqual(joined(Float32Array, sound), voice.decodeLatents(given));
     assert.equal(decoder.processLost(2).length, 2 * voice.frameSamples);
     assert.equal(decoder.concealed, 2);

@@ -19,7 +19,10 @@ test('results stay what they are when memory grows', async () => {
     assert.ok(model.moduleBytes > before);
     assert.deepEqual(first, copy);
     assert.equal(codes.length, model.codesFor(long.length));
-    const rest = Array.from(pieces(speech.subarray(3840), () => 1000), (piece) => encoder.process(piece));
+    const rest = Array.from(
+        pieces(speech.subarray(3840), () => 1000),
+        (piece) => encoder.process(piece),
+    );
     assert.deepEqual(joined(Uint32Array, [first, ...rest, encoder.flush()]), model.encode(speech));
     streams.forEach((stream) => stream.free());
 });
@@ -75,13 +78,34 @@ test('sizes that no memory has', async () => {
         return assert.fail('nothing was thrown');
     };
     // a frame of 8 codes is 7680 bytes of audio: as many codes are 4 TB
-    assert.equal(thrown(() => decoder.processLost(2 ** 29 - 1)), 'OUT_OF_MEMORY');
-    assert.equal(thrown(() => decoder.processLost(2 ** 29)), 'INVALID_ARGUMENT');
-    assert.equal(thrown(() => decoder.processLost(2 ** 53)), 'INVALID_ARGUMENT');
-    assert.equal(thrown(() => model.encode(new Float32Array(2 ** 29))), 'OUT_OF_MEMORY');
-    assert.equal(thrown(() => model.decode(new Uint32Array(2 ** 23))), 'OUT_OF_MEMORY');
-    assert.equal(thrown(() => model.encoder({ maxBlock: 2 ** 18 + 1 })), 'INVALID_ARGUMENT');
-    assert.equal(thrown(() => model.samplesFor(2 ** 32)), 'INVALID_ARGUMENT');
+    assert.equal(
+        thrown(() => decoder.processLost(2 ** 29 - 1)),
+        'OUT_OF_MEMORY',
+    );
+    assert.equal(
+        thrown(() => decoder.processLost(2 ** 29)),
+        'INVALID_ARGUMENT',
+    );
+    assert.equal(
+        thrown(() => decoder.processLost(2 ** 53)),
+        'INVALID_ARGUMENT',
+    );
+    assert.equal(
+        thrown(() => model.encode(new Float32Array(2 ** 29))),
+        'OUT_OF_MEMORY',
+    );
+    assert.equal(
+        thrown(() => model.decode(new Uint32Array(2 ** 23))),
+        'OUT_OF_MEMORY',
+    );
+    assert.equal(
+        thrown(() => model.encoder({ maxBlock: 2 ** 18 + 1 })),
+        'INVALID_ARGUMENT',
+    );
+    assert.equal(
+        thrown(() => model.samplesFor(2 ** 32)),
+        'INVALID_ARGUMENT',
+    );
     assert.ok(model.samplesFor(2 ** 32 - 8) > 0);
     assert.deepEqual(decoder.process(golden), model.decode(golden));
 });

@@ -27,7 +27,18 @@ async function fails(code, message, call) {
 }
 
 test('arguments of a wrong type', async () => {
-    for (const wrong of [undefined, null, 1, 'x', [0, 1], {}, new Float64Array(4), codes, new DataView(new ArrayBuffer(4)), 5n]) {
+    for (const wrong of [
+        undefined,
+        null,
+        1,
+        'x',
+        [0, 1],
+        {},
+        new Float64Array(4),
+        codes,
+        new DataView(new ArrayBuffer(4)),
+        5n,
+    ]) {
         await fails('INVALID_ARGUMENT', /^pcm is .*: expected a Float32Array$/, () => model.encode(wrong));
     }
     for (const wrong of [undefined, speech, new Int32Array(8), [1, 2, 3, 4, 5, 6, 7, 8]]) {
@@ -36,7 +47,9 @@ test('arguments of a wrong type', async () => {
     await fails('INVALID_ARGUMENT', /^options is 3: expected an object$/, () => model.encode(speech, 3));
     await fails('INVALID_ARGUMENT', /there is no option "codebook"/, () => model.encode(speech, { codebook: 3 }));
     await fails('INVALID_ARGUMENT', /there is no option "toString"/, () => model.encode(speech, { toString: 1 }));
-    await fails('INVALID_ARGUMENT', /tail is "x": expected 'audio-pad', 'layer-pad'/, () => model.encode(speech, { tail: 'x' }));
+    await fails('INVALID_ARGUMENT', /tail is "x": expected 'audio-pad', 'layer-pad'/, () =>
+        model.encode(speech, { tail: 'x' }),
+    );
     for (const wrong of [1.5, NaN, Infinity, '8', 8n, true, 2 ** 60]) {
         await fails('INVALID_ARGUMENT', /^codebooks is/, () => model.encoder({ codebooks: wrong }));
     }
@@ -122,7 +135,12 @@ test('codes that are none', async () => {
 test('audio that is no number', () => {
     const pcm = speech.slice(0, 9600);
     const clean = pcm.slice();
-    for (const [at, value] of [[3, NaN], [500, Infinity], [5000, -Infinity]]) [pcm[at], clean[at]] = [value, 0];
+    for (const [at, value] of [
+        [3, NaN],
+        [500, Infinity],
+        [5000, -Infinity],
+    ])
+        [pcm[at], clean[at]] = [value, 0];
     assert.deepEqual(model.encode(pcm), model.encode(clean));
     const huge = pcm.map(() => 3e38);
     assert.equal(model.encode(huge).length, 40);
@@ -165,7 +183,12 @@ test('token files', async () => {
     // the test vectors of mimi.h
     const hex = (bytes) => Buffer.from(bytes).toString('hex');
     const header = {
-        sampleRate: 24000, frameSamples: 1920, samples: 79610, codebooks: 8, codeBits: 11, modelId: 0x0123456789abcdefn,
+        sampleRate: 24000,
+        frameSamples: 1920,
+        samples: 79610,
+        codebooks: 8,
+        codeBits: 11,
+        modelId: 0x0123456789abcdefn,
     };
     const vector = await writeTokens(header, Uint32Array.of(2047, 0, 2047, 0, 2047, 0, 2047, 1));
     const front = '6d746f6b010b280008000000c05d000080070000fa36010000000000efcdab896745230159f486c3';
@@ -186,7 +209,9 @@ test('token files', async () => {
     await fails('INVALID_ARGUMENT', /frames of 0/, () => model.pack(codes, 0));
     await fails('INVALID_ARGUMENT', /frames of 4294967295/, () => model.unpack(packets, 0xffffffff));
     await fails('INVALID_ARGUMENT', /partial|frames of 8/, () => model.unpack(packets.subarray(1)));
-    await fails('INVALID_ARGUMENT', /modelId is 5: expected a bigint/, () => writeTokens({ ...header, modelId: 5 }, codes));
+    await fails('INVALID_ARGUMENT', /modelId is 5: expected a bigint/, () =>
+        writeTokens({ ...header, modelId: 5 }, codes),
+    );
     await fails('INVALID_ARGUMENT', /./, () => writeTokens({ ...header, codeBits: 17 }, codes));
     await fails('INVALID_ARGUMENT', /header is null/, () => writeTokens(null, codes));
     await fails('INVALID_ARGUMENT', /./, () => samplesAt(header, 0));
@@ -196,9 +221,48 @@ test('a bug stops its instance, and says so', async () => {
     const text = (string) => [string.length, ...Buffer.from(string)];
     // (func (export "mimi_version_number") (result i32) i32.const 100) (func (export "trap") (result i32) unreachable)
     const bytes = Uint8Array.of(
-        0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 1, 5, 1, 0x60, 0, 1, 0x7f, 3, 3, 2, 0, 0,
-        7, 30, 2, ...text('mimi_version_number'), 0, 0, ...text('trap'), 0, 1,
-        10, 11, 2, 5, 0, 0x41, 0xe4, 0, 0x0b, 3, 0, 0, 0x0b,
+        0,
+        0x61,
+        0x73,
+        0x6d,
+        1,
+        0,
+        0,
+        0,
+        1,
+        5,
+        1,
+        0x60,
+        0,
+        1,
+        0x7f,
+        3,
+        3,
+        2,
+        0,
+        0,
+        7,
+        30,
+        2,
+        ...text('mimi_version_number'),
+        0,
+        0,
+        ...text('trap'),
+        0,
+        1,
+        10,
+        11,
+        2,
+        5,
+        0,
+        0x41,
+        0xe4,
+        0,
+        0x0b,
+        3,
+        0,
+        0,
+        0x0b,
     );
     const instance = new Instance(new WebAssembly.Module(bytes));
     await fails('PANIC', /bug in libmimi: trap: unreachable/, () => instance.call('trap'));
