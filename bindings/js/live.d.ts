@@ -8,7 +8,7 @@ export type Options = Omit<LoadOptions, 'parts'> & Omit<LiveOptions, 'work'> & {
 
 interface Live {
     readonly node: AudioWorkletNode;
-    /** Called with an error that stopped it. */
+    /** Called with an error of the audio thread: codes that were refused, or what stopped it. */
     onerror?: (error: MimiError) => void;
     /** A property of the capture or playback in the worklet. */
     get(

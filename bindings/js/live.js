@@ -21,13 +21,18 @@ function worklet(context) {
 class Live {
     #asked = new Map();
     #next = 1;
-    /** Called with an error that stopped it. */
+    #closed = false;
     onerror;
 
     constructor(node) {
         this.node = node;
         node.port.onmessage = ({ data }) => this.heard(data);
-        node.onprocessorerror = () => this.onerror?.(new MimiError(Status.PANIC, 'the audio worklet failed'));
+        node.onprocessorerror = () => {
+            const error = new MimiError(Status.PANIC, 'the audio worklet failed');
+            for (const { reject } of this.#asked.values()) reject(error);
+            this.#asked.clear();
+            this.onerror?.(error);
+        };
     }
 
     static async open(Class, name, shape, context, source, { wasm, ...options } = {}) {
@@ -49,7 +54,8 @@ class Live {
         return live;
     }
 
-    ask(question) {
+    async ask(question) {
+        if (this.#closed) throw new MimiError(Status.STATE, 'it was closed');
         const id = this.#next++;
         return new Promise((resolve, reject) => {
             this.#asked.set(id, { resolve, reject });
@@ -76,8 +82,11 @@ class Live {
     }
 
     async close() {
+        if (this.#closed) return;
         this.node.disconnect();
-        await this.ask({ does: 'close' });
+        const closing = this.ask({ does: 'close' });
+        this.#closed = true;
+        await closing;
         this.node.port.close();
     }
 }

@@ -1,3 +1,5 @@
+/// <reference lib="esnext.disposable" />
+
 /**
  * libmimi for JavaScript: the Mimi neural audio codec, in browsers and in Node 20 or later.
  *
@@ -90,6 +92,8 @@ interface Handle {
     /** Frees it. Later calls do nothing, other methods then fail. `using` and the garbage collector free it, too. */
     free(): void;
     readonly freed: boolean;
+    /** For `using`, where the host has Symbol.dispose. */
+    [Symbol.dispose](): void;
 }
 
 /** The numbers of a stream. */
@@ -166,6 +170,7 @@ export class Model implements Handle {
 
     free(): void;
     readonly freed: boolean;
+    [Symbol.dispose](): void;
 }
 
 /** Audio to codes, in any pieces. */

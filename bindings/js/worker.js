@@ -77,7 +77,8 @@ export async function loadInWorker(source, options) {
     };
     try {
         // an address is one of the page, not of the worker's file
-        const from = typeof source === 'string' ? new URL(source, document.baseURI).href : source;
+        const from =
+            typeof source === 'string' ? new URL(source, globalThis.document?.baseURI ?? location.href).href : source;
         const { handle } = await ask({ to: 0, does: 'load', args: [from instanceof URL ? from.href : from, options] });
         return new Remote(ask, handle);
     } catch (error) {

@@ -33,6 +33,8 @@ class Processor extends AudioWorkletProcessor {
             this.#open = false;
             this.handle?.free();
             this.handle = undefined;
+        } else if (!this.handle) {
+            throw new MimiError(Status.STATE, 'an error stopped it, or it was closed');
         } else if (does === 'reset') {
             this.handle.reset();
         }

@@ -115,9 +115,14 @@ export class Instance {
         return this.#exports.memory.buffer.byteLength;
     }
 
-    /** Frees what a pointer stands for; for finalizers and `free`, which must not fail. */
+    /** Frees what a pointer stands for. Finalizers and `free` must not fail: a bug is told by the next call. */
     drop(name, pointer) {
-        if (!this.#stopped) this.call(name, pointer);
+        if (this.#stopped) return;
+        try {
+            this.#exports[name](pointer);
+        } catch {
+            this.#stopped = true;
+        }
     }
 
     /** Views of the memory as it is now. */

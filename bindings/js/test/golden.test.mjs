@@ -129,6 +129,22 @@ test('latents stand between', async () => {
     assert.equal(decoder.concealed, 2);
 });
 
+test('two models do not disturb each other', async () => {
+    const tiny = await Model.load(checkpoint('tiny'));
+    assert.notEqual(tiny.modelId, model.modelId);
+    const pcm = speech.subarray(0, 52837);
+    const expected = goldenCodes('tiny/speech.codes.npy');
+    const codebooks = expected.length / Math.ceil(pcm.length / tiny.frameSamples);
+    const encoders = [tiny.encoder({ codebooks, tail: 'layer-pad' }), model.encoder({ tail: 'layer-pad' })];
+    const found = [[], []];
+    for (const block of pieces(pcm, random(11, 4000))) {
+        encoders.forEach((encoder, i) => found[i].push(encoder.process(block)));
+    }
+    encoders.forEach((encoder, i) => found[i].push(encoder.flush()));
+    assert.deepEqual(joined(Uint32Array, found[0]), expected);
+    assert.deepEqual(joined(Uint32Array, found[1]), model.encode(pcm, { tail: 'layer-pad' }));
+});
+
 test('lost frames are concealed', () => {
     const lossy = golden.slice();
     lossy.fill(NO_CODE, 8 * 10, 8 * 13);

@@ -267,7 +267,10 @@ test('a bug stops its instance, and says so', async () => {
     const instance = new Instance(new WebAssembly.Module(bytes));
     await fails('PANIC', /bug in libmimi: trap: unreachable/, () => instance.call('trap'));
     await fails('STATE', /load the model again/, () => instance.call('mimi_version_number'));
-    instance.drop('trap', 0); // as `free` and finalizers call it
+    const again = new Instance(new WebAssembly.Module(bytes));
+    again.drop('trap', 0); // as `free` and finalizers call it
+    again.drop('trap', 0);
+    await fails('STATE', /load the model again/, () => again.version());
     const other = bytes.slice();
     other[bytes.length - 7] = 0xe5; // 101
     new Instance(new WebAssembly.Module(other));
