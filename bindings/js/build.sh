@@ -1,6 +1,6 @@
 #!/bin/bash
-# build.sh [FOLDER]: compiles libmimi to bindings/js/mimi.wasm. With a folder, also puts the page there, with all that it
-# needs: any web server shows it.
+# build.sh [FOLDER]: compiles libmimi to bindings/js/mimi.wasm. With a folder, also puts the page and all that it needs
+# there: any web server shows it.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -13,9 +13,12 @@ RUSTFLAGS="-Dwarnings -Ctarget-feature=+simd128 -Clink-arg=--export-table -Clink
     cargo rustc --quiet --locked --manifest-path "$root/Cargo.toml" --target-dir "$target" --target $kind \
     --profile wasm --no-default-features --lib --crate-type cdylib
 cp "$target/$kind/wasm/mimi.wasm" "$here/mimi.wasm"
+# of the library, and of what is compiled in
+cp "$root"/LICENSE-* "$here"
+cp "$root/bindings/cpp/packaging/third-party-library.txt" "$here/third-party.txt"
 
 if [ $# -gt 0 ]; then
     mkdir -p "$1/libmimi"
-    cp "$here"/page/* "$root/tool/demo/model.safetensors" "$1"
-    cp -r "$here"/{mimi,live,worklet,worker}.js "$here/lib" "$here/mimi.wasm" "$1/libmimi"
+    cp "$here"/page/* "$root/tool/demo/model.safetensors" "$root/tests/data/golden/speech.wav" "$1"
+    cp -r "$here"/{mimi,live,worklet,worker}.js "$here"/{lib,mimi.wasm,LICENSE-*,third-party.txt} "$1/libmimi"
 fi

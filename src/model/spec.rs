@@ -77,7 +77,8 @@ impl Spec {
 pub(crate) fn threads(options: &StreamOptions) -> Result<usize, Error> {
     let threads = within("threads", options.threads, 1..=MAX_THREADS, MAX_THREADS)?.unwrap_or(1);
     if cfg!(all(target_family = "wasm", not(target_feature = "atomics"))) && threads > 1 {
-        let message = format_args!("threads is {threads}: expected 1, because this WebAssembly has no threads");
+        let message =
+            format_args!("threads is {threads}: expected 1, because this WebAssembly has no threads");
         return Err(Error::new(ErrorKind::Unsupported, message));
     }
     Ok(threads)

@@ -6,8 +6,9 @@
 # - package: packed and installed as users do, its types, its style.
 # - browser: the page and the audio worklets in headless Chromium.
 #
-# Where a tool is missing, what needs it is NOT CHECKED, and the line says for want of what. MIMI_LIBRARIES is the folder
-# of libmimi.a; otherwise that of `cargo build --release`.
+# Where a tool is missing, what needs it is NOT CHECKED, and the line says for want of what.
+#
+# MIMI_LIBRARIES: the folder of libmimi.a; otherwise that of `cargo build --release`.
 set -uo pipefail
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -62,14 +63,15 @@ with_tools() {
 # Those left out need threads, or unwinding, which WebAssembly has not.
 test_kernels() {
     rust_for "kernels on WebAssembly" wasm32-wasip1 || return
-    local -x CARGO_TARGET_WASM32_WASIP1_RUNNER="node $package/test/wasi.mjs" RUSTFLAGS="-Dwarnings -Ctarget-feature=+simd128"
-    check "kernels on WebAssembly" cargo test --quiet --locked --manifest-path "$root/Cargo.toml" --no-default-features \
-        --lib --target wasm32-wasip1 -- kernels --skip panic --skip refused --skip outlive
+    local -x RUSTFLAGS="-Dwarnings -Ctarget-feature=+simd128"
+    local -x CARGO_TARGET_WASM32_WASIP1_RUNNER="node $package/test/wasi.mjs"
+    check "kernels on WebAssembly" cargo test --quiet --locked --manifest-path "$root/Cargo.toml" \
+        --no-default-features --lib --target wasm32-wasip1 -- kernels --skip panic --skip refused --skip outlive
 }
 
 native() {
-    gcc -std=c99 -O1 -Wall -Wextra -Werror -I "$root/include" "$package/test/native.c" "$libraries/libmimi.a" -lpthread \
-        -ldl -lm -lgcc_s -o "$work/native" && mkdir "$work/bits" &&
+    gcc -std=c99 -O1 -Wall -Wextra -Werror -I "$root/include" "$package/test/native.c" "$libraries/libmimi.a" \
+        -lpthread -ldl -lm -lgcc_s -o "$work/native" && mkdir "$work/bits" &&
         node --input-type=module -e "
             import { speech } from '$package/test/data.mjs';
             process.stdout.write(new Uint8Array(speech.buffer));" | "$work/native" "$demo" "$work/bits"
@@ -90,9 +92,36 @@ style() {
     cd "$package" && "$tools/node_modules/.bin/prettier" --check . --ignore-path .gitignore
 }
 
+# All that the package has, and nothing else.
+these_files() {
+    diff - <(tar -tf "$work"/libmimi-*.tgz | sort) <<'FILES'
+package/LICENSE-APACHE
+package/LICENSE-MIT
+package/README.md
+package/lib/error.js
+package/lib/handle.js
+package/lib/instance.js
+package/lib/options.js
+package/lib/source.js
+package/lib/streams.js
+package/lib/tokens.js
+package/live.d.ts
+package/live.js
+package/mimi.d.ts
+package/mimi.js
+package/mimi.wasm
+package/package.json
+package/third-party.txt
+package/worker.d.ts
+package/worker.js
+package/worklet.js
+FILES
+}
+
 # As a user who installs it, with its types.
 installed() {
-    (cd "$package" && npm pack --ignore-scripts --pack-destination "$work") && mkdir "$work/user" && cd "$work/user" &&
+    (cd "$package" && npm pack --ignore-scripts --pack-destination "$work") && these_files &&
+        mkdir "$work/user" && cd "$work/user" &&
         echo '{ "type": "module" }' >package.json && npm install --no-audit --no-fund --offline "$work"/libmimi-*.tgz &&
         cp "$package"/test/{types,node.d}.ts "$package/test/tsconfig.json" . &&
         "$tools/node_modules/.bin/tsc" -p . --outDir built && node built/types.js "$demo"
@@ -112,13 +141,13 @@ test_browser() {
     check "page and worklets in Chromium" node "$package/test/browser.mjs" "$work/page" "$tools"
 }
 
-has "WebAssembly" node cargo rustup && rust_for "WebAssembly" wasm32-unknown-unknown || { echo "0 passed, 0 failed"; exit; }
-version=$(node --version)
-if [ "${version//[!0-9.]/}" != "$(printf '%s\n20\n' "${version#v}" | sort -V | tail -n 1)" ]; then
-    not_checked "WebAssembly" "Node 20: this is $version"
-    echo "0 passed, 0 failed"
-    exit
-fi
+node_20() {
+    [ "$(node -p 'Number(process.versions.node.split(".")[0]) >= 20')" = true ] ||
+        { not_checked "WebAssembly" "Node 20: this is $(node --version)"; return 1; }
+}
+
+has "WebAssembly" node cargo rustup && node_20 && rust_for "WebAssembly" wasm32-unknown-unknown ||
+    { echo "0 passed, 0 failed"; exit; }
 check "module and page, built" "$package/build.sh" "$work/page" || { echo "$passed passed, $failed failed"; exit 1; }
 size() { du -sb "$@" | awk '{ sum += $1 } END { print sum }'; }
 echo "        mimi.wasm: $(size "$package/mimi.wasm") bytes, $(gzip -9c "$package/mimi.wasm" | wc -c) compressed;" \

@@ -7,6 +7,7 @@ import { drawCodes, drawSound } from './pictures.js';
 import { microphone, record, soundOf, wavOf } from './sound.js';
 
 const DEMO = 'model.safetensors';
+const SAMPLE = 'speech.wav';
 const $ = (id) => document.getElementById(id);
 
 let model; // in a worker
@@ -38,7 +39,7 @@ async function attempt(job) {
 }
 
 function enable(on) {
-    for (const id of ['record', 'file', 'live', 'checkpoint', 'precision']) $(id).disabled = !on;
+    for (const id of ['record', 'file', 'sample', 'live', 'checkpoint', 'precision']) $(id).disabled = !on;
 }
 
 async function loadModel(from, name) {
@@ -138,7 +139,8 @@ function showCodes(books, frames, file) {
     drawCodes($('codes'), codes, header.codebooks, books, facts.codebookSize);
     const length = (frames * header.frameSamples) / header.sampleRate;
     const bits = (books * header.codeBits * frames) / length / 1000;
-    const text = `${thousand(frames)} frames of ${books} codes, ${thousand(file.length)} bytes, ${bits.toFixed(2)} kbit/s`;
+    const size = `${thousand(file.length)} bytes, ${bits.toFixed(2)} kbit/s`;
+    const text = `${thousand(frames)} frames of ${books} codes, ${size}`;
     $('codes-facts').textContent = text;
     $('codes').setAttribute('aria-label', `Codes: ${text}`);
     $('books').disabled = false;
@@ -236,6 +238,7 @@ async function toggleLive() {
 }
 
 $('record').onclick = () => attempt(toggleRecording);
+$('sample').onclick = () => attempt(async () => open(new File([await (await fetch(SAMPLE)).blob()], SAMPLE)));
 $('live').onclick = () => attempt(toggleLive);
 $('books').oninput = () => {
     $('books-count').textContent = $('books').value;

@@ -24,6 +24,11 @@ static double now(void) {
 
 static size_t frames(void) { return n / (size_t)frame; }
 
+/* The frames of a run: all, also a last partial one, or those of a stream. */
+static double count(int way) {
+    return way == 0 ? (double)n / (double)frame : way == 1 ? (double)(n_codes / (size_t)books) : (double)frames();
+}
+
 static mimi_status run(int way) {
     mimi_status s = MIMI_OK;
     if (way == 0)
@@ -56,8 +61,7 @@ int main(int argc, char **argv) {
             double start = now();
             if (run(way) != MIMI_OK)
                 return 1;
-            double count = way == 0 ? (double)n / (double)frame : way == 1 ? (double)(n_codes / (size_t)books) : (double)frames();
-            double time = (now() - start) / count;
+            double time = (now() - start) / count(way);
             best = time < best ? time : best;
         }
         printf("%.4f ", best);

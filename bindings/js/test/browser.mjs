@@ -15,7 +15,8 @@ const [folder, tools, picture] = process.argv.slice(2);
 const { chromium } = createRequire(join(resolve(tools), 'x.js'))('playwright-core');
 const recording = fileURLToPath(new URL('../../../tests/data/golden/speech.wav', import.meta.url));
 const golden = goldenCodes('demo/speech.codes.npy');
-const whole = Math.floor(speech.length / 1920) * 8; // codes of whole frames, which do not depend on how the last is filled
+// the codes of whole frames, which do not depend on how the last one is filled
+const whole = Math.floor(speech.length / 1920) * 8;
 
 let server, profile, browser, page;
 const foreign = [];
@@ -100,6 +101,12 @@ test('a recording that is opened has the golden codes', async () => {
         await page.setViewportSize({ width: 1000, height: 1100 });
         await page.emulateMedia({ colorScheme: 'light' });
     }
+});
+
+test('the sample is that recording', async () => {
+    const before = await saved('#tokens');
+    await result(() => page.click('#sample'));
+    assert.ok((await saved('#tokens')).equals(before));
 });
 
 test('fewer codebooks are the first of the codes', async () => {

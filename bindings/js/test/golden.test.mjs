@@ -73,7 +73,7 @@ test('a fork goes its own way, and a reset begins again', () => {
     assert.equal(fork.frames, 10);
     encoder.reset();
     assert.equal(encoder.frames, 0);
-    assert.deepEqual(encoder.process(speech.subarray(0, 1920)), fork.clone() && model.encode(speech.subarray(0, 1920)));
+    assert.deepEqual(encoder.process(speech.subarray(0, 1920)), model.encode(speech.subarray(0, 1920)));
 });
 
 test('weights of 16 and 8 bits', async () => {
