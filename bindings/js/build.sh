@@ -1,6 +1,8 @@
 #!/bin/bash
 # build.sh [FOLDER]: compiles libmimi to bindings/js/mimi.wasm. With a folder, also puts the page and all that it needs
 # there: any web server shows it.
+#
+# MIMI_SIMD=relaxed-simd: with relaxed SIMD, which README.md tells more about.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -9,7 +11,7 @@ target=$(realpath -m "${CARGO_TARGET_DIR:-$root/target}")
 kind=wasm32-unknown-unknown
 
 # SIMD is in all browsers since 2023 and in Node; the table lets a function of JavaScript read a checkpoint
-RUSTFLAGS="-Dwarnings -Ctarget-feature=+simd128 -Clink-arg=--export-table -Clink-arg=--growable-table" \
+RUSTFLAGS="-Dwarnings -Ctarget-feature=+simd128${MIMI_SIMD:+,+$MIMI_SIMD} -Clink-arg=--export-table -Clink-arg=--growable-table" \
     cargo rustc --quiet --locked --manifest-path "$root/Cargo.toml" --target-dir "$target" --target $kind \
     --profile wasm --no-default-features --lib --crate-type cdylib
 cp "$target/$kind/wasm/mimi.wasm" "$here/mimi.wasm"

@@ -4,7 +4,13 @@
  */
 import type { LiveOptions, LoadOptions, MimiError, Source } from './mimi.js';
 
-export type Options = Omit<LoadOptions, 'parts'> & Omit<LiveOptions, 'work'> & { wasm?: Source };
+export type Options = Omit<LoadOptions, 'parts'> &
+    Omit<LiveOptions, 'work'> & {
+        /** The module, if it is not beside this package's files. */
+        wasm?: Source;
+        /** The address of `worklet.js`, with the files that it imports beside it, likewise. */
+        worklet?: string | URL;
+    };
 
 interface Live {
     readonly node: AudioWorkletNode;

@@ -9,9 +9,9 @@ const LOADING = ['codebooks', 'parts', 'precision', 'isa'];
 /** Contexts whose worklet module is there, or on its way. */
 const added = new WeakMap();
 
-function worklet(context) {
+function addWorklet(context, address) {
     if (!added.has(context)) {
-        const done = context.audioWorklet.addModule(new URL('./worklet.js', import.meta.url));
+        const done = context.audioWorklet.addModule(address ?? new URL('./worklet.js', import.meta.url));
         done.catch(() => added.delete(context));
         added.set(context, done);
     }
@@ -29,13 +29,14 @@ class Live {
         node.port.onmessage = ({ data }) => this.heard(data);
         node.onprocessorerror = () => {
             const error = new MimiError(Status.PANIC, 'the audio worklet failed');
+            this.#closed = true;
             for (const { reject } of this.#asked.values()) reject(error);
             this.#asked.clear();
             this.onerror?.(error);
         };
     }
 
-    static async open(Class, name, shape, context, source, { wasm, ...options } = {}) {
+    static async open(Class, name, shape, context, source, { wasm, worklet, ...options } = {}) {
         if (!context?.audioWorklet) {
             throw invalid(
                 `context is ${found(context)}: expected a BaseAudioContext of a page that is secure (https, localhost)`,
@@ -44,13 +45,18 @@ class Live {
         const [model, code] = await Promise.all([
             read('model', source),
             read('wasm', wasm ?? new URL('./mimi.wasm', import.meta.url)),
-            worklet(context),
+            addWorklet(context, worklet),
         ]);
         const live = new Class(new AudioWorkletNode(context, name, shape));
         const given = Object.entries(options);
         const load = Object.fromEntries(given.filter(([key]) => LOADING.includes(key)));
         const stream = Object.fromEntries(given.filter(([key]) => key === 'codebooks' || !LOADING.includes(key)));
-        await live.ask({ does: 'open', wasm: code, model, options: { load, stream } });
+        try {
+            await live.ask({ does: 'open', wasm: code, model, options: { load, stream } });
+        } catch (error) {
+            live.close();
+            throw error;
+        }
         return live;
     }
 

@@ -36,5 +36,5 @@ export interface RemoteDecoder
     get<Name extends keyof Decoder>(name: Name): Promise<Decoder[Name]>;
 }
 
-/** Loads a model in a worker, which ends when the model is freed. */
+/** Loads a model in a worker. The worker ends when the model is freed, and its streams with it. */
 export function loadInWorker(source: Exclude<Source, Response>, options?: LoadOptions): Promise<RemoteModel>;

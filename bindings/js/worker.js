@@ -53,36 +53,43 @@ class Remote {
 
 /** Loads a model in a worker of its own, which ends when the model is freed. */
 export async function loadInWorker(source, options) {
-    if (typeof Worker === 'undefined')
+    if (typeof Worker === 'undefined') {
         throw new MimiError(Status.UNSUPPORTED, 'there are no workers here: use Model.load');
+    }
     const worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module', name: NAME });
     const asked = new Map();
     let next = 1;
-    const ask = (question) =>
-        new Promise((resolve, reject) => {
+    let over; // why nothing can be asked any more
+    const ask = async (question) => {
+        if (over) throw over;
+        return new Promise((resolve, reject) => {
             asked.set(next, { resolve, reject });
             worker.postMessage({ ...question, id: next++ });
         });
+    };
+    const end = (error) => {
+        over = error;
+        worker.terminate();
+        for (const { reject } of asked.values()) reject(error);
+        asked.clear();
+    };
     worker.onmessage = ({ data: { id, failed, ...result } }) => {
         const { resolve, reject } = asked.get(id);
         asked.delete(id);
         if (failed) reject(new MimiError(failed.status, failed.message));
         else resolve(result);
-        if (result.ended) worker.terminate();
+        if (result.ended) end(new MimiError(Status.STATE, 'the model was freed'));
     };
-    worker.onerror = (event) => {
-        const error = new MimiError(Status.IO, `the worker did not start: ${event.message ?? 'no reason given'}`);
-        for (const { reject } of asked.values()) reject(error);
-        asked.clear();
-    };
+    worker.onerror = ({ message }) =>
+        end(new MimiError(Status.IO, `the worker failed: ${message || 'no reason given'}`));
     try {
         // an address is one of the page, not of the worker's file
-        const from =
-            typeof source === 'string' ? new URL(source, globalThis.document?.baseURI ?? location.href).href : source;
-        const { handle } = await ask({ to: 0, does: 'load', args: [from instanceof URL ? from.href : from, options] });
+        const base = globalThis.document?.baseURI ?? location.href;
+        const from = typeof source === 'string' || source instanceof URL ? new URL(source, base).href : source;
+        const { handle } = await ask({ to: 0, does: 'load', args: [from, options] });
         return new Remote(ask, handle);
     } catch (error) {
-        worker.terminate();
+        end(error);
         throw error;
     }
 }

@@ -123,8 +123,9 @@ pub type mimi_read_fn =
 /// MIMI_ERR_FORMAT.
 ///
 /// MIMI_ERR_IO if a file cannot be read, MIMI_ERR_FORMAT if it is not a Mimi checkpoint, MIMI_ERR_CORRUPT
-/// if it is damaged, MIMI_ERR_UNSUPPORTED for a network that this library cannot run,
-/// MIMI_ERR_INVALID_ARGUMENT for more codebooks than it has. A hostile file is an error like any other.
+/// if it is damaged, MIMI_ERR_UNSUPPORTED for a network that this library cannot run (and on WebAssembly,
+/// which has no files), MIMI_ERR_INVALID_ARGUMENT for more codebooks than it has. A hostile file is an error
+/// like any other.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn mimi_load(

@@ -50,7 +50,8 @@ pub const MIMI_OPT_CONTEXT: mimi_option = 7;
 /// One-shot calls: the number of threads that share the work, at most 64, the caller's among them. They
 /// are started by the call and gone when it returns; the results do not depend on it. More threads than
 /// cores make it slower. Streams always stay on their caller's thread. Default: 1. With more, a lack of
-/// memory may end the program, and your signal handlers may run on these threads.
+/// memory may end the program, and your signal handlers may run on these threads. In WebAssembly without
+/// threads, more is MIMI_ERR_UNSUPPORTED.
 pub const MIMI_OPT_THREADS: mimi_option = 8;
 /// Loading: the instruction set that the kernels use, a MIMI_ISA_ value. Loading with one that this CPU
 /// lacks is MIMI_ERR_UNSUPPORTED.

@@ -22,8 +22,10 @@ pub extern "C" fn mimi_wasm_alloc(len: usize) -> *mut u8 {
 /// Frees memory of [`mimi_wasm_alloc`], with the same `len`. NULL is allowed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mimi_wasm_free(memory: *mut u8, len: usize) {
-    if let (false, Some(layout)) = (memory.is_null(), layout(len)) {
-        // SAFETY: the caller's: `mimi_wasm_alloc` made it with this layout.
-        unsafe { dealloc(memory, layout) };
-    }
+    guard_value((), || {
+        if let (false, Some(layout)) = (memory.is_null(), layout(len)) {
+            // SAFETY: the caller's: `mimi_wasm_alloc` made it with this layout.
+            unsafe { dealloc(memory, layout) };
+        }
+    });
 }

@@ -24,10 +24,8 @@ const STRUCT = 8 * (1 + MEMBERS.length);
 function member(name, value) {
     if (value === undefined) return 0n;
     if (name === 'modelId') {
-        if (typeof value !== 'bigint') throw invalid(`modelId is ${found(value)}: expected a bigint`);
-        if (BigInt.asIntN(64, value) !== value)
-            throw invalid(`modelId is ${found(value)}: expected 0n to 2n ** 63n - 1n`);
-        return value;
+        if (typeof value === 'bigint' && BigInt.asIntN(64, value) === value) return value;
+        throw invalid(`modelId is ${found(value)}: expected a bigint below 2n ** 63n`);
     }
     if (!Number.isSafeInteger(value)) throw invalid(`${name} is ${found(value)}: expected a whole number`);
     return BigInt(value);

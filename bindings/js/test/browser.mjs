@@ -237,7 +237,8 @@ test('a model in a worker is the model', async () => {
         const freed = await fork.flush().catch((error) => error.code);
         const whole = Array.from(await model.encode(audio));
         await model.free();
-        return { codes, whole, bad, none, freed };
+        const over = await encoder.flush().catch((error) => error.code);
+        return { codes, whole, bad, none, freed, over };
     }, Array.from(speech));
     const codes = Array.from((await Model.load(demo)).encode(speech));
     assert.deepEqual(found, {
@@ -246,6 +247,7 @@ test('a model in a worker is the model', async () => {
         bad: 'MIMI_ERR_INVALID_ARGUMENT',
         none: 'MIMI_ERR_IO',
         freed: 'MIMI_ERR_STATE',
+        over: 'MIMI_ERR_STATE',
     });
 });
 

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { Model, NO_CODE } from '../mimi.js';
 import { checkpoint, demo, goldenCodes, joined, npy, pieces, random, speech } from './data.mjs';
 
@@ -127,6 +128,29 @@ test('latents stand between', async () => {
     assert.deepEqual(joined(Float32Array, sound), voice.decodeLatents(given));
     assert.equal(decoder.processLost(2).length, 2 * voice.frameSamples);
     assert.equal(decoder.concealed, 2);
+});
+
+test('models come from anywhere', async () => {
+    const url = new URL('../../../tool/demo/model.safetensors', import.meta.url);
+    const buffer = Uint8Array.from(demo).buffer;
+    const shared = new Uint8Array(new SharedArrayBuffer(demo.length));
+    shared.set(demo);
+    const wasm = new URL('../mimi.wasm', import.meta.url);
+    const module = await WebAssembly.compile(readFileSync(wasm));
+    const models = await Promise.all([
+        Model.load(url),
+        Model.load(url.href),
+        Model.load(fileURLToPath(url), { wasm }),
+        Model.load(buffer, { wasm: fileURLToPath(wasm) }),
+        Model.load(shared, { wasm: module }),
+        Model.load(new Blob([demo]), { wasm: readFileSync(wasm) }),
+        Model.load(new Response(demo)),
+        Model.loadSync(new DataView(buffer), { wasm: module }),
+    ]);
+    for (const each of models) {
+        assert.equal(each.modelId, model.modelId);
+        each.free();
+    }
 });
 
 test('two models do not disturb each other', async () => {

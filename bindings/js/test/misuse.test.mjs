@@ -1,5 +1,6 @@
 // Wrong arguments, hostile files and sizes, use after free: a specific error, and everything goes on as before.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { Instance } from '../lib/instance.js';
 import { Decoder, Encoder, MimiError, Model, NO_CODE, Status, readTokens, samplesAt, writeTokens } from '../mimi.js';
@@ -169,6 +170,14 @@ test('files that are no model', async () => {
     await fails('INVALID_ARGUMENT', /^wasm is/, () => Model.loadSync(demo, {}));
     const half = await Model.load(demo, { parts: 'encoder' });
     await fails('UNSUPPORTED', /without its decoder/, () => half.decoder());
+});
+
+test('files by path in the module', async () => {
+    const instance = new Instance(new WebAssembly.Module(readFileSync(new URL('../mimi.wasm', import.meta.url))));
+    const path = Buffer.from('/models/mimi.safetensors\0');
+    const load = (at) => instance.word((out) => instance.call('mimi_load', at, 0, out));
+    const message = /^\/models\/mimi.safetensors: no files can be read on this platform: expected a model in memory$/;
+    await fails('UNSUPPORTED', message, () => instance.pass(path, false, load));
 });
 
 test('token files', async () => {

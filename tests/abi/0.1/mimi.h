@@ -425,6 +425,8 @@ typedef int32_t mimi_option;
 #define MIMI_ISA_AVX512 3
 /** Arm: NEON. */
 #define MIMI_ISA_NEON 4
+/** WebAssembly: SIMD of 128 bits. */
+#define MIMI_ISA_SIMD128 5
 
 /** The audio thread does the work, in equal shares: after m of a frame's n samples, m/n of the work on the
  * frame before is done. The default. Of the published model at 48 kHz, a call with 64 samples takes up
