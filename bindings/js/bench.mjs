@@ -1,6 +1,6 @@
-// bench.mjs [MODEL [LIBMIMI.A [SECONDS]]]: milliseconds of a core for a frame of audio, in Node and, with the library for
-// this machine, beside its kernels that every CPU has (SSE2 on x86-64). The two take turns, and the least of all turns is
-// told, since other work on a machine only adds. The default is the demo model, and 3 seconds for each number.
+// bench.mjs [MODEL [LIBMIMI.A [SECONDS]]]: milliseconds of a core for a frame of audio, in Node and, with the library
+// for this machine, beside its kernels that every CPU has (SSE2 on x86-64). The two take turns, and the least of all
+// turns is told, since other work on a machine only adds. The default is the demo model, and 3 seconds for each number.
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

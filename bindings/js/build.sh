@@ -11,7 +11,8 @@ target=$(realpath -m "${CARGO_TARGET_DIR:-$root/target}")
 kind=wasm32-unknown-unknown
 
 # SIMD is in all browsers since 2023 and in Node; the table lets a function of JavaScript read a checkpoint
-RUSTFLAGS="-Dwarnings -Ctarget-feature=+simd128${MIMI_SIMD:+,+$MIMI_SIMD} -Clink-arg=--export-table -Clink-arg=--growable-table" \
+features=+simd128${MIMI_SIMD:+,+$MIMI_SIMD}
+RUSTFLAGS="-Dwarnings -Ctarget-feature=$features -Clink-arg=--export-table -Clink-arg=--growable-table" \
     cargo rustc --quiet --locked --manifest-path "$root/Cargo.toml" --target-dir "$target" --target $kind \
     --profile wasm --no-default-features --lib --crate-type cdylib
 cp "$target/$kind/wasm/mimi.wasm" "$here/mimi.wasm"

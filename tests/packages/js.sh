@@ -1,10 +1,12 @@
 #!/bin/bash
-# js.sh [kernels|node|package|browser]...: the library as a module of WebAssembly, and the npm package; all or some.
+# js.sh [kernels|node|package|browser|relaxed]...: the library as a module of WebAssembly, and the npm package. Without
+# arguments: all but relaxed.
 #
 # - kernels: the unit tests of the kernels, compiled for WebAssembly.
 # - node: the package's tests in Node, also against SSE2 to the bit.
 # - package: packed and installed as users do, its types, its style.
 # - browser: the page and the audio worklets in headless Chromium.
+# - relaxed: kernels, and codes and streams in Node, with relaxed SIMD; after it, the module is built anew without.
 #
 # Where a tool is missing, what needs it is NOT CHECKED, and the line says for want of what.
 #
@@ -63,10 +65,10 @@ with_tools() {
 # Those left out need threads, or unwinding, which WebAssembly has not.
 test_kernels() {
     rust_for "kernels on WebAssembly" wasm32-wasip1 || return
-    local -x RUSTFLAGS="-Dwarnings -Ctarget-feature=+simd128"
-    local -x CARGO_TARGET_WASM32_WASIP1_RUNNER="node $package/test/wasi.mjs"
-    check "kernels on WebAssembly" cargo test --quiet --locked --manifest-path "$root/Cargo.toml" \
-        --no-default-features --lib --target wasm32-wasip1 -- kernels --skip panic --skip refused --skip outlive
+    local -x RUSTFLAGS="-Dwarnings -Ctarget-feature=+simd128${MIMI_SIMD:+,+$MIMI_SIMD}"
+    local -x CARGO_TARGET_WASM32_WASIP1_RUNNER="node ${relaxed:-} $package/test/wasi.mjs"
+    check "kernels on WebAssembly${MIMI_SIMD:+, $MIMI_SIMD}" cargo test --quiet --locked \
+        --manifest-path "$root/Cargo.toml" --no-default-features --lib --target wasm32-wasip1 -- kernels --skip panic --skip refused --skip outlive
 }
 
 native() {
@@ -86,6 +88,17 @@ test_node() {
         not_checked "WebAssembly against SSE2" "$libraries/libmimi.a"
     fi
     check "package in Node" node_tests && grep -E '^# (pass|skipped)' "$work/log"
+}
+
+test_relaxed() {
+    # an experiment in Node 20, and no option any more in later ones
+    local relaxed=--experimental-wasm-relaxed-simd
+    node $relaxed -e 0 2>/dev/null || relaxed=
+    local -x MIMI_SIMD=relaxed-simd CARGO_TARGET_DIR=$target/relaxed
+    test_kernels
+    check "module with relaxed SIMD, built" "$package/build.sh" &&
+        check "package in Node, relaxed SIMD" node $relaxed --test --test-reporter=tap "$package/test/golden.test.mjs"
+    check "module without, built" env -u MIMI_SIMD CARGO_TARGET_DIR="$target" "$package/build.sh"
 }
 
 style() {
