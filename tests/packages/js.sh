@@ -140,9 +140,15 @@ installed() {
         "$tools/node_modules/.bin/tsc" -p . --outDir built && node built/types.js "$demo"
 }
 
+# The program of the package's README.
+readme() {
+    awk '$0 == "```" { exit } inside; $0 == "```js" { inside = 1 }' "$package/README.md" >"$work/user/readme.js" &&
+        node "$work/user/readme.js" "$demo" | tee "$work/said" && grep -qx "104 codes, 24960 samples, true" "$work/said"
+}
+
 test_package() {
     has "the npm package" npm && with_tools "the npm package" || return
-    check "package, installed, with its types" installed
+    check "package, installed, with its types" installed && check "the README's program" readme
     check "style of JavaScript" style
 }
 
