@@ -40,6 +40,8 @@ pub enum Isa {
     Avx512,
     /// NEON.
     Neon,
+    /// WebAssembly's SIMD of 128 bits.
+    Simd128,
 }
 
 /// How a last partial frame is completed.

@@ -233,7 +233,8 @@ fn every_exported_function_is_guarded() {
                     .any(|guard| statement.starts_with(guard)),
                 "not guarded: {signature}"
             );
-            exported += 1;
+            // memory for hosts of WebAssembly is no part of the header
+            exported += usize::from(!signature.contains("fn mimi_wasm_"));
         }
         let functions = text.matches("extern \"C\" fn mimi_").count();
         assert_eq!(functions, text.matches("#[unsafe(no_mangle)]").count());

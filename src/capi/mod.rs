@@ -28,6 +28,8 @@ pub mod status;
 mod stream;
 pub mod tokens;
 pub mod version;
+#[cfg(target_arch = "wasm32")]
+pub mod wasm;
 
 #[cfg(test)]
 mod tests;

@@ -123,8 +123,9 @@ pub type mimi_read_fn =
 /// MIMI_ERR_FORMAT.
 ///
 /// MIMI_ERR_IO if a file cannot be read, MIMI_ERR_FORMAT if it is not a Mimi checkpoint, MIMI_ERR_CORRUPT
-/// if it is damaged, MIMI_ERR_UNSUPPORTED for a network that this library cannot run,
-/// MIMI_ERR_INVALID_ARGUMENT for more codebooks than it has. A hostile file is an error like any other.
+/// if it is damaged, MIMI_ERR_UNSUPPORTED for a network that this library cannot run (and on WebAssembly,
+/// which has no files), MIMI_ERR_INVALID_ARGUMENT for more codebooks than it has. A hostile file is an error
+/// like any other.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn mimi_load(
@@ -247,6 +248,7 @@ pub(super) fn common_property(spec: &Spec, key: mimi_prop) -> Option<i64> {
             Isa::Avx2 => MIMI_ISA_AVX2,
             Isa::Avx512 => MIMI_ISA_AVX512,
             Isa::Neon => MIMI_ISA_NEON,
+            Isa::Simd128 => MIMI_ISA_SIMD128,
         }),
         MIMI_PROP_PARTS => Some(match spec.parts {
             Parts::Both => MIMI_PARTS_BOTH,

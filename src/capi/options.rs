@@ -50,7 +50,8 @@ pub const MIMI_OPT_CONTEXT: mimi_option = 7;
 /// One-shot calls: the number of threads that share the work, at most 64, the caller's among them. They
 /// are started by the call and gone when it returns; the results do not depend on it. More threads than
 /// cores make it slower. Streams always stay on their caller's thread. Default: 1. With more, a lack of
-/// memory may end the program, and your signal handlers may run on these threads.
+/// memory may end the program, and your signal handlers may run on these threads. In WebAssembly without
+/// threads, more is MIMI_ERR_UNSUPPORTED.
 pub const MIMI_OPT_THREADS: mimi_option = 8;
 /// Loading: the instruction set that the kernels use, a MIMI_ISA_ value. Loading with one that this CPU
 /// lacks is MIMI_ERR_UNSUPPORTED.
@@ -97,6 +98,8 @@ pub const MIMI_ISA_AVX2: i64 = 2;
 pub const MIMI_ISA_AVX512: i64 = 3;
 /// Arm: NEON.
 pub const MIMI_ISA_NEON: i64 = 4;
+/// WebAssembly: SIMD of 128 bits.
+pub const MIMI_ISA_SIMD128: i64 = 5;
 /// The audio thread does the work, in equal shares: after m of a frame's n samples, m/n of the work on the
 /// frame before is done. The default. Of the published model at 48 kHz, a call with 64 samples takes up
 /// to half as much time again as the average, and one with 16 up to three times as much.
@@ -184,7 +187,7 @@ const KEYS: [(&str, Accepts); 12] = [
     ("MIMI_OPT_TAIL", OneOf(&["audio-pad", "layer-pad"])),
     ("MIMI_OPT_CONTEXT", UpTo(MAX_CONTEXT as i64)),
     ("MIMI_OPT_THREADS", UpTo(MAX_THREADS as i64)),
-    ("MIMI_OPT_ISA", OneOf(&["auto", "baseline", "avx2", "avx512", "neon"])),
+    ("MIMI_OPT_ISA", OneOf(&["auto", "baseline", "avx2", "avx512", "neon", "simd128"])),
     ("MIMI_OPT_WORK", OneOf(&["spread", "other"])),
     ("MIMI_OPT_OFFLINE", OneOf(&["in real time", "offline"])),
     ("MIMI_OPT_BUFFER_FRAMES", UpTo(MAX_BUFFER_FRAMES as i64)),
@@ -290,6 +293,7 @@ pub(super) unsafe fn load_options(options: *const mimi_options) -> Result<LoadOp
             MIMI_ISA_AVX2 => Isa::Avx2,
             MIMI_ISA_AVX512 => Isa::Avx512,
             MIMI_ISA_NEON => Isa::Neon,
+            MIMI_ISA_SIMD128 => Isa::Simd128,
             _ => Isa::Auto,
         },
     })

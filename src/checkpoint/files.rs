@@ -24,6 +24,11 @@ pub(super) fn open(path: &Path) -> Result<(Contents<'static>, PathBuf), Error> {
     if path.as_os_str().is_empty() {
         return Err(Error::new(ErrorKind::InvalidArgument, "path is empty"));
     }
+    // such as WebAssembly: there may be files, but no positioned reads
+    if cfg!(not(any(unix, windows))) {
+        let message = "no files can be read on this platform: expected a model in memory";
+        return Err(error_at(path, ErrorKind::Unsupported, message));
+    }
     let metadata = fs::metadata(path).map_err(|error| io_error(path, &error))?;
     if metadata.is_dir() {
         return Ok((open_directory(path)?, path.to_owned()));

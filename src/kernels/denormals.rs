@@ -167,13 +167,15 @@ mod mode {
     ))
 ))]
 mod mode {
-    pub(super) type State = ();
+    pub(super) struct State;
 
-    pub(super) fn get() -> State {}
+    pub(super) fn get() -> State {
+        State
+    }
 
     pub(super) fn enter() {}
 
-    pub(super) fn set((): &State) {}
+    pub(super) fn set(_: &State) {}
 }
 
 #[cfg(all(

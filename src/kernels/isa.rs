@@ -7,7 +7,14 @@ use std::num::NonZeroUsize;
 /// An instruction set that kernels are built for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum InstructionSet {
-    #[cfg(any(test, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
+    #[cfg(any(
+        test,
+        not(any(
+            target_arch = "x86_64",
+            target_arch = "aarch64",
+            all(target_arch = "wasm32", target_feature = "simd128")
+        ))
+    ))]
     Portable,
     #[cfg(target_arch = "x86_64")]
     Sse2,
@@ -17,11 +24,20 @@ pub(crate) enum InstructionSet {
     Avx512,
     #[cfg(target_arch = "aarch64")]
     Neon,
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    Simd128,
 }
 
 /// The kernels of each, in the order of [`InstructionSet`]. The best is last.
 static TABLES: &[&Table] = &[
-    #[cfg(any(test, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
+    #[cfg(any(
+        test,
+        not(any(
+            target_arch = "x86_64",
+            target_arch = "aarch64",
+            all(target_arch = "wasm32", target_feature = "simd128")
+        ))
+    ))]
     &table::PORTABLE,
     #[cfg(target_arch = "x86_64")]
     &table::SSE2,
@@ -31,6 +47,8 @@ static TABLES: &[&Table] = &[
     &table::AVX512,
     #[cfg(target_arch = "aarch64")]
     &table::NEON,
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    &table::SIMD128,
 ];
 
 impl InstructionSet {
@@ -39,7 +57,13 @@ impl InstructionSet {
     pub(crate) const BASELINE: InstructionSet = InstructionSet::Sse2;
     #[cfg(target_arch = "aarch64")]
     pub(crate) const BASELINE: InstructionSet = InstructionSet::Neon;
-    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    pub(crate) const BASELINE: InstructionSet = InstructionSet::Simd128;
+    #[cfg(not(any(
+        target_arch = "x86_64",
+        target_arch = "aarch64",
+        all(target_arch = "wasm32", target_feature = "simd128")
+    )))]
     pub(crate) const BASELINE: InstructionSet = InstructionSet::Portable;
 
     /// Its kernels.

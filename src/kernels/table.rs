@@ -118,7 +118,14 @@ macro_rules! tiles {
 }
 
 // On architectures with kernels of their own, the portable ones are only tested.
-#[cfg(any(test, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
+#[cfg(any(
+    test,
+    not(any(
+        target_arch = "x86_64",
+        target_arch = "aarch64",
+        all(target_arch = "wasm32", target_feature = "simd128")
+    ))
+))]
 table!(PORTABLE, Portable, "portable", arch::portable::Portable, features: [], panel: 2, rows: [1 2 3 4],
     integer_rows: [1 2 3 4]);
 #[cfg(target_arch = "x86_64")]
@@ -131,3 +138,9 @@ table!(AVX512, Avx512, "avx512", arch::avx512::Avx512, features: ["avx512f" "avx
     rows: [1 2 3 4 5 6 7 8 9 10 11 12], integer_rows: [1 2 3 4 5 6 7 8 9 10 11 12]);
 #[cfg(target_arch = "aarch64")]
 table!(NEON, Neon, "neon", arch::neon::Neon, features: [], panel: 4, rows: [1 2 3 4 5], integer_rows: [1 2 3 4 5]);
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128", not(target_feature = "relaxed-simd")))]
+table!(SIMD128, Simd128, "simd128", arch::simd128::Simd128, features: [], panel: 2, rows: [1 2 3 4],
+    integer_rows: [1 2 3 4]);
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128", target_feature = "relaxed-simd"))]
+table!(SIMD128, Simd128, "simd128, relaxed", arch::simd128::Simd128, features: [], panel: 2, rows: [1 2 3 4],
+    integer_rows: [1 2 3 4]);

@@ -101,8 +101,13 @@ fn public_isa(kernels: Kernels) -> Isa {
         kernels::InstructionSet::Avx512 => Isa::Avx512,
         #[cfg(target_arch = "aarch64")]
         kernels::InstructionSet::Neon => Isa::Neon,
-        // the tests of Arm have portable kernels, too
-        #[cfg(any(test, not(target_arch = "aarch64")))]
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+        kernels::InstructionSet::Simd128 => Isa::Simd128,
+        // the tests of these two have portable kernels, too
+        #[cfg(any(
+            test,
+            not(any(target_arch = "aarch64", all(target_arch = "wasm32", target_feature = "simd128")))
+        ))]
         _ => Isa::Baseline,
     }
 }
@@ -118,6 +123,8 @@ fn kernels_for(cap: Isa) -> Result<Kernels, Error> {
         Isa::Avx512 => Some(kernels::InstructionSet::Avx512),
         #[cfg(target_arch = "aarch64")]
         Isa::Neon => Some(kernels::InstructionSet::Neon),
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+        Isa::Simd128 => Some(kernels::InstructionSet::Simd128),
         #[allow(unreachable_patterns)]
         _ => None,
     };

@@ -75,7 +75,13 @@ impl Spec {
 
 /// Threads of a one-shot call with `options`.
 pub(crate) fn threads(options: &StreamOptions) -> Result<usize, Error> {
-    Ok(within("threads", options.threads, 1..=MAX_THREADS, MAX_THREADS)?.unwrap_or(1))
+    let threads = within("threads", options.threads, 1..=MAX_THREADS, MAX_THREADS)?.unwrap_or(1);
+    if cfg!(all(target_family = "wasm", not(target_feature = "atomics"))) && threads > 1 {
+        let message =
+            format_args!("threads is {threads}: expected 1, because this WebAssembly has no threads");
+        return Err(Error::new(ErrorKind::Unsupported, message));
+    }
+    Ok(threads)
 }
 
 /// Steps in the longest attention window; its keys and values take 2 GB in the published model.

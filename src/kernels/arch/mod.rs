@@ -1,6 +1,13 @@
 //! The vector operations of each instruction set, one file for each.
 
-#[cfg(any(test, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
+#[cfg(any(
+    test,
+    not(any(
+        target_arch = "x86_64",
+        target_arch = "aarch64",
+        all(target_arch = "wasm32", target_feature = "simd128")
+    ))
+))]
 pub(crate) mod portable;
 
 #[cfg(target_arch = "x86_64")]
@@ -12,3 +19,6 @@ pub(crate) mod sse2;
 
 #[cfg(target_arch = "aarch64")]
 pub(crate) mod neon;
+
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+pub(crate) mod simd128;

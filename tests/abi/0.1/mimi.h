@@ -373,7 +373,8 @@ typedef int32_t mimi_option;
 /** One-shot calls: the number of threads that share the work, at most 64, the caller's among them. They
  * are started by the call and gone when it returns; the results do not depend on it. More threads than
  * cores make it slower. Streams always stay on their caller's thread. Default: 1. With more, a lack of
- * memory may end the program, and your signal handlers may run on these threads. */
+ * memory may end the program, and your signal handlers may run on these threads. In WebAssembly without
+ * threads, more is MIMI_ERR_UNSUPPORTED. */
 #define MIMI_OPT_THREADS 8
 
 /** Loading: the instruction set that the kernels use, a MIMI_ISA_ value. Loading with one that this CPU
@@ -425,6 +426,8 @@ typedef int32_t mimi_option;
 #define MIMI_ISA_AVX512 3
 /** Arm: NEON. */
 #define MIMI_ISA_NEON 4
+/** WebAssembly: SIMD of 128 bits. */
+#define MIMI_ISA_SIMD128 5
 
 /** The audio thread does the work, in equal shares: after m of a frame's n samples, m/n of the work on the
  * frame before is done. The default. Of the published model at 48 kHz, a call with 64 samples takes up
@@ -582,8 +585,9 @@ typedef int32_t mimi_prop;
  * MIMI_ERR_FORMAT.
  *
  * MIMI_ERR_IO if a file cannot be read, MIMI_ERR_FORMAT if it is not a Mimi checkpoint, MIMI_ERR_CORRUPT
- * if it is damaged, MIMI_ERR_UNSUPPORTED for a network that this library cannot run,
- * MIMI_ERR_INVALID_ARGUMENT for more codebooks than it has. A hostile file is an error like any other.
+ * if it is damaged, MIMI_ERR_UNSUPPORTED for a network that this library cannot run (and on WebAssembly,
+ * which has no files), MIMI_ERR_INVALID_ARGUMENT for more codebooks than it has. A hostile file is an error
+ * like any other.
  */
 MIMI_API MIMI_NODISCARD mimi_status mimi_load(const char *path, const mimi_options *options,
     mimi_model **out);
