@@ -25,12 +25,13 @@ fn blocks(language: &str) -> Vec<String> {
 }
 
 /// The README, and the pages that it links to.
-const PAGES: [&str; 12] = [
+const PAGES: [&str; 13] = [
     "README.md",
     "CONTRIBUTING.md",
     "bindings/c/README.md",
     "bindings/cpp/README.md",
     "bindings/go/README.md",
+    "bindings/js/README.md",
     "bindings/python/README.md",
     "src/from_transformers.md",
     "tests/README.md",
