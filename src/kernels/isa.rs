@@ -15,6 +15,8 @@ pub(crate) enum InstructionSet {
     Avx2,
     #[cfg(target_arch = "x86_64")]
     Avx512,
+    #[cfg(target_arch = "x86_64")]
+    Avx512Vnni,
     #[cfg(target_arch = "aarch64")]
     Neon,
 }
@@ -29,6 +31,8 @@ static TABLES: &[&Table] = &[
     &table::AVX2,
     #[cfg(target_arch = "x86_64")]
     &table::AVX512,
+    #[cfg(target_arch = "x86_64")]
+    &table::AVX512_VNNI,
     #[cfg(target_arch = "aarch64")]
     &table::NEON,
 ];

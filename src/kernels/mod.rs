@@ -28,8 +28,8 @@ pub(crate) use attention::{Heads, Queries};
 pub(crate) use denormals::FlushDenormals;
 pub(crate) use isa::InstructionSet;
 pub(crate) use matmul::{Activation, MAX_BATCH, Product, Rows};
-pub(crate) use matrix::{Elements, Format, Matrix, PackError, Packing};
-pub(crate) use rounded::Rounded;
+pub(crate) use matrix::{Bits, Elements, Format, Matrix, PackError, Packing};
+pub(crate) use rounded::{Blocks, Rounded};
 pub(crate) use team::{Team, with_team};
 
 use matmul::Job;
@@ -94,23 +94,18 @@ impl Kernels {
         }
     }
 
-    /// Rounds the inputs of a product to 16 bits, if the matrix has weights of eight bits; else does nothing.
+    /// Rounds the inputs of a product, if the matrix has weights that are integers; else does nothing.
     pub(crate) fn round_inputs<M: Scratch>(self, matrix: &Matrix, stream: &mut M, product: Product) {
-        if matrix.rounded_inputs() == 0 {
-            return;
-        }
+        let Some(blocks) = Blocks::of(matrix, &product).filter(|_| product.rows > 0) else { return };
         let (scratch, rounded) = stream.scratch();
-        let runs = [matrix.inputs / matrix.run, matrix.run];
-        let reach = Rows { offset: 0, stride: product.run_stride }.end(runs[0], runs[1]);
-        let rows = rounded.rows(matrix.rounded_inputs()).take(product.rows);
-        for (row, (values, scale)) in rows.enumerate() {
-            let x = &scratch[product.x.from(row).offset..];
-            assert!(reach.is_some_and(|reach| reach <= x.len()), "rows end beyond the memory");
-            let (values, padding) = values.split_at_mut(matrix.inputs);
-            padding.fill(0);
-            // SAFETY: the runs lie in `x`, and `values` has room for them; `self` proves the instruction set.
-            *scale =
-                unsafe { (self.table.round_row)(x.as_ptr(), runs, product.run_stride, values.as_mut_ptr()) };
+        let (places, count) = blocks.places(product.x.offset, product.rows);
+        let end = places.end(count, blocks.values);
+        assert!(end.is_some_and(|end| end <= scratch.len()), "rows end beyond the memory");
+        assert!(blocks.len(product.rows) <= rounded.values.len(), "rounded rows end beyond the memory");
+        for (block, values) in rounded.values.chunks_exact_mut(blocks.pitch()).take(count).enumerate() {
+            let x = &scratch[places.from(block).first(blocks.values)];
+            // SAFETY: `x` has a block's values, and `values` room for them; `self` proves the instruction set.
+            unsafe { (self.table.round_block)(x.as_ptr(), x.len(), blocks.largest, values.as_mut_ptr()) }
         }
     }
 

@@ -45,6 +45,8 @@ pub(crate) trait Simd: Copy {
 
     /// Widens 2·`LANES` bytes: the weights of two inputs, side by side, for each of `LANES` outputs.
     unsafe fn load_pairs(p: *const i8) -> Self::Pairs;
+    /// The same weights, of 16 bits already.
+    unsafe fn load_wide_pairs(p: *const i16) -> Self::Pairs;
     /// Two inputs, for each of `LANES` outputs.
     unsafe fn splat_pair(p: *const i16) -> Self::Pairs;
     /// Zeros.

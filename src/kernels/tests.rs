@@ -12,7 +12,7 @@ struct Pad(Arena, Rounded);
 impl Pad {
     fn new(len: usize) -> Self {
         // room for the rounded rows of any product here
-        Self(Arena::zeroed(len).unwrap(), Rounded::new(len, 64 * len).unwrap())
+        Self(Arena::zeroed(len).unwrap(), Rounded::new(64 * len).unwrap())
     }
 
     fn copy(&self) -> Self {
@@ -29,7 +29,7 @@ impl Scratch for &mut Pad {
 }
 
 /// Numbers in −1..1 that look random.
-fn noise(seed: u64) -> impl FnMut() -> f32 {
+pub(super) fn noise(seed: u64) -> impl FnMut() -> f32 {
     let mut x = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     move || {
         x ^= x << 13;
@@ -133,7 +133,8 @@ struct Case {
 impl Case {
     fn product(&self) -> Product {
         let x = Rows { offset: 16, stride: self.run };
-        let run_stride = self.run + 3;
+        // runs of rounded inputs are whole blocks
+        let run_stride = if self.format.bits().is_some() { 2 * self.run } else { self.run + 3 };
         let y = Rows { offset: x.from(self.rows).offset + self.runs * run_stride, stride: self.outputs + 1 };
         let residual = Rows { offset: y.from(self.rows).offset, stride: self.outputs };
         let residual = self.residual.then_some(residual);
@@ -160,11 +161,12 @@ impl Case {
                 let step = weight.abs().log2().floor().exp2() / 128.0;
                 *weight = (*weight / step).round_ties_even() * step;
             }),
-            Format::Int8 => {
+            Format::Int16(_) | Format::Int8 => {
+                let largest_integer = (1 << (self.format.bits().unwrap().weights - 1)) - 1;
                 for output in 0..self.outputs {
                     let column = || (output..self.runs * self.run * self.outputs).step_by(self.outputs);
                     let largest = column().map(|i| weight[i].abs()).fold(0.0, f32::max);
-                    let scale = if largest > 0.0 { largest / 127.0 } else { 1.0 };
+                    let scale = if largest > 0.0 { largest / largest_integer as f32 } else { 1.0 };
                     column().for_each(|i| weight[i] = (weight[i] / scale).round_ties_even() * scale);
                 }
             }
@@ -176,8 +178,8 @@ impl Case {
         let weight = self.weight();
         let inputs: Vec<_> = (0..self.runs * self.run).map(|i| i * self.outputs).collect();
         let outputs: Vec<_> = (0..self.outputs).collect();
-        let elements = Elements { values: &weight, inputs: &inputs, outputs: &outputs };
-        pack(kernels, self.format, elements, |o| o as f32 * 0.01).with_runs(self.run)
+        let elements = Elements { values: &weight, inputs: &inputs, outputs: &outputs, run: self.run };
+        pack(kernels, self.format, elements, |o| o as f32 * 0.01)
     }
 
     fn naive(&self, weight: &[f32], memory: &[f32], row: usize, output: usize) -> f64 {
@@ -185,12 +187,10 @@ impl Case {
         let mut sum = f64::from(output as f32 * 0.01);
         let start = product.x.offset + row * product.x.stride;
         let runs = (0..self.runs).map(|run| &memory[start + run * product.run_stride..][..self.run]);
-        let mut x: Vec<f32> = runs.flatten().copied().collect();
-        if self.format == Format::Int8 {
-            let largest = x.iter().fold(0.0f32, |max, x| max.max(x.abs()));
-            let scale = largest / 32767.0;
-            x.iter_mut().for_each(|x| *x = (*x * (1.0 / scale)).round_ties_even() * scale);
-        }
+        let x: Vec<f32> = match self.format.bits() {
+            None => runs.flatten().copied().collect(),
+            Some(bits) => runs.flat_map(|run| rounded_run(run, bits.inputs)).collect(),
+        };
         for (i, x) in x.iter().enumerate() {
             sum += f64::from(*x) * f64::from(weight[i * self.outputs + output]);
         }
@@ -206,13 +206,24 @@ impl Case {
     }
 }
 
+/// A run of inputs after rounding to so many bits, by its definition.
+fn rounded_run(run: &[f32], bits: u32) -> Vec<f32> {
+    let largest = run.iter().fold(0.0f32, |max, x| max.max(x.abs()));
+    let scale = largest / ((1 << (bits - 1)) - 1) as f32;
+    run.iter().map(|x| (*x * (1.0 / scale)).round_ties_even() * scale).collect()
+}
+
+/// 16-bit weights as models have them, and more bits of each, which fill segments sooner.
+const INT16: Format = Format::Int16(Bits::INT16);
+const INT16_WIDE: Format = Format::Int16(Bits { weights: 14, inputs: 15 });
+
 /// Small shapes, some with a single output, and some that are worked on in several segments and blocks of rows.
 fn case() -> impl Strategy<Value = Case> {
     let small = (1..4usize, 1..60usize, 1..90usize, 1..40usize, 1..6usize);
     let column = (1..4usize, 1..200usize, Just(1), 1..40usize, 1..6usize);
     let shared_column = (1..3usize, 500..1200usize, Just(1), 300..600usize, 1..3usize);
     let large = (1..3usize, 500..1200usize, 1..40usize, 1..200usize, 1..3usize);
-    let format = prop::sample::select(&[Format::F32, Format::Bf16, Format::Int8][..]);
+    let format = prop::sample::select(&[Format::F32, Format::Bf16, INT16, INT16_WIDE, Format::Int8][..]);
     let activation = prop::sample::select(&ACTIVATIONS[..]);
     (prop_oneof![3 => small, 1 => column, 1 => shared_column, 1 => large], any::<bool>(), activation, format)
         .prop_map(|((runs, run, outputs, rows, streams), residual, activation, format)| Case {
@@ -308,14 +319,16 @@ fn a_column_is_the_weights_of_an_output() {
 fn packing_does_not_depend_on_how_weights_lie() {
     let (channels, taps) = (37, 3);
     let len = channels * taps;
-    for (outputs, format) in [(1, Format::F32), (70, Format::F32), (70, Format::Bf16), (33, Format::Int8)] {
+    for (outputs, format) in
+        [(1, Format::F32), (70, Format::F32), (70, Format::Bf16), (70, INT16), (33, Format::Int8)]
+    {
         let mut noise = noise(5);
         // [outputs, channels, taps], as convolutions have them, and inputs tap by tap
         let weight: Vec<f32> = (0..outputs * len).map(|_| noise()).collect();
         let inputs: Vec<_> =
             (0..taps).flat_map(|tap| (0..channels).map(move |channel| channel * taps + tap)).collect();
         let rows: Vec<_> = (0..outputs).map(|output| output * len).collect();
-        let by_output = Elements { values: &weight, inputs: &inputs, outputs: &rows };
+        let by_output = Elements { values: &weight, inputs: &inputs, outputs: &rows, run: channels };
         // [inputs, outputs], with room between the inputs
         let stride = outputs + 1;
         let mut transposed = vec![0.0; len * stride];
@@ -324,14 +337,14 @@ fn packing_does_not_depend_on_how_weights_lie() {
         }
         let inputs: Vec<_> = (0..len).map(|row| row * stride).collect();
         let columns: Vec<_> = (0..outputs).collect();
-        let by_input = Elements { values: &transposed, inputs: &inputs, outputs: &columns };
+        let by_input = Elements { values: &transposed, inputs: &inputs, outputs: &columns, run: channels };
         for kernels in all_kernels() {
             let [a, b] = [by_output, by_input].map(|elements| pack(kernels, format, elements, |_| 0.0));
             let mut x = pads(1, len + 16 + 2 * (outputs + 16));
             let mut product = |matrix: &Matrix| {
                 let product = Product {
                     x: Rows { offset: 0, stride: len },
-                    run_stride: len,
+                    run_stride: channels,
                     y: Rows { offset: len + 16, stride: outputs },
                     rows: 1,
                     residual: None,
@@ -378,7 +391,7 @@ fn arenas_of_a_pool_do_not_meet_and_outlive_it() {
 
 /// Applies an activation to `x` through a product with the identity.
 fn activate(kernels: Kernels, activation: Activation, x: &[f32]) -> Vec<f32> {
-    let one = Elements { values: &[1.0], inputs: &[0], outputs: &[0] };
+    let one = Elements { values: &[1.0], inputs: &[0], outputs: &[0], run: 1 };
     let identity = pack(kernels, Format::F32, one, |_| 0.0);
     let mut memory = Pad::new(2 * x.len());
     memory.0[..x.len()].copy_from_slice(x);

@@ -8,7 +8,7 @@ mod quantizer;
 
 use super::{Network, Spec};
 use crate::error::{NO_QUANTIZER, out_of_memory};
-use crate::kernels::{self, Arena, Format, Kernels, Packing, Pool};
+use crate::kernels::{self, Arena, Bits, Format, Kernels, Packing, Pool};
 use crate::layers;
 use crate::tensors::{Half, Linear, Side};
 use crate::{Checkpoint, Config, Error, ErrorKind, Isa, LoadOptions, Parts, Precision, TensorSpec};
@@ -24,6 +24,7 @@ pub(super) fn network(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<
     let format = match options.precision {
         Precision::F32 => Format::F32,
         Precision::Bf16 => Format::Bf16,
+        Precision::Int16 => Format::Int16(Bits::INT16),
         Precision::Int8 => Format::Int8,
     };
     let mut config = checkpoint.config().clone();
@@ -98,7 +99,7 @@ fn public_isa(kernels: Kernels) -> Isa {
         #[cfg(target_arch = "x86_64")]
         kernels::InstructionSet::Avx2 => Isa::Avx2,
         #[cfg(target_arch = "x86_64")]
-        kernels::InstructionSet::Avx512 => Isa::Avx512,
+        kernels::InstructionSet::Avx512 | kernels::InstructionSet::Avx512Vnni => Isa::Avx512,
         #[cfg(target_arch = "aarch64")]
         kernels::InstructionSet::Neon => Isa::Neon,
         // the tests of Arm have portable kernels, too
@@ -107,25 +108,26 @@ fn public_isa(kernels: Kernels) -> Isa {
     }
 }
 
-/// The kernels for the instruction set that `cap` allows.
+/// The kernels for the instruction set that `cap` allows: the best of those that users know by this name.
 fn kernels_for(cap: Isa) -> Result<Kernels, Error> {
-    let isa = match cap {
-        Isa::Auto => Some(kernels::InstructionSet::best()),
-        Isa::Baseline => Some(kernels::InstructionSet::BASELINE),
+    let best = kernels::InstructionSet::best();
+    let kernels = match cap {
+        Isa::Auto => Kernels::new(best),
+        Isa::Baseline => Kernels::new(kernels::InstructionSet::BASELINE),
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 => Some(kernels::InstructionSet::Avx2),
+        Isa::Avx2 => Kernels::new(kernels::InstructionSet::Avx2),
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 => Some(kernels::InstructionSet::Avx512),
+        Isa::Avx512 => Kernels::new(kernels::InstructionSet::Avx512Vnni)
+            .or_else(|| Kernels::new(kernels::InstructionSet::Avx512)),
         #[cfg(target_arch = "aarch64")]
-        Isa::Neon => Some(kernels::InstructionSet::Neon),
+        Isa::Neon => Kernels::new(kernels::InstructionSet::Neon),
         #[allow(unreachable_patterns)]
         _ => None,
     };
-    isa.and_then(Kernels::new).ok_or_else(|| {
-        let best = kernels::InstructionSet::best().name();
+    kernels.ok_or_else(|| {
         Error::new(
             ErrorKind::Unsupported,
-            format!("isa is {cap:?}: expected one that this CPU has, the best of which is {best}"),
+            format!("isa is {cap:?}: expected one that this CPU has, the best of which is {}", best.name()),
         )
     })
 }

@@ -44,7 +44,7 @@ pub(crate) enum Op {
         residual: Option<Rows>,
         activation: Activation,
     },
-    /// Rounds the inputs of the products that follow, whose matrix has eight-bit weights.
+    /// Rounds the inputs of the products that follow, whose matrix has weights that are integers.
     Round { matrix: Arc<Matrix>, x: Rows, run_stride: usize },
     /// y = ELU(x).
     Elu { x: usize, y: usize, width: usize },
@@ -246,7 +246,7 @@ impl Op {
 
     /// Whether it multiplies integers.
     pub(crate) fn in_integers(&self) -> bool {
-        matches!(self, Self::Product { matrix, .. } if matrix.rounded_inputs() > 0)
+        matches!(self, Self::Product { matrix, .. } if matrix.is_of_integers())
     }
 
     /// Bytes of weights, or of keys and values, that are read.

@@ -112,6 +112,11 @@ impl Simd for Avx2 {
         unsafe { _mm256_cvtepi8_epi16(_mm_loadu_si128(p.cast())) }
     }
     #[inline(always)]
+    unsafe fn load_wide_pairs(p: *const i16) -> __m256i {
+        // SAFETY: see above.
+        unsafe { _mm256_loadu_si256(p.cast()) }
+    }
+    #[inline(always)]
     unsafe fn splat_pair(p: *const i16) -> __m256i {
         // SAFETY: see above.
         unsafe { _mm256_set1_epi32(p.cast::<i32>().read_unaligned()) }

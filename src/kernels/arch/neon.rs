@@ -106,6 +106,14 @@ impl Simd for Neon {
         }
     }
     #[inline(always)]
+    unsafe fn load_wide_pairs(p: *const i16) -> int16x8_t {
+        // SAFETY: see above.
+        unsafe {
+            let pairs = vld2_s16(p);
+            vcombine_s16(pairs.0, pairs.1)
+        }
+    }
+    #[inline(always)]
     unsafe fn splat_pair(p: *const i16) -> int16x8_t {
         // SAFETY: see above.
         unsafe { vcombine_s16(vld1_dup_s16(p), vld1_dup_s16(p.add(1))) }

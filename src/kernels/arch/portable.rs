@@ -99,6 +99,11 @@ impl Simd for Portable {
         v.map(i16::from)
     }
     #[inline(always)]
+    unsafe fn load_wide_pairs(p: *const i16) -> [i16; 8] {
+        // SAFETY: the caller vouches for eight elements.
+        unsafe { p.cast::<[i16; 8]>().read_unaligned() }
+    }
+    #[inline(always)]
     unsafe fn splat_pair(p: *const i16) -> [i16; 8] {
         // SAFETY: the caller vouches for two elements.
         let [a, b] = unsafe { p.cast::<[i16; 2]>().read_unaligned() };
@@ -111,7 +116,8 @@ impl Simd for Portable {
     #[inline(always)]
     unsafe fn add_products(sums: [i32; 4], weights: [i16; 8], inputs: [i16; 8]) -> [i32; 4] {
         let product = |i: usize| i32::from(weights[i]) * i32::from(inputs[i]);
-        let add = |i: usize| sums[i] + product(2 * i) + product(2 * i + 1);
+        // as vectors do: what is not a number was rounded to a number that may be too large
+        let add = |i: usize| sums[i].wrapping_add(product(2 * i)).wrapping_add(product(2 * i + 1));
         [add(0), add(1), add(2), add(3)]
     }
     #[inline(always)]

@@ -111,6 +111,11 @@ impl Simd for Sse2 {
         unsafe { _mm_srai_epi16(_mm_unpacklo_epi8(_mm_setzero_si128(), _mm_loadl_epi64(p.cast())), 8) }
     }
     #[inline(always)]
+    unsafe fn load_wide_pairs(p: *const i16) -> __m128i {
+        // SAFETY: see above.
+        unsafe { _mm_loadu_si128(p.cast()) }
+    }
+    #[inline(always)]
     unsafe fn splat_pair(p: *const i16) -> __m128i {
         // SAFETY: see above.
         unsafe { _mm_set1_epi32(p.cast::<i32>().read_unaligned()) }

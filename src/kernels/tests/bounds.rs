@@ -13,7 +13,7 @@ pub(super) fn panic_of(call: impl FnOnce()) -> String {
 #[test]
 fn sizes_that_wrap_are_refused() {
     const HALF: usize = 1 << (usize::BITS - 1);
-    let elements = Elements { values: &[1.0; 4], inputs: &[0, 1], outputs: &[0, 2] };
+    let elements = Elements { values: &[1.0; 4], inputs: &[0, 1], outputs: &[0, 2], run: 2 };
     for kernels in all_kernels() {
         let matrix = pack(kernels, Format::F32, elements, |_| 0.0);
         let rows = |offset, stride| Rows { offset, stride };
