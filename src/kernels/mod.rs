@@ -173,7 +173,7 @@ impl Kernels {
         unsafe { (self.table.multiply_adds)(rounds) }
     }
 
-    /// The same for 16-bit inputs and 8-bit weights.
+    /// The same for inputs and weights of 16 bits.
     pub(crate) fn integer_multiply_adds(self, rounds: usize) -> usize {
         // SAFETY: `self` proves the instruction set.
         unsafe { (self.table.integer_multiply_adds)(rounds) }

@@ -19,14 +19,23 @@ use std::sync::Arc;
 /// Codebooks of streams, if neither their options nor the config tell.
 const DEFAULT_CODEBOOKS: usize = 8;
 
-pub(super) fn network(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<Network, Error> {
-    let kernels = kernels_for(options.isa)?;
-    let format = match options.precision {
+/// How the matrices of a precision are packed.
+pub(super) fn format_of(precision: Precision) -> Format {
+    match precision {
         Precision::F32 => Format::F32,
         Precision::Bf16 => Format::Bf16,
         Precision::Int16 => Format::Int16(Bits::INT16),
         Precision::Int8 => Format::Int8,
-    };
+    }
+}
+
+/// The network of a checkpoint, with matrices in `format`.
+pub(super) fn network(
+    checkpoint: &Checkpoint,
+    options: &LoadOptions,
+    format: Format,
+) -> Result<Network, Error> {
+    let kernels = kernels_for(options.isa)?;
     let mut config = checkpoint.config().clone();
     let all = config.num_quantizers;
     if let Some(n) = options.codebooks {
