@@ -6,7 +6,7 @@ pub use crate::checkpoint::folder;
 pub use crate::model::EXACT_WEIGHTS;
 pub use crate::program::Section;
 
-use crate::kernels::{Bits, FlushDenormals, Kernels, MAX_BATCH};
+use crate::kernels::{FlushDenormals, Integers, Kernels, MAX_BATCH};
 use crate::model::{Border, Half, MAX_BLOCK, Shape};
 use crate::program::{Batch, Cost, Entry, Length, Memory, Program};
 use crate::{Checkpoint, Error, ErrorKind, Model, StreamOptions, oneshot};
@@ -49,9 +49,15 @@ impl Limits {
     }
 }
 
-/// A model in 16-bit integers with other bits of weights and of inputs than [`Precision::Int16`](crate::Precision) has.
-pub fn load_in_bits(checkpoint: &Checkpoint, weights: u32, inputs: u32) -> Result<Model, Error> {
-    Model::in_bits(checkpoint, Bits { weights, inputs })
+/// A model in 16-bit integers other than those of [`Precision::Int16`](crate::Precision::Int16): with weights of up to
+/// `weights` bits and inputs of `inputs`, and sums in 32 bits of `segment` products, an even number.
+pub fn load_in_bits(
+    checkpoint: &Checkpoint,
+    [weights, inputs]: [u32; 2],
+    segment: usize,
+) -> Result<Model, Error> {
+    let [weights, inputs] = [weights, inputs].map(|bits| (1 << (bits - 1)) - 1);
+    Model::in_integers(checkpoint, Integers { weights, inputs, segment })
 }
 
 /// What a stream of one frame at a time costs.

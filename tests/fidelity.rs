@@ -128,15 +128,16 @@ const ROUNDINGS: [Rounding; 3] = [
     Rounding {
         name: "int16",
         precision: Precision::Int16,
-        large: to_integers::<12>,
-        small: Some(to_integers::<12>),
+        // as many bits as sums leave room for, which is about 13
+        large: to_integers::<13>,
+        small: Some(to_integers::<13>),
         inputs: 1.5,
     },
     Rounding {
         name: "int8",
         precision: Precision::Int8,
         large: to_integers::<8>,
-        small: Some(to_integers::<12>),
+        small: Some(to_integers::<13>),
         inputs: 0.0,
     },
 ];
@@ -327,7 +328,8 @@ fn full_size_at_length() {
     fidelity(golden::FULL_SPEECH, 16, [bf16, int16, int8]);
 }
 
-/// What other bits of 16-bit integers cost; the library has 12 of weights and 14 of inputs.
+/// What other bits of 16-bit integers cost, and sums of more or fewer products. The library has weights of up to 16 bits,
+/// inputs of 15, and 128 products in a sum.
 fn bits(case: Case, beginnings: usize) {
     let file = fs::read(case.path()).unwrap();
     let exact_model = Model::load(case.path(), &LoadOptions::default()).unwrap();
@@ -339,16 +341,25 @@ fn bits(case: Case, beginnings: usize) {
     let audio = |model: &Model| model.decode_latents(&latents, &options).unwrap();
     let loud_exact = audio(&Model::load_bytes(&loud, &LoadOptions::default()).unwrap());
     println!(
-        "{}: bits of weights and inputs, products in a sum of 32 bits, dB, dB with a loud channel",
+        "{}: most bits of weights, bits of inputs, products in a sum of 32 bits, dB, dB with a loud channel",
         case.checkpoint
     );
-    for [weights, inputs] in [[11, 14], [12, 12], [12, 13], [12, 14], [13, 13], [13, 14], [14, 14], [15, 15]]
-    {
+    for (weights, inputs, products) in [
+        (12, 14, 128),
+        (13, 14, 64),
+        (16, 13, 128),
+        (16, 14, 128),
+        (16, 15, 128),
+        (16, 16, 128),
+        (16, 14, 256),
+        (16, 15, 64),
+        (16, 15, 32),
+    ] {
         let load = |file: &[u8]| {
-            probe::load_in_bits(&Checkpoint::from_source(Box::new(file)).unwrap(), weights, inputs).unwrap()
+            let checkpoint = Checkpoint::from_source(Box::new(file)).unwrap();
+            probe::load_in_bits(&checkpoint, [weights, inputs], products).unwrap()
         };
         let loud = snr(&audio(&load(&loud)), &loud_exact);
-        let products = (1u64 << 31) / (((1 << (weights - 1)) - 1) * ((1 << (inputs - 1)) - 1));
         print!("| {weights} | {inputs} | {products} | {loud:.1} ");
         exact.compare(&load(&file)).print("");
     }

@@ -282,7 +282,7 @@ enum class precision : std::int32_t {
     f32 = MIMI_PRECISION_F32,    /**< 32-bit floats, as in the checkpoint. */
     bf16 = MIMI_PRECISION_BF16,  /**< bfloat16. */
     int8 = MIMI_PRECISION_INT8,  /**< 8-bit integers. */
-    int16 = MIMI_PRECISION_INT16 /**< 12-bit integers, in 16 bits. */
+    int16 = MIMI_PRECISION_INT16 /**< 16-bit integers. */
 };
 
 /** How a last partial frame is completed. */

@@ -39,7 +39,7 @@ const (
 	F32   Precision = C.MIMI_PRECISION_F32   // 32-bit floats, as in the checkpoint
 	BF16  Precision = C.MIMI_PRECISION_BF16  // bfloat16
 	Int8  Precision = C.MIMI_PRECISION_INT8  // 8-bit integers
-	Int16 Precision = C.MIMI_PRECISION_INT16 // 12-bit integers, in 16 bits
+	Int16 Precision = C.MIMI_PRECISION_INT16 // 16-bit integers
 )
 
 // ISA is an instruction set.

@@ -77,11 +77,11 @@ pub const MIMI_PRECISION_BF16: i64 = 1;
 /// The inputs of their products are rounded to 16 bits with a scale for each row, and summed in
 /// integers. The rest is as with MIMI_PRECISION_BF16.
 pub const MIMI_PRECISION_INT8: i64 = 2;
-/// Weights are rounded to 12 bits with a scale for each output, and kept in 16: half the memory, faster
-/// than 32-bit floats on every CPU, and nearer to them than MIMI_PRECISION_BF16. The inputs of their
-/// products are rounded to 14 bits with a scale for each run of inputs that lie side by side, and summed
-/// in integers. Codebooks, norms, biases, and convolutions of too few inputs or outputs stay in 32-bit
-/// floats.
+/// Weights are rounded to integers in 16 bits, of which about 13 are used, with a scale for each output:
+/// half the memory, faster than 32-bit floats on every CPU, and nearer to them than MIMI_PRECISION_BF16.
+/// The inputs of their products are rounded to 15 bits with a scale for each run of inputs that lie side
+/// by side, and summed in integers. Codebooks, norms, biases, and convolutions of too few inputs or
+/// outputs stay in 32-bit floats.
 pub const MIMI_PRECISION_INT16: i64 = 3;
 /// Load the encoder and the decoder. The default.
 pub const MIMI_PARTS_BOTH: i64 = 0;

@@ -14,44 +14,47 @@ pub(crate) enum Format {
     F32,
     /// Rounded to bfloat16.
     Bf16,
-    /// Rounded to integers of these bits with a scale per output, in 16 bits. Inputs are rounded, too.
-    Int16(Bits),
-    /// Rounded to whole multiples, −127 to 127, of a scale per output. Inputs are rounded to 16 bits.
+    /// Rounded to whole multiples of a scale per output, in 16 bits. Inputs are rounded, too.
+    Int16(Integers),
+    /// The same in eight bits, −127 to 127.
     Int8,
 }
 
-/// Bits of integers, the sign's among them.
+/// How weights and inputs are rounded to integers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Bits {
-    pub(crate) weights: u32,
-    pub(crate) inputs: u32,
+pub(crate) struct Integers {
+    /// The largest magnitude of a weight.
+    pub(crate) weights: i32,
+    /// The largest magnitude of an input.
+    pub(crate) inputs: i32,
+    /// The most inputs whose products are summed in 32 bits; even.
+    pub(crate) segment: usize,
 }
 
-impl Bits {
-    /// Those of [`Format::Int8`].
-    pub(super) const INT8: Self = Self { weights: 8, inputs: 16 };
-    /// Those of models in 16-bit integers. `tests/README.md` has the table of what others cost.
-    pub(crate) const INT16: Self = Self { weights: 12, inputs: 14 };
+impl Integers {
+    /// Weights of eight bits, and inputs of 16.
+    pub(super) const INT8: Self = Self { weights: 127, inputs: 32767, segment: 512 };
 
-    /// The largest magnitudes of weights and of inputs.
-    pub(super) fn largest(self) -> [i32; 2] {
-        [self.weights, self.inputs].map(|bits| (1 << (bits - 1)) - 1)
-    }
+    /// Weights of up to 16 bits: as many as sums of [`segment`](Self::segment) products leave room for, which is about 13
+    /// in trained and in random networks. Inputs of 15 bits. `tests/README.md` has the table of what others cost.
+    pub(crate) const INT16: Self = Self { weights: 32767, inputs: 16383, segment: 128 };
 
-    /// The most inputs whose products fit sums of 32 bits, whole pairs of them.
-    pub(super) fn segment(self) -> usize {
-        let [weight, input] = self.largest();
-        (i32::MAX / (weight * input) & !1) as usize
+    /// An output's scale, from its largest weight and the largest sum of magnitudes of a segment's weights: the least by
+    /// which neither a weight nor a sum of products is too large.
+    fn scale(self, largest: f32, sum: f32) -> f32 {
+        // Each of a segment's weights may be rounded up by a half. The sum itself was rounded as f32.
+        let room = (i32::MAX / self.inputs) as f32 * 0.9999 - self.segment as f32 / 2.0;
+        (largest / self.weights as f32).max(sum / room)
     }
 }
 
 impl Format {
-    /// The bits of weights that are integers.
-    pub(crate) fn bits(self) -> Option<Bits> {
+    /// How weights that are integers are rounded.
+    pub(crate) fn integers(self) -> Option<Integers> {
         match self {
             Self::F32 | Self::Bf16 => None,
-            Self::Int16(bits) => Some(bits),
-            Self::Int8 => Some(Bits::INT8),
+            Self::Int16(integers) => Some(integers),
+            Self::Int8 => Some(Integers::INT8),
         }
     }
 }
@@ -101,7 +104,7 @@ pub(crate) struct Matrix {
     /// As in [`Elements`].
     pub(super) run: usize,
     /// Of weights that are integers, whose inputs are rounded.
-    pub(super) bits: Option<Bits>,
+    pub(super) integers: Option<Integers>,
     /// Outputs in a panel: the kernels' panel width, or 1 for a single output in f32.
     pub(super) width: usize,
     /// `[panel][input][width]`, or `[panel][pair of inputs][width][2]` for integers, whose runs are whole pairs; padded
@@ -134,13 +137,26 @@ impl Elements<'_> {
         (last - first < self.inputs.len()).then_some(*first)
     }
 
-    /// The largest magnitude among an output's weights.
-    fn largest(&self, output: usize) -> f32 {
-        let bits = match self.side_by_side() {
-            Some(first) => self.values[output + first..][..self.inputs.len()].iter().fold(0, larger),
-            None => self.inputs.iter().map(|input| &self.values[input + output]).fold(0, larger),
-        };
-        f32::from_bits(bits)
+    /// The largest magnitude among an output's weights, and the largest sum of those of a segment of a run.
+    fn magnitudes(&self, output: usize, segment: usize) -> [f32; 2] {
+        let [mut largest, mut most] = [0.0f32; 2];
+        for segment in self.inputs.chunks(self.run).flat_map(|run| run.chunks(segment)) {
+            // of every fourth weight, because additions to one sum wait for each other
+            let mut sums = [0.0f32; 4];
+            let (four, rest) = segment.as_chunks::<4>();
+            for inputs in four {
+                for (sum, input) in sums.iter_mut().zip(inputs) {
+                    let weight = self.values[input + output].abs();
+                    (largest, *sum) = (largest.max(weight), *sum + weight);
+                }
+            }
+            for input in rest {
+                let weight = self.values[input + output].abs();
+                (largest, sums[0]) = (largest.max(weight), sums[0] + weight);
+            }
+            most = most.max(sums.iter().sum());
+        }
+        [largest, most]
     }
 
     /// Whether all weights are finite in a format.
@@ -177,7 +193,7 @@ impl Packing<'_> {
 
     /// Whether the weights are integers, whose inputs are rounded.
     pub(crate) fn is_of_integers(&self) -> bool {
-        self.format.bits().is_some()
+        self.format.integers().is_some()
     }
 
     /// Outputs in a panel of a matrix with `outputs` outputs.
@@ -190,7 +206,7 @@ impl Packing<'_> {
 
     /// Inputs that lie side by side for each output.
     fn step(&self) -> usize {
-        if self.format.bits().is_some() { 2 } else { 1 }
+        if self.format.integers().is_some() { 2 } else { 1 }
     }
 
     /// Rows of weights in a panel for a run of `inputs` inputs.
@@ -228,13 +244,13 @@ impl Matrix {
         assert!(inputs.is_multiple_of(run));
         let width = packing.width(outputs);
         let padded = outputs.next_multiple_of(kernels.panel_width());
-        let bits = format.bits();
-        let mut scales = pool.zeroed(if bits.is_some() { padded } else { 0 })?;
-        if let Some(bits) = bits {
-            let [most, _] = bits.largest();
+        let integers = format.integers();
+        let mut scales = pool.zeroed(if integers.is_some() { padded } else { 0 })?;
+        if let Some(integers) = integers {
             scales.fill(1.0);
             for (scale, &output) in scales.iter_mut().zip(elements.outputs) {
-                let least = elements.largest(output) / most as f32;
+                let [largest, sum] = elements.magnitudes(output, integers.segment);
+                let least = integers.scale(largest, sum);
                 *scale = if least >= f32::MIN_POSITIVE { least } else { 1.0 };
             }
         }
@@ -261,7 +277,7 @@ impl Matrix {
         if !biases.iter().all(|bias| bias.is_finite()) {
             return Err(PackError::NotFinite);
         }
-        Ok(Self { inputs, outputs, run, bits, width, weights, scales, bias: biases })
+        Ok(Self { inputs, outputs, run, integers, width, weights, scales, bias: biases })
     }
 
     pub(crate) fn inputs(&self) -> usize {
@@ -305,12 +321,12 @@ impl Matrix {
 
     /// Whether weights are integers, whose inputs are rounded.
     pub(crate) fn is_of_integers(&self) -> bool {
-        self.bits.is_some()
+        self.integers.is_some()
     }
 
     /// The most inputs in a segment, for integers.
     pub(super) fn segment(&self) -> Option<usize> {
-        self.bits.map(Bits::segment)
+        self.integers.map(|integers| integers.segment)
     }
 
     /// Whether the matrix has one output, whose weights lie side by side.

@@ -24,11 +24,11 @@ mod team;
 mod tests;
 
 pub(crate) use arena::{Arena, Pool, arena_bytes};
-pub(crate) use attention::{Heads, Queries};
+pub(crate) use attention::{Heads, Kept, Queries};
 pub(crate) use denormals::FlushDenormals;
 pub(crate) use isa::InstructionSet;
 pub(crate) use matmul::{Activation, MAX_BATCH, Product, Rows};
-pub(crate) use matrix::{Bits, Elements, Format, Matrix, PackError, Packing};
+pub(crate) use matrix::{Elements, Format, Integers, Matrix, PackError, Packing};
 pub(crate) use rounded::{Blocks, Rounded};
 pub(crate) use team::{Team, with_team};
 
@@ -148,6 +148,7 @@ impl Kernels {
     #[allow(clippy::too_many_arguments)]
     pub(crate) fn remember(
         self,
+        kept: Kept,
         heads: Heads,
         capacity: usize,
         row: usize,
@@ -159,12 +160,16 @@ impl Kernels {
         let width = heads.key_width();
         assert!(row < capacity && capacity == self.ring_rows(capacity));
         assert!(key.len() == width && value.len() == width);
-        let ring = capacity.checked_mul(width);
-        assert!(ring.is_some_and(|len| keys.len() >= len && values.len() >= len), "rings are too small");
+        let ring = kept.len(heads, capacity);
+        assert!(keys.len() >= ring && values.len() >= ring, "rings are too small");
         let (key, value) = (key.as_ptr(), value.as_ptr());
         let (keys, values) = (keys.as_mut_ptr(), values.as_mut_ptr());
+        let remember = match kept {
+            Kept::F32 => self.table.remember,
+            Kept::Int16 => self.table.remember_rounded,
+        };
         // SAFETY: lengths just checked; `self` proves the instruction set.
-        unsafe { (self.table.remember)(heads, [capacity, row], key, value, keys, values) }
+        unsafe { remember(heads, [capacity, row], key, value, keys, values) }
     }
 
     /// Does `rounds` rounds of independent multiply-adds; returns their number.
@@ -190,6 +195,7 @@ impl Kernels {
     #[allow(clippy::too_many_arguments)]
     pub(crate) fn attend(
         self,
+        kept: Kept,
         heads: Heads,
         queries: Queries,
         q: &[f32],
@@ -199,7 +205,7 @@ impl Kernels {
         out: &mut [f32],
     ) {
         let Queries { count, capacity, context, stride, out_stride, .. } = queries;
-        let (width, key_width) = (heads.query_width(), heads.key_width());
+        let width = heads.query_width();
         assert!(heads.keys >= 1 && heads.queries.is_multiple_of(heads.keys));
         assert!(count >= 1 && context >= 1 && capacity == self.ring_rows(capacity));
         let fits = context <= capacity && count - 1 <= capacity - context;
@@ -207,12 +213,16 @@ impl Kernels {
         let end = |stride: usize| (count - 1).checked_mul(stride)?.checked_add(width);
         assert!(end(stride).is_some_and(|end| q.len() >= end));
         assert!(end(out_stride).is_some_and(|end| out.len() >= end));
-        let ring = capacity.checked_mul(key_width);
-        assert!(ring.is_some_and(|len| keys.len() >= len && values.len() >= len), "rings are too small");
+        let ring = kept.len(heads, capacity);
+        assert!(keys.len() >= ring && values.len() >= ring, "rings are too small");
         assert!(capacity.checked_add(context).is_some_and(|len| scores.len() >= len), "too few scores");
+        let attend = match kept {
+            Kept::F32 => self.table.attend,
+            Kept::Int16 => self.table.attend_rounded,
+        };
         // SAFETY: lengths just checked; `self` proves the instruction set.
         unsafe {
-            (self.table.attend)(
+            attend(
                 heads,
                 queries,
                 q.as_ptr(),

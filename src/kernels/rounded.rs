@@ -51,7 +51,7 @@ pub(crate) struct Blocks {
 impl Blocks {
     /// Of the product with a matrix; `None` if its inputs are not rounded.
     pub(crate) fn of(matrix: &Matrix, product: &Product) -> Option<Self> {
-        let [_, largest] = matrix.bits?.largest();
+        let largest = matrix.integers?.inputs;
         let (values, runs) = (matrix.run, matrix.inputs / matrix.run);
         let (row_stride, run_stride) = (product.x.stride, product.run_stride);
         let (stride, row, run) = match runs {
@@ -98,16 +98,27 @@ impl Blocks {
 pub(super) unsafe fn round_block<S: Simd>(x: *const f32, len: usize, largest: f32, y: *mut i16) {
     // SAFETY: the caller's; a scale takes the place of two values.
     unsafe {
-        let scale = largest_magnitude::<S>(x, len) / largest;
-        // the inverse of a smaller scale is infinite
-        let scale = if scale >= f32::MIN_POSITIVE { scale } else { 0.0 };
-        let factor = if scale > 0.0 { 1.0 / scale } else { 0.0 };
+        let (scale, factor) = scale_of::<S>(x, len, largest);
         round::<S>(x, factor, y, len);
         if !len.is_multiple_of(2) {
             *y.add(len) = 0;
         }
         y.add(len.next_multiple_of(2)).cast::<f32>().write_unaligned(scale);
     }
+}
+
+/// The scale by which the largest magnitude of `len` values is `largest`, and its inverse; zeros for values next to
+/// nothing.
+///
+/// # Safety
+///
+/// `x` is valid for `len` values; the CPU has `S`.
+#[inline(always)]
+pub(super) unsafe fn scale_of<S: Simd>(x: *const f32, len: usize, largest: f32) -> (f32, f32) {
+    // SAFETY: the caller's.
+    let scale = unsafe { largest_magnitude::<S>(x, len) } / largest;
+    // the inverse of a smaller scale is infinite
+    if scale >= f32::MIN_POSITIVE { (scale, 1.0 / scale) } else { (0.0, 0.0) }
 }
 
 /// The largest magnitude among `len` values; 0 for none.
@@ -137,7 +148,7 @@ unsafe fn largest_magnitude<S: Simd>(x: *const f32, len: usize) -> f32 {
 ///
 /// Both pointers are valid for `len` values; the CPU has `S`.
 #[inline(always)]
-unsafe fn round<S: Simd>(x: *const f32, factor: f32, y: *mut i16, len: usize) {
+pub(super) unsafe fn round<S: Simd>(x: *const f32, factor: f32, y: *mut i16, len: usize) {
     // SAFETY: as above; every index is below `len`, and LANES ≤ 16 fit the buffer.
     unsafe {
         let whole = len - len % S::LANES;
@@ -156,9 +167,9 @@ unsafe fn round<S: Simd>(x: *const f32, factor: f32, y: *mut i16, len: usize) {
 mod tests {
     use super::super::tests::{all_kernels, multiply, noise, pack};
     use super::*;
-    use crate::kernels::{Activation, Bits, Elements, Format, Kernels, Scratch};
+    use crate::kernels::{Activation, Elements, Format, Integers, Kernels, Scratch};
 
-    const INT16: Format = Format::Int16(Bits::INT16);
+    const INT16: Format = Format::Int16(Integers::INT16);
 
     struct Memory(Vec<f32>, Rounded);
 
@@ -212,11 +223,11 @@ mod tests {
     #[test]
     fn each_run_has_a_scale_of_its_own() {
         for kernels in all_kernels() {
-            let x = [1.0, -2.0, 4.0, 1000.0, 500.0, -250.0, 0.0, 0.0, 0.0];
+            let x = [1.0, -2.0, 4.0, 1000.0, 400.0, -250.0, 0.0, 0.0, 0.0];
             let (y, blocks) = product(kernels, INT16, &x, &[1.0; 9], 3);
             let found: Vec<_> = blocks.chunks(6).flat_map(values).copied().collect();
-            assert_eq!(found, [2048, -4096, 8191, 0, 8191, 4096, -2048, 0, 0, 0, 0, 0], "{kernels:?}");
-            assert!((y - 1253.0).abs() < 0.2, "{kernels:?}: {y}");
+            assert_eq!(found, [4096, -8192, 16383, 0, 16383, 6553, -4096, 0, 0, 0, 0, 0], "{kernels:?}");
+            assert!((y - 1153.0).abs() < 0.2, "{kernels:?}: {y}");
         }
     }
 
@@ -230,37 +241,52 @@ mod tests {
         }
     }
 
-    /// The largest sums that there can be, in rows of up to some segments.
+    /// The largest sums that there can be: weights of one size, and inputs of one size with their signs. If a sum did not
+    /// fit 32 bits, it would be wrong by much.
     #[test]
     fn sums_of_the_largest_do_not_overflow() {
-        for (format, segment) in [
-            (Format::Int8, 516),
-            (INT16, 128),
-            (Format::Int16(Bits { weights: 13, inputs: 14 }), 64),
-            (Format::Int16(Bits { weights: 14, inputs: 15 }), 16),
-        ] {
-            let bits = format.bits().unwrap();
-            assert_eq!(bits.segment(), segment);
-            let [weight, input] = bits.largest().map(i64::from);
-            assert!(segment as i64 * weight * input < 1 << 31);
-            assert!((segment + 2) as i64 * weight * input >= 1 << 31, "{bits:?}: longer segments fit");
+        let int16 = |segment| Format::Int16(Integers { segment, ..Integers::INT16 });
+        for (format, rounding) in [(Format::Int8, 1e-5), (INT16, 6e-4), (int16(2), 1e-4), (int16(516), 3e-3)]
+        {
+            let Integers { segment, .. } = format.integers().unwrap();
             for kernels in all_kernels() {
                 for len in [1, segment - 1, segment, segment + 1, 3000] {
-                    for (x, weight) in [(1.0, 1.0), (-1.0, 1.0), (-1.0, -1.0)] {
-                        let (y, _) = product(kernels, format, &vec![x; len], &vec![weight; len], len);
-                        let expected = x * weight * len as f32;
-                        let error = (y - expected).abs() / expected.abs();
-                        assert!(error < 2e-5, "{kernels:?} {bits:?} {len}: {y}");
+                    for sign in [1.0, -1.0] {
+                        let mut noise = noise(len as u64);
+                        let x: Vec<f32> = (0..len).map(|_| noise().signum()).collect();
+                        let weights: Vec<f32> = x.iter().map(|x| sign * x).collect();
+                        let (y, _) = product(kernels, format, &x, &weights, len);
+                        let error = (y - sign * len as f32).abs() / len as f32;
+                        assert!(error < rounding, "{kernels:?} {format:?} {len}: {y}");
                     }
                 }
             }
         }
     }
 
+    /// Few large weights among small ones have all bits, and many large ones leave room for their sum.
+    #[test]
+    fn weights_have_the_bits_that_sums_leave_room_for() {
+        let Integers { weights: most, inputs: input, segment } = Integers::INT16;
+        let inputs: Vec<_> = (0..3 * segment).collect();
+        let largest_of = |values: &[f32]| {
+            let elements = Elements { values, inputs: &inputs, outputs: &[0], run: values.len() };
+            let kernels = all_kernels().next().unwrap();
+            let matrix = pack(kernels, INT16, elements, |_| 0.0);
+            (1.0 / matrix.scales()[0]).round() as i32
+        };
+        let mut one = vec![1e-3; 3 * segment];
+        one[segment + 5] = 1.0;
+        assert_eq!(largest_of(&one), most);
+        let all = largest_of(&vec![1.0; 3 * segment]);
+        let whole = i64::from(all) * segment as i64 * i64::from(input);
+        assert!(whole < 1 << 31 && whole > (1 << 31) - (1 << 23), "{all}");
+    }
+
     /// Sums of integers are exact, and what follows them is not fused: all instruction sets give the same bits.
     #[test]
     fn products_of_integers_have_the_same_bits_on_all_instruction_sets() {
-        for format in [INT16, Format::Int16(Bits { weights: 14, inputs: 15 }), Format::Int8] {
+        for format in [INT16, Format::Int8] {
             for (len, run) in [(1, 1), (37, 37), (129, 43), (1024, 512), (3000, 3000), (3001, 3001)] {
                 let mut noise = noise(len as u64);
                 let x: Vec<f32> = (0..len).map(|_| 3.0 * noise()).collect();

@@ -7,6 +7,9 @@ use super::matrix::Bf16;
 use super::simd::Simd;
 use super::{arch, elementwise, limits, norm, rounded};
 
+type Remember = unsafe fn(Heads, [usize; 2], *const f32, *const f32, *mut f32, *mut f32);
+type Attend = unsafe fn(Heads, Queries, *const f32, *const f32, *const f32, *mut f32, *mut f32);
+
 /// The kernels of an instruction set. Each may be called on a CPU with that instruction set, under the contract of its
 /// body.
 pub(super) struct Table {
@@ -30,8 +33,10 @@ pub(super) struct Table {
     pub(super) layer_norm: unsafe fn(*const f32, *const f32, *const f32, f32, *mut f32, usize),
     pub(super) largest: unsafe fn(*const f32, usize) -> f32,
     pub(super) round_block: unsafe fn(*const f32, usize, f32, *mut i16),
-    pub(super) remember: unsafe fn(Heads, [usize; 2], *const f32, *const f32, *mut f32, *mut f32),
-    pub(super) attend: unsafe fn(Heads, Queries, *const f32, *const f32, *const f32, *mut f32, *mut f32),
+    pub(super) remember: Remember,
+    pub(super) attend: Attend,
+    pub(super) remember_rounded: Remember,
+    pub(super) attend_rounded: Attend,
     pub(super) multiply_adds: unsafe fn(usize) -> usize,
     pub(super) integer_multiply_adds: unsafe fn(usize) -> usize,
     pub(super) read: unsafe fn(*const f32, usize) -> f32,
@@ -87,7 +92,15 @@ macro_rules! table {
                 attend: enter!($features
                     (heads: Heads, queries: Queries, q: *const f32, keys: *const f32, values: *const f32,
                      scores: *mut f32, out: *mut f32),
-                    attention::attend::<S>),
+                    attention::attend::<S, f32>),
+                remember_rounded: enter!($features
+                    (heads: Heads, place: [usize; 2], key: *const f32, value: *const f32, keys: *mut f32,
+                     values: *mut f32),
+                    attention::remember_rounded::<S>),
+                attend_rounded: enter!($features
+                    (heads: Heads, queries: Queries, q: *const f32, keys: *const f32, values: *const f32,
+                     scores: *mut f32, out: *mut f32),
+                    attention::attend::<S, i16>),
                 multiply_adds: enter!($features (rounds: usize) -> usize, limits::multiply_adds::<S>),
                 integer_multiply_adds: enter!($features (rounds: usize) -> usize, limits::integer_multiply_adds::<S>),
                 read: enter!($features (x: *const f32, len: usize) -> f32, limits::read::<S>),

@@ -8,7 +8,7 @@ mod quantizer;
 
 use super::{Network, Spec};
 use crate::error::{NO_QUANTIZER, out_of_memory};
-use crate::kernels::{self, Arena, Bits, Format, Kernels, Packing, Pool};
+use crate::kernels::{self, Arena, Format, Integers, Kernels, Packing, Pool};
 use crate::layers;
 use crate::tensors::{Half, Linear, Side};
 use crate::{Checkpoint, Config, Error, ErrorKind, Isa, LoadOptions, Parts, Precision, TensorSpec};
@@ -24,7 +24,7 @@ pub(super) fn format_of(precision: Precision) -> Format {
     match precision {
         Precision::F32 => Format::F32,
         Precision::Bf16 => Format::Bf16,
-        Precision::Int16 => Format::Int16(Bits::INT16),
+        Precision::Int16 => Format::Int16(Integers::INT16),
         Precision::Int8 => Format::Int8,
     }
 }

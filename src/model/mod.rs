@@ -6,7 +6,7 @@ mod half;
 mod spec;
 
 use crate::error::headroom;
-use crate::kernels::{Bits, FlushDenormals, Format};
+use crate::kernels::{FlushDenormals, Format, Integers};
 use crate::layers::SplitQuantizer;
 use crate::{Checkpoint, Config, Error, ErrorKind, Isa, LoadOptions, Parts, Precision, ReadAt};
 pub use build::EXACT_WEIGHTS;
@@ -69,9 +69,9 @@ impl Model {
     }
 
     /// With other integers than [`Precision::Int16`] has.
-    pub(crate) fn in_bits(checkpoint: &Checkpoint, bits: Bits) -> Result<Self, Error> {
+    pub(crate) fn in_integers(checkpoint: &Checkpoint, integers: Integers) -> Result<Self, Error> {
         let options = LoadOptions { precision: Precision::Int16, ..LoadOptions::default() };
-        Self::in_format(checkpoint, &options, Format::Int16(bits))
+        Self::in_format(checkpoint, &options, Format::Int16(integers))
     }
 
     fn in_format(checkpoint: &Checkpoint, options: &LoadOptions, format: Format) -> Result<Self, Error> {

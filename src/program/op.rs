@@ -254,7 +254,7 @@ impl Op {
         let bytes = match self {
             Self::Product { matrix, panels, .. } => panels.len() * matrix.panel_bytes(),
             Self::Search { codebook, .. } => codebook.searched_bytes(),
-            Self::Attend { heads, ring, .. } => 8 * heads.key_width() * ring.context,
+            Self::Attend { heads, ring, .. } => 2 * ring.kept.row_bytes(*heads) * ring.context,
             Self::Upsample { taps, .. } => taps.bytes(),
             _ => 0,
         };

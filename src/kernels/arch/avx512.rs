@@ -105,6 +105,11 @@ impl<const VNNI: bool> Simd for Avx512<VNNI> {
         }
     }
     #[inline(always)]
+    unsafe fn load_i16(p: *const i16) -> __m512 {
+        // SAFETY: see above.
+        unsafe { _mm512_cvtepi32_ps(_mm512_cvtepi16_epi32(_mm256_loadu_si256(p.cast()))) }
+    }
+    #[inline(always)]
     unsafe fn load_pairs(p: *const i8) -> __m512i {
         // SAFETY: see above.
         unsafe { _mm512_cvtepi8_epi16(_mm256_loadu_si256(p.cast())) }

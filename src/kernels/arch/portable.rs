@@ -93,6 +93,11 @@ impl Simd for Portable {
         v.map(|x| f32::from_bits(u32::from(x) << 16))
     }
     #[inline(always)]
+    unsafe fn load_i16(p: *const i16) -> [f32; 4] {
+        // SAFETY: the caller vouches for four elements.
+        unsafe { p.cast::<[i16; 4]>().read_unaligned() }.map(f32::from)
+    }
+    #[inline(always)]
     unsafe fn load_pairs(p: *const i8) -> [i16; 8] {
         // SAFETY: the caller vouches for eight elements.
         let v = unsafe { p.cast::<[i8; 8]>().read_unaligned() };
