@@ -1,12 +1,12 @@
-//! What `mimi bench` measures with: the machine's limits, and a network's step section by section; which files of a
-//! folder `mimi fetch` needs; and how a checkpoint is stored, for `mimi convert`. No part of the API: it may change
+//! What `mimi bench` measures with: the machine's limits, and a network's step section by section; what other integers
+//! would cost; which files of a folder `mimi fetch` needs; and how a checkpoint is stored, for `mimi convert`. No part of the API: it may change
 //! with every release.
 
 pub use crate::checkpoint::folder;
 pub use crate::model::EXACT_WEIGHTS;
 pub use crate::program::Section;
 
-use crate::kernels::{FlushDenormals, Kernels, MAX_BATCH};
+use crate::kernels::{FlushDenormals, Integers, Kernels, MAX_BATCH};
 use crate::model::{Border, Half, MAX_BLOCK, Shape};
 use crate::program::{Batch, Cost, Entry, Length, Memory, Program};
 use crate::{Checkpoint, Error, ErrorKind, Model, StreamOptions, oneshot};
@@ -38,7 +38,7 @@ impl Limits {
         self.0.multiply_adds(rounds)
     }
 
-    /// The same with weights of eight bits.
+    /// The same with integers of 16 bits.
     pub fn integer_multiply_adds(self, rounds: usize) -> usize {
         self.0.integer_multiply_adds(rounds)
     }
@@ -47,6 +47,17 @@ impl Limits {
     pub fn read(self, values: &[f32]) {
         std::hint::black_box(self.0.read(values));
     }
+}
+
+/// A model in 16-bit integers other than those of [`Precision::Int16`](crate::Precision::Int16): with weights of up to
+/// `weights` bits and inputs of `inputs`, and sums in 32 bits of `segment` products, an even number.
+pub fn load_in_bits(
+    checkpoint: &Checkpoint,
+    [weights, inputs]: [u32; 2],
+    segment: usize,
+) -> Result<Model, Error> {
+    let [weights, inputs] = [weights, inputs].map(|bits| (1 << (bits - 1)) - 1);
+    Model::in_integers(checkpoint, Integers { weights, inputs, segment })
 }
 
 /// What a stream of one frame at a time costs.

@@ -127,7 +127,7 @@ fn real_time_calls_allocate_nothing() {
     let networks = ["tiny", "tiny-dilated", "tiny-replicate", "tiny-noproj", "tiny-gqa-bias"];
     for network in networks {
         let path = repository(&format!("tests/data/golden/{network}"));
-        for precision in [Precision::F32, Precision::Bf16, Precision::Int8] {
+        for precision in [Precision::F32, Precision::Bf16, Precision::Int16, Precision::Int8] {
             let model = Model::load(&path, &LoadOptions { precision, ..Default::default() }).unwrap();
             for tail in [Tail::AudioPad, Tail::LayerPad] {
                 for max_block in [None, Some(10_000)] {
@@ -233,7 +233,7 @@ fn assert_near(told: usize, allocated: usize, what: &str) {
 fn loading_takes_little_more_than_the_model() {
     let path = golden::FULL_SPEECH.path();
     let mut problems = Vec::new();
-    for precision in [Precision::F32, Precision::Bf16, Precision::Int8] {
+    for precision in [Precision::F32, Precision::Bf16, Precision::Int16, Precision::Int8] {
         for parts in [Parts::Both, Parts::Encoder, Parts::Decoder] {
             let options = LoadOptions { parts, precision, ..Default::default() };
             let (model, peak, left) = bytes(|| Model::load(&path, &options).unwrap());

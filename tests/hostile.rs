@@ -327,7 +327,7 @@ fn a_model_takes_what_the_header_says_at_most() {
         ..micro()
     };
     let file = synth::checkpoint(&narrow);
-    for precision in [Precision::F32, Precision::Bf16, Precision::Int8] {
+    for precision in [Precision::F32, Precision::Bf16, Precision::Int16, Precision::Int8] {
         let model = Model::load_bytes(&file, &LoadOptions { precision, ..Default::default() }).unwrap();
         let times = model.memory_bytes() / file.len();
         assert!(times < 32, "{times} times its file");

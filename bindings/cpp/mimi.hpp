@@ -279,9 +279,10 @@ enum class parts : std::int32_t {
 
 /** How weights are kept in memory. */
 enum class precision : std::int32_t {
-    f32 = MIMI_PRECISION_F32,   /**< 32-bit floats, as in the checkpoint. */
-    bf16 = MIMI_PRECISION_BF16, /**< bfloat16. */
-    int8 = MIMI_PRECISION_INT8  /**< 8-bit integers. */
+    f32 = MIMI_PRECISION_F32,    /**< 32-bit floats, as in the checkpoint. */
+    bf16 = MIMI_PRECISION_BF16,  /**< bfloat16. */
+    int8 = MIMI_PRECISION_INT8,  /**< 8-bit integers. */
+    int16 = MIMI_PRECISION_INT16 /**< 16-bit integers. */
 };
 
 /** How a last partial frame is completed. */

@@ -36,9 +36,10 @@ type Precision int64
 
 // The precisions.
 const (
-	F32  Precision = C.MIMI_PRECISION_F32  // 32-bit floats, as in the checkpoint
-	BF16 Precision = C.MIMI_PRECISION_BF16 // bfloat16
-	Int8 Precision = C.MIMI_PRECISION_INT8 // 8-bit integers
+	F32   Precision = C.MIMI_PRECISION_F32   // 32-bit floats, as in the checkpoint
+	BF16  Precision = C.MIMI_PRECISION_BF16  // bfloat16
+	Int8  Precision = C.MIMI_PRECISION_INT8  // 8-bit integers
+	Int16 Precision = C.MIMI_PRECISION_INT16 // 16-bit integers
 )
 
 // ISA is an instruction set.

@@ -21,7 +21,7 @@ export type Bytes = ArrayBufferLike | ArrayBufferView;
 export type Source = string | URL | Bytes | Blob | Response;
 
 /** How weights are kept: as in the checkpoint, or rounded to 16 or 8 bits, which takes less memory and time. */
-export type Precision = 'f32' | 'bf16' | 'int8';
+export type Precision = 'f32' | 'bf16' | 'int8' | 'int16';
 
 /** The half of a model that is loaded. */
 export type Parts = 'both' | 'encoder' | 'decoder';

@@ -242,6 +242,7 @@ pub(super) fn common_property(spec: &Spec, key: mimi_prop) -> Option<i64> {
             Precision::F32 => MIMI_PRECISION_F32,
             Precision::Bf16 => MIMI_PRECISION_BF16,
             Precision::Int8 => MIMI_PRECISION_INT8,
+            Precision::Int16 => MIMI_PRECISION_INT16,
         }),
         MIMI_PROP_ISA => Some(match spec.isa {
             Isa::Auto | Isa::Baseline => MIMI_ISA_BASELINE,

@@ -78,6 +78,12 @@ pub const MIMI_PRECISION_BF16: i64 = 1;
 /// The inputs of their products are rounded to 16 bits with a scale for each row, and summed in
 /// integers. The rest is as with MIMI_PRECISION_BF16.
 pub const MIMI_PRECISION_INT8: i64 = 2;
+/// Weights are rounded to integers in 16 bits, of which about 13 are used, with a scale for each output:
+/// half the memory, faster than 32-bit floats on every CPU, and nearer to them than MIMI_PRECISION_BF16.
+/// The inputs of their products are rounded to 15 bits with a scale for each run of inputs that lie side
+/// by side, and summed in integers. Codebooks, norms, biases, and convolutions of too few inputs or
+/// outputs stay in 32-bit floats.
+pub const MIMI_PRECISION_INT16: i64 = 3;
 /// Load the encoder and the decoder. The default.
 pub const MIMI_PARTS_BOTH: i64 = 0;
 /// Load the encoder alone.
@@ -182,7 +188,7 @@ const KEYS: [(&str, Accepts); 12] = [
     ("MIMI_OPT_CODEBOOKS", UpTo(i32::MAX as i64)),
     ("MIMI_OPT_SAMPLE_RATE", UpTo(i32::MAX as i64)),
     ("MIMI_OPT_MAX_BLOCK", UpTo(MAX_BLOCK as i64)),
-    ("MIMI_OPT_PRECISION", OneOf(&["f32", "bf16", "int8"])),
+    ("MIMI_OPT_PRECISION", OneOf(&["f32", "bf16", "int8", "int16"])),
     ("MIMI_OPT_PARTS", OneOf(&["both", "encoder", "decoder"])),
     ("MIMI_OPT_TAIL", OneOf(&["audio-pad", "layer-pad"])),
     ("MIMI_OPT_CONTEXT", UpTo(MAX_CONTEXT as i64)),
@@ -286,6 +292,7 @@ pub(super) unsafe fn load_options(options: *const mimi_options) -> Result<LoadOp
         precision: match options.value(MIMI_OPT_PRECISION) {
             MIMI_PRECISION_BF16 => Precision::Bf16,
             MIMI_PRECISION_INT8 => Precision::Int8,
+            MIMI_PRECISION_INT16 => Precision::Int16,
             _ => Precision::F32,
         },
         isa: match options.value(MIMI_OPT_ISA) {

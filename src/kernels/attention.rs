@@ -2,8 +2,12 @@
 //!
 //! A head's keys lie in blocks of a register's lanes, `[block][dim][lane]`. So the scores of a block are sums over its
 //! dimensions, and no sum across lanes is needed. The values lie `[row][dim]`.
+//!
+//! Both are kept in f32 or in 16-bit integers. Of integers, each head's part of a row has a scale of its own. The scales
+//! lie `[head][row]` after all integers.
 
 use super::norm::softmax_numerators;
+use super::rounded::{round, scale_of};
 use super::simd::Simd;
 
 /// Rows of queries at successive positions, and the rings of their keys and values.
@@ -55,6 +59,91 @@ impl Heads {
     }
 }
 
+/// How keys and values are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kept {
+    F32,
+    /// Rounded to 16 bits, with a scale for each head of a row.
+    Int16,
+}
+
+impl Kept {
+    /// The f32 values whose place a ring of `capacity` rows takes; the largest number if no address space holds them.
+    pub(crate) fn len(self, heads: Heads, capacity: usize) -> usize {
+        let values = capacity.saturating_mul(heads.key_width());
+        match self {
+            Self::F32 => values,
+            // whole, because a capacity is whole blocks
+            Self::Int16 if values < usize::MAX => values / 2 + capacity * heads.keys,
+            Self::Int16 => usize::MAX,
+        }
+    }
+
+    /// Bytes of a row.
+    pub(crate) fn row_bytes(self, heads: Heads) -> usize {
+        match self {
+            Self::F32 => 4 * heads.key_width(),
+            Self::Int16 => 2 * heads.key_width() + 4 * heads.keys,
+        }
+    }
+}
+
+/// The largest kept integer.
+const LARGEST: f32 = 32767.0;
+
+/// An element of a ring.
+pub(super) trait Stored<S: Simd>: Copy {
+    /// Whether rows have scales.
+    const SCALED: bool;
+
+    /// Widens `LANES` elements.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Simd`].
+    unsafe fn load(p: *const Self) -> S::Vector;
+    fn value(self) -> f32;
+}
+
+impl<S: Simd> Stored<S> for f32 {
+    const SCALED: bool = false;
+
+    #[inline(always)]
+    unsafe fn load(p: *const f32) -> S::Vector {
+        // SAFETY: the caller's.
+        unsafe { S::load(p) }
+    }
+    #[inline(always)]
+    fn value(self) -> f32 {
+        self
+    }
+}
+
+impl<S: Simd> Stored<S> for i16 {
+    const SCALED: bool = true;
+
+    #[inline(always)]
+    unsafe fn load(p: *const i16) -> S::Vector {
+        // SAFETY: the caller's.
+        unsafe { S::load_i16(p) }
+    }
+    #[inline(always)]
+    fn value(self) -> f32 {
+        f32::from(self)
+    }
+}
+
+/// The begin of a head's scales in a ring of integers.
+///
+/// # Safety
+///
+/// `ring` holds `capacity` rows; `head` is one of the heads of keys.
+#[inline(always)]
+unsafe fn scales(heads: Heads, capacity: usize, head: usize, ring: *const f32) -> *const f32 {
+    // SAFETY: as `Kept::len` counts.
+    unsafe { ring.add(capacity * heads.key_width() / 2 + head * capacity) }
+}
+
 /// The number of blocks of keys, or registers of values, to work on at once if `left` are left. Eight sums keep the
 /// adders busy.
 fn group(left: usize) -> usize {
@@ -95,12 +184,51 @@ pub(super) unsafe fn remember<S: Simd>(
     }
 }
 
+/// The same in rings of integers.
+///
+/// # Safety
+///
+/// As for [`remember`]; the CPU has `S`.
+#[inline(always)]
+pub(super) unsafe fn remember_rounded<S: Simd>(
+    heads: Heads,
+    [capacity, row]: [usize; 2],
+    key: *const f32,
+    value: *const f32,
+    keys: *mut f32,
+    values: *mut f32,
+) {
+    let (block, lane, dim) = (row / S::LANES, row % S::LANES, heads.dim);
+    // SAFETY: a head's part of a ring begins at head · capacity · dim, and the row is within it; the buffer has room for
+    // a register's lanes.
+    unsafe {
+        for head in 0..heads.keys {
+            let (key, value) = (key.add(head * dim), value.add(head * dim));
+            let (scale, factor) = scale_of::<S>(key, dim, LARGEST);
+            *scales(heads, capacity, head, keys).cast_mut().add(row) = scale;
+            let to = keys.cast::<i16>().add((head * capacity + block * S::LANES) * dim + lane);
+            for first in (0..dim).step_by(S::LANES) {
+                let mut rounded = [0i16; 16];
+                let count = S::LANES.min(dim - first);
+                round::<S>(key.add(first), factor, rounded.as_mut_ptr(), count);
+                for (d, rounded) in rounded[..count].iter().enumerate() {
+                    *to.add((first + d) * S::LANES) = *rounded;
+                }
+            }
+            let (scale, factor) = scale_of::<S>(value, dim, LARGEST);
+            *scales(heads, capacity, head, values).cast_mut().add(row) = scale;
+            round::<S>(value, factor, values.cast::<i16>().add((head * capacity + row) * dim), dim);
+        }
+    }
+}
+
 /// q·key for the keys of `G` blocks.
 #[inline(always)]
-unsafe fn block_scores<S: Simd, const G: usize>(
+unsafe fn block_scores<S: Simd, E: Stored<S>, const G: usize>(
     dim: usize,
     q: *const f32,
-    keys: *const f32,
+    keys: *const E,
+    key_scales: *const f32,
     scores: *mut f32,
 ) {
     // SAFETY: the caller vouches for `G` blocks of keys and scores.
@@ -109,22 +237,26 @@ unsafe fn block_scores<S: Simd, const G: usize>(
         for d in 0..dim {
             let q = S::splat(*q.add(d));
             for (g, sum) in sums.iter_mut().enumerate() {
-                *sum = S::mul_add(q, S::load(keys.add((g * dim + d) * S::LANES)), *sum);
+                *sum = S::mul_add(q, E::load(keys.add((g * dim + d) * S::LANES)), *sum);
             }
         }
         for (g, sum) in sums.iter().enumerate() {
-            S::store(scores.add(g * S::LANES), *sum);
+            let sum = match E::SCALED {
+                true => S::mul(*sum, S::load(key_scales.add(g * S::LANES))),
+                false => *sum,
+            };
+            S::store(scores.add(g * S::LANES), sum);
         }
     }
 }
 
 /// Σ weight·value over the rows of two runs, for `G` registers of each value, times `scale`.
 #[inline(always)]
-unsafe fn weighted_sum<S: Simd, const G: usize>(
+unsafe fn weighted_sum<S: Simd, E: Stored<S>, const G: usize>(
     dim: usize,
     runs: [(usize, usize); 2],
     weights: *const f32,
-    values: *const f32,
+    values: *const E,
     scale: f32,
     out: *mut f32,
 ) {
@@ -136,7 +268,7 @@ unsafe fn weighted_sum<S: Simd, const G: usize>(
             for row in first..first + count {
                 let w = S::splat(*weight);
                 for (g, sum) in sums.iter_mut().enumerate() {
-                    *sum = S::mul_add(w, S::load(values.add(row * dim + g * S::LANES)), *sum);
+                    *sum = S::mul_add(w, E::load(values.add(row * dim + g * S::LANES)), *sum);
                 }
                 weight = weight.add(1);
             }
@@ -149,11 +281,12 @@ unsafe fn weighted_sum<S: Simd, const G: usize>(
 
 /// The scores of all keys of the blocks `begin..end`, by row of the ring.
 #[inline(always)]
-unsafe fn all_scores<S: Simd>(
+unsafe fn all_scores<S: Simd, E: Stored<S>>(
     dim: usize,
     [begin, end]: [usize; 2],
     q: *const f32,
-    keys: *const f32,
+    keys: *const E,
+    key_scales: *const f32,
     scores: *mut f32,
 ) {
     let mut block = begin;
@@ -162,24 +295,44 @@ unsafe fn all_scores<S: Simd>(
         // SAFETY: the caller vouches for the blocks; these are among them.
         unsafe {
             let (keys, scores) = (keys.add(block * S::LANES * dim), scores.add(block * S::LANES));
+            let key_scales = key_scales.wrapping_add(block * S::LANES);
             match blocks {
-                8 => block_scores::<S, 8>(dim, q, keys, scores),
-                4 => block_scores::<S, 4>(dim, q, keys, scores),
-                2 => block_scores::<S, 2>(dim, q, keys, scores),
-                _ => block_scores::<S, 1>(dim, q, keys, scores),
+                8 => block_scores::<S, E, 8>(dim, q, keys, key_scales, scores),
+                4 => block_scores::<S, E, 4>(dim, q, keys, key_scales, scores),
+                2 => block_scores::<S, E, 2>(dim, q, keys, key_scales, scores),
+                _ => block_scores::<S, E, 1>(dim, q, keys, key_scales, scores),
             }
         }
         block += blocks;
     }
 }
 
+/// x = x·y.
+///
+/// # Safety
+///
+/// Both are valid for `len` values; the CPU has `S`.
+#[inline(always)]
+unsafe fn multiply<S: Simd>(x: *mut f32, y: *const f32, len: usize) {
+    let whole = len - len % S::LANES;
+    // SAFETY: every index is below `len`.
+    unsafe {
+        for i in (0..whole).step_by(S::LANES) {
+            S::store(x.add(i), S::mul(S::load(x.add(i)), S::load(y.add(i))));
+        }
+        for i in whole..len {
+            *x.add(i) *= *y.add(i);
+        }
+    }
+}
+
 /// Σ weight·value, times `scale`, for a head.
 #[inline(always)]
-unsafe fn weighted_sums<S: Simd>(
+unsafe fn weighted_sums<S: Simd, E: Stored<S>>(
     dim: usize,
     runs: [(usize, usize); 2],
     weights: *const f32,
-    values: *const f32,
+    values: *const E,
     scale: f32,
     out: *mut f32,
 ) {
@@ -190,10 +343,10 @@ unsafe fn weighted_sums<S: Simd>(
             let registers = group((dim - d) / S::LANES);
             let (values, out) = (values.add(d), out.add(d));
             match registers {
-                8 => weighted_sum::<S, 8>(dim, runs, weights, values, scale, out),
-                4 => weighted_sum::<S, 4>(dim, runs, weights, values, scale, out),
-                2 => weighted_sum::<S, 2>(dim, runs, weights, values, scale, out),
-                _ => weighted_sum::<S, 1>(dim, runs, weights, values, scale, out),
+                8 => weighted_sum::<S, E, 8>(dim, runs, weights, values, scale, out),
+                4 => weighted_sum::<S, E, 4>(dim, runs, weights, values, scale, out),
+                2 => weighted_sum::<S, E, 2>(dim, runs, weights, values, scale, out),
+                _ => weighted_sum::<S, E, 1>(dim, runs, weights, values, scale, out),
             }
             d += registers * S::LANES;
         }
@@ -203,7 +356,7 @@ unsafe fn weighted_sums<S: Simd>(
             let mut weight = weights;
             for (first, count) in runs {
                 for row in first..first + count {
-                    sum += *weight * *values.add(row * dim + d);
+                    sum += *weight * (*values.add(row * dim + d)).value();
                     weight = weight.add(1);
                 }
             }
@@ -216,10 +369,10 @@ unsafe fn weighted_sums<S: Simd>(
 ///
 /// # Safety
 ///
-/// `q` and `out` hold the rows of queries and outputs; `keys` and `values` hold `capacity` rows, whole blocks and
+/// `q` and `out` hold the rows of queries and outputs; `keys` and `values` hold `capacity` rows of `E`, whole blocks and
 /// no fewer than `context`; `scores` holds `capacity + context` values; the CPU has `S`.
 #[inline(always)]
-pub(super) unsafe fn attend<S: Simd>(
+pub(super) unsafe fn attend<S: Simd, E: Stored<S>>(
     heads: Heads,
     queries: Queries,
     q: *const f32,
@@ -231,7 +384,13 @@ pub(super) unsafe fn attend<S: Simd>(
     let dim = heads.dim;
     // Head by head, because a head's keys and values stay in a second-level cache for all queries.
     for head in 0..heads.queries {
-        let ring = head / (heads.queries / heads.keys) * queries.capacity * dim;
+        let of_keys = head / (heads.queries / heads.keys);
+        let ring = of_keys * queries.capacity * dim;
+        let [key_scales, value_scales] = match E::SCALED {
+            // SAFETY: the caller's.
+            true => [keys, values].map(|ring| unsafe { scales(heads, queries.capacity, of_keys, ring) }),
+            false => [std::ptr::null(); 2],
+        };
         for index in 0..queries.count {
             let runs = queries.runs(index);
             let seen = runs[0].1 + runs[1].1;
@@ -246,12 +405,19 @@ pub(super) unsafe fn attend<S: Simd>(
                     out.add(index * queries.out_stride + head * dim),
                 );
                 let by_row = scores.add(seen);
-                all_scores::<S>(dim, blocks, q, keys.add(ring), by_row);
+                all_scores::<S, E>(dim, blocks, q, keys.cast::<E>().add(ring), key_scales, by_row);
                 // By age, so that the sums do not depend on the begin of the ring.
                 std::ptr::copy_nonoverlapping(by_row.add(runs[0].0), scores, runs[0].1);
                 std::ptr::copy_nonoverlapping(by_row, scores.add(runs[0].1), runs[1].1);
                 let scale = softmax_numerators::<S>(scores, seen);
-                weighted_sums::<S>(dim, runs, scores, values.add(ring), scale, out);
+                if E::SCALED {
+                    let mut weight = scores;
+                    for (first, count) in runs {
+                        multiply::<S>(weight, value_scales.add(first), count);
+                        weight = weight.add(count);
+                    }
+                }
+                weighted_sums::<S, E>(dim, runs, scores, values.cast::<E>().add(ring), scale, out);
             }
         }
     }

@@ -22,6 +22,8 @@ pub(crate) enum InstructionSet {
     Avx2,
     #[cfg(target_arch = "x86_64")]
     Avx512,
+    #[cfg(target_arch = "x86_64")]
+    Avx512Vnni,
     #[cfg(target_arch = "aarch64")]
     Neon,
     #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
@@ -45,6 +47,8 @@ static TABLES: &[&Table] = &[
     &table::AVX2,
     #[cfg(target_arch = "x86_64")]
     &table::AVX512,
+    #[cfg(target_arch = "x86_64")]
+    &table::AVX512_VNNI,
     #[cfg(target_arch = "aarch64")]
     &table::NEON,
     #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]

@@ -32,7 +32,7 @@ pub(super) unsafe fn multiply_adds<S: Simd>(rounds: usize) -> usize {
 const ROWS: usize = 5;
 const WEIGHTS: usize = 2;
 
-/// The same for [`add_products`](Simd::add_products), with inputs and weights from a first-level cache.
+/// The same for [`add_products`](Simd::add_products), with inputs and weights of 16 bits from a first-level cache.
 ///
 /// # Safety
 ///
@@ -40,7 +40,7 @@ const WEIGHTS: usize = 2;
 #[inline(always)]
 pub(super) unsafe fn integer_multiply_adds<S: Simd>(rounds: usize) -> usize {
     // enough for 16 lanes; the sums stay zeros
-    let (weights, inputs) = ([1i8; WEIGHTS * 2 * 16], [[1i16, -1]; ROWS]);
+    let (weights, inputs) = ([1i16; WEIGHTS * 2 * 16], [[1i16, -1]; ROWS]);
     // SAFETY: the caller's; the arrays are as long as the loads.
     unsafe {
         let mut sums = [[S::no_sums(); WEIGHTS]; ROWS];
@@ -48,9 +48,9 @@ pub(super) unsafe fn integer_multiply_adds<S: Simd>(rounds: usize) -> usize {
             // Opaque, or the compiler would compute the products once.
             let (weights, inputs) = (std::hint::black_box(&weights), std::hint::black_box(&inputs));
             // loops, because functions of the standard library are not always inlined into this one
-            let mut pairs = [S::load_pairs(weights.as_ptr()); WEIGHTS];
+            let mut pairs = [S::load_wide_pairs(weights.as_ptr()); WEIGHTS];
             for (i, pairs) in pairs.iter_mut().enumerate() {
-                *pairs = S::load_pairs(weights.as_ptr().add(i * 2 * S::LANES));
+                *pairs = S::load_wide_pairs(weights.as_ptr().add(i * 2 * S::LANES));
             }
             for (sums, input) in sums.iter_mut().zip(inputs) {
                 let input = S::splat_pair(input.as_ptr());

@@ -35,7 +35,7 @@
 //! [`column`].
 //!
 //! **The matrix alone decides the order in which an output's inputs are summed:** one by one from 0, or as [`column`]
-//! and [`weight`] say. The number of rows and their places change nothing, so any chunking gives the same bits.
+//! and [`weight`] say. Rounded inputs have a scale for each run, see [`rounded`](super::rounded). The number of rows and their places change nothing, so any chunking gives the same bits.
 
 use super::simd::Simd;
 use std::mem::MaybeUninit;
@@ -107,6 +107,13 @@ pub(crate) struct Product {
     pub(crate) activation: Activation,
 }
 
+impl Product {
+    /// The inputs of a product; its rest has no say in them.
+    pub(crate) fn of_inputs(x: Rows, run_stride: usize, rows: usize) -> Self {
+        Self { x, run_stride, y: x, rows, residual: None, activation: Activation::None }
+    }
+}
+
 /// [`tile::tile`] for a type of weights, a number of panels and a number of rows.
 type Tile = unsafe fn(&Job, *const u8, Segment, *const *const u8, *mut f32, Prefetch);
 
@@ -116,7 +123,7 @@ pub(super) struct Tiles {
     functions: [&'static [Tile]; 3],
     /// Bytes of a panel's weights for one input.
     line: usize,
-    /// The most inputs in a segment: for one panel at a time, and for several.
+    /// The most inputs in a segment, unless the weights are integers: for one panel at a time, and for several.
     segment: [usize; 2],
 }
 
@@ -127,11 +134,7 @@ impl Tiles {
         );
         let width = P * S::LANES;
         assert!(width <= MAX_WIDTH);
-        let segment = match W::SEGMENT {
-            Some(inputs) => [inputs; 2],
-            None => [SEGMENT_WEIGHTS / width, usize::MAX],
-        };
-        Self { functions, line: width * size_of::<W>(), segment }
+        Self { functions, line: width * size_of::<W>(), segment: [SEGMENT_WEIGHTS / width, usize::MAX] }
     }
 
     /// Rows of the largest tile of one panel.
@@ -229,7 +232,7 @@ impl Job {
                 };
                 if together > 1 {
                     let tile = self.tiles.functions[together - 1][rows - 1];
-                    for segment in self.segments(self.tiles.segment[1]) {
+                    for segment in self.segments(self.segment[1]) {
                         let next = Prefetch::of_panels(self, segment, together);
                         tile(self, weights, segment, inputs.as_ptr(), sums, next);
                     }
@@ -248,7 +251,7 @@ impl Job {
         let tiles = inputs.len().div_ceil(self.tiles.rows());
         let (base, longer) = (inputs.len() / tiles, inputs.len() % tiles);
         let step = self.tiles.line / tiles;
-        for segment in self.segments(self.tiles.segment[0]) {
+        for segment in self.segments(self.segment[0]) {
             let mut row = 0;
             for index in 0..tiles {
                 let count = base + usize::from(index < longer);

@@ -14,8 +14,49 @@ pub(crate) enum Format {
     F32,
     /// Rounded to bfloat16.
     Bf16,
-    /// Rounded to whole multiples, −127 to 127, of a scale per output. Inputs are rounded to 16 bits.
+    /// Rounded to whole multiples of a scale per output, in 16 bits. Inputs are rounded, too.
+    Int16(Integers),
+    /// The same in eight bits, −127 to 127.
     Int8,
+}
+
+/// How weights and inputs are rounded to integers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Integers {
+    /// The largest magnitude of a weight.
+    pub(crate) weights: i32,
+    /// The largest magnitude of an input.
+    pub(crate) inputs: i32,
+    /// The most inputs whose products are summed in 32 bits; even.
+    pub(crate) segment: usize,
+}
+
+impl Integers {
+    /// Weights of eight bits, and inputs of 16.
+    pub(super) const INT8: Self = Self { weights: 127, inputs: 32767, segment: 512 };
+
+    /// Weights of up to 16 bits: as many as sums of [`segment`](Self::segment) products leave room for, which is about 13
+    /// in trained and in random networks. Inputs of 15 bits. `tests/README.md` has the table of what others cost.
+    pub(crate) const INT16: Self = Self { weights: 32767, inputs: 16383, segment: 128 };
+
+    /// An output's scale, from its largest weight and the largest sum of magnitudes of a segment's weights: the least by
+    /// which neither a weight nor a sum of products is too large.
+    fn scale(self, largest: f32, sum: f32) -> f32 {
+        // Each of a segment's weights may be rounded up by a half. The sum itself was rounded as f32.
+        let room = (i32::MAX / self.inputs) as f32 * 0.9999 - self.segment as f32 / 2.0;
+        (largest / self.weights as f32).max(sum / room)
+    }
+}
+
+impl Format {
+    /// How weights that are integers are rounded.
+    pub(crate) fn integers(self) -> Option<Integers> {
+        match self {
+            Self::F32 | Self::Bf16 => None,
+            Self::Int16(integers) => Some(integers),
+            Self::Int8 => Some(Integers::INT8),
+        }
+    }
 }
 
 /// A number's upper sixteen bits.
@@ -52,6 +93,7 @@ impl From<TryReserveError> for PackError {
 pub(super) enum Storage {
     F32(Arena<f32>),
     Bf16(Arena<Bf16>),
+    Int16(Arena<i16>),
     Int8(Arena<i8>),
 }
 
@@ -59,13 +101,16 @@ pub(super) enum Storage {
 pub(crate) struct Matrix {
     pub(super) inputs: usize,
     pub(super) outputs: usize,
-    /// Inputs of a row that lie side by side; `inputs` is a multiple.
+    /// As in [`Elements`].
     pub(super) run: usize,
+    /// Of weights that are integers, whose inputs are rounded.
+    pub(super) integers: Option<Integers>,
     /// Outputs in a panel: the kernels' panel width, or 1 for a single output in f32.
     pub(super) width: usize,
-    /// `[panel][input][width]`, or `[panel][pair of inputs][width][2]` for eight-bit weights; padded with zeros.
+    /// `[panel][input][width]`, or `[panel][pair of inputs][width][2]` for integers, whose runs are whole pairs; padded
+    /// with zeros.
     pub(super) weights: Storage,
-    /// `[panel][width]` for eight-bit weights; else empty.
+    /// `[panel][width]` for integers; else empty.
     pub(super) scales: Arena<f32>,
     /// By output, padded with zeros to whole panels of the kernels.
     pub(super) bias: Arena<f32>,
@@ -79,6 +124,9 @@ pub(crate) struct Elements<'a> {
     /// All are different.
     pub(crate) inputs: &'a [usize],
     pub(crate) outputs: &'a [usize],
+    /// Inputs of a row that lie side by side, and have a scale of their own where they are rounded; the number of
+    /// inputs is a multiple.
+    pub(crate) run: usize,
 }
 
 impl Elements<'_> {
@@ -89,13 +137,26 @@ impl Elements<'_> {
         (last - first < self.inputs.len()).then_some(*first)
     }
 
-    /// The largest magnitude among an output's weights.
-    fn largest(&self, output: usize) -> f32 {
-        let bits = match self.side_by_side() {
-            Some(first) => self.values[output + first..][..self.inputs.len()].iter().fold(0, larger),
-            None => self.inputs.iter().map(|input| &self.values[input + output]).fold(0, larger),
-        };
-        f32::from_bits(bits)
+    /// The largest magnitude among an output's weights, and the largest sum of those of a segment of a run.
+    fn magnitudes(&self, output: usize, segment: usize) -> [f32; 2] {
+        let [mut largest, mut most] = [0.0f32; 2];
+        for segment in self.inputs.chunks(self.run).flat_map(|run| run.chunks(segment)) {
+            // of every fourth weight, because additions to one sum wait for each other
+            let mut sums = [0.0f32; 4];
+            let (four, rest) = segment.as_chunks::<4>();
+            for inputs in four {
+                for (sum, input) in sums.iter_mut().zip(inputs) {
+                    let weight = self.values[input + output].abs();
+                    (largest, *sum) = (largest.max(weight), *sum + weight);
+                }
+            }
+            for input in rest {
+                let weight = self.values[input + output].abs();
+                (largest, sums[0]) = (largest.max(weight), sums[0] + weight);
+            }
+            most = most.max(sums.iter().sum());
+        }
+        [largest, most]
     }
 
     /// Whether all weights are finite in a format.
@@ -103,7 +164,7 @@ impl Elements<'_> {
         let infinite = match format {
             // values from here on are rounded to infinity
             Format::Bf16 => 0x7f7f_8000,
-            Format::F32 | Format::Int8 => f32::INFINITY.to_bits(),
+            Format::F32 | Format::Int16(_) | Format::Int8 => f32::INFINITY.to_bits(),
         };
         self.values.iter().fold(0, larger) < infinite
     }
@@ -130,6 +191,11 @@ impl Packing<'_> {
         self.format == Format::F32
     }
 
+    /// Whether the weights are integers, whose inputs are rounded.
+    pub(crate) fn is_of_integers(&self) -> bool {
+        self.format.integers().is_some()
+    }
+
     /// Outputs in a panel of a matrix with `outputs` outputs.
     fn width(&self, outputs: usize) -> usize {
         match (outputs, self.format) {
@@ -140,15 +206,15 @@ impl Packing<'_> {
 
     /// Inputs that lie side by side for each output.
     fn step(&self) -> usize {
-        if self.format == Format::Int8 { 2 } else { 1 }
+        if self.format.integers().is_some() { 2 } else { 1 }
     }
 
-    /// Rows of weights in a panel for `inputs` inputs.
+    /// Rows of weights in a panel for a run of `inputs` inputs.
     fn rows(&self, inputs: usize) -> usize {
         inputs.checked_next_multiple_of(self.step()).unwrap_or(usize::MAX)
     }
 
-    /// Bytes of a packed matrix. Any numbers are allowed, also those of a wrong config.
+    /// Bytes of a packed matrix of a single run. Any numbers are allowed, also those of a wrong config.
     pub(crate) fn bytes(&self, [inputs, outputs]: [usize; 2]) -> usize {
         let whole = |width: usize| outputs.div_ceil(width).saturating_mul(width);
         let weights = self.rows(inputs).saturating_mul(whole(self.width(outputs)));
@@ -156,6 +222,7 @@ impl Packing<'_> {
         let (weights, scales) = match self.format {
             Format::F32 => (arena_bytes::<f32>(weights), 0),
             Format::Bf16 => (arena_bytes::<Bf16>(weights), 0),
+            Format::Int16(_) => (arena_bytes::<i16>(weights), padded),
             Format::Int8 => (arena_bytes::<i8>(weights), padded),
         };
         weights.saturating_add(arena_bytes::<f32>(scales)).saturating_add(arena_bytes::<f32>(padded))
@@ -173,30 +240,35 @@ impl Matrix {
         if !elements.are_finite(format) {
             return Err(PackError::NotFinite);
         }
-        let (inputs, outputs) = (elements.inputs.len(), elements.outputs.len());
+        let (inputs, outputs, run) = (elements.inputs.len(), elements.outputs.len(), elements.run);
+        assert!(inputs.is_multiple_of(run));
         let width = packing.width(outputs);
         let padded = outputs.next_multiple_of(kernels.panel_width());
-        let mut scales = pool.zeroed(if format == Format::Int8 { padded } else { 0 })?;
+        let integers = format.integers();
+        let mut scales = pool.zeroed(if integers.is_some() { padded } else { 0 })?;
+        if let Some(integers) = integers {
+            scales.fill(1.0);
+            for (scale, &output) in scales.iter_mut().zip(elements.outputs) {
+                let [largest, sum] = elements.magnitudes(output, integers.segment);
+                let least = integers.scale(largest, sum);
+                *scale = if least >= f32::MIN_POSITIVE { least } else { 1.0 };
+            }
+        }
         let weights = match format {
             Format::F32 => Storage::F32(panels(packing, elements, |_, from, to| to.copy_from_slice(from))?),
             Format::Bf16 => Storage::Bf16(panels(packing, elements, |_, from, to| {
                 to.iter_mut().zip(from).for_each(|(to, weight)| *to = Bf16::nearest(*weight));
             })?),
-            Format::Int8 => {
-                scales.fill(1.0);
-                for (scale, &output) in scales.iter_mut().zip(elements.outputs) {
-                    let least = elements.largest(output) / 127.0;
-                    *scale = if least >= f32::MIN_POSITIVE { least } else { 1.0 };
-                }
-                // The sum is rounded to the nearest, ties to even, because numbers of this size have no fraction.
-                // Baseline x86-64 has no instruction for it.
-                const NO_FRACTION: f32 = 1.5 * (1 << 23) as f32;
-                Storage::Int8(panels(packing, elements, |first, from, to| {
-                    for ((to, weight), scale) in to.iter_mut().zip(from).zip(&scales[first..]) {
-                        *to = (weight / scale + NO_FRACTION - NO_FRACTION) as i8;
-                    }
-                })?)
-            }
+            Format::Int16(_) => Storage::Int16(panels(packing, elements, |first, from, to| {
+                to.iter_mut()
+                    .zip(rounded(from, &scales[first..]))
+                    .for_each(|(to, weight)| *to = weight as i16);
+            })?),
+            Format::Int8 => Storage::Int8(panels(packing, elements, |first, from, to| {
+                to.iter_mut()
+                    .zip(rounded(from, &scales[first..]))
+                    .for_each(|(to, weight)| *to = weight as i8);
+            })?),
         };
         let mut biases = pool.zeroed(padded)?;
         for (output, b) in biases[..outputs].iter_mut().enumerate() {
@@ -205,13 +277,7 @@ impl Matrix {
         if !biases.iter().all(|bias| bias.is_finite()) {
             return Err(PackError::NotFinite);
         }
-        Ok(Self { inputs, outputs, run: inputs, width, weights, scales, bias: biases })
-    }
-
-    /// The same matrix for rows of runs of `run` inputs.
-    pub(crate) fn with_runs(self, run: usize) -> Self {
-        assert!(self.inputs.is_multiple_of(run));
-        Self { run, ..self }
+        Ok(Self { inputs, outputs, run, integers, width, weights, scales, bias: biases })
     }
 
     pub(crate) fn inputs(&self) -> usize {
@@ -220,6 +286,11 @@ impl Matrix {
 
     pub(crate) fn outputs(&self) -> usize {
         self.outputs
+    }
+
+    /// Inputs of a row that lie side by side.
+    pub(crate) fn run(&self) -> usize {
+        self.run
     }
 
     /// Number of panels.
@@ -238,16 +309,24 @@ impl Matrix {
             * match self.weights {
                 Storage::F32(_) => self.inputs * size_of::<f32>(),
                 Storage::Bf16(_) => self.inputs * size_of::<Bf16>(),
-                Storage::Int8(_) => self.rounded_inputs(),
+                Storage::Int16(_) => self.inputs_in_pairs() * size_of::<i16>(),
+                Storage::Int8(_) => self.inputs_in_pairs(),
             }
     }
 
-    /// Inputs of a row after rounding to 16 bits, for eight-bit weights; else 0.
-    pub(crate) fn rounded_inputs(&self) -> usize {
-        match self.weights {
-            Storage::Int8(_) => self.inputs.next_multiple_of(2),
-            _ => 0,
-        }
+    /// Inputs, with one more for each run of an odd number.
+    fn inputs_in_pairs(&self) -> usize {
+        self.inputs / self.run * self.run.next_multiple_of(2)
+    }
+
+    /// Whether weights are integers, whose inputs are rounded.
+    pub(crate) fn is_of_integers(&self) -> bool {
+        self.integers.is_some()
+    }
+
+    /// The most inputs in a segment, for integers.
+    pub(super) fn segment(&self) -> Option<usize> {
+        self.integers.map(|integers| integers.segment)
     }
 
     /// Whether the matrix has one output, whose weights lie side by side.
@@ -255,7 +334,7 @@ impl Matrix {
         self.width == 1
     }
 
-    /// Scales by output for eight-bit weights; else empty.
+    /// Scales by output for integers; else empty.
     pub(crate) fn scales(&self) -> &[f32] {
         &self.scales
     }
@@ -283,6 +362,13 @@ impl Matrix {
     }
 }
 
+/// Weights as multiples of their scales, to the nearest, ties to even.
+fn rounded(weights: &[f32], scales: &[f32]) -> impl Iterator<Item = f32> {
+    // A sum with it is rounded, because numbers of this size have no fraction. Baseline x86-64 has no instruction for it.
+    const NO_FRACTION: f32 = 1.5 * (1 << 23) as f32;
+    weights.iter().zip(scales).map(|(weight, scale)| weight / scale + NO_FRACTION - NO_FRACTION)
+}
+
 /// Lays out elements in panels. `convert(first output, weights, packed)` converts the weights from one input to the
 /// outputs of a panel.
 fn panels<T: Element>(
@@ -291,7 +377,7 @@ fn panels<T: Element>(
     convert: impl Fn(usize, &[f32], &mut [T]),
 ) -> Result<Arena<T>, TryReserveError> {
     let width = packing.width(elements.outputs.len());
-    let rows = packing.rows(elements.inputs.len());
+    let rows = elements.inputs.len() / elements.run * packing.rows(elements.run);
     let packed = packing.pool.zeroed(elements.outputs.len().next_multiple_of(width).saturating_mul(rows))?;
     match (width, packing.step()) {
         (1, 1) => panels_of::<T, 1, 1>(packed, rows, elements, convert),
@@ -312,11 +398,15 @@ fn panels_of<T: Element, const WIDTH: usize, const STEP: usize>(
     elements: Elements,
     convert: impl Fn(usize, &[f32], &mut [T]),
 ) -> Result<Arena<T>, TryReserveError> {
-    let Elements { values, inputs, outputs } = elements;
-    let place = |panel: usize, weights: &[f32; WIDTH], packed: &mut [[T; WIDTH]], row: usize| {
+    let Elements { values, inputs, outputs, run } = elements;
+    let place = |panel: usize, weights: &[f32; WIDTH], packed: &mut [[T; WIDTH]], input: usize| {
         if STEP == 1 {
-            return convert(panel * WIDTH, weights, &mut packed[row]);
+            return convert(panel * WIDTH, weights, &mut packed[input]);
         }
+        let row = match run.is_multiple_of(STEP) {
+            true => input,
+            false => input / run * run.next_multiple_of(STEP) + input % run,
+        };
         let mut converted = packed[row];
         convert(panel * WIDTH, weights, &mut converted);
         let side_by_side = packed[row / STEP * STEP..][..STEP].as_flattened_mut();

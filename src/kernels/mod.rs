@@ -24,12 +24,12 @@ mod team;
 mod tests;
 
 pub(crate) use arena::{Arena, Pool, arena_bytes};
-pub(crate) use attention::{Heads, Queries};
+pub(crate) use attention::{Heads, Kept, Queries};
 pub(crate) use denormals::FlushDenormals;
 pub(crate) use isa::InstructionSet;
 pub(crate) use matmul::{Activation, MAX_BATCH, Product, Rows};
-pub(crate) use matrix::{Elements, Format, Matrix, PackError, Packing};
-pub(crate) use rounded::Rounded;
+pub(crate) use matrix::{Elements, Format, Integers, Matrix, PackError, Packing};
+pub(crate) use rounded::{Blocks, Rounded};
 pub(crate) use team::{Team, with_team};
 
 use matmul::Job;
@@ -94,23 +94,18 @@ impl Kernels {
         }
     }
 
-    /// Rounds the inputs of a product to 16 bits, if the matrix has weights of eight bits; else does nothing.
+    /// Rounds the inputs of a product, if the matrix has weights that are integers; else does nothing.
     pub(crate) fn round_inputs<M: Scratch>(self, matrix: &Matrix, stream: &mut M, product: Product) {
-        if matrix.rounded_inputs() == 0 {
-            return;
-        }
+        let Some(blocks) = Blocks::of(matrix, &product).filter(|_| product.rows > 0) else { return };
         let (scratch, rounded) = stream.scratch();
-        let runs = [matrix.inputs / matrix.run, matrix.run];
-        let reach = Rows { offset: 0, stride: product.run_stride }.end(runs[0], runs[1]);
-        let rows = rounded.rows(matrix.rounded_inputs()).take(product.rows);
-        for (row, (values, scale)) in rows.enumerate() {
-            let x = &scratch[product.x.from(row).offset..];
-            assert!(reach.is_some_and(|reach| reach <= x.len()), "rows end beyond the memory");
-            let (values, padding) = values.split_at_mut(matrix.inputs);
-            padding.fill(0);
-            // SAFETY: the runs lie in `x`, and `values` has room for them; `self` proves the instruction set.
-            *scale =
-                unsafe { (self.table.round_row)(x.as_ptr(), runs, product.run_stride, values.as_mut_ptr()) };
+        let (places, count) = blocks.places(product.x.offset, product.rows);
+        let end = places.end(count, blocks.values);
+        assert!(end.is_some_and(|end| end <= scratch.len()), "rows end beyond the memory");
+        assert!(blocks.len(product.rows) <= rounded.values.len(), "rounded rows end beyond the memory");
+        for (block, values) in rounded.values.chunks_exact_mut(blocks.pitch()).take(count).enumerate() {
+            let x = &scratch[places.from(block).first(blocks.values)];
+            // SAFETY: `x` has a block's values, and `values` room for them; `self` proves the instruction set.
+            unsafe { (self.table.round_block)(x.as_ptr(), x.len(), blocks.largest, values.as_mut_ptr()) }
         }
     }
 
@@ -153,6 +148,7 @@ impl Kernels {
     #[allow(clippy::too_many_arguments)]
     pub(crate) fn remember(
         self,
+        kept: Kept,
         heads: Heads,
         capacity: usize,
         row: usize,
@@ -164,12 +160,16 @@ impl Kernels {
         let width = heads.key_width();
         assert!(row < capacity && capacity == self.ring_rows(capacity));
         assert!(key.len() == width && value.len() == width);
-        let ring = capacity.checked_mul(width);
-        assert!(ring.is_some_and(|len| keys.len() >= len && values.len() >= len), "rings are too small");
+        let ring = kept.len(heads, capacity);
+        assert!(keys.len() >= ring && values.len() >= ring, "rings are too small");
         let (key, value) = (key.as_ptr(), value.as_ptr());
         let (keys, values) = (keys.as_mut_ptr(), values.as_mut_ptr());
+        let remember = match kept {
+            Kept::F32 => self.table.remember,
+            Kept::Int16 => self.table.remember_rounded,
+        };
         // SAFETY: lengths just checked; `self` proves the instruction set.
-        unsafe { (self.table.remember)(heads, [capacity, row], key, value, keys, values) }
+        unsafe { remember(heads, [capacity, row], key, value, keys, values) }
     }
 
     /// Does `rounds` rounds of independent multiply-adds; returns their number.
@@ -178,7 +178,7 @@ impl Kernels {
         unsafe { (self.table.multiply_adds)(rounds) }
     }
 
-    /// The same for 16-bit inputs and 8-bit weights.
+    /// The same for inputs and weights of 16 bits.
     pub(crate) fn integer_multiply_adds(self, rounds: usize) -> usize {
         // SAFETY: `self` proves the instruction set.
         unsafe { (self.table.integer_multiply_adds)(rounds) }
@@ -195,6 +195,7 @@ impl Kernels {
     #[allow(clippy::too_many_arguments)]
     pub(crate) fn attend(
         self,
+        kept: Kept,
         heads: Heads,
         queries: Queries,
         q: &[f32],
@@ -204,7 +205,7 @@ impl Kernels {
         out: &mut [f32],
     ) {
         let Queries { count, capacity, context, stride, out_stride, .. } = queries;
-        let (width, key_width) = (heads.query_width(), heads.key_width());
+        let width = heads.query_width();
         assert!(heads.keys >= 1 && heads.queries.is_multiple_of(heads.keys));
         assert!(count >= 1 && context >= 1 && capacity == self.ring_rows(capacity));
         let fits = context <= capacity && count - 1 <= capacity - context;
@@ -212,12 +213,16 @@ impl Kernels {
         let end = |stride: usize| (count - 1).checked_mul(stride)?.checked_add(width);
         assert!(end(stride).is_some_and(|end| q.len() >= end));
         assert!(end(out_stride).is_some_and(|end| out.len() >= end));
-        let ring = capacity.checked_mul(key_width);
-        assert!(ring.is_some_and(|len| keys.len() >= len && values.len() >= len), "rings are too small");
+        let ring = kept.len(heads, capacity);
+        assert!(keys.len() >= ring && values.len() >= ring, "rings are too small");
         assert!(capacity.checked_add(context).is_some_and(|len| scores.len() >= len), "too few scores");
+        let attend = match kept {
+            Kept::F32 => self.table.attend,
+            Kept::Int16 => self.table.attend_rounded,
+        };
         // SAFETY: lengths just checked; `self` proves the instruction set.
         unsafe {
-            (self.table.attend)(
+            attend(
                 heads,
                 queries,
                 q.as_ptr(),

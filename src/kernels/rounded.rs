@@ -1,72 +1,124 @@
-//! Inputs rounded to 16-bit integers, for products with weights of eight bits. The sums of these products are of
-//! integers, and exact within a segment.
+//! Inputs rounded to integers of up to 16 bits, for products with weights that are integers. The sums of these products
+//! are of integers, and exact within a segment.
 //!
-//! Each row is rounded to whole multiples of its own scale: a 32767th of its largest magnitude. The error lies at least
-//! 96 dB below the row's largest value. The error of weights rounded to eight bits lies only 40 dB below.
+//! Each run of inputs is a block: it is rounded once, to whole multiples of its own scale, however many rows of a
+//! convolution it is part of. The scale is the block's largest magnitude, divided by the largest integer. So what is
+//! rounded depends on the run alone, and neither on the rows beside it nor on how a stream is cut.
 
 use super::arena::Arena;
+use super::matmul::{Product, Rows};
+use super::matrix::Matrix;
 use super::simd::Simd;
 use std::collections::TryReserveError;
 
-/// The largest rounded magnitude.
-const LARGEST: f32 = 32767.0;
-
-/// The rounded rows of a product, in the memory of a stream.
+/// The rounded inputs of a product, in the memory of a stream: blocks of values, each with its scale after it.
 pub(crate) struct Rounded {
-    /// `[row][input]`, as many inputs as [`Matrix::rounded_inputs`] says.
     pub(super) values: Arena<i16>,
-    /// By row.
-    pub(super) scales: Arena,
 }
 
 impl Rounded {
-    /// Room for up to `rows` rows, with up to `values` values in all of them.
-    pub(crate) fn new(rows: usize, values: usize) -> Result<Self, TryReserveError> {
-        Ok(Self { values: Arena::zeroed(values)?, scales: Arena::zeroed(rows)? })
+    /// Room for up to `values` values, as [`Blocks::len`] counts them.
+    pub(crate) fn new(values: usize) -> Result<Self, TryReserveError> {
+        Ok(Self { values: Arena::zeroed(values)? })
     }
 
     pub(crate) fn try_clone(&self) -> Result<Self, TryReserveError> {
-        Ok(Self { values: self.values.try_clone()?, scales: self.scales.try_clone()? })
+        Ok(Self { values: self.values.try_clone()? })
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.values.bytes() + self.scales.bytes()
-    }
-
-    /// Rows of `width` values, each with its scale.
-    pub(super) fn rows(&mut self, width: usize) -> impl Iterator<Item = (&mut [i16], &mut f32)> {
-        self.values.chunks_exact_mut(width).zip(self.scales.iter_mut())
+        self.values.bytes()
     }
 }
 
-/// Rounds a row to whole multiples of the scale that is returned. The row has `runs` runs of `len` values, `stride`
-/// from one run to the next.
+/// How the inputs of a product lie as blocks.
+pub(crate) struct Blocks {
+    /// Inputs in a block.
+    pub(super) values: usize,
+    /// The same in whole pairs.
+    pub(super) padded: usize,
+    /// From one block to the next in the memory of the inputs.
+    stride: usize,
+    /// Blocks from one row to the next, and from one run of a row to the next.
+    pub(super) row: usize,
+    pub(super) run: usize,
+    /// Runs of a row.
+    runs: usize,
+    /// The largest rounded magnitude.
+    pub(super) largest: f32,
+}
+
+impl Blocks {
+    /// Of the product with a matrix; `None` if its inputs are not rounded.
+    pub(crate) fn of(matrix: &Matrix, product: &Product) -> Option<Self> {
+        let largest = matrix.integers?.inputs;
+        let (values, runs) = (matrix.run, matrix.inputs / matrix.run);
+        let (row_stride, run_stride) = (product.x.stride, product.run_stride);
+        let (stride, row, run) = match runs {
+            1 => (row_stride, 1, 0),
+            _ => {
+                let whole = row_stride.is_multiple_of(values) && run_stride.is_multiple_of(values);
+                assert!(whole, "runs that overlap in part");
+                (values, row_stride / values, run_stride / values)
+            }
+        };
+        let (padded, largest) = (values.next_multiple_of(2), largest as f32);
+        Some(Self { values, padded, stride, row, run, runs, largest })
+    }
+
+    /// From one block to the next in the memory of rounded inputs: its values, and an f32.
+    pub(super) fn pitch(&self) -> usize {
+        self.padded + 2
+    }
+
+    /// How many blocks `rows` rows have.
+    fn count(&self, rows: usize) -> usize {
+        let last = |count: usize, step: usize| count.saturating_sub(1).saturating_mul(step);
+        last(rows, self.row).saturating_add(last(self.runs, self.run)).saturating_add(1)
+    }
+
+    /// Values that `rows` rows take in the memory of rounded inputs; the largest number if no address space holds them.
+    pub(crate) fn len(&self, rows: usize) -> usize {
+        self.count(rows).saturating_mul(self.pitch())
+    }
+
+    /// The places of the blocks of `rows` rows from `offset` on.
+    pub(super) fn places(&self, offset: usize, rows: usize) -> (Rows, usize) {
+        (Rows { offset, stride: self.stride }, self.count(rows))
+    }
+}
+
+/// Rounds `len` values to whole multiples of a scale, by which the largest magnitude is `largest`. They go to `y`, in whole
+/// pairs, and the scale after them.
 ///
 /// # Safety
 ///
-/// The runs are valid, and there is room for their values at `y`; the CPU has `S`.
+/// `x` is valid for `len` values and `y` for a block of them; the CPU has `S`.
 #[inline(always)]
-pub(super) unsafe fn round_row<S: Simd>(
-    x: *const f32,
-    [runs, len]: [usize; 2],
-    stride: usize,
-    y: *mut i16,
-) -> f32 {
-    // SAFETY: the caller's.
+pub(super) unsafe fn round_block<S: Simd>(x: *const f32, len: usize, largest: f32, y: *mut i16) {
+    // SAFETY: the caller's; a scale takes the place of two values.
     unsafe {
-        let mut largest = 0.0f32;
-        for run in 0..runs {
-            largest = largest.max(largest_magnitude::<S>(x.add(run * stride), len));
+        let (scale, factor) = scale_of::<S>(x, len, largest);
+        round::<S>(x, factor, y, len);
+        if !len.is_multiple_of(2) {
+            *y.add(len) = 0;
         }
-        let scale = largest / LARGEST;
-        // the inverse of a smaller scale is infinite
-        let scale = if scale >= f32::MIN_POSITIVE { scale } else { 0.0 };
-        let factor = if scale > 0.0 { 1.0 / scale } else { 0.0 };
-        for run in 0..runs {
-            round::<S>(x.add(run * stride), factor, y.add(run * len), len);
-        }
-        scale
+        y.add(len.next_multiple_of(2)).cast::<f32>().write_unaligned(scale);
     }
+}
+
+/// The scale by which the largest magnitude of `len` values is `largest`, and its inverse; zeros for values next to
+/// nothing.
+///
+/// # Safety
+///
+/// `x` is valid for `len` values; the CPU has `S`.
+#[inline(always)]
+pub(super) unsafe fn scale_of<S: Simd>(x: *const f32, len: usize, largest: f32) -> (f32, f32) {
+    // SAFETY: the caller's.
+    let scale = unsafe { largest_magnitude::<S>(x, len) } / largest;
+    // the inverse of a smaller scale is infinite
+    if scale >= f32::MIN_POSITIVE { (scale, 1.0 / scale) } else { (0.0, 0.0) }
 }
 
 /// The largest magnitude among `len` values; 0 for none.
@@ -79,12 +131,14 @@ unsafe fn largest_magnitude<S: Simd>(x: *const f32, len: usize) -> f32 {
     // SAFETY: as above; every index is below `len`.
     unsafe {
         let whole = len - len % S::LANES;
-        let mut lanes = S::splat(0.0);
+        let (mut most, mut least) = (S::splat(0.0), S::splat(0.0));
         for i in (0..whole).step_by(S::LANES) {
             let v = S::load(x.add(i));
-            lanes = S::max(lanes, S::max(v, S::sub(S::splat(0.0), v)));
+            most = S::max(most, v);
+            least = S::min(least, v);
         }
-        (whole..len).fold(S::largest(lanes), |max, i| max.max((*x.add(i)).abs()))
+        let lanes = S::largest(S::max(most, S::sub(S::splat(0.0), least)));
+        (whole..len).fold(lanes, |max, i| max.max((*x.add(i)).abs()))
     }
 }
 
@@ -94,7 +148,7 @@ unsafe fn largest_magnitude<S: Simd>(x: *const f32, len: usize) -> f32 {
 ///
 /// Both pointers are valid for `len` values; the CPU has `S`.
 #[inline(always)]
-unsafe fn round<S: Simd>(x: *const f32, factor: f32, y: *mut i16, len: usize) {
+pub(super) unsafe fn round<S: Simd>(x: *const f32, factor: f32, y: *mut i16, len: usize) {
     // SAFETY: as above; every index is below `len`, and LANES ≤ 16 fit the buffer.
     unsafe {
         let whole = len - len % S::LANES;
@@ -111,9 +165,11 @@ unsafe fn round<S: Simd>(x: *const f32, factor: f32, y: *mut i16, len: usize) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{all_kernels, multiply, pack};
+    use super::super::tests::{all_kernels, multiply, noise, pack};
     use super::*;
-    use crate::kernels::{Activation, Elements, Format, Kernels, Product, Rows, Scratch};
+    use crate::kernels::{Activation, Elements, Format, Integers, Kernels, Scratch};
+
+    const INT16: Format = Format::Int16(Integers::INT16);
 
     struct Memory(Vec<f32>, Rounded);
 
@@ -123,22 +179,29 @@ mod tests {
         }
     }
 
-    /// A row of `x` times a matrix of one output whose weights are all `weight`, and the row as it was rounded.
-    fn product(kernels: Kernels, x: &[f32], weight: f32) -> (f32, Vec<i16>) {
-        let (values, inputs) = (vec![weight; x.len()], (0..x.len()).collect::<Vec<_>>());
-        let elements = Elements { values: &values, inputs: &inputs, outputs: &[0] };
-        let matrix = pack(kernels, Format::Int8, elements, |_| 0.0);
-        let mut memory = Memory([x, &[0.0]].concat(), Rounded::new(1, x.len() + 1).unwrap());
+    /// A row of `x` times a matrix of one output whose weights are `weights`, in runs of `run`, and the blocks as they
+    /// were rounded.
+    fn product(kernels: Kernels, format: Format, x: &[f32], weights: &[f32], run: usize) -> (f32, Vec<i16>) {
+        let inputs = (0..x.len()).collect::<Vec<_>>();
+        let elements = Elements { values: weights, inputs: &inputs, outputs: &[0], run };
+        let matrix = pack(kernels, format, elements, |_| 0.0);
         let product = Product {
             x: Rows { offset: 0, stride: x.len() },
-            run_stride: x.len(),
+            run_stride: run,
             y: Rows { offset: x.len(), stride: 1 },
             rows: 1,
             residual: None,
             activation: Activation::None,
         };
+        let room = Blocks::of(&matrix, &product).unwrap().len(1);
+        let mut memory = Memory([x, &[0.0]].concat(), Rounded::new(room).unwrap());
         multiply(kernels, &matrix, &mut [&mut memory], product, None);
         (memory.0[x.len()], memory.1.values.to_vec())
+    }
+
+    /// The values of a block, without its scale.
+    fn values(block: &[i16]) -> &[i16] {
+        &block[..block.len() - 2]
     }
 
     #[test]
@@ -151,12 +214,20 @@ mod tests {
             for scale in [1.0, -1.0, 2f32.powi(80), 2f32.powi(-60)] {
                 let scaled: Vec<f32> = x.iter().map(|x| x * scale).collect();
                 let sign = scale.signum() as i16;
-                assert_eq!(
-                    product(kernels, &scaled, 1.0).1,
-                    expected.map(|x| x * sign),
-                    "{kernels:?} {scale}"
-                );
+                let (_, block) = product(kernels, Format::Int8, &scaled, &[1.0; 19], 19);
+                assert_eq!(values(&block), expected.map(|x| x * sign), "{kernels:?} {scale}");
             }
+        }
+    }
+
+    #[test]
+    fn each_run_has_a_scale_of_its_own() {
+        for kernels in all_kernels() {
+            let x = [1.0, -2.0, 4.0, 1000.0, 400.0, -250.0, 0.0, 0.0, 0.0];
+            let (y, blocks) = product(kernels, INT16, &x, &[1.0; 9], 3);
+            let found: Vec<_> = blocks.chunks(6).flat_map(values).copied().collect();
+            assert_eq!(found, [4096, -8192, 16383, 0, 16383, 6553, -4096, 0, 0, 0, 0, 0], "{kernels:?}");
+            assert!((y - 1153.0).abs() < 0.2, "{kernels:?}: {y}");
         }
     }
 
@@ -164,20 +235,76 @@ mod tests {
     fn zeros_and_what_is_next_to_nothing_become_zeros() {
         for kernels in all_kernels() {
             for x in [[0.0; 21], [1e-36; 21], [f32::from_bits(1); 21]] {
-                assert_eq!(product(kernels, &x, 1.0), (0.0, vec![0; 22]), "{kernels:?} {}", x[0]);
+                let (y, blocks) = product(kernels, Format::Int8, &x, &[1.0; 21], 21);
+                assert_eq!((y, blocks), (0.0, vec![0; 24]), "{kernels:?} {}", x[0]);
             }
         }
     }
 
-    /// The largest sums that there can be, in rows of up to some segments.
+    /// The largest sums that there can be: weights of one size, and inputs of one size with their signs. If a sum did not
+    /// fit 32 bits, it would be wrong by much.
     #[test]
     fn sums_of_the_largest_do_not_overflow() {
-        for kernels in all_kernels() {
-            for len in [1, 511, 512, 513, 3000] {
-                for (x, weight) in [(1.0, 1.0), (-1.0, 1.0), (-1.0, -1.0)] {
-                    let (y, _) = product(kernels, &vec![x; len], weight);
-                    let expected = x * weight * len as f32;
-                    assert!((y - expected).abs() < 1e-6 * expected.abs(), "{kernels:?} {len}: {y}");
+        let int16 = |segment| Format::Int16(Integers { segment, ..Integers::INT16 });
+        for (format, rounding) in [(Format::Int8, 1e-5), (INT16, 6e-4), (int16(2), 1e-4), (int16(516), 3e-3)]
+        {
+            let Integers { segment, .. } = format.integers().unwrap();
+            for kernels in all_kernels() {
+                for len in [1, segment - 1, segment, segment + 1, 3000] {
+                    for sign in [1.0, -1.0] {
+                        let mut noise = noise(len as u64);
+                        let x: Vec<f32> = (0..len).map(|_| noise().signum()).collect();
+                        let weights: Vec<f32> = x.iter().map(|x| sign * x).collect();
+                        let (y, _) = product(kernels, format, &x, &weights, len);
+                        let error = (y - sign * len as f32).abs() / len as f32;
+                        assert!(error < rounding, "{kernels:?} {format:?} {len}: {y}");
+                    }
+                }
+            }
+        }
+    }
+
+    /// Few large weights among small ones have all bits, and many large ones leave room for their sum.
+    #[test]
+    fn weights_have_the_bits_that_sums_leave_room_for() {
+        let Integers { weights: most, inputs: input, segment } = Integers::INT16;
+        let inputs: Vec<_> = (0..3 * segment).collect();
+        let largest_of = |values: &[f32]| {
+            let elements = Elements { values, inputs: &inputs, outputs: &[0], run: values.len() };
+            let kernels = all_kernels().next().unwrap();
+            let matrix = pack(kernels, INT16, elements, |_| 0.0);
+            (1.0 / matrix.scales()[0]).round() as i32
+        };
+        let mut one = vec![1e-3; 3 * segment];
+        one[segment + 5] = 1.0;
+        assert_eq!(largest_of(&one), most);
+        let all = largest_of(&vec![1.0; 3 * segment]);
+        let whole = i64::from(all) * segment as i64 * i64::from(input);
+        assert!(whole < 1 << 31 && whole > (1 << 31) - (1 << 23), "{all}");
+    }
+
+    /// Sums of integers are exact, and what follows them is not fused: all instruction sets give the same bits.
+    #[test]
+    fn products_of_integers_have_the_same_bits_on_all_instruction_sets() {
+        for format in [INT16, Format::Int8] {
+            for (len, run) in [(1, 1), (37, 37), (129, 43), (1024, 512), (3000, 3000), (3001, 3001)] {
+                let mut noise = noise(len as u64);
+                let x: Vec<f32> = (0..len).map(|_| 3.0 * noise()).collect();
+                let random: Vec<f32> = (0..len).map(|_| noise()).collect();
+                // all products with one sign and of the largest size
+                let largest: Vec<f32> = x.iter().map(|x| x.signum()).collect();
+                for weights in [&random, &largest] {
+                    for x in [&x, &largest] {
+                        let mut found = all_kernels()
+                            .map(|kernels| (kernels, product(kernels, format, x, weights, run)))
+                            .map(|(kernels, (y, blocks))| (kernels, y.to_bits(), blocks));
+                        let (first, y, blocks) = found.next().unwrap();
+                        for (kernels, other_y, other_blocks) in found {
+                            let of = format!("{format:?}, {len} inputs, {first:?} and {kernels:?}");
+                            assert_eq!(y, other_y, "{of}");
+                            assert_eq!(blocks, other_blocks, "{of}");
+                        }
+                    }
                 }
             }
         }
@@ -186,8 +313,10 @@ mod tests {
     #[test]
     fn infinite_inputs_give_no_finite_output() {
         for kernels in all_kernels() {
-            let y = product(kernels, &[1.0, f32::INFINITY, 2.0], 1.0).0;
-            assert!(!y.is_finite(), "{kernels:?}: {y}");
+            for format in [INT16, Format::Int8] {
+                let y = product(kernels, format, &[1.0, f32::INFINITY, 2.0], &[1.0; 3], 3).0;
+                assert!(!y.is_finite(), "{kernels:?}: {y}");
+            }
         }
     }
 }

@@ -43,8 +43,13 @@ pub(crate) trait Simd: Copy {
     /// Widens `LANES` bfloat16 values.
     unsafe fn load_bf16(p: *const u16) -> Self::Vector;
 
+    /// Widens `LANES` integers of 16 bits.
+    unsafe fn load_i16(p: *const i16) -> Self::Vector;
+
     /// Widens 2·`LANES` bytes: the weights of two inputs, side by side, for each of `LANES` outputs.
     unsafe fn load_pairs(p: *const i8) -> Self::Pairs;
+    /// The same weights, of 16 bits already.
+    unsafe fn load_wide_pairs(p: *const i16) -> Self::Pairs;
     /// Two inputs, for each of `LANES` outputs.
     unsafe fn splat_pair(p: *const i16) -> Self::Pairs;
     /// Zeros.

@@ -7,6 +7,9 @@ use super::matrix::Bf16;
 use super::simd::Simd;
 use super::{arch, elementwise, limits, norm, rounded};
 
+type Remember = unsafe fn(Heads, [usize; 2], *const f32, *const f32, *mut f32, *mut f32);
+type Attend = unsafe fn(Heads, Queries, *const f32, *const f32, *const f32, *mut f32, *mut f32);
+
 /// The kernels of an instruction set. Each may be called on a CPU with that instruction set, under the contract of its
 /// body.
 pub(super) struct Table {
@@ -21,6 +24,7 @@ pub(super) struct Table {
     /// Tiles by format of the weights.
     pub(super) f32: Tiles,
     pub(super) bf16: Tiles,
+    pub(super) int16: Tiles,
     pub(super) int8: Tiles,
     pub(super) column: unsafe fn(&Job, *const f32, *const *const f32, *mut f32),
     pub(super) finish: unsafe fn(&Job, *const f32, [usize; 2], [usize; 2]),
@@ -28,9 +32,11 @@ pub(super) struct Table {
     pub(super) subtract: unsafe fn(*const f32, *const f32, *mut f32, usize),
     pub(super) layer_norm: unsafe fn(*const f32, *const f32, *const f32, f32, *mut f32, usize),
     pub(super) largest: unsafe fn(*const f32, usize) -> f32,
-    pub(super) round_row: unsafe fn(*const f32, [usize; 2], usize, *mut i16) -> f32,
-    pub(super) remember: unsafe fn(Heads, [usize; 2], *const f32, *const f32, *mut f32, *mut f32),
-    pub(super) attend: unsafe fn(Heads, Queries, *const f32, *const f32, *const f32, *mut f32, *mut f32),
+    pub(super) round_block: unsafe fn(*const f32, usize, f32, *mut i16),
+    pub(super) remember: Remember,
+    pub(super) attend: Attend,
+    pub(super) remember_rounded: Remember,
+    pub(super) attend_rounded: Attend,
     pub(super) multiply_adds: unsafe fn(usize) -> usize,
     pub(super) integer_multiply_adds: unsafe fn(usize) -> usize,
     pub(super) read: unsafe fn(*const f32, usize) -> f32,
@@ -50,11 +56,11 @@ macro_rules! enter {
 }
 
 /// Makes the table of an instruction set. A panel has `panel` registers. `rows` lists the rows of its tiles, and
-/// `integer_rows` those for weights of eight bits.
+/// `integer_rows` those for weights that are integers.
 macro_rules! table {
     ($table:ident, $isa:ident, $name:literal, $simd:ty, features: $features:tt, panel: $panel:literal, rows: $rows:tt,
      integer_rows: $integer_rows:tt) => {
-        pub(super) static $table: Table = {
+        pub(super) const $table: Table = {
             type S = $simd;
             Table {
                 isa: InstructionSet::$isa,
@@ -64,6 +70,7 @@ macro_rules! table {
                 panel_width: $panel * S::LANES,
                 f32: tiles!($features f32, $panel, $rows),
                 bf16: tiles!($features Bf16, $panel, $rows),
+                int16: tiles!($features i16, $panel, $integer_rows),
                 int8: tiles!($features i8, $panel, $integer_rows),
                 column: enter!($features (job: &Job, weights: *const f32, inputs: *const *const f32, sums: *mut f32),
                     column::column::<S, $panel>),
@@ -76,8 +83,8 @@ macro_rules! table {
                     (x: *const f32, weight: *const f32, bias: *const f32, eps: f32, y: *mut f32, len: usize),
                     norm::layer_norm::<S>),
                 largest: enter!($features (x: *const f32, len: usize) -> f32, norm::largest::<S>),
-                round_row: enter!($features (x: *const f32, runs: [usize; 2], stride: usize, y: *mut i16) -> f32,
-                    rounded::round_row::<S>),
+                round_block: enter!($features (x: *const f32, len: usize, largest: f32, y: *mut i16),
+                    rounded::round_block::<S>),
                 remember: enter!($features
                     (heads: Heads, place: [usize; 2], key: *const f32, value: *const f32, keys: *mut f32,
                      values: *mut f32),
@@ -85,7 +92,15 @@ macro_rules! table {
                 attend: enter!($features
                     (heads: Heads, queries: Queries, q: *const f32, keys: *const f32, values: *const f32,
                      scores: *mut f32, out: *mut f32),
-                    attention::attend::<S>),
+                    attention::attend::<S, f32>),
+                remember_rounded: enter!($features
+                    (heads: Heads, place: [usize; 2], key: *const f32, value: *const f32, keys: *mut f32,
+                     values: *mut f32),
+                    attention::remember_rounded::<S>),
+                attend_rounded: enter!($features
+                    (heads: Heads, queries: Queries, q: *const f32, keys: *const f32, values: *const f32,
+                     scores: *mut f32, out: *mut f32),
+                    attention::attend::<S, i16>),
                 multiply_adds: enter!($features (rounds: usize) -> usize, limits::multiply_adds::<S>),
                 integer_multiply_adds: enter!($features (rounds: usize) -> usize, limits::integer_multiply_adds::<S>),
                 read: enter!($features (x: *const f32, len: usize) -> f32, limits::read::<S>),
@@ -134,8 +149,22 @@ table!(SSE2, Sse2, "sse2", arch::sse2::Sse2, features: [], panel: 2, rows: [1 2 
 table!(AVX2, Avx2, "avx2, fma", arch::avx2::Avx2, features: ["avx2" "fma"], panel: 2, rows: [1 2 3 4 5 6],
     integer_rows: [1 2 3 4 5]);
 #[cfg(target_arch = "x86_64")]
-table!(AVX512, Avx512, "avx512", arch::avx512::Avx512, features: ["avx512f" "avx512bw" "avx2" "fma"], panel: 2,
+table!(AVX512, Avx512, "avx512", arch::avx512::Avx512<false>, features: ["avx512f" "avx512bw" "avx2" "fma"], panel: 2,
     rows: [1 2 3 4 5 6 7 8 9 10 11 12], integer_rows: [1 2 3 4 5 6 7 8 9 10 11 12]);
+
+/// AVX-512 with tiles of its own for integers.
+#[cfg(target_arch = "x86_64")]
+pub(super) const AVX512_VNNI: Table = {
+    type S = arch::avx512::Avx512<true>;
+    Table {
+        isa: InstructionSet::Avx512Vnni,
+        name: "avx512, vnni",
+        is_available: available!(["avx512f" "avx512bw" "avx512vnni" "avx2" "fma"]),
+        int16: tiles!(["avx512f" "avx512bw" "avx512vnni" "avx2" "fma"] i16, 2, [1 2 3 4 5 6 7 8 9 10 11 12]),
+        int8: tiles!(["avx512f" "avx512bw" "avx512vnni" "avx2" "fma"] i8, 2, [1 2 3 4 5 6 7 8 9 10 11 12]),
+        ..AVX512
+    }
+};
 #[cfg(target_arch = "aarch64")]
 table!(NEON, Neon, "neon", arch::neon::Neon, features: [], panel: 4, rows: [1 2 3 4 5], integer_rows: [1 2 3 4 5]);
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128", not(target_feature = "relaxed-simd")))]

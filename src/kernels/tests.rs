@@ -12,7 +12,7 @@ struct Pad(Arena, Rounded);
 impl Pad {
     fn new(len: usize) -> Self {
         // room for the rounded rows of any product here
-        Self(Arena::zeroed(len).unwrap(), Rounded::new(len, 64 * len).unwrap())
+        Self(Arena::zeroed(len).unwrap(), Rounded::new(64 * len).unwrap())
     }
 
     fn copy(&self) -> Self {
@@ -29,7 +29,7 @@ impl Scratch for &mut Pad {
 }
 
 /// Numbers in −1..1 that look random.
-fn noise(seed: u64) -> impl FnMut() -> f32 {
+pub(super) fn noise(seed: u64) -> impl FnMut() -> f32 {
     let mut x = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     move || {
         x ^= x << 13;
@@ -133,7 +133,8 @@ struct Case {
 impl Case {
     fn product(&self) -> Product {
         let x = Rows { offset: 16, stride: self.run };
-        let run_stride = self.run + 3;
+        // runs of rounded inputs are whole blocks
+        let run_stride = if self.format.integers().is_some() { 2 * self.run } else { self.run + 3 };
         let y = Rows { offset: x.from(self.rows).offset + self.runs * run_stride, stride: self.outputs + 1 };
         let residual = Rows { offset: y.from(self.rows).offset, stride: self.outputs };
         let residual = self.residual.then_some(residual);
@@ -150,8 +151,9 @@ impl Case {
         (0..self.runs * self.run * self.outputs).map(|_| noise()).collect()
     }
 
-    /// The weights after rounding, by its definition.
-    fn rounded(&self) -> Vec<f32> {
+    /// The weights after rounding, by its definition. The scales are those of the matrix, because a weight halfway between
+    /// two integers may go to either for a scale that differs in its last bit.
+    fn rounded(&self, matrix: &Matrix) -> Vec<f32> {
         let mut weight = self.weight();
         match self.format {
             Format::F32 => {}
@@ -160,11 +162,18 @@ impl Case {
                 let step = weight.abs().log2().floor().exp2() / 128.0;
                 *weight = (*weight / step).round_ties_even() * step;
             }),
-            Format::Int8 => {
+            Format::Int16(_) | Format::Int8 => {
+                let Integers { weights, inputs, segment } = self.format.integers().unwrap();
+                let room = 2f64.powi(31) / f64::from(inputs) * 0.9999 - segment as f64 / 2.0;
                 for output in 0..self.outputs {
                     let column = || (output..self.runs * self.run * self.outputs).step_by(self.outputs);
-                    let largest = column().map(|i| weight[i].abs()).fold(0.0, f32::max);
-                    let scale = if largest > 0.0 { largest / 127.0 } else { 1.0 };
+                    let of_output: Vec<_> = column().map(|i| f64::from(weight[i].abs())).collect();
+                    let largest = of_output.iter().copied().fold(0.0, f64::max);
+                    let segments = of_output.chunks(self.run).flat_map(|run| run.chunks(segment));
+                    let sum = segments.map(|segment| segment.iter().sum()).fold(0.0, f64::max);
+                    let expected = (largest / f64::from(weights)).max(sum / room);
+                    let scale = matrix.scales()[output];
+                    assert!((f64::from(scale) / expected - 1.0).abs() < 1e-5, "{scale} is not {expected}");
                     column().for_each(|i| weight[i] = (weight[i] / scale).round_ties_even() * scale);
                 }
             }
@@ -176,8 +185,8 @@ impl Case {
         let weight = self.weight();
         let inputs: Vec<_> = (0..self.runs * self.run).map(|i| i * self.outputs).collect();
         let outputs: Vec<_> = (0..self.outputs).collect();
-        let elements = Elements { values: &weight, inputs: &inputs, outputs: &outputs };
-        pack(kernels, self.format, elements, |o| o as f32 * 0.01).with_runs(self.run)
+        let elements = Elements { values: &weight, inputs: &inputs, outputs: &outputs, run: self.run };
+        pack(kernels, self.format, elements, |o| o as f32 * 0.01)
     }
 
     fn naive(&self, weight: &[f32], memory: &[f32], row: usize, output: usize) -> f64 {
@@ -185,12 +194,10 @@ impl Case {
         let mut sum = f64::from(output as f32 * 0.01);
         let start = product.x.offset + row * product.x.stride;
         let runs = (0..self.runs).map(|run| &memory[start + run * product.run_stride..][..self.run]);
-        let mut x: Vec<f32> = runs.flatten().copied().collect();
-        if self.format == Format::Int8 {
-            let largest = x.iter().fold(0.0f32, |max, x| max.max(x.abs()));
-            let scale = largest / 32767.0;
-            x.iter_mut().for_each(|x| *x = (*x * (1.0 / scale)).round_ties_even() * scale);
-        }
+        let x: Vec<f32> = match self.format.integers() {
+            None => runs.flatten().copied().collect(),
+            Some(integers) => runs.flat_map(|run| rounded_run(run, integers.inputs)).collect(),
+        };
         for (i, x) in x.iter().enumerate() {
             sum += f64::from(*x) * f64::from(weight[i * self.outputs + output]);
         }
@@ -206,13 +213,24 @@ impl Case {
     }
 }
 
+/// A run of inputs after rounding to integers of up to `most`, by its definition.
+fn rounded_run(run: &[f32], most: i32) -> Vec<f32> {
+    let largest = run.iter().fold(0.0f32, |max, x| max.max(x.abs()));
+    let scale = largest / most as f32;
+    run.iter().map(|x| (*x * (1.0 / scale)).round_ties_even() * scale).collect()
+}
+
+/// 16-bit weights as models have them, and shorter segments.
+const INT16: Format = Format::Int16(Integers::INT16);
+const INT16_SHORT: Format = Format::Int16(Integers { weights: 4095, inputs: 8191, segment: 34 });
+
 /// Small shapes, some with a single output, and some that are worked on in several segments and blocks of rows.
 fn case() -> impl Strategy<Value = Case> {
     let small = (1..4usize, 1..60usize, 1..90usize, 1..40usize, 1..6usize);
     let column = (1..4usize, 1..200usize, Just(1), 1..40usize, 1..6usize);
     let shared_column = (1..3usize, 500..1200usize, Just(1), 300..600usize, 1..3usize);
     let large = (1..3usize, 500..1200usize, 1..40usize, 1..200usize, 1..3usize);
-    let format = prop::sample::select(&[Format::F32, Format::Bf16, Format::Int8][..]);
+    let format = prop::sample::select(&[Format::F32, Format::Bf16, INT16, INT16_SHORT, Format::Int8][..]);
     let activation = prop::sample::select(&ACTIVATIONS[..]);
     (prop_oneof![3 => small, 1 => column, 1 => shared_column, 1 => large], any::<bool>(), activation, format)
         .prop_map(|((runs, run, outputs, rows, streams), residual, activation, format)| Case {
@@ -235,7 +253,8 @@ proptest! {
         for kernels in all_kernels() {
             let mut pads = case.pads();
             let before: Vec<Vec<f32>> = pads.iter().map(|p| p.0.to_vec()).collect();
-            let (weight, matrix) = (case.rounded(), case.matrix(kernels));
+            let matrix = case.matrix(kernels);
+            let weight = case.rounded(&matrix);
             multiply(kernels, &matrix, &mut pads.iter_mut().collect::<Vec<_>>(), case.product(), None);
             for (pad, before) in pads.iter().zip(&before) {
                 let found = case.outputs(pad);
@@ -308,14 +327,16 @@ fn a_column_is_the_weights_of_an_output() {
 fn packing_does_not_depend_on_how_weights_lie() {
     let (channels, taps) = (37, 3);
     let len = channels * taps;
-    for (outputs, format) in [(1, Format::F32), (70, Format::F32), (70, Format::Bf16), (33, Format::Int8)] {
+    for (outputs, format) in
+        [(1, Format::F32), (70, Format::F32), (70, Format::Bf16), (70, INT16), (33, Format::Int8)]
+    {
         let mut noise = noise(5);
         // [outputs, channels, taps], as convolutions have them, and inputs tap by tap
         let weight: Vec<f32> = (0..outputs * len).map(|_| noise()).collect();
         let inputs: Vec<_> =
             (0..taps).flat_map(|tap| (0..channels).map(move |channel| channel * taps + tap)).collect();
         let rows: Vec<_> = (0..outputs).map(|output| output * len).collect();
-        let by_output = Elements { values: &weight, inputs: &inputs, outputs: &rows };
+        let by_output = Elements { values: &weight, inputs: &inputs, outputs: &rows, run: channels };
         // [inputs, outputs], with room between the inputs
         let stride = outputs + 1;
         let mut transposed = vec![0.0; len * stride];
@@ -324,14 +345,14 @@ fn packing_does_not_depend_on_how_weights_lie() {
         }
         let inputs: Vec<_> = (0..len).map(|row| row * stride).collect();
         let columns: Vec<_> = (0..outputs).collect();
-        let by_input = Elements { values: &transposed, inputs: &inputs, outputs: &columns };
+        let by_input = Elements { values: &transposed, inputs: &inputs, outputs: &columns, run: channels };
         for kernels in all_kernels() {
             let [a, b] = [by_output, by_input].map(|elements| pack(kernels, format, elements, |_| 0.0));
             let mut x = pads(1, len + 16 + 2 * (outputs + 16));
             let mut product = |matrix: &Matrix| {
                 let product = Product {
                     x: Rows { offset: 0, stride: len },
-                    run_stride: len,
+                    run_stride: channels,
                     y: Rows { offset: len + 16, stride: outputs },
                     rows: 1,
                     residual: None,
@@ -378,7 +399,7 @@ fn arenas_of_a_pool_do_not_meet_and_outlive_it() {
 
 /// Applies an activation to `x` through a product with the identity.
 fn activate(kernels: Kernels, activation: Activation, x: &[f32]) -> Vec<f32> {
-    let one = Elements { values: &[1.0], inputs: &[0], outputs: &[0] };
+    let one = Elements { values: &[1.0], inputs: &[0], outputs: &[0], run: 1 };
     let identity = pack(kernels, Format::F32, one, |_| 0.0);
     let mut memory = Pad::new(2 * x.len());
     memory.0[..x.len()].copy_from_slice(x);

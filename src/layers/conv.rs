@@ -22,7 +22,7 @@ impl Linear {
     ) -> Result<Self, Error> {
         let columns = offsets(0..inputs)?;
         let rows = offsets((0..outputs).map(|output| output * inputs))?;
-        let elements = Elements { values: weight, inputs: &columns, outputs: &rows };
+        let elements = Elements { values: weight, inputs: &columns, outputs: &rows, run: inputs };
         let matrix = pack(packing, elements, |output| bias.map_or(0.0, |bias| bias[output]))?;
         Ok(Self { matrix: Arc::new(matrix) })
     }
@@ -139,7 +139,7 @@ impl Pairs {
                 let value = |input: &usize| elements.values[input + output];
                 values.extend(a.iter().zip(b).map(|(a, b)| of(value(a), value(b))));
             }
-            let elements = Elements { values: &values, inputs: &inputs, outputs: &outputs };
+            let elements = Elements { values: &values, inputs: &inputs, outputs: &outputs, run: width };
             pack(packing, elements, bias).map(Arc::new)
         };
         Ok(Self {
@@ -213,11 +213,18 @@ impl Conv {
     ) -> Result<Self, Error> {
         let inputs = offsets((0..kernel).flat_map(|tap| (0..channels).map(move |c| c * kernel + tap)))?;
         let rows = offsets((0..outputs).map(|o| o * channels * kernel))?;
-        let elements = Elements { values: weight, inputs: &inputs, outputs: &rows };
+        // An input row that is part of several windows is rounded once, and so are the rows of a stride if windows are
+        // whole strides.
+        let run = match (dilation, packing.is_of_integers()) {
+            (1, false) => kernel * channels,
+            (1, true) if kernel.is_multiple_of(stride) => stride * channels,
+            _ => channels,
+        };
+        let elements = Elements { values: weight, inputs: &inputs, outputs: &rows, run };
         let bias = |output: usize| bias.map_or(0.0, |bias| bias[output]);
         let weights = match dilation {
             1 => Weights::new(packing, elements, bias, pairs && kernel == 2 * stride)?,
-            _ => Weights::One(Arc::new(pack(packing, elements, bias)?.with_runs(channels))),
+            _ => Weights::One(Arc::new(pack(packing, elements, bias)?)),
         };
         let reach = (kernel - 1) * dilation + 1;
         Ok(Self { weights, channels, reach, stride, dilation, padding })
@@ -248,7 +255,8 @@ impl Conv {
                 .flat_map(|age| (0..channels).map(move |channel| channel * outputs * taps + age * stride)),
         )?;
         let columns = offsets((0..stride).flat_map(|tap| (0..outputs).map(move |o| o * taps + tap)))?;
-        let elements = Elements { values, inputs: &inputs, outputs: &columns };
+        let run = if packing.is_of_integers() { channels } else { inputs.len() };
+        let elements = Elements { values, inputs: &inputs, outputs: &columns, run };
         let bias = |column: usize| bias.map_or(0.0, |bias| bias[column % outputs]);
         let weights = Weights::new(packing, elements, bias, pairs && reach == 2)?;
         Ok(Self { weights, channels, reach, stride: 1, dilation: 1, padding: Padding::Zeros })
@@ -360,7 +368,7 @@ impl Conv {
         let product = Multiply {
             matrix,
             x: Rows { stride: self.stride * self.channels, ..x },
-            run_stride: self.dilation * self.channels,
+            run_stride: self.dilation * matrix.run(),
             y,
             residual,
             activation,

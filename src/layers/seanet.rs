@@ -298,7 +298,7 @@ mod tests {
     use crate::kernels::{Format, InstructionSet, Kernels, Packing, Pool};
     use crate::program::{Batch, Length, Padding};
 
-    /// Each of a block's products has room to round its inputs, whichever of them have weights of eight bits.
+    /// Each of a block's products has room to round its inputs, whichever of them have weights that are integers.
     #[test]
     fn every_product_of_a_block_is_planned() {
         let (channels, rows, pool) = (24, 8, Pool::default());

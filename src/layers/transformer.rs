@@ -1,7 +1,7 @@
 //! The transformers between SEANet and the quantizer: pre-norm layers with layer scale, causal attention in a window.
 
 use super::conv::Linear;
-use crate::kernels::{Activation, Heads, Kernels, Rows};
+use crate::kernels::{Activation, Heads, Kept, Kernels, Rows};
 use crate::program::{Norm, Op, Planner, Ring, Rotary, Section, Span, qkv_width};
 use std::sync::Arc;
 
@@ -30,6 +30,8 @@ impl TransformerLayer {
 pub(crate) struct Transformer {
     pub(crate) kernels: Kernels,
     pub(crate) heads: Heads,
+    /// How streams keep keys and values.
+    pub(crate) kept: Kept,
     pub(crate) rotary: Arc<Rotary>,
     pub(crate) layers: Vec<TransformerLayer>,
     pub(crate) activation: Activation,
@@ -38,7 +40,7 @@ pub(crate) struct Transformer {
 impl Transformer {
     /// Rows at `x`, in place, for a window of `context` keys.
     pub(crate) fn emit(&self, planner: &mut Planner, rows: Span, context: usize, x: Rows) {
-        let Self { heads, .. } = *self;
+        let Self { heads, kept, .. } = *self;
         let Some(first) = self.layers.first() else { return };
         // Each slot serves all layers in turn.
         let mut slot = |width| planner.scratch(rows.count, width).rows(width);
@@ -51,8 +53,8 @@ impl Transformer {
         planner.at(Section::Transformer, 0, "angles");
         planner.push(rows, Op::Angles { rotary: Arc::clone(&self.rotary), y: angles });
         for (index, layer) in self.layers.iter().enumerate() {
-            let [keys, values] = [(); 2].map(|()| planner.state(capacity, heads.key_width()));
-            let ring = Ring { keys, values, capacity, context };
+            let [keys, values] = [(); 2].map(|()| planner.state(kept.len(heads, capacity), 1));
+            let ring = Ring { kept, keys, values, capacity, context };
             planner.at(Section::Transformer, index, "norm");
             planner.push(rows, Op::Norm { norm: Arc::clone(&layer.attention_norm), x, y: normed });
             planner.at(Section::Transformer, index, "queries, keys, values");

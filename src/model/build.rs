@@ -8,7 +8,7 @@ mod quantizer;
 
 use super::{Network, Spec};
 use crate::error::{NO_QUANTIZER, out_of_memory};
-use crate::kernels::{self, Arena, Format, Kernels, Packing, Pool};
+use crate::kernels::{self, Arena, Format, Integers, Kernels, Packing, Pool};
 use crate::layers;
 use crate::tensors::{Half, Linear, Side};
 use crate::{Checkpoint, Config, Error, ErrorKind, Isa, LoadOptions, Parts, Precision, TensorSpec};
@@ -19,13 +19,23 @@ use std::sync::Arc;
 /// Codebooks of streams, if neither their options nor the config tell.
 const DEFAULT_CODEBOOKS: usize = 8;
 
-pub(super) fn network(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<Network, Error> {
-    let kernels = kernels_for(options.isa)?;
-    let format = match options.precision {
+/// How the matrices of a precision are packed.
+pub(super) fn format_of(precision: Precision) -> Format {
+    match precision {
         Precision::F32 => Format::F32,
         Precision::Bf16 => Format::Bf16,
+        Precision::Int16 => Format::Int16(Integers::INT16),
         Precision::Int8 => Format::Int8,
-    };
+    }
+}
+
+/// The network of a checkpoint, with matrices in `format`.
+pub(super) fn network(
+    checkpoint: &Checkpoint,
+    options: &LoadOptions,
+    format: Format,
+) -> Result<Network, Error> {
+    let kernels = kernels_for(options.isa)?;
     let mut config = checkpoint.config().clone();
     let all = config.num_quantizers;
     if let Some(n) = options.codebooks {
@@ -98,7 +108,7 @@ fn public_isa(kernels: Kernels) -> Isa {
         #[cfg(target_arch = "x86_64")]
         kernels::InstructionSet::Avx2 => Isa::Avx2,
         #[cfg(target_arch = "x86_64")]
-        kernels::InstructionSet::Avx512 => Isa::Avx512,
+        kernels::InstructionSet::Avx512 | kernels::InstructionSet::Avx512Vnni => Isa::Avx512,
         #[cfg(target_arch = "aarch64")]
         kernels::InstructionSet::Neon => Isa::Neon,
         #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
@@ -112,27 +122,28 @@ fn public_isa(kernels: Kernels) -> Isa {
     }
 }
 
-/// The kernels for the instruction set that `cap` allows.
+/// The kernels for the instruction set that `cap` allows: the best of those that users know by this name.
 fn kernels_for(cap: Isa) -> Result<Kernels, Error> {
-    let isa = match cap {
-        Isa::Auto => Some(kernels::InstructionSet::best()),
-        Isa::Baseline => Some(kernels::InstructionSet::BASELINE),
+    let best = kernels::InstructionSet::best();
+    let kernels = match cap {
+        Isa::Auto => Kernels::new(best),
+        Isa::Baseline => Kernels::new(kernels::InstructionSet::BASELINE),
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 => Some(kernels::InstructionSet::Avx2),
+        Isa::Avx2 => Kernels::new(kernels::InstructionSet::Avx2),
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 => Some(kernels::InstructionSet::Avx512),
+        Isa::Avx512 => Kernels::new(kernels::InstructionSet::Avx512Vnni)
+            .or_else(|| Kernels::new(kernels::InstructionSet::Avx512)),
         #[cfg(target_arch = "aarch64")]
-        Isa::Neon => Some(kernels::InstructionSet::Neon),
+        Isa::Neon => Kernels::new(kernels::InstructionSet::Neon),
         #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-        Isa::Simd128 => Some(kernels::InstructionSet::Simd128),
+        Isa::Simd128 => Kernels::new(kernels::InstructionSet::Simd128),
         #[allow(unreachable_patterns)]
         _ => None,
     };
-    isa.and_then(Kernels::new).ok_or_else(|| {
-        let best = kernels::InstructionSet::best().name();
+    kernels.ok_or_else(|| {
         Error::new(
             ErrorKind::Unsupported,
-            format!("isa is {cap:?}: expected one that this CPU has, the best of which is {best}"),
+            format!("isa is {cap:?}: expected one that this CPU has, the best of which is {}", best.name()),
         )
     })
 }

@@ -6,7 +6,7 @@ mod half;
 mod spec;
 
 use crate::error::headroom;
-use crate::kernels::FlushDenormals;
+use crate::kernels::{FlushDenormals, Format, Integers};
 use crate::layers::SplitQuantizer;
 use crate::{Checkpoint, Config, Error, ErrorKind, Isa, LoadOptions, Parts, Precision, ReadAt};
 pub use build::EXACT_WEIGHTS;
@@ -65,8 +65,18 @@ impl Model {
 
     /// Loads from a checkpoint that is open.
     pub fn from_checkpoint(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<Self, Error> {
+        Self::in_format(checkpoint, options, build::format_of(options.precision))
+    }
+
+    /// With other integers than [`Precision::Int16`] has.
+    pub(crate) fn in_integers(checkpoint: &Checkpoint, integers: Integers) -> Result<Self, Error> {
+        let options = LoadOptions { precision: Precision::Int16, ..LoadOptions::default() };
+        Self::in_format(checkpoint, &options, Format::Int16(integers))
+    }
+
+    fn in_format(checkpoint: &Checkpoint, options: &LoadOptions, format: Format) -> Result<Self, Error> {
         let _flush = FlushDenormals::new();
-        let network = build::network(checkpoint, options)?;
+        let network = build::network(checkpoint, options, format)?;
         cost::check_model(&network, checkpoint)?;
         Ok(Self { network: Arc::new(network) })
     }

@@ -4,7 +4,7 @@ use super::memory::{Memory, Slot};
 use super::op::qkv_width;
 use crate::Error;
 use crate::error::out_of_memory;
-use crate::kernels::{Arena, Heads, Kernels, Queries, Rows};
+use crate::kernels::{Arena, Heads, Kept, Kernels, Queries, Rows};
 
 /// Radians per position of each pair of dimensions, θ^(−2i/dim), rounded to f32 as in the references. The angle itself
 /// is computed in f64, so that streams may be of any length.
@@ -47,6 +47,7 @@ impl Rotary {
 /// p is in row p mod capacity. A query at position p sees the keys p − context + 1 … p.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ring {
+    pub(crate) kept: Kept,
     pub(crate) keys: Slot,
     pub(crate) values: Slot,
     /// Whole blocks: a step's first query must still find its oldest key after the step's last key has been written.
@@ -79,7 +80,7 @@ pub(super) fn remember(
         };
         let position = stream.position + (first + row) as u64;
         let slot = (position % ring.capacity as u64) as usize;
-        kernels.remember(heads, ring.capacity, slot, key, value, keys, values);
+        kernels.remember(ring.kept, heads, ring.capacity, slot, key, value, keys, values);
     }
 }
 
@@ -124,5 +125,5 @@ pub(super) fn attend(
         unreachable!("slots of a program are disjoint")
     };
     let (keys, values) = (&stream.state[ring.keys.range()], &stream.state[ring.values.range()]);
-    kernels.attend(heads, queries, q, keys, values, scores, out);
+    kernels.attend(ring.kept, heads, queries, q, keys, values, scores, out);
 }

@@ -33,8 +33,8 @@ impl Slot {
 pub(super) struct Sizes {
     pub(super) state: usize,
     pub(super) scratch: usize,
-    /// The most rows of a product that are rounded, and the most values in them.
-    pub(super) rounded: [usize; 2],
+    /// The most values of a product's rounded inputs.
+    pub(super) rounded: usize,
     /// Codes in a step.
     pub(super) codes: usize,
 }
@@ -42,15 +42,8 @@ pub(super) struct Sizes {
 impl Sizes {
     /// Bytes in all; saturates.
     pub(super) fn bytes(self) -> u64 {
-        let [rounded_rows, rounded_values] = self.rounded;
         let of = |values: usize, width: u64| (values as u64).saturating_mul(width);
-        let all = [
-            of(self.state, 4),
-            of(self.scratch, 4),
-            of(rounded_rows, 4),
-            of(rounded_values, 2),
-            of(self.codes, 4),
-        ];
+        let all = [of(self.state, 4), of(self.scratch, 4), of(self.rounded, 2), of(self.codes, 4)];
         all.into_iter().fold(0, u64::saturating_add)
     }
 }
@@ -74,11 +67,10 @@ impl Memory {
         let mut codes = Vec::new();
         codes.try_reserve_exact(sizes.codes)?;
         codes.resize(sizes.codes, 0);
-        let [rounded_rows, rounded_values] = sizes.rounded;
         Ok(Self {
             state: Arena::zeroed(sizes.state)?,
             scratch: Arena::zeroed(sizes.scratch)?,
-            rounded: Rounded::new(rounded_rows, rounded_values)?,
+            rounded: Rounded::new(sizes.rounded)?,
             codes,
             position: 0,
         })

@@ -44,7 +44,7 @@ pub(crate) enum Op {
         residual: Option<Rows>,
         activation: Activation,
     },
-    /// Rounds the inputs of the products that follow, whose matrix has eight-bit weights.
+    /// Rounds the inputs of the products that follow, whose matrix has weights that are integers.
     Round { matrix: Arc<Matrix>, x: Rows, run_stride: usize },
     /// y = ELU(x).
     Elu { x: usize, y: usize, width: usize },
@@ -246,7 +246,7 @@ impl Op {
 
     /// Whether it multiplies integers.
     pub(crate) fn in_integers(&self) -> bool {
-        matches!(self, Self::Product { matrix, .. } if matrix.rounded_inputs() > 0)
+        matches!(self, Self::Product { matrix, .. } if matrix.is_of_integers())
     }
 
     /// Bytes of weights, or of keys and values, that are read.
@@ -254,7 +254,7 @@ impl Op {
         let bytes = match self {
             Self::Product { matrix, panels, .. } => panels.len() * matrix.panel_bytes(),
             Self::Search { codebook, .. } => codebook.searched_bytes(),
-            Self::Attend { heads, ring, .. } => 8 * heads.key_width() * ring.context,
+            Self::Attend { heads, ring, .. } => 2 * ring.kept.row_bytes(*heads) * ring.context,
             Self::Upsample { taps, .. } => taps.bytes(),
             _ => 0,
         };

@@ -3,7 +3,7 @@
 use super::memory::{Memory, Sizes, Slot};
 use super::op::{Op, Place, Section, Span};
 use super::run::{Entry, Program};
-use crate::kernels::{Activation, Matrix, Rows};
+use crate::kernels::{Activation, Blocks, Matrix, Product, Rows};
 use std::collections::TryReserveError;
 use std::sync::Arc;
 
@@ -85,12 +85,10 @@ impl Planner {
         self.sizes.codes = self.sizes.codes.max(codes);
     }
 
-    /// Room for `rows` rows of rounded inputs of a matrix.
-    pub(crate) fn rounded(&mut self, matrix: &Matrix, rows: usize) {
-        let inputs = matrix.rounded_inputs();
-        if inputs > 0 {
-            let [most_rows, most_values] = self.sizes.rounded;
-            self.sizes.rounded = [most_rows.max(rows), most_values.max(rows.saturating_mul(inputs))];
+    /// Room for the rounded inputs of a product, if the matrix needs them.
+    pub(crate) fn rounded(&mut self, matrix: &Matrix, product: Product) {
+        if let Some(blocks) = Blocks::of(matrix, &product) {
+            self.sizes.rounded = self.sizes.rounded.max(blocks.len(product.rows));
         }
     }
 
@@ -163,7 +161,6 @@ impl Planner {
     /// Appends the product of rows at `x` and a matrix, in parts if it is a large load.
     pub(crate) fn product(&mut self, rows: Span, product: &Multiply) {
         let Multiply { matrix, .. } = product;
-        self.rounded(matrix, rows.count);
         let parts =
             product.op(0, 0..matrix.panels()).load(rows.count).div_ceil(self.most_load).max(1) as usize;
         // parts of some rows read all weights again
@@ -172,9 +169,10 @@ impl Planner {
         let panels = matrix.panels().div_ceil(parts.div_ceil(by_rows)).max(1);
         for first in (0..rows.count.max(1)).step_by(part) {
             let rows = rows.part(first, part.min(rows.count - first));
-            if matrix.rounded_inputs() > 0 {
+            if matrix.is_of_integers() {
                 let x = product.x.from(first);
                 let (matrix, run_stride) = (Arc::clone(matrix), product.run_stride);
+                self.rounded(&matrix, Product::of_inputs(x, run_stride, rows.count));
                 self.push(rows, Op::Round { matrix, x, run_stride });
             }
             for panel in (0..matrix.panels()).step_by(panels) {

@@ -3,7 +3,7 @@
 use super::memory::Memory;
 use super::op::{NO_CODE, Op, Padding, Place, Span};
 use super::{attention, search};
-use crate::kernels::{Activation, Kernels, MAX_BATCH, Matrix, Product, Team};
+use crate::kernels::{Kernels, MAX_BATCH, Matrix, Product, Team};
 use std::collections::TryReserveError;
 use std::ops::Range;
 
@@ -150,9 +150,7 @@ fn run(op: &Op, batch: &mut Batch, first: usize, rows: usize) {
             batch.product(matrix, product, panels.clone());
         }
         Op::Round { ref matrix, x, run_stride } => {
-            // the rest of a product has no say in its inputs
-            let (y, residual, activation) = (x, None, Activation::None);
-            batch.round(matrix, Product { x, run_stride, y, rows, residual, activation });
+            batch.round(matrix, Product::of_inputs(x, run_stride, rows));
         }
         Op::Elu { x, y, width } => {
             for stream in batch.streams() {

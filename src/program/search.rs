@@ -30,7 +30,7 @@ impl Codebook {
         let bias = |word: usize| -0.5 * words[word * dim..][..dim].iter().map(|x| x * x).sum::<f32>();
         let inputs = offsets(0..dim)?;
         let rows = offsets((0..size).map(|word| word * dim))?;
-        let elements = Elements { values: words, inputs: &inputs, outputs: &rows };
+        let elements = Elements { values: words, inputs: &inputs, outputs: &rows, run: dim };
         let pack_as = |format| pack(Packing { format, ..packing }, elements, bias);
         Ok(Self { exact: pack_as(Format::F32)?, coarse: encodes.then(|| pack_as(Format::Int8)).transpose()? })
     }
@@ -43,7 +43,9 @@ impl Codebook {
     /// Room to search for up to `rows` rows.
     pub(crate) fn reserve(&self, planner: &mut Planner, rows: usize) {
         if let Some(coarse) = &self.coarse {
-            planner.rounded(coarse, rows.min(FEW_ROWS));
+            let dim = self.exact.inputs();
+            let x = Rows { offset: 0, stride: dim };
+            planner.rounded(coarse, Product::of_inputs(x, dim, rows.min(FEW_ROWS)));
         }
     }
 

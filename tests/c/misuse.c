@@ -480,7 +480,7 @@ static void sizes(void) {
 
 /* What a model runs on, asked of it and of its streams. */
 static void what_it_runs_on(const char *path) {
-    for (int64_t precision = MIMI_PRECISION_F32; precision <= MIMI_PRECISION_INT8; precision++) {
+    for (int64_t precision = MIMI_PRECISION_F32; precision <= MIMI_PRECISION_INT16; precision++) {
         mimi_options *o = mimi_options_new();
         mimi_model *loaded;
         mimi_decoder *stream;

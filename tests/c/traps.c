@@ -63,7 +63,7 @@ static int32_t read_file_bytes(void *user, uint64_t offset, void *dst, size_t le
 static void models(const char *path, const char *directory) {
     mimi_model *model;
     mimi_options *options = mimi_options_new();
-    for (int precision = MIMI_PRECISION_F32; precision <= MIMI_PRECISION_INT8; precision++) {
+    for (int precision = MIMI_PRECISION_F32; precision <= MIMI_PRECISION_INT16; precision++) {
         GOOD(mimi_options_set(options, MIMI_OPT_PRECISION, precision));
         GOOD(mimi_options_get(options, MIMI_OPT_PRECISION, &value));
         GOOD(mimi_load(path, options, &model));

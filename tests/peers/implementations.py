@@ -13,7 +13,7 @@ class Libmimi:
     """Through the C ABI, without copies, as a program in C would use it."""
 
     OPT_CODEBOOKS, OPT_PRECISION, OPT_PARTS = 1, 4, 5
-    PRECISIONS = {"f32": 0, "bf16": 1, "int8": 2}
+    PRECISIONS = {"f32": 0, "bf16": 1, "int16": 3, "int8": 2}
     PARTS = {"both": 0, "encoder": 1, "decoder": 2}
 
     def __init__(self, folder, library, precision, parts="both"):

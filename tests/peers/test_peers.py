@@ -39,7 +39,7 @@ class OnTheDemoModel(unittest.TestCase):
             report = json.loads(subprocess.check_output([*script, *options, "--json"]))
             table = subprocess.check_output([*script, *options, "--no-loading"], text=True)
         rows = report["milliseconds_per_frame"]
-        self.assertEqual(list(rows), ["libmimi f32", "libmimi bf16", "libmimi int8"])
+        self.assertEqual(list(rows), ["libmimi f32", "libmimi bf16", "libmimi int16", "libmimi int8"])
         for row in rows.values():
             self.assertTrue(len(row) == 4 and all(0 < time < 80 for time in row), row)
         many = report["many_streams"]
@@ -64,7 +64,7 @@ class PocketTts(unittest.TestCase):
         script = [sys.executable, str(HERE / "pocket.py"), os.environ["MIMI_LIBRARY"], "--model", str(model)]
         script += "--rounds 2 --frames 3".split()
         (times,) = json.loads(subprocess.check_output([*script, "--json"])).values()
-        self.assertEqual(list(times), ["libmimi f32", "libmimi bf16", "libmimi int8"])
+        self.assertEqual(list(times), ["libmimi f32", "libmimi bf16", "libmimi int16", "libmimi int8"])
         self.assertTrue(all(0 < time < 80 for time in times.values()), times)
         self.assertIn("times real time", subprocess.check_output(script, text=True))
 

@@ -61,7 +61,7 @@ impl Random {
     /// Any precision, on any instruction set of this CPU: those that it lacks are caps that do nothing.
     fn load_options(&mut self) -> LoadOptions {
         LoadOptions {
-            precision: self.one_of(&[Precision::F32, Precision::Bf16, Precision::Int8]),
+            precision: self.one_of(&[Precision::F32, Precision::Bf16, Precision::Int16, Precision::Int8]),
             isa: self.one_of(isas()),
             ..Default::default()
         }

@@ -334,7 +334,7 @@ pub(crate) struct BenchArgs {
     /// How weights are kept
     #[arg(
         long, value_enum, value_name = "PRECISION", value_delimiter = ',',
-        default_values_t = [PrecisionArg::F32, PrecisionArg::Bf16, PrecisionArg::Int8]
+        default_values_t = [PrecisionArg::F32, PrecisionArg::Bf16, PrecisionArg::Int16, PrecisionArg::Int8]
     )]
     pub(crate) precision: Vec<PrecisionArg>,
     /// Print numbers for programs

@@ -10,7 +10,7 @@ const KEYS = {
     codebooks: number(1),
     sampleRate: number(2),
     maxBlock: number(3),
-    precision: choice(4, 'f32', 'bf16', 'int8'),
+    precision: choice(4, 'f32', 'bf16', 'int8', 'int16'),
     parts: choice(5, 'both', 'encoder', 'decoder'),
     tail: choice(6, 'audio-pad', 'layer-pad'),
     context: number(7),

@@ -92,7 +92,7 @@ test('a fork goes its own way, and a reset begins again', () => {
 });
 
 test('weights of 16 and 8 bits', async () => {
-    for (const precision of ['bf16', 'int8']) {
+    for (const precision of ['bf16', 'int8', 'int16']) {
         const rounded = await Model.load(demo, { precision });
         assert.equal(rounded.precision, precision);
         assert.ok(rounded.memoryBytes < model.memoryBytes);
@@ -107,7 +107,7 @@ test('weights of 16 and 8 bits', async () => {
 // written by test/native.c with the library for x86, whose SSE2 kernels add and multiply in the same order
 const native = process.env.MIMI_NATIVE;
 test('bits are those of SSE2', { skip: !native && 'MIMI_NATIVE names no folder' }, async () => {
-    for (const precision of ['f32', 'bf16', 'int8']) {
+    for (const precision of ['f32', 'bf16', 'int8', 'int16']) {
         const rounded = await Model.load(demo, { precision });
         const codes = rounded.encode(speech);
         const results = { codes, audio: rounded.decode(codes), latents: rounded.encodeLatents(speech) };

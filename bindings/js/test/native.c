@@ -17,11 +17,11 @@ static int save(const char *folder, const char *precision, const char *what, con
 }
 
 int main(int argc, char **argv) {
-    static const char *const precisions[] = {"f32", "bf16", "int8"};
+    static const char *const precisions[] = {"f32", "bf16", "int8", "int16"};
     if (argc != 3)
         return 2;
     size_t n = fread(pcm, sizeof *pcm, MOST, stdin), n_codes, n_samples, n_values;
-    for (int p = 0; p < 3; p++) {
+    for (int p = 0; p < 4; p++) {
         mimi_options *options = mimi_options_new();
         mimi_model *model;
         if (mimi_options_set(options, MIMI_OPT_PRECISION, p) != MIMI_OK ||

@@ -48,7 +48,7 @@ namespace Mimi
     /// <summary>MIMI_PRECISION_, values of Option.Precision</summary>
     public enum Precision
     {
-        F32 = 0, BF16 = 1, Int8 = 2,
+        F32 = 0, BF16 = 1, Int8 = 2, Int16 = 3,
     }
 
     /// <summary>new Options { [Option.SampleRate] = 48000 }; null stands for all defaults.</summary>

@@ -107,9 +107,19 @@ impl Simd for Avx2 {
         }
     }
     #[inline(always)]
+    unsafe fn load_i16(p: *const i16) -> __m256 {
+        // SAFETY: see above.
+        unsafe { _mm256_cvtepi32_ps(_mm256_cvtepi16_epi32(_mm_loadu_si128(p.cast()))) }
+    }
+    #[inline(always)]
     unsafe fn load_pairs(p: *const i8) -> __m256i {
         // SAFETY: see above.
         unsafe { _mm256_cvtepi8_epi16(_mm_loadu_si128(p.cast())) }
+    }
+    #[inline(always)]
+    unsafe fn load_wide_pairs(p: *const i16) -> __m256i {
+        // SAFETY: see above.
+        unsafe { _mm256_loadu_si256(p.cast()) }
     }
     #[inline(always)]
     unsafe fn splat_pair(p: *const i16) -> __m256i {

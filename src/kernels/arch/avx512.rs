@@ -1,14 +1,14 @@
-//! AVX-512 F and BW: sixteen lanes.
+//! AVX-512 F and BW: sixteen lanes. With VNNI, a multiply-add of integers is one instruction.
 
 use crate::kernels::simd::Simd;
 use std::arch::x86_64::*;
 
 #[derive(Clone, Copy)]
-pub(crate) struct Avx512;
+pub(crate) struct Avx512<const VNNI: bool>;
 
-// SAFETY of every block below: the trait's contract says that the CPU has AVX-512 F and BW,
-// and the caller vouches for pointers.
-impl Simd for Avx512 {
+// SAFETY of every block below: the trait's contract says that the CPU has AVX-512 F and BW, and VNNI where the parameter
+// says so; the caller vouches for pointers.
+impl<const VNNI: bool> Simd for Avx512<VNNI> {
     type Vector = __m512;
     type Pairs = __m512i;
     type Sums = __m512i;
@@ -105,9 +105,19 @@ impl Simd for Avx512 {
         }
     }
     #[inline(always)]
+    unsafe fn load_i16(p: *const i16) -> __m512 {
+        // SAFETY: see above.
+        unsafe { _mm512_cvtepi32_ps(_mm512_cvtepi16_epi32(_mm256_loadu_si256(p.cast()))) }
+    }
+    #[inline(always)]
     unsafe fn load_pairs(p: *const i8) -> __m512i {
         // SAFETY: see above.
         unsafe { _mm512_cvtepi8_epi16(_mm256_loadu_si256(p.cast())) }
+    }
+    #[inline(always)]
+    unsafe fn load_wide_pairs(p: *const i16) -> __m512i {
+        // SAFETY: see above.
+        unsafe { _mm512_loadu_si512(p.cast()) }
     }
     #[inline(always)]
     unsafe fn splat_pair(p: *const i16) -> __m512i {
@@ -122,7 +132,12 @@ impl Simd for Avx512 {
     #[inline(always)]
     unsafe fn add_products(sums: __m512i, weights: __m512i, inputs: __m512i) -> __m512i {
         // SAFETY: see above.
-        unsafe { _mm512_add_epi32(sums, _mm512_madd_epi16(weights, inputs)) }
+        unsafe {
+            match VNNI {
+                true => _mm512_dpwssd_epi32(sums, weights, inputs),
+                false => _mm512_add_epi32(sums, _mm512_madd_epi16(weights, inputs)),
+            }
+        }
     }
     #[inline(always)]
     unsafe fn to_f32(sums: __m512i) -> __m512 {

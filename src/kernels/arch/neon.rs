@@ -98,11 +98,24 @@ impl Simd for Neon {
         unsafe { vreinterpretq_f32_u32(vshll_n_u16::<16>(vld1_u16(p))) }
     }
     #[inline(always)]
+    unsafe fn load_i16(p: *const i16) -> float32x4_t {
+        // SAFETY: see above.
+        unsafe { vcvtq_f32_s32(vmovl_s16(vld1_s16(p))) }
+    }
+    #[inline(always)]
     unsafe fn load_pairs(p: *const i8) -> int16x8_t {
         // SAFETY: see above.
         unsafe {
             let pairs = vmovl_s8(vld1_s8(p));
             vuzp1q_s16(pairs, vextq_s16::<1>(pairs, pairs))
+        }
+    }
+    #[inline(always)]
+    unsafe fn load_wide_pairs(p: *const i16) -> int16x8_t {
+        // SAFETY: see above.
+        unsafe {
+            let pairs = vld2_s16(p);
+            vcombine_s16(pairs.0, pairs.1)
         }
     }
     #[inline(always)]

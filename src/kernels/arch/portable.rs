@@ -93,10 +93,20 @@ impl Simd for Portable {
         v.map(|x| f32::from_bits(u32::from(x) << 16))
     }
     #[inline(always)]
+    unsafe fn load_i16(p: *const i16) -> [f32; 4] {
+        // SAFETY: the caller vouches for four elements.
+        unsafe { p.cast::<[i16; 4]>().read_unaligned() }.map(f32::from)
+    }
+    #[inline(always)]
     unsafe fn load_pairs(p: *const i8) -> [i16; 8] {
         // SAFETY: the caller vouches for eight elements.
         let v = unsafe { p.cast::<[i8; 8]>().read_unaligned() };
         v.map(i16::from)
+    }
+    #[inline(always)]
+    unsafe fn load_wide_pairs(p: *const i16) -> [i16; 8] {
+        // SAFETY: the caller vouches for eight elements.
+        unsafe { p.cast::<[i16; 8]>().read_unaligned() }
     }
     #[inline(always)]
     unsafe fn splat_pair(p: *const i16) -> [i16; 8] {
@@ -111,7 +121,8 @@ impl Simd for Portable {
     #[inline(always)]
     unsafe fn add_products(sums: [i32; 4], weights: [i16; 8], inputs: [i16; 8]) -> [i32; 4] {
         let product = |i: usize| i32::from(weights[i]) * i32::from(inputs[i]);
-        let add = |i: usize| sums[i] + product(2 * i) + product(2 * i + 1);
+        // as vectors do: what is not a number was rounded to a number that may be too large
+        let add = |i: usize| sums[i].wrapping_add(product(2 * i)).wrapping_add(product(2 * i + 1));
         [add(0), add(1), add(2), add(3)]
     }
     #[inline(always)]

@@ -98,9 +98,19 @@ impl Simd for Simd128 {
         unsafe { i32x4_shl(u32x4_load_extend_u16x4(p), 16) }
     }
     #[inline(always)]
+    unsafe fn load_i16(p: *const i16) -> v128 {
+        // SAFETY: see above.
+        unsafe { f32x4_convert_i32x4(i32x4_load_extend_i16x4(p)) }
+    }
+    #[inline(always)]
     unsafe fn load_pairs(p: *const i8) -> v128 {
         // SAFETY: see above.
         unsafe { i16x8_load_extend_i8x8(p) }
+    }
+    #[inline(always)]
+    unsafe fn load_wide_pairs(p: *const i16) -> v128 {
+        // SAFETY: see above.
+        unsafe { v128_load(p.cast()) }
     }
     #[inline(always)]
     unsafe fn splat_pair(p: *const i16) -> v128 {

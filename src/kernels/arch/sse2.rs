@@ -106,9 +106,24 @@ impl Simd for Sse2 {
         unsafe { _mm_castsi128_ps(_mm_unpacklo_epi16(_mm_setzero_si128(), _mm_loadl_epi64(p.cast()))) }
     }
     #[inline(always)]
+    unsafe fn load_i16(p: *const i16) -> __m128 {
+        // SAFETY: see above.
+        unsafe {
+            _mm_cvtepi32_ps(_mm_srai_epi32(
+                _mm_unpacklo_epi16(_mm_setzero_si128(), _mm_loadl_epi64(p.cast())),
+                16,
+            ))
+        }
+    }
+    #[inline(always)]
     unsafe fn load_pairs(p: *const i8) -> __m128i {
         // SAFETY: see above.
         unsafe { _mm_srai_epi16(_mm_unpacklo_epi8(_mm_setzero_si128(), _mm_loadl_epi64(p.cast())), 8) }
+    }
+    #[inline(always)]
+    unsafe fn load_wide_pairs(p: *const i16) -> __m128i {
+        // SAFETY: see above.
+        unsafe { _mm_loadu_si128(p.cast()) }
     }
     #[inline(always)]
     unsafe fn splat_pair(p: *const i16) -> __m128i {

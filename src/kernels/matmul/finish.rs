@@ -54,23 +54,19 @@ unsafe fn finish_with<S: Simd, const P: usize>(
                 }
             }
             for row in 0..rows {
-                let row_scale = match job.scales.is_null() {
-                    true => None,
-                    false => Some(S::splat(job.rounded_scale(first + row))),
-                };
                 let sums = sums.add((row * panels + index) * width);
                 let y = job.row(job.product.y, first + row).add(column);
                 let residual =
                     job.product.residual.map(|rows| job.row(rows, first + row).add(column).cast_const());
                 if columns == width {
-                    finish_row::<S, P>(sums, row_scale, &scale, &bias, residual, y, activation);
+                    finish_row::<S, P>(sums, &scale, &bias, residual, y, activation);
                 } else {
                     let (mut from, mut to) = ([0.0f32; MAX_WIDTH], [0.0f32; MAX_WIDTH]);
                     if let Some(residual) = residual {
                         std::ptr::copy_nonoverlapping(residual, from.as_mut_ptr(), columns);
                     }
                     let residual = residual.map(|_| from.as_ptr());
-                    finish_row::<S, P>(sums, row_scale, &scale, &bias, residual, to.as_mut_ptr(), activation);
+                    finish_row::<S, P>(sums, &scale, &bias, residual, to.as_mut_ptr(), activation);
                     std::ptr::copy_nonoverlapping(to.as_ptr(), y, columns);
                 }
             }
@@ -82,7 +78,6 @@ unsafe fn finish_with<S: Simd, const P: usize>(
 #[inline(always)]
 unsafe fn finish_row<S: Simd, const P: usize>(
     sums: *const f32,
-    row_scale: Option<S::Vector>,
     scale: &[S::Vector; P],
     bias: &[S::Vector; P],
     residual: Option<*const f32>,
@@ -93,13 +88,9 @@ unsafe fn finish_row<S: Simd, const P: usize>(
     unsafe {
         for p in 0..P {
             let at = p * S::LANES;
-            let mut sum = S::load(sums.add(at));
-            if let Some(row_scale) = row_scale {
-                // the row's scale first, because the product of both scales may be too small for an f32
-                sum = S::mul(sum, row_scale);
-            }
-            // with a scale of 1 this is sum + bias to the bit
-            let mut v = S::mul_add(sum, scale[p], bias[p]);
+            // Not fused, so that sums of integers give the same bits on all instruction sets; with a scale of 1 this is
+            // sum + bias to the bit.
+            let mut v = S::add(S::mul(S::load(sums.add(at)), scale[p]), bias[p]);
             if let Some(residual) = residual {
                 v = S::add(v, S::load(residual.add(at)));
             }

@@ -2,6 +2,7 @@
 
 use super::super::Scratch;
 use super::super::matrix::{Matrix, Storage};
+use super::super::rounded::Blocks;
 use super::super::table::Table;
 use super::{MAX_BATCH, Product, Rows, Tiles};
 use std::ops::Range;
@@ -12,7 +13,7 @@ pub(in crate::kernels) struct Job {
     /// The table's tiles for the format of the weights.
     pub(super) tiles: &'static Tiles,
     pub(super) weights: *const u8,
-    /// By output, for weights of eight bits; else null.
+    /// By output, for weights that are integers; else null.
     pub(super) scales: *const f32,
     pub(super) bias: *const f32,
     pub(super) inputs: usize,
@@ -27,12 +28,14 @@ pub(in crate::kernels) struct Job {
     run: usize,
     /// From one run to the next within a row.
     run_stride: usize,
+    /// The most inputs in a segment: for one panel at a time, and for several.
+    pub(super) segment: [usize; 2],
     /// Scratch memory of each stream.
     bases: [*mut f32; MAX_BATCH],
-    /// Rounded inputs of each stream, for weights of eight bits.
+    /// Rounded inputs of each stream, for weights that are integers.
     rounded: [*const i16; MAX_BATCH],
-    /// The scales of these rows.
-    rounded_scales: [*const f32; MAX_BATCH],
+    /// From one row to the next in these.
+    rounded_stride: usize,
     /// Rows in all streams.
     pub(super) total: usize,
     pub(super) product: Product,
@@ -54,54 +57,53 @@ impl Job {
         assert!(matrix.width == width || matrix.is_column() && matrix.bias.len() == width);
         let mut bases = [std::ptr::null_mut(); MAX_BATCH];
         let mut rounded = [std::ptr::null(); MAX_BATCH];
-        let mut rounded_scales = [std::ptr::null(); MAX_BATCH];
-        let rounded_inputs = matrix.rounded_inputs();
+        let blocks = Blocks::of(matrix, &product);
         let runs = matrix.inputs / matrix.run;
         let reach = Rows { offset: 0, stride: product.run_stride }.end(runs, matrix.run);
         let ends = || {
             let (x, y) = (product.x.end(product.rows, reach?)?, product.y.end(product.rows, matrix.outputs)?);
             let residual = product.residual.map_or(Some(0), |rows| rows.end(product.rows, matrix.outputs))?;
-            Some((x, y, residual, product.rows.checked_mul(rounded_inputs)?))
+            Some((x, y, residual))
         };
-        let Some((x_end, y_end, residual_end, rounded_end)) = ends() else {
-            panic!("rows end beyond the address space")
-        };
+        let Some((x_end, y_end, residual_end)) = ends() else { panic!("rows end beyond the address space") };
         assert!(product.x.offset >= y_end || product.y.offset >= x_end, "input and output overlap");
         for (index, stream) in streams.iter_mut().enumerate() {
             let (memory, integers) = stream.scratch();
             assert!(x_end.max(y_end).max(residual_end) <= memory.len(), "rows end beyond the memory");
             bases[index] = memory.as_mut_ptr();
-            if rounded_inputs > 0 {
-                assert!(rounded_end <= integers.values.len() && product.rows <= integers.scales.len());
+            if let Some(blocks) = &blocks {
+                let len = blocks.len(product.rows);
+                assert!(len <= integers.values.len(), "rounded rows end beyond the memory");
                 rounded[index] = integers.values.as_ptr();
-                rounded_scales[index] = integers.scales.as_ptr();
             }
         }
-        let (inputs, runs, run, run_stride) = match rounded_inputs {
-            0 => (matrix.inputs, runs, matrix.run, product.run_stride),
-            inputs => (inputs, 1, inputs, 0),
-        };
         let (tiles, weights) = match &matrix.weights {
             Storage::F32(w) => (&table.f32, w.as_ptr().cast()),
             Storage::Bf16(w) => (&table.bf16, w.as_ptr().cast()),
+            Storage::Int16(w) => (&table.int16, w.as_ptr().cast()),
             Storage::Int8(w) => (&table.int8, w.as_ptr().cast()),
+        };
+        let (run, run_stride, rounded_stride) = match &blocks {
+            None => (matrix.run, product.run_stride, 0),
+            Some(blocks) => (blocks.padded, blocks.run * blocks.pitch(), blocks.row * blocks.pitch()),
         };
         Self {
             table,
             tiles,
             weights,
-            scales: if rounded_inputs > 0 { matrix.scales.as_ptr() } else { std::ptr::null() },
+            scales: if blocks.is_some() { matrix.scales.as_ptr() } else { std::ptr::null() },
             bias: matrix.bias.as_ptr(),
-            inputs,
+            inputs: runs * run,
             outputs: matrix.outputs,
             width: matrix.width,
             column: matrix.is_column(),
             runs,
             run,
             run_stride,
+            segment: matrix.segment().map_or(tiles.segment, |inputs| [inputs; 2]),
             bases,
             rounded,
-            rounded_scales,
+            rounded_stride,
             total: product.rows * streams.len(),
             product,
         }
@@ -134,7 +136,7 @@ impl Job {
         unsafe { self.bases[stream].add(rows.offset + row * rows.stride) }
     }
 
-    /// The begin of row `row` of the inputs as tiles read it: rounded, for weights of eight bits.
+    /// The begin of row `row` of the inputs as tiles read it: rounded, for weights that are integers.
     pub(super) unsafe fn input(&self, row: usize) -> *const u8 {
         if self.scales.is_null() {
             // SAFETY: the caller's.
@@ -142,15 +144,7 @@ impl Job {
         }
         let (stream, row) = self.stream(row);
         // SAFETY: `new` checked that the stream has as many rounded rows.
-        unsafe { self.rounded[stream].add(row * self.inputs).cast() }
-    }
-
-    /// The scale of row `row` of the rounded inputs.
-    #[inline(always)]
-    pub(super) unsafe fn rounded_scale(&self, row: usize) -> f32 {
-        let (stream, row) = self.stream(row);
-        // SAFETY: as above, and the caller asks for weights of eight bits alone.
-        unsafe { *self.rounded_scales[stream].add(row) }
+        unsafe { self.rounded[stream].add(row * self.rounded_stride).cast() }
     }
 
     /// The segments of a row, each of at most `most` inputs.
@@ -160,6 +154,7 @@ impl Job {
             let segment = (index < self.runs).then(|| Segment {
                 input: index * self.run + start,
                 offset: index * self.run_stride + start,
+                scale: index * self.run_stride + self.run,
                 len: most.min(self.run - start),
             })?;
             start += segment.len;
@@ -178,5 +173,7 @@ pub(in crate::kernels) struct Segment {
     pub(super) input: usize,
     /// From the row's begin to it.
     pub(super) offset: usize,
+    /// From the row's begin to the run's scale, if the inputs are rounded.
+    pub(super) scale: usize,
     pub(super) len: usize,
 }

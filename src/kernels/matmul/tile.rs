@@ -124,9 +124,10 @@ pub(in crate::kernels) unsafe fn tile<
             weights = weights.add(width * W::STEP);
         }
         for (r, totals) in totals.iter().enumerate() {
+            let scale = (*inputs.add(r)).cast::<W::Input>().wrapping_add(segment.scale);
             for (g, totals) in totals.iter().enumerate() {
                 for (p, total) in totals.iter().enumerate() {
-                    S::store(at(r, g, p), W::end(before(r, g, p), *total));
+                    S::store(at(r, g, p), W::end(before(r, g, p), *total, scale));
                 }
             }
         }

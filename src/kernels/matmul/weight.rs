@@ -14,8 +14,6 @@ pub(in crate::kernels) trait Weight<S: Simd>: Element {
     type Totals: Copy;
     /// Inputs in one multiplication.
     const STEP: usize;
-    /// Inputs in a segment, if the sums depend on them.
-    const SEGMENT: Option<usize>;
 
     /// Loads `STEP` weights of each of `LANES` outputs.
     ///
@@ -32,8 +30,9 @@ pub(in crate::kernels) trait Weight<S: Simd>: Element {
         inputs: Self::Factors,
         totals: Self::Totals,
     ) -> Self::Totals;
-    /// The sums at the end of a segment, with those of the segments `before`.
-    unsafe fn end(before: S::Vector, totals: Self::Totals) -> S::Vector;
+    /// The sums at the end of a segment, with those of the segments `before`. The scale of the segment's inputs is at
+    /// `scale`, if they were rounded.
+    unsafe fn end(before: S::Vector, totals: Self::Totals, scale: *const Self::Input) -> S::Vector;
 }
 
 /// Weights that are multiplied as f32, one by one. A segment continues the sums of the segments before it.
@@ -44,7 +43,6 @@ macro_rules! float {
             type Factors = S::Vector;
             type Totals = S::Vector;
             const STEP: usize = 1;
-            const SEGMENT: Option<usize> = None;
 
             #[inline(always)]
             unsafe fn load(p: *const $weight) -> S::Vector {
@@ -66,7 +64,7 @@ macro_rules! float {
                 unsafe { S::mul_add(weights, inputs, totals) }
             }
             #[inline(always)]
-            unsafe fn end(_: S::Vector, totals: S::Vector) -> S::Vector {
+            unsafe fn end(_: S::Vector, totals: S::Vector, _: *const f32) -> S::Vector {
                 totals
             }
         }
@@ -77,38 +75,47 @@ float!(f32, S::load);
 float!(Bf16, S::load_bf16);
 
 /// Weights that are multiplied as integers, two by two, with inputs that were rounded to integers. The sums of a
-/// segment are exact, and are added to those before it at its end.
-impl<S: Simd> Weight<S> for i8 {
-    type Input = i16;
-    type Factors = S::Pairs;
-    type Totals = S::Sums;
-    const STEP: usize = 2;
-    /// The largest power of two whose products fit sums of 32 bits: 512 · 127 · 2¹⁵ < 2³¹.
-    const SEGMENT: Option<usize> = Some(512);
+/// segment are exact: a segment has few enough inputs. At its end they are scaled, and added to those before it. Multiply
+/// and add are not fused, so that all instruction sets give the same bits.
+macro_rules! integer {
+    ($weight:ty, $load:expr) => {
+        impl<S: Simd> Weight<S> for $weight {
+            type Input = i16;
+            type Factors = S::Pairs;
+            type Totals = S::Sums;
+            const STEP: usize = 2;
 
-    #[inline(always)]
-    unsafe fn load(p: *const i8) -> S::Pairs {
-        // SAFETY: the caller's.
-        unsafe { S::load_pairs(p) }
-    }
-    #[inline(always)]
-    unsafe fn splat(p: *const i16) -> S::Pairs {
-        // SAFETY: the caller's.
-        unsafe { S::splat_pair(p) }
-    }
-    #[inline(always)]
-    unsafe fn begin(_: S::Vector) -> S::Sums {
-        // SAFETY: the caller's.
-        unsafe { S::no_sums() }
-    }
-    #[inline(always)]
-    unsafe fn multiply_add(weights: S::Pairs, inputs: S::Pairs, totals: S::Sums) -> S::Sums {
-        // SAFETY: the caller's.
-        unsafe { S::add_products(totals, weights, inputs) }
-    }
-    #[inline(always)]
-    unsafe fn end(before: S::Vector, totals: S::Sums) -> S::Vector {
-        // SAFETY: the caller's.
-        unsafe { S::add(before, S::to_f32(totals)) }
-    }
+            #[inline(always)]
+            unsafe fn load(p: *const $weight) -> S::Pairs {
+                // SAFETY: the caller's.
+                unsafe { $load(p) }
+            }
+            #[inline(always)]
+            unsafe fn splat(p: *const i16) -> S::Pairs {
+                // SAFETY: the caller's.
+                unsafe { S::splat_pair(p) }
+            }
+            #[inline(always)]
+            unsafe fn begin(_: S::Vector) -> S::Sums {
+                // SAFETY: the caller's.
+                unsafe { S::no_sums() }
+            }
+            #[inline(always)]
+            unsafe fn multiply_add(weights: S::Pairs, inputs: S::Pairs, totals: S::Sums) -> S::Sums {
+                // SAFETY: the caller's.
+                unsafe { S::add_products(totals, weights, inputs) }
+            }
+            #[inline(always)]
+            unsafe fn end(before: S::Vector, totals: S::Sums, scale: *const i16) -> S::Vector {
+                // SAFETY: the caller's; a scale takes the place of two inputs.
+                unsafe {
+                    let scale = S::splat(scale.cast::<f32>().read_unaligned());
+                    S::add(before, S::mul(S::to_f32(totals), scale))
+                }
+            }
+        }
+    };
 }
+
+integer!(i8, S::load_pairs);
+integer!(i16, S::load_wide_pairs);

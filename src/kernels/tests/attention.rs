@@ -1,7 +1,21 @@
 //! Attention against its formula.
 
 use super::{all_kernels, noise};
-use crate::kernels::{Heads, Queries};
+use crate::kernels::{Heads, Kept, Queries};
+
+const KEPT: [Kept; 2] = [Kept::F32, Kept::Int16];
+
+/// A row's heads as they are kept, by the definition.
+fn kept_row(kept: Kept, heads: Heads, row: &[f32]) -> Vec<f32> {
+    let rounded = |head: &[f32]| {
+        let scale = head.iter().fold(0.0f32, |max, x| max.max(x.abs())) / 32767.0;
+        head.iter().map(|x| (x * (1.0 / scale)).round_ties_even() * scale).collect::<Vec<_>>()
+    };
+    match kept {
+        Kept::F32 => row.to_vec(),
+        Kept::Int16 => row.chunks(heads.dim).flat_map(rounded).collect(),
+    }
+}
 
 /// Keys and values are rows by age.
 fn naive_attention(heads: Heads, q: &[f32], keys: &[f32], values: &[f32]) -> Vec<f64> {
@@ -29,12 +43,17 @@ fn queries_of_one_call_have_the_same_bits_as_one_by_one() {
     let heads = Heads { queries: 4, keys: 2, dim: 10 };
     let width = heads.query_width();
     let (stride, out_stride) = (width + 3, width + 5);
-    for kernels in all_kernels() {
+    for (kernels, kept) in all_kernels().flat_map(|kernels| KEPT.map(|kept| (kernels, kept))) {
         for (position, count, context) in [(0, 1, 9), (0, 5, 3), (2, 4, 100), (20, 3, 14), (95, 2, 7)] {
             let capacity = kernels.ring_rows(context + count - 1);
             let mut noise = noise((context + count) as u64);
             let mut row = |len: usize| (0..len).map(|_| 2.0 * noise()).collect::<Vec<f32>>();
-            let (keys, values) = (row(capacity * heads.key_width()), row(capacity * heads.key_width()));
+            let ring = kept.len(heads, capacity);
+            let (mut keys, mut values) = (vec![0.0; ring], vec![0.0; ring]);
+            for at in 0..capacity {
+                let (key, value) = (row(heads.key_width()), row(heads.key_width()));
+                kernels.remember(kept, heads, capacity, at, &key, &value, &mut keys, &mut values);
+            }
             let (q, mut out) = (row(count * stride), row(count * out_stride));
             let mut scores = vec![0.0; capacity + context];
             let mut expected = out.clone();
@@ -42,10 +61,10 @@ fn queries_of_one_call_have_the_same_bits_as_one_by_one() {
             for index in 0..count {
                 let one = Queries { position: position + index as u64, count: 1, ..queries };
                 let (q, out) = (&q[index * stride..][..width], &mut expected[index * out_stride..][..width]);
-                kernels.attend(heads, one, q, &keys, &values, &mut scores, out);
+                kernels.attend(kept, heads, one, q, &keys, &values, &mut scores, out);
             }
-            kernels.attend(heads, queries, &q, &keys, &values, &mut scores, &mut out);
-            assert_eq!(out, expected, "{kernels:?}");
+            kernels.attend(kept, heads, queries, &q, &keys, &values, &mut scores, &mut out);
+            assert_eq!(out, expected, "{kernels:?} {kept:?}");
         }
     }
 }
@@ -53,7 +72,7 @@ fn queries_of_one_call_have_the_same_bits_as_one_by_one() {
 #[test]
 fn attention_is_its_formula_wherever_the_ring_begins() {
     let shapes = [(4, 4, 8), (4, 2, 8), (8, 8, 64), (3, 1, 6), (2, 2, 2), (2, 1, 94)];
-    for kernels in all_kernels() {
+    for (kernels, kept) in all_kernels().flat_map(|kernels| KEPT.map(|kept| (kernels, kept))) {
         for (queries, keys, dim) in shapes {
             let heads = Heads { queries, keys, dim };
             let width = heads.key_width();
@@ -63,26 +82,32 @@ fn attention_is_its_formula_wherever_the_ring_begins() {
                 let mut row = |len: usize| (0..len).map(|_| 2.0 * noise()).collect::<Vec<f32>>();
                 let q = row(heads.query_width());
                 let (key_rows, value_rows) = (row(count * width), row(count * width));
-                let expected = naive_attention(heads, &q, &key_rows, &value_rows);
+                let as_kept = |rows: &[f32]| -> Vec<f32> {
+                    rows.chunks(width).flat_map(|row| kept_row(kept, heads, row)).collect()
+                };
+                let expected = naive_attention(heads, &q, &as_kept(&key_rows), &as_kept(&value_rows));
+                // sums of integers before they are scaled are larger
+                let tolerance = if kept == Kept::F32 { 1e-5 } else { 3e-5 };
                 let mut first: Option<Vec<f32>> = None;
                 // The same keys in the same order, beginning elsewhere in the ring, beside other rows.
                 for oldest in [0, capacity / 2, capacity - 1] {
-                    let mut ring = (row(capacity * width), row(capacity * width));
+                    let len = kept.len(heads, capacity);
+                    let mut ring = (row(len), row(len));
                     for (age, (key, value)) in
                         key_rows.chunks(width).zip(value_rows.chunks(width)).enumerate()
                     {
                         let at = (oldest + age) % capacity;
-                        kernels.remember(heads, capacity, at, key, value, &mut ring.0, &mut ring.1);
+                        kernels.remember(kept, heads, capacity, at, key, value, &mut ring.0, &mut ring.1);
                     }
                     let position = (oldest + count - 1) as u64;
                     let (stride, out_stride) = (q.len(), q.len());
                     let queries =
                         Queries { position, count: 1, capacity, context: count, stride, out_stride };
                     let (mut scores, mut out) = (vec![0.0; capacity + count], vec![0.0; q.len()]);
-                    kernels.attend(heads, queries, &q, &ring.0, &ring.1, &mut scores, &mut out);
+                    kernels.attend(kept, heads, queries, &q, &ring.0, &ring.1, &mut scores, &mut out);
                     for (found, expected) in out.iter().zip(&expected) {
                         assert!(
-                            (f64::from(*found) - expected).abs() < 1e-5,
+                            (f64::from(*found) - expected).abs() < tolerance,
                             "{kernels:?}: {found} is not {expected}"
                         );
                     }

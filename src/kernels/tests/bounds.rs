@@ -13,7 +13,7 @@ pub(super) fn panic_of(call: impl FnOnce()) -> String {
 #[test]
 fn sizes_that_wrap_are_refused() {
     const HALF: usize = 1 << (usize::BITS - 1);
-    let elements = Elements { values: &[1.0; 4], inputs: &[0, 1], outputs: &[0, 2] };
+    let elements = Elements { values: &[1.0; 4], inputs: &[0, 1], outputs: &[0, 2], run: 2 };
     for kernels in all_kernels() {
         let matrix = pack(kernels, Format::F32, elements, |_| 0.0);
         let rows = |offset, stride| Rows { offset, stride };
@@ -36,12 +36,15 @@ fn sizes_that_wrap_are_refused() {
         }
         // a ring of 0 values, if its size wraps
         let heads = Heads { queries: 4, keys: 4, dim: 4 };
-        let (capacity, row) = (HALF, [0.0; 16]);
-        let said = panic_of(|| kernels.remember(heads, capacity, 0, &row, &row, &mut [], &mut []));
-        assert_eq!(said, "rings are too small", "{kernels:?}");
-        let queries = Queries { position: 0, count: 1, capacity, context: 1, stride: 16, out_stride: 16 };
-        let said = panic_of(|| kernels.attend(heads, queries, &row, &[], &[], &mut [], &mut [0.0; 16]));
-        assert_eq!(said, "rings are too small", "{kernels:?}");
+        for kept in [Kept::F32, Kept::Int16] {
+            let (capacity, row) = (HALF, [0.0; 16]);
+            let said = panic_of(|| kernels.remember(kept, heads, capacity, 0, &row, &row, &mut [], &mut []));
+            assert_eq!(said, "rings are too small", "{kernels:?}");
+            let queries = Queries { position: 0, count: 1, capacity, context: 1, stride: 16, out_stride: 16 };
+            let said =
+                panic_of(|| kernels.attend(kept, heads, queries, &row, &[], &[], &mut [], &mut [0.0; 16]));
+            assert_eq!(said, "rings are too small", "{kernels:?}");
+        }
         assert_eq!(kernels.ring_rows(usize::MAX), usize::MAX);
     }
 }

@@ -3,7 +3,7 @@
 use super::Builder;
 use crate::Error;
 use crate::error::with_capacity;
-use crate::kernels::{self, Format, Heads, Packing, arena_bytes};
+use crate::kernels::{self, Format, Heads, Integers, Kept, Packing, arena_bytes};
 use crate::layers::{
     self, Conv, DecoderStage, EncoderStage, ResidualBlock, SeanetDecoder, SeanetEncoder, Transformer,
     TransformerLayer, Upsampler,
@@ -14,10 +14,15 @@ use crate::tensors::{self, Convolution, Half, Linear, Stage};
 use crate::{Activation, PadMode};
 use std::sync::Arc;
 
-/// SEANet convolutions of up to so many weights stay in f32 at every precision. They work on tens to thousands of
-/// rows a frame, so that reading fewer bytes would save nothing, and each would add as much noise as a large one. In
-/// the published model this keeps 2 MB of 160 in f32 and is worth 2 dB.
+/// SEANet convolutions of up to so many weights stay in f32 where the others are in bf16. They work on tens to thousands
+/// of rows a frame, so that reading fewer bytes would save nothing, and each would add as much noise as a large one. In
+/// the published model this keeps 2 MB of 160 in f32 and is worth 2 dB. Where the others are integers, these are integers of 16
+/// bits, also beside larger ones of eight.
 pub const EXACT_WEIGHTS: usize = 1 << 17;
+
+/// Inputs of a row and outputs below which a convolution is in f32 even where others are integers: to round so few costs
+/// as much as to multiply them.
+const FEW_CHANNELS: usize = 8;
 
 impl Builder<'_, '_> {
     pub(super) fn seanet_encoder(&self, half: &Half) -> Result<SeanetEncoder, Error> {
@@ -61,8 +66,15 @@ impl Builder<'_, '_> {
 
     /// How a SEANet convolution is packed.
     fn seanet_packing(&self, conv: &Convolution) -> Packing<'_> {
-        let exact = conv.shape.iter().product::<usize>() <= EXACT_WEIGHTS;
-        Packing { format: if exact { Format::F32 } else { self.packing.format }, ..self.packing }
+        let small = conv.shape.iter().product::<usize>() <= EXACT_WEIGHTS;
+        let few = conv.shape[..2].iter().any(|channels| *channels < FEW_CHANNELS);
+        let format = match self.packing.format {
+            Format::Bf16 if small => Format::F32,
+            Format::Int16(_) | Format::Int8 if few => Format::F32,
+            Format::Int8 if small => Format::Int16(Integers::INT16),
+            format => format,
+        };
+        Packing { format, ..self.packing }
     }
 
     /// A SEANet convolution with `rows` rows a frame. If that is even, each step begins at an even row.
@@ -133,7 +145,8 @@ impl Builder<'_, '_> {
             Activation::Silu => kernels::Activation::Silu,
         };
         let rotary = Arc::new(Rotary::new(heads.dim, transformer.rope_theta)?);
-        Ok(Transformer { kernels: self.packing.kernels, heads, rotary, layers: built, activation })
+        let kept = if self.packing.is_exact() { Kept::F32 } else { Kept::Int16 };
+        Ok(Transformer { kernels: self.packing.kernels, heads, kept, rotary, layers: built, activation })
     }
 
     /// Bytes of a layer's weights.

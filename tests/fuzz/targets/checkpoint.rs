@@ -76,7 +76,8 @@ fuzz_target!(|input: Input| {
     let options = LoadOptions {
         codebooks: input.codebooks.map(usize::from),
         parts: [Parts::Both, Parts::Encoder, Parts::Decoder][usize::from(input.parts) % 3],
-        precision: [Precision::F32, Precision::Bf16, Precision::Int8][usize::from(input.precision) % 3],
+        precision: [Precision::F32, Precision::Bf16, Precision::Int16, Precision::Int8]
+            [usize::from(input.precision) % 4],
         ..Default::default()
     };
     let file = match input.file {

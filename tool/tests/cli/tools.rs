@@ -153,7 +153,9 @@ fn wrong_usage_is_status_2_and_help_and_version_are_status_0() {
 fn bench_measures_every_precision() {
     let folder = folder();
     let table = String::from_utf8(ok(&folder, "bench -q --seconds 1 --streams 2").stdout).unwrap();
-    for name in ["multiply-adds a second", "f32", "bf16", "int8", "encode", "decode", "seanet", "of limit"] {
+    for name in
+        ["multiply-adds a second", "f32", "bf16", "int16", "int8", "encode", "decode", "seanet", "of limit"]
+    {
         assert!(table.contains(name), "{table}");
     }
     let json = ok(&folder, "bench -q --seconds 1 --streams 1,3 --json -n 3").stdout;
@@ -161,7 +163,10 @@ fn bench_measures_every_precision() {
     assert!(report["machine"]["multiply_adds_per_second"].as_f64().unwrap() > 0.0);
     let precisions = report["precisions"].as_array().unwrap();
     let bytes: Vec<_> = precisions.iter().map(|p| p["loads"][0]["weight_bytes"].as_u64().unwrap()).collect();
-    assert!(bytes.len() == 3 && bytes[0] > bytes[1] && bytes[1] > bytes[2], "{bytes:?}");
+    assert!(
+        bytes.len() == 4 && bytes[0] > bytes[1] && bytes[1] > bytes[2] && bytes[2] > bytes[3],
+        "{bytes:?}"
+    );
     for precision in precisions {
         for (load, parts) in ["both", "encoder", "decoder"].iter().enumerate() {
             let bytes = |load: usize| precision["loads"][load]["weight_bytes"].as_u64().unwrap();

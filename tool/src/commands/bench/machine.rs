@@ -17,7 +17,7 @@ const PASSES: usize = 3;
 pub(super) struct Machine {
     /// In single precision, one after the other in registers.
     pub(super) multiply_adds_per_second: f64,
-    /// The same with weights of eight bits, in integers.
+    /// The same of integers of 16 bits.
     pub(super) integer_multiply_adds_per_second: f64,
     /// Of memory, read at several places in turn.
     pub(super) bytes_per_second: f64,
