@@ -228,7 +228,7 @@ def test_empty_input_gives_empty_output(demo: Model) -> None:
         assert decoder.process(np.empty((0, 8), np.int32)).shape == decoder.flush().shape == (0,)
 
 
-@pytest.mark.parametrize("precision", ["bf16", "int8"])
+@pytest.mark.parametrize("precision", ["bf16", "int8", "int16"])
 def test_precisions_take_less_memory(precision: libmimi.Precision, demo: Model, speech: Floats) -> None:
     model = Model(DEMO, precision=precision)
     assert model.precision == precision

@@ -52,7 +52,7 @@ def test_what_is_no_model(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "kind", "message"),
     [
-        ({"precision": "f16"}, ValueError, "precision: found 'f16', expected one of 'f32', 'bf16', 'int8'"),
+        ({"precision": "f16"}, ValueError, "precision: found 'f16', expected one of 'f32', 'bf16', 'int8', 'int16'"),
         ({"precision": ["f32"]}, ValueError, "precision"),
         ({"parts": "half"}, ValueError, "parts: found 'half'"),
         ({"codebooks": 0}, ValueError, "codebooks: found 0, expected 1 or more"),

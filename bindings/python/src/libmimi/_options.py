@@ -9,8 +9,8 @@ from typing import Final, Literal, SupportsIndex, Union
 from . import _library as c
 from ._errors import ArgumentError, ArgumentTypeError, OutOfMemoryError, check
 
-Precision = Literal["f32", "bf16", "int8"]
-"""How weights are kept: as in the checkpoint, or rounded to bfloat16 or to 8 bits."""
+Precision = Literal["f32", "bf16", "int8", "int16"]
+"""How weights are kept: as in the checkpoint, or rounded to bfloat16, or to integers of 8 or 16 bits."""
 
 Parts = Literal["both", "encoder", "decoder"]
 """Which half of a model to load."""
@@ -25,7 +25,7 @@ Work = Literal["spread", "other"]
 """Who does the work of a capture or a playback: the audio calls, in equal shares, or calls of work()."""
 
 _CHOICES: Final[dict[int, tuple[str, ...]]] = {
-    c.OPT_PRECISION: ("f32", "bf16", "int8"),
+    c.OPT_PRECISION: ("f32", "bf16", "int8", "int16"),
     c.OPT_PARTS: ("both", "encoder", "decoder"),
     c.OPT_TAIL: ("audio", "layer"),
     c.OPT_ISA: ("auto", "baseline", "avx2", "avx512", "neon"),
