@@ -13,7 +13,8 @@ const (
 	rehearsed    = 60    // frames of each conversation
 	mostLateness = 0.125 // of a frame's time, by which a frame comes late
 	hesitation   = 0.03  // by which a call takes longer than it should, on average
-	crowd        = 32    // conversations; more than these even out, and are rehearsed for a shorter time
+	crowd        = 64    // conversations; more than these even out, and are rehearsed for a shorter time
+	reserve      = 20    // one part in so many of the workers' time stays free
 )
 
 // event is a frame of a conversation that comes, or a call that ends.
@@ -110,7 +111,8 @@ func mostKept(s schedule, frame time.Duration, workers int) int {
 		return true
 	}
 	both := s.costs.share(encoding, s.maxBatch) + s.costs.share(decoding, s.maxBatch)
-	low, high := 0, int(time.Duration(workers)*frame/max(both, 1))
+	carried := int(time.Duration(workers) * frame / max(both, 1))
+	low, high := 0, carried-carried/reserve
 	for low < high {
 		if middle := (low + high + 1) / 2; kept(middle) {
 			low = middle

@@ -12,6 +12,7 @@ import (
 type Conversation struct {
 	batcher *Batcher
 	sides   [halves]*side // nil where it has none
+	header  Header
 	closing sync.Mutex
 	closed  bool          // guarded by the batcher's lock
 	gone    chan struct{} // closed by Close
@@ -110,17 +111,17 @@ func newSide(c *Conversation, h half, options []Option) (*side, error) {
 	s.task = task{half: h, side: s, index: -1}
 	s.last = c.batcher.now() - c.batcher.frame
 	var err error
-	var header Header
 	if h == encoding {
 		if s.encoder, err = c.batcher.model.NewEncoder(options...); err == nil {
-			header = s.encoder.header
+			c.header = s.encoder.header
 		}
 	} else if s.decoder, err = c.batcher.model.NewDecoder(options...); err == nil {
-		header = s.decoder.header
+		c.header = s.decoder.header
 	}
 	if err != nil {
 		return nil, err
 	}
+	header := c.header
 	s.samples, s.codebooks = header.FrameSamples, header.Codebooks
 	s.pcm, s.codes = make([]float32, 2*s.samples), make([]uint32, 2*s.codebooks)
 	s.resampled, s.fresh = int64(header.SampleRate) != c.batcher.rate, true
@@ -204,6 +205,9 @@ func (c *Conversation) DecodeFlush(ctx context.Context, dst []float32) ([]float3
 	s.fresh = true
 	return append(dst, s.pcm...), nil
 }
+
+// Header is that of a token file of the conversation's codes; of a decoder alone, at its rate.
+func (c *Conversation) Header() Header { return c.header }
 
 // Close leaves the batcher and frees the streams, once the frames that run are done. Calls that wait return ErrClosed,
 // and so do later ones. Later calls of Close do nothing.
