@@ -8,9 +8,10 @@ import (
 )
 
 const (
-	windowSeconds = 10 // of audio, that the attention of the published model looks back; a frame costs more then
-	blockFrames   = 4  // worked on at once until the window is full, which is quicker
-	timings       = 5  // of which the shortest counts: what else the machine does is not the model's cost
+	windowSeconds = 10                    // of audio, that the attention of the published model looks back; a frame costs more then
+	blockFrames   = 4                     // worked on at once until the window is full, which is quicker
+	timings       = 5                     // at least, of which the shortest counts: what else the machine does is not the model's cost
+	timed         = 50 * time.Millisecond // at least
 )
 
 // measure times calls of one frame, of so many samples, and of the most. The streams' attention looks back as far as it
@@ -82,7 +83,8 @@ func measureHalf(model *Model, h half, most int, options []Option) (pass, frame 
 	defer end()
 	shortest := func(count int) (time.Duration, error) {
 		least := forever
-		for range timings {
+		began := time.Now()
+		for i := 0; i < timings || time.Since(began) < timed; i++ {
 			start := time.Now()
 			if err := call(count); err != nil {
 				return 0, err
