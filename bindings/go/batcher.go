@@ -174,6 +174,7 @@ func (b *Batcher) Close() error {
 
 // OverloadError is why a conversation was refused: with it, results would be late.
 type OverloadError struct {
+	Late          bool    // results are late already
 	Conversations int     // that are inside
 	Load          float64 // the share of the workers' time that they take
 	With          float64 // the share with one more
@@ -181,6 +182,9 @@ type OverloadError struct {
 }
 
 func (e *OverloadError) Error() string {
+	if e.Late {
+		return fmt.Sprintf("mimi: overloaded: results of %d conversations are late already", e.Conversations)
+	}
 	return fmt.Sprintf("mimi: overloaded: %d conversations take %.0f %% of the workers' time, another would make it %.0f %%, and %.0f %% is the most at which results are in time", e.Conversations, 100*e.Load, 100*e.With, 100*e.Limit)
 }
 
@@ -190,16 +194,17 @@ type slowness struct {
 	when   time.Duration // of the last call
 }
 
-// fades is the time in which an excess is forgotten, down to a third.
-const fades = 300 * time.Millisecond
+// lately is the time in which what was counts a third.
+const lately = 400 * time.Millisecond
 
-func (s *slowness) at(now time.Duration) float64 {
-	return 1 + s.excess*math.Exp(-float64(now-s.when)/float64(fades))
-}
+// fades is what remains of an excess. Where no call tells, there is none.
+func (s *slowness) fades(now time.Duration) float64 { return math.Exp(-float64(now-s.when) / float64(lately)) }
 
-// add takes in a call that took so many times as long as it should have.
+func (s *slowness) at(now time.Duration) float64 { return 1 + s.excess*s.fades(now) }
+
+// add takes in a call that took so many times as long as it should have. Its weight is the time since the one before.
 func (s *slowness) add(times float64, now time.Duration) {
-	const weight = 1.0 / 32
-	s.excess = max(0, s.at(now)-1+weight*(times-s.at(now)))
+	old := s.fades(now)
+	s.excess = max(0, s.excess*old+(times-1)*(1-old))
 	s.when = now
 }

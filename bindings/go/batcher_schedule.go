@@ -115,6 +115,16 @@ func (s *schedule) remove(t *task) bool {
 
 func (s *schedule) waiting() int { return len(s.queues[encoding]) + len(s.queues[decoding]) }
 
+// isLate says whether a frame waits whose deadline has passed.
+func (s *schedule) isLate(now time.Duration) bool {
+	for h := range halves {
+		if len(s.queues[h]) > 0 && s.queues[h][0].deadline < now {
+			return true
+		}
+	}
+	return false
+}
+
 // next appends the tasks that a worker runs now in one call to batch. If there are none, it says when to ask again,
 // unless a task is added before.
 func (s *schedule) next(now time.Duration, batch []*task) ([]*task, time.Duration) {

@@ -187,11 +187,15 @@ func TestSlownessIsForgotten(t *testing.T) {
 		now += milliseconds(20)
 		s.add(3, now)
 	}
-	if slow := s.at(now); slow < 1.5 || slow > 3 {
+	if slow := s.at(now); slow < 2.9 || slow > 3 {
 		t.Errorf("three times as slow counts as %v", slow)
 	}
-	if slow := s.at(now + time.Second); slow > 1.1 {
+	if slow := s.at(now + time.Second); slow > 1.2 {
 		t.Errorf("a second later it counts as %v", slow)
+	}
+	now += milliseconds(5)
+	if s.add(30, now); s.at(now) > 3.5 {
+		t.Errorf("one short call counts as %v", s.at(now))
 	}
 	// a spell that is faster does not make room
 	for range 200 {
@@ -200,5 +204,13 @@ func TestSlownessIsForgotten(t *testing.T) {
 	}
 	if s.at(now) != 1 {
 		t.Error(s.at(now))
+	}
+}
+
+func TestScheduleSeesWhatIsLate(t *testing.T) {
+	s := newSchedule(aFrame, aFrame, 0, costsOf(1, 1), 8)
+	newTask(&s, decoding, 0)
+	if s.isLate(milliseconds(100)) || !s.isLate(milliseconds(101)) {
+		t.Error("audio is due after 100 ms")
 	}
 }

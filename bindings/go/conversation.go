@@ -85,9 +85,10 @@ func (b *Batcher) admit(wanted [halves]int) error {
 	}
 	// as many as were rehearsed fit, though sums are rounded
 	const rounding = 1e-9
-	if load := b.load(with); load > b.limit+rounding {
+	load, late := b.load(with), b.schedule.isLate(b.now())
+	if late || load > b.limit+rounding {
 		b.stats.Refused++
-		return &OverloadError{Conversations: b.stats.Conversations, Load: b.load(b.sides), With: load, Limit: b.limit}
+		return &OverloadError{Late: late, Conversations: b.stats.Conversations, Load: b.load(b.sides), With: load, Limit: b.limit}
 	}
 	b.sides = with
 	b.schedule.populate(b.frame, b.sides)
