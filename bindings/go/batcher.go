@@ -198,7 +198,9 @@ type slowness struct {
 const lately = 400 * time.Millisecond
 
 // fades is what remains of an excess. Where no call tells, there is none.
-func (s *slowness) fades(now time.Duration) float64 { return math.Exp(-float64(now-s.when) / float64(lately)) }
+func (s *slowness) fades(now time.Duration) float64 {
+	return math.Exp(-float64(now-s.when) / float64(lately))
+}
 
 func (s *slowness) at(now time.Duration) float64 { return 1 + s.excess*s.fades(now) }
 

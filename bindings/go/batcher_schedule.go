@@ -76,7 +76,7 @@ func newSchedule(frame, deadline, window time.Duration, costs costs, maxBatch in
 		maxBatch: max(maxBatch, 1),
 		deadline: [halves]time.Duration{encoding: deadline, decoding: deadline + deadline/4},
 		pace:     frame - frame/8, // so that what is late catches up
-		ahead:    4 * frame,
+		ahead:    12 * frame,      // about a second, in which what was held up catches up
 		window:   window,
 		costs:    costs,
 	}

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/coder/websocket"
@@ -32,6 +33,9 @@ var ways = []struct {
 	{"wrong messages", (*vandal).wrongMessages},
 	{"joins and leaves", (*vandal).joinsAndLeaves},
 }
+
+// tooMuch is a message of 100 MB, made once.
+var tooMuch = sync.OnceValue(func() []byte { return make([]byte, 100<<20) })
 
 // misbehave goes through all ways until ctx ends.
 func (l *load) misbehave(ctx context.Context, number int, random *rand.Rand) {
@@ -183,7 +187,7 @@ func (v *vandal) flood() {
 
 // wrongMessages sends text, single bytes, far too much, and nothing but pings.
 func (v *vandal) wrongMessages() {
-	for _, message := range [][]byte{{1}, make([]byte, 100<<20)} {
+	for _, message := range [][]byte{{1}, tooMuch()} {
 		if conn := v.dial("/echo"); conn != nil {
 			v.send(conn, message)
 			v.drain(conn)

@@ -28,6 +28,7 @@ import (
 // plan is what the command line says.
 type plan struct {
 	url, model, precision, speech, bench, draw string
+	shares                                     string
 	conversations, capacity, seed              int
 	seconds, faulty, jitter                    float64
 	curve, overload, first, asJSON             bool
@@ -47,6 +48,7 @@ func main() {
 	flag.Float64Var(&p.jitter, "jitter", 5, "milliseconds by which a block of samples is sent late, at most")
 	flag.IntVar(&p.capacity, "capacity", 0, "conversations that the server started here lets in; 0: as it measures")
 	flag.StringVar(&p.bench, "bench", "", "what `mimi bench --json` wrote: the load is compared with its calls of eight streams")
+	flag.StringVar(&p.shares, "shares", "0.25,0.5,0.7,0.8,0.85,0.9,0.95,1,1.05", "for -curve, loads of what -bench says is carried")
 	flag.IntVar(&p.seed, "seed", 1, "of all that is random")
 	flag.BoolVar(&p.curve, "curve", false, "latency over load")
 	flag.BoolVar(&p.overload, "overload", false, "twice as many clients as there is room for")
@@ -88,7 +90,7 @@ func (p plan) run() error {
 		if p.curve && capacity == 0 {
 			capacity = 10000 // what is looked for is where it breaks
 		}
-		stop, err := load.serve(server.Config{Batcher: mimi.BatcherOptions{Capacity: capacity}})
+		stop, err := load.serve(server.Config{Batcher: mimi.BatcherOptions{Workers: server.MakeRoom(), Capacity: capacity}})
 		if err != nil {
 			return err
 		}

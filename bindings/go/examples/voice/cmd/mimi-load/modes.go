@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"net/http"
+	"runtime/debug"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -42,6 +45,7 @@ func (l *load) talk() (fmt.Stringer, error) {
 		return nil, err
 	}
 	time.Sleep(time.Second)
+	debug.FreeOSMemory()
 	r.Before = l.process()
 	seconds := time.Duration(l.plan.seconds * float64(time.Second))
 	clients := l.begin(l.plan.conversations, 0, framesIn(seconds))
@@ -75,6 +79,8 @@ func (l *load) settled(before process) process {
 			break
 		}
 	}
+	debug.FreeOSMemory()
+	now.HeapMB, now.ResidentMB = l.process().HeapMB, l.process().ResidentMB
 	return now
 }
 
@@ -87,15 +93,22 @@ func (l *load) curve() (fmt.Stringer, error) {
 	}
 	r.Carried = carried
 	seconds := time.Duration(l.plan.seconds * float64(time.Second))
-	shares := []float64{0.25, 0.5, 0.7, 0.8, 0.85, 0.9, 0.95, 1, 1.05}
-	var all []*client
-	most := framesIn(time.Duration(len(shares)*(int(carried*1.05)+1)) * (warmUp + seconds))
-	for _, share := range shares {
-		count := max(int(share*carried), len(all)+1)
-		if carried > 20 {
-			count = int(share * carried)
+	var shares []float64
+	for text := range strings.SplitSeq(l.plan.shares, ",") {
+		share, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			return nil, err
 		}
-		all = append(all, l.begin(count-len(all), len(all), min(most, 20000))...)
+		shares = append(shares, share)
+	}
+	var all []*client
+	most := framesIn(time.Duration(len(shares)+1) * (warmUp + seconds))
+	for _, share := range shares {
+		count := int(math.Ceil(share * carried))
+		if count <= len(all) {
+			continue
+		}
+		all = append(all, l.begin(count-len(all), len(all), most)...)
 		time.Sleep(warmUp)
 		from := time.Now()
 		time.Sleep(seconds)
@@ -121,16 +134,16 @@ func (l *load) overload() (fmt.Stringer, error) {
 	seconds := time.Duration(l.plan.seconds * float64(time.Second))
 	frames := framesIn(warmUp + seconds + 10*time.Second)
 	var inside []*client
-	for len(inside) < 10000 {
+	for refused := 0; refused < 5 && len(inside) < 10000; { // a slow moment is no full house
 		c := l.begin(1, len(inside), frames)[0]
 		select {
 		case <-c.ended:
+			refused++
 			r.Reason = c.failure.Error()
 		case <-time.After(200 * time.Millisecond):
+			refused = 0
 			inside = append(inside, c)
-			continue
 		}
-		break
 	}
 	r.Inside = len(inside)
 	if r.Inside == 0 {

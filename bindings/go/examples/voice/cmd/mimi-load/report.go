@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"os"
 	"runtime"
-	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -94,12 +93,11 @@ func (p process) String() string {
 	return fmt.Sprintf("%d goroutines, %.1f MB of Go's heap, %.1f MB resident", p.Goroutines, p.HeapMB, p.ResidentMB)
 }
 
-// process asks this process, or the server's metrics.
+// process asks this process, or the server's metrics. What is garbage counts.
 func (l *load) process() process {
 	if l.server == nil {
 		return l.remote()
 	}
-	debug.FreeOSMemory() // what is held, and not what is garbage
 	var memory runtime.MemStats
 	runtime.ReadMemStats(&memory)
 	return process{runtime.NumGoroutine(), float64(memory.HeapAlloc) / 1e6, resident()}
