@@ -1,3 +1,5 @@
+//go:build cgo
+
 package mimi
 
 import (
@@ -9,6 +11,7 @@ import (
 
 const (
 	windowSeconds = 10                    // of audio, that the attention of the published model looks back; a frame costs more then
+	mostTimed     = 8                     // streams in a call: of more, the time follows
 	blockFrames   = 4                     // worked on at once until the window is full, which is quicker
 	timings       = 5                     // at least, of which the shortest counts: what else the machine does is not the model's cost
 	timed         = 50 * time.Millisecond // at least
@@ -24,7 +27,7 @@ func measure(model *Model, samples int, numbers BatcherOptions, options []Option
 	for h := range halves {
 		timed := func() {
 			defer wait.Done()
-			times.pass[h], times.frame[h], failures[h] = measureHalf(model, h, numbers.MaxBatch, options)
+			times.pass[h], times.frame[h], failures[h] = measureHalf(model, h, min(numbers.MaxBatch, mostTimed), options)
 		}
 		wait.Add(1)
 		if numbers.Workers > 1 {

@@ -1,11 +1,13 @@
 package mimi
 
 import (
+	"errors"
+	"slices"
 	"testing"
 	"time"
 )
 
-// What a schedule decides, in a time that the tests make.
+// What a schedule decides, in a time that the tests make, and a worker whose call fails.
 
 const aFrame = 80 * time.Millisecond
 
@@ -212,5 +214,62 @@ func TestScheduleSeesWhatIsLate(t *testing.T) {
 	newTask(&s, decoding, 0)
 	if s.isLate(milliseconds(100)) || !s.isLate(milliseconds(101)) {
 		t.Error("audio is due after 100 ms")
+	}
+}
+
+// A call that fails for one stream has had no effect, and the others get their codes all the same.
+func TestWorkerGoesOnWithoutAStreamThatFails(t *testing.T) {
+	model, err := Load("testdata/tiny.safetensors")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer model.Close()
+	b, err := NewBatcher(model, BatcherOptions{Workers: 1, Capacity: 9})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	w := newWorker(b)
+	defer w.free()
+	pcm := make([]float32, 2*1920)
+	for i := range pcm {
+		pcm[i] = float32(i%480)/480 - 0.5
+	}
+	codes, err := model.Encode(pcm)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sides []*side
+	for range 3 {
+		c, err := b.Join(EncoderPart)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		sides = append(sides, c.sides[encoding])
+	}
+	for frame := range 2 {
+		if frame == 1 {
+			sides[1].encoder.Close() // behind its conversation's back
+		}
+		for _, s := range sides {
+			copy(s.pcm, pcm[frame*1920:(frame+1)*1920])
+			w.tasks = append(w.tasks, &s.task)
+		}
+		w.run()
+		for i, s := range sides {
+			<-s.done
+			if frame == 1 && i == 1 {
+				if !errors.Is(s.err, ErrClosed) {
+					t.Error(s.err)
+				}
+			} else if s.err != nil || !slices.Equal(s.codes, codes[frame*6:(frame+1)*6]) {
+				t.Errorf("frame %d of stream %d: %v, %v", frame, i, s.codes, s.err)
+			}
+		}
+		w.tasks = w.tasks[:0]
+	}
+	if stats := b.Stats(); stats.Encode.Failed != 1 || stats.Encode.Frames != 5 || stats.Encode.Calls != 2 {
+		t.Errorf("%+v", stats)
 	}
 }

@@ -406,6 +406,24 @@ func TestBatcherJoinsAndLeaves(t *testing.T) {
 	}
 }
 
+// A conversation that nobody has any more, and nobody closed, gives its room back.
+func TestBatcherForgetsConversations(t *testing.T) {
+	batcher := newBatcher(t, load(t), mimi.BatcherOptions{Workers: 1, Capacity: 2})
+	collecting(t)
+	for range 20 {
+		for {
+			_, err := batcher.Join(mimi.BothParts)
+			if err == nil {
+				break
+			}
+			if overload := (*mimi.OverloadError)(nil); !errors.As(err, &overload) {
+				t.Fatal(err)
+			}
+			runtime.Gosched()
+		}
+	}
+}
+
 // One that floods, one that stalls and one that sends what are no codes, beside others that get their bits; a panic in
 // what is done with a result is the caller's own.
 func TestBatcherConversationsDoNotHurtEachOther(t *testing.T) {

@@ -33,8 +33,7 @@ func cMemory[T any](count int) []T {
 
 func freeC[T any](memory []T) { C.free(unsafe.Pointer(unsafe.SliceData(memory))) }
 
-func (b *Batcher) work() {
-	defer b.wait.Done()
+func newWorker(b *Batcher) *worker {
 	most := b.schedule.maxBatch
 	w := &worker{
 		batcher: b,
@@ -47,13 +46,21 @@ func (b *Batcher) work() {
 		timer:   time.NewTimer(forever),
 	}
 	w.makeRoom(1, 1)
-	defer func() {
-		w.timer.Stop()
-		w.freeRoom()
-		freeC(w.streams)
-		freeC(w.in)
-		freeC(w.out)
-	}()
+	return w
+}
+
+func (w *worker) free() {
+	w.timer.Stop()
+	w.freeRoom()
+	freeC(w.streams)
+	freeC(w.in)
+	freeC(w.out)
+}
+
+func (b *Batcher) work() {
+	defer b.wait.Done()
+	w := newWorker(b)
+	defer w.free()
 	for w.find() {
 		w.run()
 	}

@@ -1,8 +1,11 @@
+//go:build cgo
+
 package mimi
 
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"sync"
 	"time"
 )
@@ -13,6 +16,7 @@ type Conversation struct {
 	batcher *Batcher
 	sides   [halves]*side // nil where it has none
 	header  Header
+	cleanup runtime.Cleanup
 	closing sync.Mutex
 	closed  bool          // guarded by the batcher's lock
 	gone    chan struct{} // closed by Close
@@ -40,7 +44,8 @@ type side struct {
 }
 
 // Join opens a conversation: of an encoder, a decoder, or both. options come after those of the batcher. It does not
-// wait: if results would be late with one more, it is an OverloadError at once.
+// wait: if results would be late with one more, it is an OverloadError at once. Close it: it takes room until then, or
+// until the garbage collector finds that nobody has it.
 func (b *Batcher) Join(parts Parts, options ...Option) (*Conversation, error) {
 	var wanted [halves]int
 	switch parts {
@@ -69,6 +74,7 @@ func (b *Batcher) Join(parts Parts, options ...Option) (*Conversation, error) {
 		b.leave(wanted)
 		return nil, err
 	}
+	c.cleanup = runtime.AddCleanup(c, b.leave, wanted)
 	return c, nil
 }
 
@@ -222,6 +228,7 @@ func (c *Conversation) Close() error {
 		return nil
 	}
 	c.closed = true
+	c.cleanup.Stop()
 	close(c.gone)
 	var has [halves]int
 	for h, s := range c.sides {

@@ -2,12 +2,14 @@ package mimi_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"fmt"
 	"io"
 	"log"
 	"math"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/libmimi/libmimi/bindings/go"
@@ -237,4 +239,47 @@ func ExampleOpenReader() {
 	}
 	fmt.Println(len(audio)/4, "samples at", reader.SampleRate(), "Hz")
 	// Output: 2000 samples at 16000 Hz
+}
+
+// Two conversations whose frames run together; a server has one goroutine for each.
+func ExampleBatcher() {
+	model, err := mimi.Load("testdata/tiny.safetensors")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer model.Close()
+	// a server leaves the numbers at 0: then NewBatcher measures what this machine carries
+	batcher, err := mimi.NewBatcher(model, mimi.BatcherOptions{Workers: 1, Capacity: 2}, mimi.Codebooks(6))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer batcher.Close()
+
+	var wait sync.WaitGroup
+	for range 3 {
+		conversation, err := batcher.Join(mimi.BothParts)
+		if err != nil {
+			fmt.Println(err) // a server says so, and closes the connection
+			break
+		}
+		defer conversation.Close()
+		wait.Add(1)
+		go func() {
+			defer wait.Done()
+			var codes []uint32
+			var audio []float32
+			for pcm := range slices.Chunk(tone(), 480) {
+				codes, err = conversation.Encode(context.Background(), codes[:0], pcm)
+				if err == nil && len(codes) > 0 {
+					audio, err = conversation.Decode(context.Background(), audio[:0], codes)
+				}
+				if err != nil {
+					log.Print(err)
+					return
+				}
+			}
+		}()
+	}
+	wait.Wait()
+	// Output: mimi: overloaded: 2 conversations take 100 % of the workers' time, another would make it 150 %, and 100 % is the most at which results are in time
 }
