@@ -25,12 +25,13 @@ fn blocks(language: &str) -> Vec<String> {
 }
 
 /// The README, and the pages that it links to.
-const PAGES: [&str; 11] = [
+const PAGES: [&str; 12] = [
     "README.md",
     "CONTRIBUTING.md",
     "bindings/c/README.md",
     "bindings/cpp/README.md",
     "bindings/go/README.md",
+    "bindings/go/examples/voice/README.md",
     "src/from_transformers.md",
     "tests/README.md",
     "tests/published/README.md",

@@ -15,9 +15,9 @@ import (
 // goroutine.
 //
 // Frames run in the order of their deadlines, together with those that are due next. A conversation that could not be
-// kept is refused by Join; none is dropped later, and no frame. What one conversation does costs the others nothing: one
-// that sends faster than real time waits for those that do not, bad codes are refused before they run, and nothing of
-// yours is called on a worker.
+// kept is refused by Join; none is dropped later, and no frame. What one conversation does costs the others nothing:
+// one that sends faster than real time waits for those that do not, bad codes are refused before they run, and nothing
+// of yours is called on a worker.
 type Batcher struct {
 	model    *Model
 	options  []Option

@@ -147,7 +147,8 @@ func TestScheduleKeepsCallsShort(t *testing.T) {
 	}
 }
 
-// What is admitted is in time, whenever its frames come: rehearsed at other points in time than those that set the limit.
+// What is admitted is in time, whenever its frames come: rehearsed at other points in time than those that set the
+// limit.
 func TestScheduleKeepsDeadlinesUpToItsLimit(t *testing.T) {
 	for _, c := range []struct {
 		pass, frame float64

@@ -135,9 +135,9 @@ func newSide(c *Conversation, h half, options []Option) (*side, error) {
 	return s, nil
 }
 
-// Encode takes a block of up to a frame of samples, and appends the codes of the frame that it completes, if it does, to
-// dst. It allocates only where dst has too little room. On an error nothing was taken, and dst is returned as it was.
-// When ctx ends while the frame waits, that is such an error; a frame that runs is finished.
+// Encode takes a block of up to a frame of samples, and appends the codes of the frame that it completes, if it does,
+// to dst. It allocates only where dst has too little room. On an error nothing was taken, and dst is returned as it
+// was. When ctx ends while the frame waits, that is such an error; a frame that runs is finished.
 func (c *Conversation) Encode(ctx context.Context, dst []uint32, pcm []float32) ([]uint32, error) {
 	s, err := c.begin(ctx, encoding)
 	if err != nil {

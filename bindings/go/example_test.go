@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -258,9 +259,13 @@ func ExampleBatcher() {
 	var wait sync.WaitGroup
 	for range 3 {
 		conversation, err := batcher.Join(mimi.BothParts)
-		if err != nil {
-			fmt.Println(err) // a server says so, and closes the connection
+		var overload *mimi.OverloadError
+		if errors.As(err, &overload) { // its message is for the client
+			fmt.Printf("%d inside, with another %.0f %% of what is kept\n", overload.Conversations, 100*overload.With)
 			break
+		}
+		if err != nil {
+			log.Fatal(err)
 		}
 		defer conversation.Close()
 		wait.Add(1)
@@ -281,5 +286,5 @@ func ExampleBatcher() {
 		}()
 	}
 	wait.Wait()
-	// Output: mimi: overloaded: 2 conversations take 100 % of the workers' time, another would make it 150 %, and 100 % is the most at which results are in time
+	// Output: 2 inside, with another 150 % of what is kept
 }

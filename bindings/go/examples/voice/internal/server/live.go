@@ -19,8 +19,8 @@ const (
 
 // jitter puts packets in order and gives one frame for each frame's time, there or not.
 //
-// mimi.Playback does the same for one stream that has a thread of its own, and decodes it alone. Here the frames of many
-// are decoded in one call, so the buffer stands before the batcher, and the decoder conceals what is NoCode.
+// mimi.Playback does the same for one stream that has a thread of its own, and decodes it alone. Here the frames of
+// many are decoded in one call, so the buffer stands before the batcher, and the decoder conceals what is NoCode.
 type jitter struct {
 	depth     int
 	codebooks int

@@ -71,8 +71,8 @@ func (s *session) hear(use func(codes []uint32) error) error {
 	}
 }
 
-// decode takes a token file, cut into messages in any way, and sends a message of PCM for each frame. With live it takes
-// packets instead.
+// decode takes a token file, cut into messages in any way, and sends a message of PCM for each frame. With live it
+// takes packets instead.
 func (s *session) decode() error {
 	if depth := s.asked.Get("live"); depth != "" {
 		frames, err := strconv.Atoi(depth)
