@@ -371,7 +371,7 @@ voice_server() {
     check "the voice server, go vet" in_folder "$voice" $own go vet ./...
     check "the voice server, gofmt" in_folder "$voice" sh -c 'test -z "$(gofmt -l .)"'
     check "the voice server, go test -race" in_folder "$voice" $own go test -count=1 -race ./...
-    if command -v chromium chromedriver >/dev/null; then
+    if command -v chromium >/dev/null && command -v chromedriver >/dev/null; then
         check "the voice server's page" in_folder "$voice" $own python3 page.py
     else
         echo "NOT CHECKED: the voice server's page, for want of chromium and chromium-driver"

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""page.py [SCREENSHOT]: opens the page in a headless Chromium whose microphone is a recording, and talks for some seconds.
+"""page.py [SCREENSHOT]: opens the page in a headless Chromium whose microphone is a recording, and talks until it hears.
 
 It needs the Debian packages chromium and chromium-driver, and says NOT CHECKED without them. Run it in this folder.
 """
@@ -18,7 +18,8 @@ import urllib.request
 
 HERE = pathlib.Path(__file__).resolve().parent
 SPEECH = HERE / "../../../../tests/data/golden/speech.wav"
-SECONDS = 8.0
+FRAMES = 60  # that are to be heard
+SECONDS = 60.0  # in which they must be, on a machine that is very busy
 
 
 def free_port() -> int:
@@ -65,8 +66,11 @@ TOLD = """return Object.fromEntries(["state", "frames", "delay", "gaps", "rate"]
 def talk(port: int, driver: Driver, screenshot: str | None) -> dict:
     driver.call("POST", "/url", {"url": f"http://localhost:{port}/"})
     driver.script('document.getElementById("talk").click()')
-    time.sleep(SECONDS)
+    began = time.monotonic()
     told = driver.script(TOLD)
+    while int(told["frames"]) < FRAMES and time.monotonic() - began < SECONDS:
+        time.sleep(0.2)
+        told = driver.script(TOLD)
     if screenshot:
         pathlib.Path(screenshot).write_bytes(base64.b64decode(str(driver.call("GET", "/screenshot"))))
     driver.script('document.getElementById("talk").click()')
@@ -110,7 +114,7 @@ def main() -> int:
     print(json.dumps(told, indent=2))
     frames = int(told["frames"])
     wrong = [
-        f"{frames} frames in {SECONDS} s" if frames < 5 * SECONDS else "",
+        f"{frames} frames in {SECONDS:.0f} s" if frames < FRAMES else "",
         f"the state is {told['state']}" if not told["state"].startswith("Connected") else "",
         f"the state afterwards is {told['after']}" if told["after"] != "Not connected." else "",
         f"the console says {told['log']}" if told["log"] else "",
