@@ -15,6 +15,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from typing import Any
 
 HERE = pathlib.Path(__file__).resolve().parent
 SPEECH = HERE / "../../../../tests/data/golden/speech.wav"
@@ -43,10 +44,14 @@ class Driver:
 
     def __init__(self, port: int, flags: list[str]) -> None:
         self.url = f"http://localhost:{port}"
-        options = {"browserName": "chrome", "goog:chromeOptions": {"args": flags}, "goog:loggingPrefs": {"browser": "ALL"}}
+        options = {
+            "browserName": "chrome",
+            "goog:chromeOptions": {"args": flags},
+            "goog:loggingPrefs": {"browser": "ALL"},
+        }
         self.url += "/session/" + self.call("POST", "/session", {"capabilities": {"alwaysMatch": options}})["sessionId"]
 
-    def call(self, method: str, path: str, body: object = None) -> dict:
+    def call(self, method: str, path: str, body: object = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.url + path, data, {"Content-Type": "application/json"}, method=method)
         try:
@@ -55,7 +60,7 @@ class Driver:
         except urllib.error.HTTPError as error:
             raise RuntimeError(error.read().decode()) from error
 
-    def script(self, text: str) -> dict:
+    def script(self, text: str) -> Any:
         return self.call("POST", "/execute/sync", {"script": text, "args": []})
 
 
@@ -63,11 +68,11 @@ TOLD = """return Object.fromEntries(["state", "frames", "delay", "gaps", "rate"]
     (id) => [id, document.getElementById(id).textContent]))"""
 
 
-def talk(port: int, driver: Driver, screenshot: str | None) -> dict:
+def talk(port: int, driver: Driver, screenshot: str | None) -> dict[str, Any]:
     driver.call("POST", "/url", {"url": f"http://localhost:{port}/"})
     driver.script('document.getElementById("talk").click()')
     began = time.monotonic()
-    told = driver.script(TOLD)
+    told: dict[str, Any] = driver.script(TOLD)
     while int(told["frames"]) < FRAMES and time.monotonic() - began < SECONDS:
         time.sleep(0.2)
         told = driver.script(TOLD)
@@ -87,7 +92,7 @@ def main() -> int:
         return 0
     port, driver_port = free_port(), free_port()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as work:
-        built = subprocess.run(["go", "build", "-o", f"{work}/voice", "."], cwd=HERE)
+        built = subprocess.run(["go", "build", "-o", f"{work}/voice", "."], cwd=HERE, check=False)
         if built.returncode:
             return 1
         server = subprocess.Popen([f"{work}/voice", "-addr", f"localhost:{port}"], cwd=HERE)
@@ -96,13 +101,25 @@ def main() -> int:
         try:
             wait_for(port)
             wait_for(driver_port)
-            driver = Driver(driver_port, [
-                "--headless", "--no-sandbox", "--disable-gpu", "--use-fake-device-for-media-stream",
-                "--use-fake-ui-for-media-stream", f"--use-file-for-fake-audio-capture={SPEECH.resolve()}",
-                "--autoplay-policy=no-user-gesture-required", "--disable-quic", "--no-first-run",
-                "--disable-background-networking", "--disable-component-update", "--disable-sync",
-                f"--user-data-dir={work}/profile", "--window-size=800,640",
-            ])
+            driver = Driver(
+                driver_port,
+                [
+                    "--headless",
+                    "--no-sandbox",
+                    "--disable-gpu",
+                    "--use-fake-device-for-media-stream",
+                    "--use-fake-ui-for-media-stream",
+                    f"--use-file-for-fake-audio-capture={SPEECH.resolve()}",
+                    "--autoplay-policy=no-user-gesture-required",
+                    "--disable-quic",
+                    "--no-first-run",
+                    "--disable-background-networking",
+                    "--disable-component-update",
+                    "--disable-sync",
+                    f"--user-data-dir={work}/profile",
+                    "--window-size=800,640",
+                ],
+            )
             told = talk(port, driver, sys.argv[1] if len(sys.argv) > 1 else None)
         finally:
             if driver:

@@ -117,9 +117,10 @@ func (s *session) run(talk func(*session) error) {
 	s.ctx, s.fail = context.WithCancelCause(s.server.killing)
 	defer s.fail(nil)
 	idle := s.server.config.Idle
-	s.watchdog = time.AfterFunc(idle, func() {
+	s.watchdog = time.AfterFunc(time.Hour, func() {
 		s.end(faulty(websocket.StatusPolicyViolation, "no message in %v", idle))
 	})
+	s.watchdog.Stop() // until something is waited for
 	defer s.watchdog.Stop()
 	defer context.AfterFunc(s.server.ending, func() {
 		s.watchdog.Reset(grace)
@@ -127,9 +128,11 @@ func (s *session) run(talk func(*session) error) {
 	s.end(talk(s))
 }
 
-// end closes the connection and says why, the first time that it is called, and then ends the session's calls.
+// end closes the connection and says why, the first time that it is called, and then ends the session's calls. Its room
+// is free before, since the client may take its time.
 func (s *session) end(err error) {
 	s.closed.Do(func() {
+		s.conversation.Close()
 		status, reason := s.status(err)
 		if status != 0 {
 			const most = 120 // bytes that a closing frame holds
@@ -165,6 +168,10 @@ func (s *session) read() ([]byte, error) {
 	if s.server.ending.Err() != nil {
 		return nil, errEnd // what came before is answered
 	}
+	s.watchdog.Reset(s.server.config.Idle)
+	if s.server.ending.Err() != nil {
+		s.watchdog.Reset(grace) // it began just now
+	}
 	kind, reader, err := s.conn.Reader(s.ctx)
 	if err != nil {
 		return nil, err
@@ -186,9 +193,7 @@ func (s *session) read() ([]byte, error) {
 			return nil, err
 		}
 	}
-	if s.server.ending.Err() == nil {
-		s.watchdog.Reset(s.server.config.Idle)
-	}
+	s.watchdog.Stop() // what the server does with a message is not the client's silence
 	if len(s.message) == 0 {
 		return nil, errEnd
 	}
