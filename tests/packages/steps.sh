@@ -307,12 +307,15 @@ cpp_programs() {
         check "the README's C++" says "104 codes, 24960 samples, equal" "$work/readme" "$demo"
     check "C++ examples, built" build_with_cmake "$root/bindings/cpp/examples" "$work/roundtrip-$kind" &&
         check "C++ example" round_trip "$work/roundtrip-$kind/roundtrip" &&
-        check "C++ example of latents" latents_example "$work/roundtrip-$kind/latents"
+        check "C++ example of latents" latents_example "$work/roundtrip-$kind/latents" &&
+        check "C++ example of many conversations" many_conversations "$work/roundtrip-$kind/many"
 }
 
 round_trip() {
     "$1" "$demo" <"$work/speech.f32" >"$work/audio.again" && cmp "$work/audio" "$work/audio.again"
 }
+
+many_conversations() { "$1" "$demo" <"$work/speech.f32"; }
 
 go_programs() {
     command -v go >/dev/null || {
