@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 )
@@ -25,6 +26,7 @@ type Batcher struct {
 	rate     int64         // the model's
 	codeSize uint32        // codes are below it
 	workers  int
+	each     [halves]time.Duration // what a frame takes of a worker
 	measured bool
 	limit    float64 // the most load at which results are in time
 	began    time.Time
@@ -49,7 +51,8 @@ type BatcherOptions struct {
 	Window   time.Duration // the longest that a frame waits for company while a worker is free; by default 4 ms
 
 	// Capacity is how many conversations of both halves the workers carry. By default NewBatcher measures it: it times
-	// calls, and rehearses the schedule with these times. That takes a second or two with the published model.
+	// calls, and rehearses the schedule with these times. That takes a second or two with the published model. It also
+	// makes MaxBatch smaller where calls would take too long for the deadline, and heeds how fast the machine is now.
 	Capacity int
 }
 
@@ -93,7 +96,7 @@ func NewBatcher(model *Model, numbers BatcherOptions, options ...Option) (*Batch
 	}
 	b := &Batcher{
 		model:    model,
-		options:  options,
+		options:  slices.Clone(options),
 		frame:    time.Duration(samples) * time.Second / time.Duration(rate),
 		rate:     rate,
 		codeSize: uint32(size),
@@ -110,14 +113,19 @@ func NewBatcher(model *Model, numbers BatcherOptions, options ...Option) (*Batch
 	if b.measured = numbers.Capacity == 0; b.measured {
 		times, err = measure(model, int(samples), numbers, options)
 	} else {
-		each := time.Duration(b.workers) * b.frame / time.Duration(2*numbers.Capacity)
-		times.frame = [halves]time.Duration{each, each}
 		err = usable(model, options)
 	}
 	if err != nil {
 		return nil, err
 	}
 	b.schedule = newSchedule(b.frame, numbers.Deadline, numbers.Window, times, numbers.MaxBatch)
+	for h := range halves {
+		if b.measured {
+			b.each[h] = times.share(h, b.schedule.maxBatch)
+		} else {
+			b.each[h] = time.Duration(b.workers) * b.frame / time.Duration(2*numbers.Capacity)
+		}
+	}
 	b.limit = 1
 	if b.measured {
 		most := mostKept(b.schedule, b.frame, b.workers)
@@ -137,7 +145,7 @@ func (b *Batcher) now() time.Duration { return time.Since(b.began) }
 func (b *Batcher) load(sides [halves]int) float64 {
 	var busy float64
 	for h := range halves {
-		each := float64(b.schedule.costs.share(h, b.schedule.maxBatch))
+		each := float64(b.each[h])
 		if b.measured {
 			each *= b.slow[h].at(b.now())
 		}

@@ -91,7 +91,7 @@ func (b *Batcher) admit(wanted [halves]int) error {
 	}
 	// as many as were rehearsed fit, though sums are rounded
 	const rounding = 1e-9
-	load, late := b.load(with), b.schedule.isLate(b.now())
+	load, late := b.load(with), b.measured && b.schedule.isLate(b.now())
 	if late || load > b.limit+rounding {
 		b.stats.Refused++
 		return &OverloadError{Late: late, Conversations: b.stats.Conversations, Load: b.load(b.sides), With: load, Limit: b.limit}

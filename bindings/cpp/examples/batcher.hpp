@@ -7,8 +7,8 @@
  * Every stream gets the bits that it would get alone. A frame that came first runs first, with those that came next; a
  * decoder's frames may wait a little longer. What the batcher of the Go package has, and this one lacks: it refuses
  * nobody, so that all are late when there are too many; it holds back nobody who sends faster than real time; a frame
- * cannot be given up; it waits for no company and counts nothing. With codes that are none, a frame makes those of its
- * call run alone, which takes longer. Streams run at the model's rate.
+ * cannot be given up; it waits for no company, counts nothing, and allocates. With codes that are none, a frame makes
+ * those of its call run alone, which takes longer. Streams run at the model's rate.
  */
 #ifndef MIMI_EXAMPLES_BATCHER_HPP
 #define MIMI_EXAMPLES_BATCHER_HPP

@@ -86,11 +86,14 @@ func (p plan) run() error {
 	}
 	load := &load{plan: p, model: model, speech: speech, url: p.url}
 	if p.url == "" {
-		capacity := p.capacity
-		if p.curve && capacity == 0 {
-			capacity = 10000 // what is looked for is where it breaks
+		numbers := mimi.BatcherOptions{Workers: server.MakeRoom(), Capacity: p.capacity}
+		if p.curve {
+			if numbers.MaxBatch, err = measuredBatch(model, numbers); err != nil {
+				return err
+			}
+			numbers.Capacity = 10000 // what is looked for is where it breaks
 		}
-		stop, err := load.serve(server.Config{Batcher: mimi.BatcherOptions{Workers: server.MakeRoom(), Capacity: capacity}})
+		stop, err := load.serve(server.Config{Batcher: numbers})
 		if err != nil {
 			return err
 		}
@@ -104,6 +107,16 @@ func (p plan) run() error {
 	default:
 		return p.print(load.talk())
 	}
+}
+
+// measuredBatch is how many frames a batcher that measures would run in a call.
+func measuredBatch(model *mimi.Model, numbers mimi.BatcherOptions) (int, error) {
+	batcher, err := mimi.NewBatcher(model, numbers)
+	if err != nil {
+		return 0, err
+	}
+	defer batcher.Close()
+	return batcher.Stats().MaxBatch, nil
 }
 
 // print prints a report, also one that comes with an error.
