@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/coder/websocket"
@@ -33,9 +32,6 @@ var ways = []struct {
 	{"wrong messages", (*vandal).wrongMessages},
 	{"joins and leaves", (*vandal).joinsAndLeaves},
 }
-
-// tooMuch is a message of 100 MB, made once.
-var tooMuch = sync.OnceValue(func() []byte { return make([]byte, 100<<20) })
 
 // misbehave goes through all ways until ctx ends.
 func (l *load) misbehave(ctx context.Context, number int, random *rand.Rand) {
@@ -187,12 +183,15 @@ func (v *vandal) flood() {
 
 // wrongMessages sends text, single bytes, far too much, and nothing but pings.
 func (v *vandal) wrongMessages() {
-	for _, message := range [][]byte{{1}, tooMuch()} {
-		if conn := v.dial("/echo"); conn != nil {
-			v.send(conn, message)
-			v.drain(conn)
-			conn.CloseNow()
-		}
+	if conn := v.dial("/echo"); conn != nil {
+		v.send(conn, []byte{1})
+		v.drain(conn)
+		conn.CloseNow()
+	}
+	if conn := v.dial("/echo"); conn != nil {
+		v.sendTooMuch(conn)
+		v.drain(conn)
+		conn.CloseNow()
 	}
 	if conn := v.dial("/encode"); conn != nil {
 		conn.Write(v.ctx, websocket.MessageText, []byte("hello"))
@@ -206,6 +205,21 @@ func (v *vandal) wrongMessages() {
 		}
 		conn.CloseNow()
 	}
+}
+
+// sendTooMuch sends a message of 100 MB, until it is refused.
+func (v *vandal) sendTooMuch(conn *websocket.Conn) {
+	message, err := conn.Writer(v.ctx, websocket.MessageBinary)
+	if err != nil {
+		return
+	}
+	part := make([]byte, 100<<10)
+	for range 1 << 10 {
+		if _, err := message.Write(part); err != nil {
+			return
+		}
+	}
+	message.Close()
 }
 
 // joinsAndLeaves connects and goes, again and again.
