@@ -86,7 +86,7 @@ func (p plan) run() error {
 	}
 	load := &load{plan: p, model: model, speech: speech, url: p.url}
 	if p.url == "" {
-		numbers := mimi.BatcherOptions{Workers: server.MakeRoom(), Capacity: p.capacity}
+		numbers := mimi.BatcherOptions{Workers: server.Prepare(), Capacity: p.capacity}
 		if p.curve {
 			if numbers.MaxBatch, err = measuredBatch(model, numbers); err != nil {
 				return err

@@ -46,14 +46,6 @@ type counters struct {
 	open, served, faulty, lost, late, doubled atomic.Int64
 }
 
-// MakeRoom gives Go's scheduler twice the processors that it had, and says how many it had. A worker in libmimi holds
-// one, which the scheduler takes back only some milliseconds later, and messages must not wait for that.
-func MakeRoom() (cores int) {
-	cores = runtime.GOMAXPROCS(0)
-	runtime.GOMAXPROCS(2 * cores)
-	return cores
-}
-
 //go:embed page
 var page embed.FS
 
