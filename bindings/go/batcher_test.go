@@ -259,8 +259,9 @@ func TestBatcherContextsThatEnd(t *testing.T) {
 			defer wait.Done()
 			random := rand.New(rand.NewPCG(uint64(i), 9))
 			patient := func(call func(context.Context) error) {
-				for {
-					ctx, cancel := context.WithTimeout(context.Background(), time.Duration(random.IntN(3000))*time.Microsecond)
+				for attempt := 1; ; attempt++ { // ever more patient, however slow the machine is
+					longest := attempt * int(time.Millisecond)
+					ctx, cancel := context.WithTimeout(context.Background(), time.Duration(random.IntN(longest)))
 					err := call(ctx)
 					cancel()
 					if err == nil {

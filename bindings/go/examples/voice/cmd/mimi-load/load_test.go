@@ -36,7 +36,7 @@ func newLoad(t *testing.T, config server.Config, p plan) *load {
 
 // Beside a faulty client of each kind, every frame of every healthy one comes back with the bits of streams alone.
 func TestEveryFrameBesideFaultyClients(t *testing.T) {
-	config := server.Config{Batcher: mimi.BatcherOptions{Capacity: 24}, Idle: 2 * time.Second, Stalled: time.Second}
+	config := server.Config{Batcher: mimi.BatcherOptions{Capacity: 24}, Idle: 5 * time.Second, Stalled: 2 * time.Second}
 	l := newLoad(t, config, plan{precision: "f32", conversations: len(ways), seconds: 7, faulty: 100, jitter: 40, seed: 3})
 	report, err := l.talk()
 	if err != nil {

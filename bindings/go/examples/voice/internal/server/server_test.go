@@ -216,7 +216,7 @@ func TestEcho(t *testing.T) {
 
 // Clients that do what they should not are told so, and the others notice nothing.
 func TestFaultyClients(t *testing.T) {
-	v := start(t, Config{Idle: time.Second, Stalled: time.Second})
+	v := start(t, Config{Idle: 2 * time.Second, Stalled: time.Second})
 	header, err := v.model.Header()
 	if err != nil {
 		t.Fatal(err)
@@ -272,9 +272,9 @@ func TestFaultyClients(t *testing.T) {
 		}
 	}()
 	_, closed := receive(silent)
-	closedWith(t, closed, websocket.StatusPolicyViolation, "no message in 1s")
+	closedWith(t, closed, websocket.StatusPolicyViolation, "no message in 2s")
 	_, closed = receive(pinging)
-	closedWith(t, closed, websocket.StatusPolicyViolation, "no message in 1s")
+	closedWith(t, closed, websocket.StatusPolicyViolation, "no message in 2s")
 	v.leaves(t)
 }
 
