@@ -166,7 +166,7 @@ func TestBatcherRefusesAtTheDoor(t *testing.T) {
 		t.Error(err)
 	}
 	// an error of the stream gives the room back
-	other, err = batcher.Join(mimi.DecoderPart, mimi.Codebooks(77))
+	_, err = batcher.Join(mimi.DecoderPart, mimi.Codebooks(77))
 	if !errors.Is(err, mimi.ErrInvalidArgument) {
 		t.Error(err)
 	}
