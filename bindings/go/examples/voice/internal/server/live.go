@@ -176,13 +176,16 @@ func (s *session) hearPackets(lock *sync.Mutex, buffer *jitter) error {
 // playInTime sends a frame's audio for each frame's time, until the recording has ended and is heard.
 func (s *session) playInTime(lock *sync.Mutex, buffer *jitter, format format, ended <-chan struct{}) error {
 	frame := time.Duration(s.header.FrameSamples) * time.Second / time.Duration(s.header.SampleRate)
-	clock := time.NewTicker(frame)
+	due := time.Now().Add(frame)
+	clock := time.NewTimer(frame)
 	defer clock.Stop()
 	player := player{session: s, format: format}
 	codes := make([]uint32, s.header.Codebooks)
 	for {
 		select {
 		case <-clock.C:
+			due = due.Add(frame) // a frame that took long does not move those that follow
+			clock.Reset(time.Until(due))
 		case <-s.ctx.Done():
 			return s.ctx.Err()
 		}
