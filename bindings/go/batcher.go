@@ -141,6 +141,9 @@ func NewBatcher(model *Model, numbers BatcherOptions, options ...Option) (*Batch
 // now is the schedule's time.
 func (b *Batcher) now() time.Duration { return time.Since(b.began) }
 
+// rounding is of sums of loads: as many as were rehearsed fit.
+const rounding = 1e-9
+
 // load is the share of the workers' time that so many halves of conversations take.
 func (b *Batcher) load(sides [halves]int) float64 {
 	var busy float64

@@ -10,11 +10,16 @@ import (
 )
 
 const (
-	windowSeconds = 10                    // of audio, that the attention of the published model looks back; a frame costs more then
-	mostTimed     = 8                     // streams in a call: of more, the time follows
-	blockFrames   = 4                     // worked on at once until the window is full, which is quicker
-	timings       = 5                     // at least, of which the shortest counts: what else the machine does is not the model's cost
-	timed         = 50 * time.Millisecond // at least
+	// of audio, that the attention of the published model looks back; a frame costs more then
+	windowSeconds = 10
+	// worked on at once until the window is full, which is quicker
+	blockFrames = 8
+	// streams in a call: of more, the time follows
+	mostTimed = 8
+	// of a call, at least this many, in at least this time. The shortest counts: what else the machine does is not the
+	// model's cost.
+	timings    = 3
+	timingTime = 50 * time.Millisecond
 )
 
 // measure times calls of one frame, of so many samples, and of the most. The streams' attention looks back as far as it
@@ -87,7 +92,7 @@ func measureHalf(model *Model, h half, most int, options []Option) (pass, frame 
 	shortest := func(count int) (time.Duration, error) {
 		least := forever
 		began := time.Now()
-		for i := 0; i < timings || time.Since(began) < timed; i++ {
+		for i := 0; i < timings || time.Since(began) < timingTime; i++ {
 			start := time.Now()
 			if err := call(count); err != nil {
 				return 0, err

@@ -17,6 +17,7 @@ type BatcherStats struct {
 	Waiting       int     // frames that wait for a worker
 	Load          float64 // the share of the workers' time that the conversations take
 	Limit         float64 // the most at which results are in time
+	Capacity      int     // conversations of both halves that fit, lately
 	MaxBatch      int     // frames in a call: fewer than was asked for, if a call of so many takes too long
 	Joined        uint64
 	Refused       uint64 // conversations, for overload
@@ -91,6 +92,9 @@ func (b *Batcher) Stats() BatcherStats {
 	stats := b.stats
 	stats.Waiting = b.schedule.waiting()
 	stats.Load, stats.Limit = b.load(b.sides), b.limit
+	if one := b.load([halves]int{1, 1}); one > 0 {
+		stats.Capacity = int(b.limit/one + rounding)
+	}
 	stats.MaxBatch = b.schedule.maxBatch
 	return stats
 }

@@ -174,7 +174,7 @@ func TestBatcherRefusesAtTheDoor(t *testing.T) {
 		t.Fatal(err)
 	}
 	other.Close()
-	if stats := batcher.Stats(); stats.Refused != 2 || stats.Conversations != 3 {
+	if stats := batcher.Stats(); stats.Refused != 2 || stats.Conversations != 3 || stats.Capacity != 3 {
 		t.Errorf("%+v", stats)
 	}
 }
@@ -535,7 +535,7 @@ func TestBatcherMeasures(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if stats := batcher.Stats(); stats.Limit <= 0 {
+		if stats := batcher.Stats(); stats.Limit <= 0 || stats.Capacity == 0 {
 			t.Errorf("%+v", stats)
 		}
 		if _, err := batcher.Join(parts); err != mimi.ErrClosed {

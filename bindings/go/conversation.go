@@ -89,8 +89,6 @@ func (b *Batcher) admit(wanted [halves]int) error {
 	for h := range halves {
 		with[h] += wanted[h]
 	}
-	// as many as were rehearsed fit, though sums are rounded
-	const rounding = 1e-9
 	load, late := b.load(with), b.measured && b.schedule.isLate(b.now())
 	if late || load > b.limit+rounding {
 		b.stats.Refused++

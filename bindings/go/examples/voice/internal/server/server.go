@@ -98,7 +98,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.Serve
 
 func (s *Server) String() string {
 	stats := s.batcher.Stats()
-	return fmt.Sprintf("room for conversations up to %.0f %% of the cores' time, %d frames a call", 100*stats.Limit, stats.MaxBatch)
+	return fmt.Sprintf("room for %d conversations, %d frames a call", stats.Capacity, stats.MaxBatch)
 }
 
 // Stats are those of the batcher.
