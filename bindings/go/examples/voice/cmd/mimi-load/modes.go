@@ -74,6 +74,7 @@ func (l *load) talk() (fmt.Stringer, error) {
 // settled is the process when its clients are gone.
 func (l *load) settled(before process) process {
 	var now process
+	http.DefaultClient.CloseIdleConnections() // of those that were refused
 	for end := time.Now().Add(settle); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
 		if now = l.process(); now.Goroutines <= before.Goroutines {
 			break

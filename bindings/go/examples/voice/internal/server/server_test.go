@@ -330,6 +330,7 @@ func TestClientsThatVanish(t *testing.T) {
 		conn.CloseNow()
 	}
 	v.leaves(t)
+	http.DefaultClient.CloseIdleConnections() // of those that were refused
 	for range 500 {
 		if runtime.NumGoroutine() <= goroutines+2 {
 			break
