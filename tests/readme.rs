@@ -25,12 +25,13 @@ fn blocks(language: &str) -> Vec<String> {
 }
 
 /// The README, and the pages that it links to.
-const PAGES: [&str; 13] = [
+const PAGES: [&str; 14] = [
     "README.md",
     "CONTRIBUTING.md",
     "bindings/c/README.md",
     "bindings/cpp/README.md",
     "bindings/go/README.md",
+    "bindings/go/examples/voice/README.md",
     "bindings/js/README.md",
     "bindings/python/README.md",
     "src/from_transformers.md",

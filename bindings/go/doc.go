@@ -11,6 +11,9 @@
 // Audio that arrives piece by piece goes through an [Encoder] and a [Decoder], one for each speaker. Where audio is
 // live, a [Capture] and a [Playback] do their work in equal shares, and conceal what does not arrive.
 //
+// A voice server has many conversations. A [Batcher] runs the frames of all in few calls, by their deadlines, with the
+// bits that each would get alone, and refuses those that it could not keep.
+//
 // # Audio and codes
 //
 // Audio is mono float32, nominally -1 to 1, at the model's sample rate or that of [SampleRate]. Codes are

@@ -2,12 +2,15 @@ package mimi_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"log"
 	"math"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/libmimi/libmimi/bindings/go"
@@ -237,4 +240,51 @@ func ExampleOpenReader() {
 	}
 	fmt.Println(len(audio)/4, "samples at", reader.SampleRate(), "Hz")
 	// Output: 2000 samples at 16000 Hz
+}
+
+// Two conversations whose frames run together; a server has one goroutine for each.
+func ExampleBatcher() {
+	model, err := mimi.Load("testdata/tiny.safetensors")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer model.Close()
+	// a server leaves the numbers at 0: then NewBatcher measures what this machine carries
+	batcher, err := mimi.NewBatcher(model, mimi.BatcherOptions{Workers: 1, Capacity: 2}, mimi.Codebooks(6))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer batcher.Close()
+
+	var wait sync.WaitGroup
+	for range 3 {
+		conversation, err := batcher.Join(mimi.BothParts)
+		var overload *mimi.OverloadError
+		if errors.As(err, &overload) { // its message is for the client
+			fmt.Printf("%d inside, with another %.0f %% of what is kept\n", overload.Conversations, 100*overload.With)
+			break
+		}
+		if err != nil {
+			log.Fatal(err)
+		}
+		defer conversation.Close()
+		wait.Add(1)
+		go func() {
+			defer wait.Done()
+			var codes []uint32
+			var audio []float32
+			for pcm := range slices.Chunk(tone(), 480) {
+				codes, err = conversation.Encode(context.Background(), codes[:0], pcm)
+				if err == nil && len(codes) > 0 {
+					audio, err = conversation.Decode(context.Background(), audio[:0], codes)
+				}
+				if err != nil {
+					log.Print(err)
+					return
+				}
+			}
+		}()
+	}
+	wait.Wait()
+	// Output: 2 inside, with another 150 % of what is kept
 }

@@ -308,12 +308,15 @@ cpp_programs() {
         check "the README's C++" says "104 codes, 24960 samples, equal" "$work/readme" "$demo"
     check "C++ examples, built" build_with_cmake "$root/bindings/cpp/examples" "$work/roundtrip-$kind" &&
         check "C++ example" round_trip "$work/roundtrip-$kind/roundtrip" &&
-        check "C++ example of latents" latents_example "$work/roundtrip-$kind/latents"
+        check "C++ example of latents" latents_example "$work/roundtrip-$kind/latents" &&
+        check "C++ example of many conversations" many_conversations "$work/roundtrip-$kind/many"
 }
 
 round_trip() {
     "$1" "$demo" <"$work/speech.f32" >"$work/audio.again" && cmp "$work/audio" "$work/audio.again"
 }
+
+many_conversations() { "$1" "$demo" <"$work/speech.f32"; }
 
 go_programs() {
     command -v go >/dev/null || {
@@ -359,6 +362,24 @@ go_programs() {
     check "go test -race" in_folder "$module" go test -count=1 -race ./...
     check "go test, cgocheck2, GOGC=1" in_folder "$module" env GOEXPERIMENT=cgocheck2 GOGC=1 go test -count=1 ./...
     check "go mod vendor" in_folder "$module-consumer" vendored
+    voice_server
+}
+
+# The example that is a server, in its place: it has the demo model and the recording from there.
+voice_server() {
+    local voice=$root/bindings/go/examples/voice own="env -u GOFLAGS -u GOPROXY"
+    if ! in_folder "$voice" $own go mod download >/dev/null 2>&1; then
+        echo "NOT CHECKED: the voice server, for want of the module github.com/coder/websocket"
+        return
+    fi
+    check "the voice server, go vet" in_folder "$voice" $own go vet ./...
+    check "the voice server, gofmt" in_folder "$voice" sh -c 'test -z "$(gofmt -l .)"'
+    check "the voice server, go test -race" in_folder "$voice" $own go test -count=1 -race ./...
+    if command -v chromium >/dev/null && command -v chromedriver >/dev/null; then
+        check "the voice server's page" in_folder "$voice" $own python3 page.py
+    else
+        echo "NOT CHECKED: the voice server's page, for want of chromium and chromium-driver"
+    fi
 }
 
 # readme_module MODULE: what the README does to use the clone, without a network.
