@@ -1,6 +1,6 @@
 //! What `mimi bench` measures with: the machine's limits, and a network's step section by section; what other integers
-//! would cost; which files of a folder `mimi fetch` needs; and how a checkpoint is stored, for `mimi convert`. No part of the API: it may change
-//! with every release.
+//! would cost; which files of a folder `mimi fetch` needs; and how a checkpoint is stored, for `mimi convert`. No part
+//! of the API: it may change with every release.
 
 pub use crate::checkpoint::folder;
 pub use crate::model::EXACT_WEIGHTS;

@@ -3,8 +3,8 @@
 //! A head's keys lie in blocks of a register's lanes, `[block][dim][lane]`. So the scores of a block are sums over its
 //! dimensions, and no sum across lanes is needed. The values lie `[row][dim]`.
 //!
-//! Both are kept in f32 or in 16-bit integers. Of integers, each head's part of a row has a scale of its own. The scales
-//! lie `[head][row]` after all integers.
+//! Both are kept in f32 or in 16-bit integers. Of integers, each head's part of a row has a scale of its own. The
+//! scales lie `[head][row]` after all integers.
 
 use super::norm::softmax_numerators;
 use super::rounded::{round, scale_of};
@@ -199,8 +199,8 @@ pub(super) unsafe fn remember_rounded<S: Simd>(
     values: *mut f32,
 ) {
     let (block, lane, dim) = (row / S::LANES, row % S::LANES, heads.dim);
-    // SAFETY: a head's part of a ring begins at head · capacity · dim, and the row is within it; the buffer has room for
-    // a register's lanes.
+    // SAFETY: a head's part of a ring begins at head · capacity · dim, and the row is within it; the buffer has room
+    // for a register's lanes.
     unsafe {
         for head in 0..heads.keys {
             let (key, value) = (key.add(head * dim), value.add(head * dim));
@@ -369,8 +369,8 @@ unsafe fn weighted_sums<S: Simd, E: Stored<S>>(
 ///
 /// # Safety
 ///
-/// `q` and `out` hold the rows of queries and outputs; `keys` and `values` hold `capacity` rows of `E`, whole blocks and
-/// no fewer than `context`; `scores` holds `capacity + context` values; the CPU has `S`.
+/// `q` and `out` hold the rows of queries and outputs; `keys` and `values` hold `capacity` rows of `E`, whole blocks
+/// and no fewer than `context`; `scores` holds `capacity + context` values; the CPU has `S`.
 #[inline(always)]
 pub(super) unsafe fn attend<S: Simd, E: Stored<S>>(
     heads: Heads,

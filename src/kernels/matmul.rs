@@ -35,7 +35,8 @@
 //! [`column`].
 //!
 //! **The matrix alone decides the order in which an output's inputs are summed:** one by one from 0, or as [`column`]
-//! and [`weight`] say. Rounded inputs have a scale for each run, see [`rounded`](super::rounded). The number of rows and their places change nothing, so any chunking gives the same bits.
+//! and [`weight`] say. Rounded inputs have a scale for each run: see [`rounded`](super::rounded). The number of rows
+//! and their places change nothing, so any chunking gives the same bits.
 
 use super::simd::Simd;
 use std::mem::MaybeUninit;

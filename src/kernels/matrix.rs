@@ -35,12 +35,13 @@ impl Integers {
     /// Weights of eight bits, and inputs of 16.
     pub(super) const INT8: Self = Self { weights: 127, inputs: 32767, segment: 512 };
 
-    /// Weights of up to 16 bits: as many as sums of [`segment`](Self::segment) products leave room for, which is about 13
-    /// in trained and in random networks. Inputs of 15 bits. `tests/README.md` has the table of what others cost.
+    /// Weights of up to 16 bits: as many as sums of [`segment`](Self::segment) products leave room for, which is 12 if
+    /// their sizes are spread evenly and about 14 in trained networks. Inputs of 15 bits. `tests/README.md` has the
+    /// table of what others cost.
     pub(crate) const INT16: Self = Self { weights: 32767, inputs: 16383, segment: 128 };
 
-    /// An output's scale, from its largest weight and the largest sum of magnitudes of a segment's weights: the least by
-    /// which neither a weight nor a sum of products is too large.
+    /// An output's scale, from its largest weight and the largest sum of magnitudes of a segment's weights: the least
+    /// by which neither a weight nor a sum of products is too large.
     fn scale(self, largest: f32, sum: f32) -> f32 {
         // Each of a segment's weights may be rounded up by a half. The sum itself was rounded as f32.
         let room = (i32::MAX / self.inputs) as f32 * 0.9999 - self.segment as f32 / 2.0;
@@ -251,6 +252,9 @@ impl Matrix {
             for (scale, &output) in scales.iter_mut().zip(elements.outputs) {
                 let [largest, sum] = elements.magnitudes(output, integers.segment);
                 let least = integers.scale(largest, sum);
+                if !least.is_finite() {
+                    return Err(PackError::NotFinite);
+                }
                 *scale = if least >= f32::MIN_POSITIVE { least } else { 1.0 };
             }
         }
@@ -364,7 +368,8 @@ impl Matrix {
 
 /// Weights as multiples of their scales, to the nearest, ties to even.
 fn rounded(weights: &[f32], scales: &[f32]) -> impl Iterator<Item = f32> {
-    // A sum with it is rounded, because numbers of this size have no fraction. Baseline x86-64 has no instruction for it.
+    // A sum with it is rounded, because numbers of this size have no fraction. Baseline x86-64 has no instruction for
+    // it.
     const NO_FRACTION: f32 = 1.5 * (1 << 23) as f32;
     weights.iter().zip(scales).map(|(weight, scale)| weight / scale + NO_FRACTION - NO_FRACTION)
 }

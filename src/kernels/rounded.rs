@@ -88,8 +88,8 @@ impl Blocks {
     }
 }
 
-/// Rounds `len` values to whole multiples of a scale, by which the largest magnitude is `largest`. They go to `y`, in whole
-/// pairs, and the scale after them.
+/// Rounds `len` values to whole multiples of a scale, by which the largest magnitude is `largest`. They go to `y`, in
+/// whole pairs, and the scale after them.
 ///
 /// # Safety
 ///
@@ -241,8 +241,8 @@ mod tests {
         }
     }
 
-    /// The largest sums that there can be: weights of one size, and inputs of one size with their signs. If a sum did not
-    /// fit 32 bits, it would be wrong by much.
+    /// The largest sums that there can be: weights of one size, and inputs of one size with their signs. If a sum did
+    /// not fit 32 bits, it would be wrong by much.
     #[test]
     fn sums_of_the_largest_do_not_overflow() {
         let int16 = |segment| Format::Int16(Integers { segment, ..Integers::INT16 });

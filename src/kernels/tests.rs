@@ -151,8 +151,8 @@ impl Case {
         (0..self.runs * self.run * self.outputs).map(|_| noise()).collect()
     }
 
-    /// The weights after rounding, by its definition. The scales are those of the matrix, because a weight halfway between
-    /// two integers may go to either for a scale that differs in its last bit.
+    /// The weights after rounding, by its definition. The scales are those of the matrix, because a weight halfway
+    /// between two integers may go to either for a scale that differs in its last bit.
     fn rounded(&self, matrix: &Matrix) -> Vec<f32> {
         let mut weight = self.weight();
         match self.format {

@@ -555,8 +555,8 @@ static void keys_and_values(void) {
     CHECK(strstr(mimi_last_error(), "MIMI_OPT_WORK") && strstr(mimi_last_error(), "spread"));
     STATUS(MIMI_ERR_UNSUPPORTED, mimi_options_set(scratch, MIMI_OPT_OFFLINE, 2));
     STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_options_set(scratch, MIMI_OPT_BUFFER_FRAMES, 65));
-    STATUS(MIMI_ERR_UNSUPPORTED, mimi_options_set(scratch, MIMI_OPT_PRECISION, 3));
-    CHECK(strstr(mimi_last_error(), "precision (MIMI_OPT_PRECISION) is 3") && strstr(mimi_last_error(), "f32"));
+    STATUS(MIMI_ERR_UNSUPPORTED, mimi_options_set(scratch, MIMI_OPT_PRECISION, 4));
+    CHECK(strstr(mimi_last_error(), "precision (MIMI_OPT_PRECISION) is 4") && strstr(mimi_last_error(), "f32"));
     STATUS(MIMI_ERR_INVALID_ARGUMENT, mimi_options_set(scratch, MIMI_OPT_THREADS, 65));
     mimi_options_free(scratch);
 }

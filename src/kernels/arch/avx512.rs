@@ -6,8 +6,8 @@ use std::arch::x86_64::*;
 #[derive(Clone, Copy)]
 pub(crate) struct Avx512<const VNNI: bool>;
 
-// SAFETY of every block below: the trait's contract says that the CPU has AVX-512 F and BW, and VNNI where the parameter
-// says so; the caller vouches for pointers.
+// SAFETY of every block below: the trait's contract says that the CPU has AVX-512 F and BW, and VNNI where the
+// parameter says so; the caller vouches for pointers.
 impl<const VNNI: bool> Simd for Avx512<VNNI> {
     type Vector = __m512;
     type Pairs = __m512i;

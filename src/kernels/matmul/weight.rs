@@ -75,8 +75,8 @@ float!(f32, S::load);
 float!(Bf16, S::load_bf16);
 
 /// Weights that are multiplied as integers, two by two, with inputs that were rounded to integers. The sums of a
-/// segment are exact: a segment has few enough inputs. At its end they are scaled, and added to those before it. Multiply
-/// and add are not fused, so that all instruction sets give the same bits.
+/// segment are exact: a segment has few enough inputs. At its end they are scaled, and added to those before it.
+/// Multiply and add are not fused, so that all instruction sets give the same bits.
 macro_rules! integer {
     ($weight:ty, $load:expr) => {
         impl<S: Simd> Weight<S> for $weight {

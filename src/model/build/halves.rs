@@ -14,14 +14,14 @@ use crate::tensors::{self, Convolution, Half, Linear, Stage};
 use crate::{Activation, PadMode};
 use std::sync::Arc;
 
-/// SEANet convolutions of up to so many weights stay in f32 where the others are in bf16. They work on tens to thousands
-/// of rows a frame, so that reading fewer bytes would save nothing, and each would add as much noise as a large one. In
-/// the published model this keeps 2 MB of 160 in f32 and is worth 2 dB. Where the others are integers, these are integers of 16
-/// bits, also beside larger ones of eight.
+/// SEANet convolutions of up to so many weights stay in f32 where the others are in bf16. They work on tens to
+/// thousands of rows a frame, so that reading fewer bytes would save nothing, and each would add as much noise as a
+/// large one. In the published model this keeps 2 MB of 160 in f32 and is worth 2 dB. Where the others are integers,
+/// these are integers of 16 bits, also beside larger ones of eight.
 pub const EXACT_WEIGHTS: usize = 1 << 17;
 
-/// Inputs of a row and outputs below which a convolution is in f32 even where others are integers: to round so few costs
-/// as much as to multiply them.
+/// Inputs of a row and outputs below which a convolution is in f32 even where others are integers: to round so few
+/// costs as much as to multiply them.
 const FEW_CHANNELS: usize = 8;
 
 impl Builder<'_, '_> {
