@@ -1,0 +1,108 @@
+"""Recordings of any format that libsndfile reads, as mono samples at the model's rate, block by block."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+import soxr
+
+Floats = npt.NDArray[np.float32]
+
+BLOCK = 1 << 18
+"""Values read at once, of all channels: a megabyte, and at least a second of stereo."""
+RATES = range(1_000, 768_001)
+_UNKNOWN = 0x7FFF_0000
+"""Lengths from here on are what programs write who do not know them, as into pipes."""
+
+
+class AudioError(ValueError):
+    """A recording that is none, or is cut off."""
+
+
+class Recording:
+    """A recording that is being read."""
+
+    def __init__(self, file: IO[bytes], rate: int) -> None:
+        """Opens `file`, to be read as samples at `rate` Hz. It is closed with the recording."""
+        self._file, self._to = file, rate
+        try:
+            self._sound = soundfile.SoundFile(file)
+        except soundfile.LibsndfileError as error:
+            file.close()
+            raise AudioError(str(error.error_string)) from None
+        self.rate: int = self._sound.samplerate
+        """Of the recording itself, in Hz."""
+        self.samples = 0
+        """Of the recording itself, as many as were read so far."""
+        if self.rate not in RATES:
+            self.close()
+            raise AudioError(f"a sample rate of {self.rate} Hz; expected {RATES[0]} to {RATES[-1]}")
+
+    def blocks(self) -> Iterator[Floats]:
+        """All of it. The channels are mixed to one, and the length is that of the recording, to the sample."""
+        if self.rate == self._to:
+            yield from self._mono()
+            return
+        stream = soxr.ResampleStream(self.rate, self._to, 1, dtype="float32")
+        made = 0
+        for block in self._mono():
+            converted = stream.resample_chunk(block)
+            made += len(converted)
+            yield converted
+        rest = stream.resample_chunk(np.empty(0, np.float32), last=True)
+        # samples that begin before the end, as the library counts them
+        due = -(-self.samples * self._to // self.rate) - made
+        yield np.pad(rest[: max(due, 0)], (0, max(due - len(rest), 0)))
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._sound.close()
+        self._file.close()
+
+    def _mono(self) -> Iterator[Floats]:
+        sound = self._sound
+        frames = max(BLOCK // sound.channels, 1)
+        while True:
+            try:
+                block: Any = sound.read(frames, dtype="float32", always_2d=True)
+            except soundfile.LibsndfileError as error:
+                raise AudioError(f"damaged after {self.samples} samples ({error.error_string})") from None
+            if len(block) == 0:
+                break
+            self.samples += len(block)
+            yield block[:, 0] if sound.channels == 1 else block.mean(axis=1)
+        fault = self._fault()
+        if fault is not None:
+            raise AudioError(fault)
+
+    def _fault(self) -> str | None:
+        """What is missing at the end. libsndfile takes files that were cut off for whole."""
+        sound = self._sound
+        if self.samples < sound.frames < _UNKNOWN:
+            return f"cut off after {self.samples} of {sound.frames} samples"
+        for told, found in re.findall(r": (\d+) \(should be (\d+)\)", sound.extra_info):
+            if int(found) < int(told) < _UNKNOWN:
+                return f"cut off after {self.samples} samples: {told} bytes promised, {found} found"
+        if sound.format == "OGG" and not ogg_ends(self._file):
+            return f"cut off after {self.samples} samples: the last page is missing"
+        return None
+
+
+def ogg_ends(file: IO[bytes]) -> bool:
+    """Whether an Ogg file has its last page, which says that it is that, to its end."""
+    end = file.seek(0, io.SEEK_END)
+    tail_at = max(end - (1 << 17), 0)  # two of the longest pages
+    file.seek(tail_at)
+    tail = file.read()
+    at = tail.rfind(b"OggS")
+    page = tail[at:]
+    if at < 0 or len(page) < 27 or not page[5] & 4:
+        return False
+    segments = page[27 : 27 + page[26]]
+    return len(page) >= 27 + page[26] + sum(segments)

@@ -1,0 +1,129 @@
+"""Reads recordings in a process of its own, for parts amid which a process has ended before: a recording that crashes its
+decoder then ends that process alone, and is named.
+
+This module is also that process's program: it takes pickled requests from its input and answers to its output.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+from ._audio import AudioError, Floats, Recording
+from ._errors import reason
+from ._sources import Source
+
+
+class Careful:
+    """The process, which is started with the first recording, and again after one that it did not survive."""
+
+    def __init__(self, rate: int) -> None:
+        self._rate = rate
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def open(self, source: Source) -> Distant:
+        """Opens a recording in the process, which reads one at a time."""
+        if self._process is None:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", __spec__.name],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            )
+        return Distant(self, source, self._rate)
+
+    def ask(self, request: Any) -> None:
+        """Sends a request."""
+        assert self._process is not None and self._process.stdin is not None
+        try:
+            pickle.dump(request, self._process.stdin)
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            raise self._death() from None
+
+    def answer(self) -> Any:
+        """The next answer."""
+        assert self._process is not None and self._process.stdout is not None
+        try:
+            return pickle.load(self._process.stdout)
+        except (EOFError, pickle.UnpicklingError):
+            raise self._death() from None
+
+    def _death(self) -> AudioError:
+        assert self._process is not None
+        status = self._process.wait()
+        self.close()
+        how = f"signal {-status}" if status < 0 else f"status {status}"
+        return AudioError(f"the process that read it ended with {how}")
+
+    def close(self) -> None:
+        """Ends the process."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            with process:
+                pass
+
+
+class Distant:
+    """A recording that the process reads."""
+
+    def __init__(self, careful: Careful, source: Source, rate: int) -> None:
+        self._careful, self._ended = careful, False
+        self.samples = 0
+        careful.ask((source, rate))
+        self.rate: int = self._next()
+
+    def _next(self) -> Any:
+        kind, value = self._careful.answer()
+        self._ended = kind in ("error", "end")
+        if kind == "error":
+            raise AudioError(value)
+        return value
+
+    def blocks(self) -> Iterator[Floats]:
+        """All of it; see `Recording.blocks`."""
+        while True:
+            value = self._next()
+            if self._ended:
+                self.samples = value
+                return
+            yield value
+
+    def close(self) -> None:
+        """Leaves it. If that is before its end, what the process would still answer is of no use."""
+        if not self._ended:
+            self._careful.close()
+
+
+def answers(source: Source, rate: int) -> Iterator[tuple[str, Any]]:
+    """What the process says of a recording."""
+    try:
+        with closing(Recording(source.open(), rate)) as recording:
+            yield "rate", recording.rate
+            for block in recording.blocks():
+                yield "block", block
+            yield "end", recording.samples
+    except Exception as error:  # whatever a file can do to its readers
+        yield "error", reason(error)
+
+
+def main() -> None:
+    """Serves until the input ends."""
+    while True:
+        try:
+            request = pickle.load(sys.stdin.buffer)
+        except EOFError:
+            return
+        for answer in answers(*request):
+            pickle.dump(answer, sys.stdout.buffer, protocol=pickle.HIGHEST_PROTOCOL)
+        sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    main()

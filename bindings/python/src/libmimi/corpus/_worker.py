@@ -1,0 +1,158 @@
+"""Encodes parts, in one process with one model and any number of threads."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from typing import Any, NamedTuple, Union
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from .. import ArgumentError, Codes, Encoder, Model
+from .._options import Precision
+from ._audio import Recording
+from ._careful import Careful, Distant
+from ._errors import CorpusError, reason
+from ._listing import Trouble
+from ._output import CODES, Output, Part
+from ._sources import Source, sources
+
+BLOCK_FRAMES = 25
+"""Frames that an encoder works on at once: enough for the weights to be read once for many."""
+
+
+class Settings(NamedTuple):
+    """What decides what a recording becomes."""
+
+    model: str
+    precision: Precision
+    codebooks: int
+    model_id: int
+    column: str | None
+
+
+class Tally(NamedTuple):
+    """What was done."""
+
+    made: int = 0
+    failed: int = 0
+    seconds: float = 0.0
+    """Of audio."""
+
+    def __add__(self, other: object) -> Tally:
+        if not isinstance(other, Tally):
+            return NotImplemented
+        return Tally(self.made + other.made, self.failed + other.failed, self.seconds + other.seconds)
+
+
+def encoder_of(model: Model, codebooks: int | None) -> Encoder:
+    """An encoder that is fast on long pieces."""
+    try:
+        return model.encoder(codebooks=codebooks, max_block=min(BLOCK_FRAMES * model.frame_size, 262144))
+    except ArgumentError:  # a network whose frames take too much memory for so many of them
+        return model.encoder(codebooks=codebooks)
+
+
+def pack(codes: Codes, bits: int) -> bytes:
+    """Frames of codes as `.mtok` files hold them: bit by bit, the most significant first, each frame in whole bytes."""
+    spread = codes[:, :, np.newaxis] >> np.arange(bits - 1, -1, -1, dtype=np.int32) & 1
+    return np.packbits(spread.astype(np.uint8).reshape(len(codes), codes.shape[1] * bits), axis=1).tobytes()
+
+
+def encode(encoder: Encoder, bits: int, recording: Recording | Distant) -> dict[str, Any]:
+    """A row of the table, but for its id and the model's."""
+    encoder.reset()
+    packed, frames = [], 0
+    for block in recording.blocks():
+        codes = encoder.process(block)
+        packed.append(pack(codes, bits))
+        frames += len(codes)
+    codes = encoder.flush()
+    packed.append(pack(codes, bits))
+    return {
+        "codes": b"".join(packed),
+        "frames": frames + len(codes),
+        "codebooks": encoder.codebooks,
+        "bits": bits,
+        "samples": recording.samples,
+        "rate": recording.rate,
+    }
+
+
+Result = Union[dict[str, Any], Trouble]
+Progress = Callable[[Result, int], None]
+"""Hears of each recording, and how many bytes it has, from any thread."""
+
+
+class Worker:
+    """A model, and threads that encode with it. Parts may be made by several threads at once: while the last recordings
+    of one are encoded and its tables are written, the threads go on with the next."""
+
+    def __init__(self, settings: Settings, threads: int) -> None:
+        self.settings = settings
+        self.model = Model(settings.model, parts="encoder", precision=settings.precision)
+        if self.model.model_id != settings.model_id:
+            raise CorpusError(
+                f"{settings.model}: another model on this machine: {self.model.model_id}, not {settings.model_id}"
+            )
+        self.threads = threads
+        self.pool = ThreadPoolExecutor(threads, "libmimi-corpus")
+        self._own = threading.local()
+
+    def run(self, output: Output, root: str, part: Part, progress: Progress = lambda result, size: None) -> Tally:
+        """Makes a part, or what is missing in it."""
+        mark = output.state / "started" / f"{part.number:05}"
+        # A mark that is there was left by a process that ended amid this part, perhaps because of it.
+        careful = mark.exists()
+        mark.touch()
+        try:
+            made = output.codes_file(part.number)
+            rows = pq.read_table(made, schema=CODES).to_pylist() if made.exists() else []
+            results = self._results(part, root, careful, {row["id"] for row in rows}, progress)
+            new = [result for result in results if not isinstance(result, Trouble)]
+            troubles = [result for result in results if isinstance(result, Trouble)]
+            output.finish(part.number, rows + new, [trouble._asdict() for trouble in troubles])
+        finally:
+            mark.unlink(missing_ok=True)
+        return Tally(len(new), len(troubles), sum(row["samples"] / row["rate"] for row in new))
+
+    def _results(self, part: Part, root: str, careful: bool, there: set[str], progress: Progress) -> list[Result]:
+        """What becomes of each recording of a part that is not there, in their order."""
+        found = sources(part, root, self.settings.column)
+        numbered = enumerate(source for source in found if source.id not in there)
+        if part.kind != "parquet":
+            # the longest first, so that no thread has much to do when the others have ended
+            numbered = iter(sorted(numbered, key=lambda pair: -getattr(pair[1], "size", 0)))
+        # tables are read as they are encoded
+        room = threading.Semaphore(4 * self.threads + 16)
+
+        def one(source: Source | Trouble) -> Result:
+            try:
+                result = source if isinstance(source, Trouble) else self._encode(source, careful)
+                progress(result, getattr(source, "size", 0))
+                return result
+            finally:
+                room.release()
+
+        futures: dict[int, Future[Result]] = {}
+        for index, source in numbered:
+            room.acquire()
+            futures[index] = self.pool.submit(one, source)
+        return [future.result() for _, future in sorted(futures.items())]
+
+    def _encode(self, source: Source, careful: bool) -> Result:
+        own = self._own
+        if not hasattr(own, "encoder"):
+            own.encoder = encoder_of(self.model, self.settings.codebooks)
+            own.careful = Careful(self.model.sample_rate)
+        try:
+            with closing(
+                own.careful.open(source) if careful else Recording(source.open(), self.model.sample_rate)
+            ) as recording:
+                row = encode(own.encoder, self.model.code_bits, recording)
+        except Exception as error:  # whatever a file can do to its readers
+            return Trouble(source.id, reason(error))
+        return {"id": source.id, **row, "model_id": self.settings.model_id}
