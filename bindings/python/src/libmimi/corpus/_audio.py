@@ -40,25 +40,10 @@ class Recording:
         """Of the recording itself, in Hz."""
         self.samples = 0
         """Of the recording itself, as many as were read so far."""
-        if self.rate not in RATES:
-            self.close()
-            raise AudioError(f"a sample rate of {self.rate} Hz; expected {RATES[0]} to {RATES[-1]}")
 
     def blocks(self) -> Iterator[Floats]:
         """All of it. The channels are mixed to one, and the length is that of the recording, to the sample."""
-        if self.rate == self._to:
-            yield from self._mono()
-            return
-        stream = soxr.ResampleStream(self.rate, self._to, 1, dtype="float32")
-        made = 0
-        for block in self._mono():
-            converted = stream.resample_chunk(block)
-            made += len(converted)
-            yield converted
-        rest = stream.resample_chunk(np.empty(0, np.float32), last=True)
-        # samples that begin before the end, as the library counts them
-        due = -(-self.samples * self._to // self.rate) - made
-        yield np.pad(rest[: max(due, 0)], (0, max(due - len(rest), 0)))
+        return converted(self._mono(), self.rate, self._to)
 
     def close(self) -> None:
         """Closes the file."""
@@ -92,6 +77,44 @@ class Recording:
         if sound.format == "OGG" and not ogg_ends(self._file):
             return f"cut off after {self.samples} samples: the last page is missing"
         return None
+
+
+class Samples:
+    """A recording that is in memory: samples, or [channels, samples], at some rate."""
+
+    def __init__(self, array: Floats, rate: int, to: int) -> None:
+        if array.ndim not in (1, 2):
+            raise AudioError(f"an array of shape {array.shape}; expected samples, or channels and samples")
+        self._pcm: Floats = array if array.ndim == 1 else array.mean(axis=0)
+        self.rate, self.samples, self._to = rate, self._pcm.size, to
+
+    def blocks(self) -> Iterator[Floats]:
+        """As those of `Recording`."""
+        pieces = (self._pcm[at : at + BLOCK] for at in range(0, self.samples, BLOCK))
+        return converted(pieces, self.rate, self._to)
+
+    def close(self) -> None:
+        """Nothing is to be closed."""
+
+
+def converted(blocks: Iterator[Floats], rate: int, to: int) -> Iterator[Floats]:
+    """Audio at another rate."""
+    if rate == to:
+        yield from blocks
+        return
+    if rate not in RATES:
+        raise AudioError(f"a sample rate of {rate} Hz; expected {RATES[0]} to {RATES[-1]}")
+    stream = soxr.ResampleStream(rate, to, 1, dtype="float32")
+    taken = given = 0
+    for block in blocks:
+        taken += len(block)
+        piece: Floats = stream.resample_chunk(block)
+        given += len(piece)
+        yield piece
+    rest = stream.resample_chunk(np.empty(0, np.float32), last=True)
+    # samples that begin before the end, as the library counts them
+    due = max(-(-taken * to // rate) - given, 0)
+    yield np.pad(rest[:due], (0, max(due - len(rest), 0)))
 
 
 def ogg_ends(file: IO[bytes]) -> bool:

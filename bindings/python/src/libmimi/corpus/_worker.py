@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from .. import ArgumentError, Codes, Encoder, Model
 from .._options import Precision
-from ._audio import Recording
+from ._audio import Recording, Samples
 from ._careful import Careful, Distant
 from ._errors import CorpusError, reason
 from ._listing import Trouble
@@ -62,7 +62,7 @@ def pack(codes: Codes, bits: int) -> bytes:
     return np.packbits(spread.astype(np.uint8).reshape(len(codes), codes.shape[1] * bits), axis=1).tobytes()
 
 
-def encode(encoder: Encoder, bits: int, recording: Recording | Distant) -> dict[str, Any]:
+def encode(encoder: Encoder, bits: int, recording: Recording | Samples | Distant) -> dict[str, Any]:
     """A row of the table, but for its id and the model's."""
     encoder.reset()
     packed, frames = [], 0
@@ -130,17 +130,15 @@ class Worker:
         room = threading.Semaphore(4 * self.threads + 16)
 
         def one(source: Source | Trouble) -> Result:
-            try:
-                result = source if isinstance(source, Trouble) else self._encode(source, careful)
-                progress(result, getattr(source, "size", 0))
-                return result
-            finally:
-                room.release()
+            result = source if isinstance(source, Trouble) else self._encode(source, careful)
+            progress(result, getattr(source, "size", 0))
+            return result
 
         futures: dict[int, Future[Result]] = {}
         for index, source in numbered:
             room.acquire()
             futures[index] = self.pool.submit(one, source)
+            futures[index].add_done_callback(lambda _: room.release())
         return [future.result() for _, future in sorted(futures.items())]
 
     def _encode(self, source: Source, careful: bool) -> Result:
