@@ -2,8 +2,8 @@
 
     python -m libmimi.corpus INPUT OUTPUT --model kyutai/mimi
 
-It needs `pip install libmimi[corpus]`, on Ray `libmimi[ray]`. `encode_corpus` is the same from Python, and `Encode` a step of
-a pipeline in Ray Data or `datasets`.
+It needs `pip install libmimi[corpus]`, on Ray `libmimi[ray]`. `encode_corpus` is the same from Python, and `Encode` a
+step of a pipeline in Ray Data or `datasets`.
 """
 
 from ._errors import CorpusError

@@ -5,14 +5,17 @@ from __future__ import annotations
 import argparse
 import sys
 
-from .. import Error
+from libmimi import Error
+
 from . import encode_corpus
 
 DESCRIPTION = """\
-Encodes all recordings of INPUT into parquet files in the folder OUTPUT. The same line typed again goes on where it stopped.
+Encodes all recordings of INPUT into parquet files in the folder OUTPUT. The same line typed again goes on
+where it stopped.
 
-INPUT is a folder, with all that is below it; a list (.txt with a path in each line, or .jsonl with {"path": …} and perhaps
-"id"); tar files, as 'shards/{00000..00012}.tar'; or parquet files as Hugging Face's datasets writes them.
+INPUT is a folder, with all that is below it; a list (.txt with a path in each line, or .jsonl with
+{"path": …} and perhaps "id"); tar files, as 'shards/{00000..00012}.tar'; or parquet files as Hugging Face's
+datasets writes them.
 
 What cannot be encoded is a row in OUTPUT/__errors/errors-*.parquet, and the exit status is 1.
 """
@@ -35,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
     add("input", metavar="INPUT")
     add("output", metavar="OUTPUT")
     add("--model", required=True, help="a path, or a name such as kyutai/mimi that `mimi fetch` has brought")
-    add("--codebooks", type=positive, metavar="N", help="codes in a frame (default: 8, or what the model's config says)")
+    add("--codebooks", type=positive, metavar="N", help="codes in a frame (default: 8, or what the config says)")
     add("--precision", choices=["f32", "bf16", "int8"], default="f32", help="how weights are kept (default: f32)")
     add("--jobs", type=positive, metavar="N", help="threads (default: one for each core)")
     add("--ray", nargs="?", const="", metavar="ADDRESS", help="work on a Ray cluster")

@@ -9,8 +9,11 @@ from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
-import soundfile
-import soxr
+
+from ._packages import need
+
+soundfile = need("soundfile")
+soxr = need("soxr")
 
 Floats = npt.NDArray[np.float32]
 

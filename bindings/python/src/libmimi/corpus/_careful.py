@@ -1,5 +1,5 @@
-"""Reads recordings in a process of its own, for parts amid which a process has ended before: a recording that crashes its
-decoder then ends that process alone, and is named.
+"""Reads recordings in a process of its own, for parts amid which a process has ended before. A recording that crashes
+its decoder then ends that process alone, and is named.
 
 This module is also that process's program: it takes pickled requests from its input and answers to its output.
 """
@@ -37,26 +37,28 @@ class Careful:
             )
         return Distant(self, source, self._rate)
 
+    def _running(self) -> Any:
+        """The process, with both its pipes."""
+        return self._process
+
     def ask(self, request: Any) -> None:
         """Sends a request."""
-        assert self._process is not None and self._process.stdin is not None
+        stdin = self._running().stdin
         try:
-            pickle.dump(request, self._process.stdin)
-            self._process.stdin.flush()
+            pickle.dump(request, stdin)
+            stdin.flush()
         except BrokenPipeError:
             raise self._death() from None
 
     def answer(self) -> Any:
         """The next answer."""
-        assert self._process is not None and self._process.stdout is not None
         try:
-            return pickle.load(self._process.stdout)
+            return pickle.load(self._running().stdout)
         except (EOFError, pickle.UnpicklingError):
             raise self._death() from None
 
     def _death(self) -> AudioError:
-        assert self._process is not None
-        status = self._process.wait()
+        status = self._running().wait()
         self.close()
         how = f"signal {-status}" if status < 0 else f"status {status}"
         return AudioError(f"the process that read it ended with {how}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from .._errors import Error
+from libmimi._errors import Error
 
 
 class CorpusError(Error):

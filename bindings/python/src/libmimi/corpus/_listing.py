@@ -7,16 +7,18 @@ import os
 import re
 import stat
 from collections.abc import Iterator
-from typing import NamedTuple, Union
+from typing import Any, NamedTuple, Union, cast
 
 from ._errors import CorpusError, reason
 
-AUDIO = frozenset(
-    "aac ac3 aif aifc aiff amr au avr caf flac gsm htk m4a mka mp2 mp3 mp4 oga ogg opus paf ra rf64 sd2 sf snd spx svx voc "
-    "w64 wav wave wavex webm wma wv xi".split()
-)
+_AUDIO = """
+aac ac3 aif aifc aiff amr au avr caf flac gsm htk m4a mka mp2 mp3 mp4 oga ogg opus paf ra rf64 sd2 sf snd spx svx voc
+w64 wav wave wavex webm wma wv xi
+"""
+AUDIO = frozenset(_AUDIO.split())
 """Extensions of recordings. Some of these formats libsndfile does not read: they are named as errors, not left out."""
 COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
+UNPACK = "a compressed tar file, in which nothing can be found without reading all of it; unpack it"
 LISTS = (".txt", ".jsonl")
 
 
@@ -87,7 +89,7 @@ class Listing:
         for file in self._files:
             name = file.lower()
             if name.endswith(COMPRESSED):
-                raise CorpusError(f"{file}: a compressed tar file, whose members cannot be found without reading all of it; unpack it")
+                raise CorpusError(f"{file}: {UNPACK}")
             if not name.endswith(LISTS) and kind_of(name) is None:
                 raise CorpusError(f"{file}: expected a folder, a list (.txt, .jsonl), .tar, .parquet or a recording")
 
@@ -132,7 +134,7 @@ class Listing:
             if place in above:
                 yield Trouble(id_of(below), "a link in a circle")
                 continue
-            folders = []
+            folders: list[tuple[str, tuple[tuple[int, int], ...]]] = []
             for name in names:
                 path, whole = os.path.join(below, name), os.path.join(folder, name)
                 if os.path.isdir(whole):
@@ -140,7 +142,7 @@ class Listing:
                     if os.path.realpath(whole) != self._output:
                         folders.append((path, (*above, place)))
                 elif name.lower().endswith(COMPRESSED):
-                    yield Trouble(id_of(path), "a compressed tar file; unpack it")
+                    yield Trouble(id_of(path), UNPACK)
                 elif kind_of(name) is not None:
                     yield self._file(path, whole)
             waiting.extend(reversed(folders))
@@ -155,7 +157,8 @@ class Listing:
                     continue
                 path, id_ = (line, None) if not is_json else json_entry(line)
                 if path is None:
-                    yield Trouble(f"{id_of(os.path.basename(file))}:{number}", 'expected {"path": "…"}, and perhaps "id"')
+                    place = f"{id_of(os.path.basename(file))}:{number}"
+                    yield Trouble(place, 'expected {"path": "…"}, and perhaps "id"')
                     continue
                 yield self._file(path, os.path.join(self.root, path), id_)
 
@@ -163,12 +166,11 @@ class Listing:
 def json_entry(line: str) -> tuple[str | None, str | None]:
     """Path and id of a line of JSON; `audio_filepath` is what NeMo's manifests call the path."""
     try:
-        entry = json.loads(line)
+        entry: Any = json.loads(line)
     except ValueError:
         return None, None
-    if not isinstance(entry, dict):
-        return None, None
-    path, id_ = entry.get("path", entry.get("audio_filepath")), entry.get("id")
+    fields = cast("dict[str, Any]", entry) if isinstance(entry, dict) else {}
+    path, id_ = fields.get("path", fields.get("audio_filepath")), fields.get("id")
     if not isinstance(path, str) or not isinstance(id_, (str, int, type(None))):
         return None, None
     return path, None if id_ is None else id_of(str(id_))

@@ -1,13 +1,15 @@
 """Makes parts on a Ray cluster.
 
 A part is a Ray task, which reads, encodes and writes; what travels is the list of its recordings. Ray finds room for
-tasks, starts processes for them, starts tasks again whose process or machine has died, and lets the cluster grow where it
-has an autoscaler. A process keeps its model from one task to the next.
+tasks, starts processes for them, starts tasks again whose process or machine has died, and lets the cluster grow where
+it has an autoscaler. A process keeps its model from one task to the next.
 
-Why not Ray Data: a task of it that is started again may leave its rows twice, and a run that is started again must read all
-that was written to learn what is left. Here the name and the rows of a part are fixed before any work begins, so that it
-does no harm to make one twice. Why not actors: a call waits for its own actor. When a machine dies, its actors wait for
-room, and the other actors do not give theirs up, even if they have nothing to do. A task takes any room that there is.
+Why not Ray Data: a task of it that is started again may leave its rows twice, and a run that is started again must read
+all that was written to learn what is left. Here the name and the rows of a part are fixed before any work begins, so
+that it does no harm to make one twice.
+
+Why not actors: a call waits for its own actor. When a machine dies, its actors wait for room, and the other actors do not
+give theirs up, even if they have nothing to do. A task takes any room that there is.
 """
 
 from __future__ import annotations
@@ -17,12 +19,12 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
-import ray
-from ray.exceptions import RayError, RayTaskError
-
 from ._output import Output, Part
+from ._packages import need
 from ._progress import Progress
 from ._worker import Settings, Tally, Worker
+
+ray = need("ray", "ray")
 
 TRIES = 20
 """Processes and machines that may die with a part. Some systems take back machines every few minutes."""
@@ -48,10 +50,11 @@ def on_ray(
         return Tally(), []
     connected = ray.is_initialized()
     if not connected:
-        ray.init(address=address or None, log_to_driver=False, logging_level="warning")
+        ray.init(address=address or None, log_to_driver=False, logging_level="WARNING")
     parts = itertools.chain([first], parts)
-    task: Any = ray.remote(make).options(num_cpus=cpus, max_retries=TRIES, retry_exceptions=False)
-    tally, lost = Tally(), []
+    task = ray.remote(make).options(num_cpus=cpus, max_retries=TRIES, retry_exceptions=False)
+    tally = Tally()
+    lost: list[str] = []
     running: dict[Any, Part] = {}
     try:
         while True:
@@ -67,9 +70,9 @@ def on_ray(
                 part = running.pop(call)
                 try:
                     made: Tally = ray.get(call)
-                except RayTaskError as error:
+                except ray.exceptions.RayTaskError as error:
                     raise error.cause from None
-                except RayError as error:
+                except ray.exceptions.RayError as error:
                     lost.append(f"part {part.number}: {error}")
                 else:
                     tally += made

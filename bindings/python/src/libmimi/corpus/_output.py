@@ -7,9 +7,9 @@
     __mimi/plan-00000.jsonl     which recordings make which part, a line for each part
     __mimi/started, tmp, lock   parts at hand, files that are being written, the run that is at work
 
-Readers of tables leave out names that begin with two underscores. A part is done if its part-NNNNN.parquet is there, which is
-written last. What a part holds was written down before any work began, and never changes: two processes that make
-the same part write the same rows under the same name.
+Readers of tables leave out names that begin with two underscores. A part is done if its part-NNNNN.parquet is there,
+which is written last. What a part holds was written down before any work began, and never changes: two processes that
+make the same part write the same rows under the same name.
 """
 
 from __future__ import annotations
@@ -20,15 +20,16 @@ import json
 import os
 import platform
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from ._errors import CorpusError
 from ._listing import Found, Item, Listed, Trouble
+from ._packages import need
+
+pa = need("pyarrow")
+pq = need("pyarrow.parquet")
 
 CODES = pa.schema(
     [
@@ -77,9 +78,9 @@ class Output:
         return f"Output({str(self.folder)!r})"
 
     @contextlib.contextmanager
-    def open(self, settings: dict[str, Any]) -> Iterator[None]:
-        """Makes the folder, or checks that it was made with the same settings. Keeps other runs out meanwhile, where the
-        file system can tell; where it cannot, two runs do the same work twice, and write the same files."""
+    def open(self, settings: dict[str, Any]) -> Generator[None]:
+        """Makes the folder, or checks that it was made with the same settings. Keeps other runs out meanwhile, where
+        the file system has locks; where it has none, two runs do the same work twice, and write the same files."""
         if self.folder.exists() and not self.folder.is_dir():
             raise CorpusError(f"{self.folder}: not a folder")
         if not self.state.exists() and any(self.folder.glob("*.parquet")):
@@ -123,7 +124,7 @@ class Output:
             raise
         sync_folder(path.parent)
 
-    def write_table(self, path: Path, schema: pa.Schema, rows: list[dict[str, Any]]) -> None:
+    def write_table(self, path: Path, schema: Any, rows: list[dict[str, Any]]) -> None:
         """Writes a table. One without rows has no row groups either: `datasets` takes no empty ones."""
 
         def fill(file: IO[bytes]) -> None:

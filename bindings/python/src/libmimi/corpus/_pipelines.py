@@ -6,12 +6,13 @@ import os
 import threading
 from collections.abc import Mapping
 from contextlib import closing
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from .. import Encoder, Model
-from .._options import Precision
+from libmimi import Encoder, Model
+from libmimi._options import Precision
+
 from ._audio import AudioError, Recording, Samples
 from ._errors import reason
 from ._listing import Trouble
@@ -27,8 +28,9 @@ class Encode:
         dataset.map_batches(Encode, fn_constructor_args=["kyutai/mimi"], concurrency=8, num_cpus=1)    # Ray Data
         dataset.map(Encode("kyutai/mimi"), batched=True, batch_size=32, remove_columns=["audio"])      # datasets
 
-    Cells of `column` are {bytes, path}, as `datasets` has them with `Audio(decode=False)`; or {array, sampling_rate}; or
-    a file's bytes. The model is loaded with the first batch, once in each process; codes are made on the caller's thread.
+    Cells of `column` are {bytes, path}, as `datasets` has them with `Audio(decode=False)`; or {array, sampling_rate};
+    or a file's bytes. The model is loaded with the first batch, once in each process. Codes are made on the caller's
+    thread.
     """
 
     def __init__(
@@ -79,15 +81,16 @@ def _encode_of(model: str, codebooks: int | None, precision: Precision, column: 
 
 def opened(audio: Any, rate: int) -> Recording | Samples:
     """The recording in a cell."""
-    if isinstance(audio, (bytes, memoryview, bytearray)):
-        return Recording(Source("", len(audio), data=bytes(audio)).open(), rate)
-    if isinstance(audio, Mapping) and ("bytes" in audio or "path" in audio):
-        found = cell("", dict(audio), "")
+    if isinstance(audio, bytes):
+        return Recording(Source("", len(audio), data=audio).open(), rate)
+    if isinstance(audio, dict) and not {"bytes", "path"}.isdisjoint(cast("dict[str, Any]", audio)):
+        found = cell("", cast("dict[str, Any]", audio), "")
         if isinstance(found, Trouble):
             raise AudioError(found.message)
         return Recording(found.open(), rate)
     try:
         array, own = np.asarray(audio["array"], np.float32), int(audio["sampling_rate"])
     except (TypeError, KeyError, IndexError, ValueError):
-        raise AudioError(f"found {type(audio).__name__}, expected bytes, {{bytes, path}} or {{array, sampling_rate}}") from None
+        expected = "bytes, {bytes, path} or {array, sampling_rate}"
+        raise AudioError(f"found {type(cast(object, audio)).__name__}, expected {expected}") from None
     return Samples(array, own, rate)

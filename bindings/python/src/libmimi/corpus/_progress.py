@@ -49,7 +49,7 @@ class Progress:
                 self._tally += tally
                 speed = self._tally.seconds / max(self._bar.format_dict["elapsed"], 1e-3)
                 hours = self._tally.seconds / 3600
-                self._bar.set_postfix_str(
-                    f"{self._tally.made} made, {self._tally.failed} failed, {hours:.1f} h, {speed:.0f} x real time", False
-                )
+                made, failed = self._tally.made, self._tally.failed
+                told = f"{made} made, {failed} failed, {hours:.1f} h, {speed:.0f} x real time"
+                self._bar.set_postfix_str(told, refresh=False)
                 self._bar.update(size)

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import NamedTuple
 
-from .. import Model
-from .._options import Precision
+from libmimi import Model
+from libmimi._options import Precision
+
 from ._errors import CorpusError
 from ._listing import Listing
 from ._output import Limits, Output, Part
@@ -54,7 +55,7 @@ def encode_corpus(
     `jobs`: threads, by default one for each core.
     `ray`: the address of a Ray cluster, or "" for the one that Ray itself finds or starts; None for this machine alone.
     `cpus_per_task`: cores, and threads, of each process on Ray.
-    `part_items`: recordings in an output file, if they are files themselves. A tar or parquet file makes one output file.
+    `part_items`: recordings in an output file, if they are files themselves; a tar or parquet file makes one.
     `id_column`: the column of parquet files that holds ids.
     `retry_errors`: tries recordings again that an earlier run could not encode.
     `progress`: shows a bar on standard error, if tqdm is installed.
@@ -96,9 +97,7 @@ def encode_corpus(
 def unmade(output: Output, retry_errors: bool) -> Iterator[Part]:
     """The parts that are not done."""
     for part in output.planned():
-        if not output.codes_file(part.number).exists():
-            yield part
-        elif retry_errors and output.errors_file(part.number).exists():
+        if not output.codes_file(part.number).exists() or (retry_errors and output.errors_file(part.number).exists()):
             yield part
 
 

@@ -7,14 +7,15 @@ import os
 import stat
 import tarfile
 from collections.abc import Iterator
-from typing import IO, Any, NamedTuple, Union
-
-import pyarrow as pa
-import pyarrow.parquet as pq
+from typing import IO, Any, NamedTuple, Union, cast
 
 from ._errors import reason
 from ._listing import AUDIO, Item, Trouble, extension, id_of
 from ._output import Part
+from ._packages import need
+
+pa = need("pyarrow")
+pq = need("pyarrow.parquet")
 
 ROWS = 64
 """Rows of a table that are in memory at once, with their audio."""
@@ -38,7 +39,7 @@ class Source(NamedTuple):
             return io.BytesIO(self.data)
         if self.offset is not None:
             return io.BufferedReader(Slice(self.path, self.offset, self.size), 1 << 18)
-        file = open(self.path, "rb", buffering=1 << 18, opener=no_pipe)
+        file = io.BufferedReader(io.FileIO(self.path, opener=no_pipe), 1 << 18)
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             file.close()
             raise OSError("not a file")
@@ -54,7 +55,7 @@ class Slice(io.RawIOBase):
     """A part of a file as a file."""
 
     def __init__(self, path: str, offset: int, size: int) -> None:
-        self._file = open(path, "rb", buffering=0)
+        self._file = io.FileIO(path)
         self._offset, self._size, self._at = offset, size, 0
 
     def readable(self) -> bool:
@@ -87,7 +88,7 @@ Sources = Iterator[Union[Source, Trouble]]
 
 
 def sources(part: Part, root: str, column: str | None) -> Sources:
-    """The recordings of a part whose files are below `root`. `column` of a table holds ids; without it they are the file's
+    """The recordings of a part whose files are below `root`. `column` of a table holds ids; without it, an id is the file's
     and the row's number."""
     for item in part.items:
         path = os.path.join(root, item.path)
@@ -102,11 +103,11 @@ def sources(part: Part, root: str, column: str | None) -> Sources:
 
 def tar(item: Item, path: str) -> Sources:
     """The recordings in a tar file, by their places. Nothing is unpacked: a member's name is its id and no path."""
-    seen = set()
+    seen: set[str] = set()
     with tarfile.open(path, "r:", errors="surrogateescape", encoding="utf-8") as archive:
         end = os.path.getsize(path)
         while (member := archive.next()) is not None:
-            archive.members = []  # TarFile would keep them all
+            cast(Any, archive).members = []  # it would keep them all
             if extension(member.name) not in AUDIO or member.isdir():
                 continue
             id_ = f"{item.id}/{id_of(member.name)}"
@@ -123,7 +124,7 @@ def tar(item: Item, path: str) -> Sources:
 
 def table(item: Item, path: str, column: str | None) -> Sources:
     """The recordings in a parquet file, as Hugging Face's `datasets` writes them: a column `audio` of {bytes, path}."""
-    seen = set()
+    seen: set[str] = set()
     with pq.ParquetFile(path) as file:
         names = file.schema_arrow.names
         for name in ("audio", column):

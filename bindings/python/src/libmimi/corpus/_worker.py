@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from typing import Any, NamedTuple, Union
 
 import numpy as np
-import pyarrow.parquet as pq
 
-from .. import ArgumentError, Codes, Encoder, Model
-from .._options import Precision
+from libmimi import ArgumentError, Codes, Encoder, Model
+from libmimi._options import Precision
+
 from ._audio import Recording, Samples
 from ._careful import Careful, Distant
 from ._errors import CorpusError, reason
 from ._listing import Trouble
 from ._output import CODES, Output, Part
+from ._packages import need
 from ._sources import Source, sources
+
+pq = need("pyarrow.parquet")
 
 BLOCK_FRAMES = 25
 """Frames that an encoder works on at once: enough for the weights to be read once for many."""
@@ -58,14 +61,15 @@ def encoder_of(model: Model, codebooks: int | None) -> Encoder:
 
 def pack(codes: Codes, bits: int) -> bytes:
     """Frames of codes as `.mtok` files hold them: bit by bit, the most significant first, each frame in whole bytes."""
-    spread = codes[:, :, np.newaxis] >> np.arange(bits - 1, -1, -1, dtype=np.int32) & 1
-    return np.packbits(spread.astype(np.uint8).reshape(len(codes), codes.shape[1] * bits), axis=1).tobytes()
+    spread = (codes[:, :, np.newaxis] >> np.arange(bits - 1, -1, -1, dtype=np.int32) & 1).astype(np.bool_)
+    return np.packbits(spread.reshape((len(codes), codes.shape[1] * bits)), axis=1).tobytes()
 
 
 def encode(encoder: Encoder, bits: int, recording: Recording | Samples | Distant) -> dict[str, Any]:
     """A row of the table, but for its id and the model's."""
     encoder.reset()
-    packed, frames = [], 0
+    packed: list[bytes] = []
+    frames = 0
     for block in recording.blocks():
         codes = encoder.process(block)
         packed.append(pack(codes, bits))
@@ -102,7 +106,7 @@ class Worker:
         self.pool = ThreadPoolExecutor(threads, "libmimi-corpus")
         self._own = threading.local()
 
-    def run(self, output: Output, root: str, part: Part, progress: Progress = lambda result, size: None) -> Tally:
+    def run(self, output: Output, root: str, part: Part, progress: Progress | None = None) -> Tally:
         """Makes a part, or what is missing in it."""
         mark = output.state / "started" / f"{part.number:05}"
         # A mark that is there was left by a process that ended amid this part, perhaps because of it.
@@ -119,10 +123,14 @@ class Worker:
             mark.unlink(missing_ok=True)
         return Tally(len(new), len(troubles), sum(row["samples"] / row["rate"] for row in new))
 
-    def _results(self, part: Part, root: str, careful: bool, there: set[str], progress: Progress) -> list[Result]:
+    def _results(
+        self, part: Part, root: str, careful: bool, there: set[str], progress: Progress | None
+    ) -> list[Result]:
         """What becomes of each recording of a part that is not there, in their order."""
         found = sources(part, root, self.settings.column)
-        numbered = enumerate(source for source in found if source.id not in there)
+        numbered: Iterator[tuple[int, Source | Trouble]] = enumerate(
+            source for source in found if source.id not in there
+        )
         if part.kind != "parquet":
             # the longest first, so that no thread has much to do when the others have ended
             numbered = iter(sorted(numbered, key=lambda pair: -getattr(pair[1], "size", 0)))
@@ -131,7 +139,8 @@ class Worker:
 
         def one(source: Source | Trouble) -> Result:
             result = source if isinstance(source, Trouble) else self._encode(source, careful)
-            progress(result, getattr(source, "size", 0))
+            if progress is not None:
+                progress(result, getattr(source, "size", 0))
             return result
 
         futures: dict[int, Future[Result]] = {}
