@@ -12,6 +12,7 @@ Streams (`Model.encoder`, `Model.decoder`) take audio and codes piece by piece a
 compute give up the interpreter lock.
 """
 
+from . import tokens
 from ._arrays import NO_CODE, Array, Codes, Floats
 from ._errors import (
     ArgumentError,
@@ -26,6 +27,7 @@ from ._errors import (
     StateError,
     UnsupportedError,
 )
+from ._files import EncodedFile
 from ._library import version
 from ._model import Model
 from ._streams import Decoder, Encoder
@@ -39,6 +41,7 @@ __all__ = [
     "Codes",
     "CorruptError",
     "Decoder",
+    "EncodedFile",
     "Encoder",
     "Error",
     "Floats",
@@ -50,5 +53,6 @@ __all__ = [
     "ReadError",
     "StateError",
     "UnsupportedError",
+    "tokens",
     "version",
 ]

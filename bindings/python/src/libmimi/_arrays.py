@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Protocol, Union
+from typing import Any, Final, Protocol, Union, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -36,10 +36,10 @@ Array = Union[npt.ArrayLike, SupportsDLPack]
 def view(name: str, values: Array) -> npt.NDArray[Any]:
     """`values` as a NumPy array of their own type, without a copy if they are an array on the CPU."""
     if isinstance(values, np.ndarray):
-        return values
+        return cast("npt.NDArray[Any]", values)
     try:
         if hasattr(values, "__dlpack__") and not hasattr(values, "__array__"):
-            return np.from_dlpack(values)
+            return np.from_dlpack(cast(Any, values))
         return np.asarray(values)
     except MemoryError:
         raise

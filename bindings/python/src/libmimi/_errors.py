@@ -151,4 +151,3 @@ def of(status: int, message: str | None = None) -> Error:
         meaning: bytes = c.lib.mimi_status_string(status)
         message = meaning.decode()
     return _BY_STATUS.get(status, Error)(message, status)
-

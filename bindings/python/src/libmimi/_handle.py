@@ -7,8 +7,9 @@ import itertools
 import os
 import threading
 import weakref
+from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any, Callable, Final, Iterator, Sequence
+from typing import Any, Callable, Final
 
 from ._errors import ArgumentError, StateError, check_real_time
 
@@ -102,7 +103,7 @@ if hasattr(os, "register_at_fork"):
 
 
 @contextmanager
-def all_turns(streams: Sequence[Turns]) -> Iterator[list[int]]:
+def all_turns(streams: Sequence[Turns]) -> Generator[list[int], None, None]:
     """The pointers of several streams, locked in one order for all callers, so that no two wait for each other."""
     ordered = sorted(streams, key=lambda turns: turns.number)
     if any(one is other for one, other in zip(ordered, ordered[1:])):

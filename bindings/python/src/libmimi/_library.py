@@ -152,7 +152,8 @@ _FUNCTIONS: Final[dict[str, tuple[type, ...]]] = {
 def _load() -> ctypes.CDLL:
     name = {"win32": "mimi.dll", "darwin": "libmimi.dylib"}.get(sys.platform, "libmimi.so")
     # the one that was built with these files, and no other that a system may have
-    loaded = ctypes.CDLL(os.fspath(Path(__file__).with_name(name)))
+    path = os.fspath(Path(__file__).with_name(name))
+    loaded = ctypes.CDLL(path)
     for function, arguments in _FUNCTIONS.items():
         declared = getattr(loaded, function)
         declared.argtypes, declared.restype = arguments, c_int32
@@ -167,7 +168,7 @@ def _load() -> ctypes.CDLL:
     loaded.mimi_version_number.argtypes, loaded.mimi_version_number.restype = (), c_uint32
     number = int(loaded.mimi_version_number())
     if number // 100 != HEADER // 100 or number < HEADER:
-        raise ImportError(f"{loaded._name}: version {number} of libmimi, expected {HEADER} of the same minor version")
+        raise ImportError(f"{path}: version {number} of libmimi, expected {HEADER} of the same minor version")
     return loaded
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import os
+from collections.abc import Generator, Iterable
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable, Final, cast
 
@@ -25,9 +27,11 @@ from ._errors import (
     check,
     check_load,
 )
+from ._files import EncodedFile, encode_files
 from ._handle import Handle, make, read
 from ._options import Isa, Options, Parts, Precision, Tail, Value, name_of, number
 from ._streams import Decoder, Encoder, bad_code
+from .tokens import Header
 
 if TYPE_CHECKING:
     from typing_extensions import Self  # for type checkers, which bring it
@@ -346,12 +350,12 @@ class Model:
     ) -> Encoder:
         """Opens a stream of audio to codes.
 
-        `max_block`: samples worked on at once; more is faster for long pieces and takes more memory. By default a frame.
+        `max_block`: samples worked on at once, by default a frame; more is faster for long pieces but takes memory.
         The others are those of `encode`.
         """
         width = self._width(codebooks) if self.total_codebooks else None
         options = self._options(width, sample_rate, tail, context, max_block)
-        return Encoder._of(self._stream(c.lib.mimi_encoder_new, options, c.lib.mimi_encoder_free))
+        return Encoder(self._stream(c.lib.mimi_encoder_new, options, c.lib.mimi_encoder_free))
 
     def decoder(
         self,
@@ -364,7 +368,39 @@ class Model:
         """Opens a stream of codes to audio. The arguments are those of `encoder`."""
         width = self._width(codebooks) if self.total_codebooks else None
         options = self._options(width, sample_rate, "audio", context, max_block)
-        return Decoder._of(self._stream(c.lib.mimi_decoder_new, options, c.lib.mimi_decoder_free))
+        return Decoder(self._stream(c.lib.mimi_decoder_new, options, c.lib.mimi_decoder_free))
+
+    # --- files
+
+    def header(self, *, codebooks: int | None = None, sample_rate: int | None = None, samples: int = 0) -> Header:
+        """The header of a token file for the codes that calls with these options give.
+
+        `samples`: the length of the recording at `sample_rate`; 0 if it is unknown.
+        """
+        handle, bag = self._use(), Options(self._options(self._width(codebooks), sample_rate, "audio", None))
+        raw = Header.room()
+        check(c.lib.mimi_model_header(handle.pointer, bag.pointer, ctypes.byref(raw)))
+        return replace(Header.of(raw), samples=number("samples", samples, 0))
+
+    def encode_files(
+        self,
+        paths: Iterable[str | os.PathLike[str]],
+        *,
+        threads: int | None = None,
+        codebooks: int | None = None,
+        tail: Tail = "audio",
+        on_error: Callable[[str, Exception], None] | None = None,
+    ) -> Generator[EncodedFile, None, None]:
+        """Encodes recordings on several threads, and gives their codes in the order of `paths`.
+
+        Any format and rate that `soundfile` reads, which `pip install libmimi[audio]` brings; channels are averaged. A
+        file is read in blocks, never as a whole. Rates that a stream cannot have are converted by `soxr`.
+
+        `threads`: how many; by default as many as this process may use cores.
+        `on_error`: called with the path and the error of a file that cannot be encoded, which is then left out. Without
+        it the error is raised when it is the file's turn, and the generator ends.
+        """
+        return encode_files(self, paths, threads=threads, codebooks=codebooks, tail=tail, on_error=on_error)
 
     # --- within
 
@@ -467,10 +503,10 @@ class Model:
         return room
 
     def _new_encoder(self, options: dict[int, Value]) -> Encoder:
-        return Encoder._of(self._stream(c.lib.mimi_encoder_new, options, c.lib.mimi_encoder_free))
+        return Encoder(self._stream(c.lib.mimi_encoder_new, options, c.lib.mimi_encoder_free))
 
     def _new_decoder(self, options: dict[int, Value]) -> Decoder:
-        return Decoder._of(self._stream(c.lib.mimi_decoder_new, options, c.lib.mimi_decoder_free))
+        return Decoder(self._stream(c.lib.mimi_decoder_new, options, c.lib.mimi_decoder_free))
 
 
 def _load_options(precision: Precision, parts: Parts, codebooks: int | None, isa: Isa) -> Options:
@@ -482,18 +518,16 @@ def _load_options(precision: Precision, parts: Parts, codebooks: int | None, isa
 def _resolve(source: str | os.PathLike[str]) -> str:
     """The path of a model: a path that is there, or that of a name in the cache."""
     try:
-        path = os.fspath(source)
+        path = os.fsdecode(source)
     except TypeError as error:
         raise ArgumentTypeError(f"source: found {type(source).__name__}, expected a path or a name") from error
-    if not isinstance(path, str):
-        path = os.fsdecode(path)
     if "\0" in path:
         raise ArgumentError(f"source: found a NUL in {path!r}")
     if isinstance(source, str) and not os.path.lexists(path) and _hub.is_name(path):
         found = _hub.find(path)
         if found is None:
             raise NotFoundError(
-                f"{path}: no such file or folder, and no such model in {_hub.cache()}; `mimi fetch {path}` brings it there",
+                f"{path}: no such file or folder, and no such model in {_hub.cache()}; `mimi fetch {path}` brings it",
                 path,
             )
         return str(found)

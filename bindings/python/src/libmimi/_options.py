@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import operator
-from typing import Final, Literal, Mapping, SupportsIndex, Union
+from collections.abc import Mapping
+from typing import Final, Literal, SupportsIndex, Union
 
 from . import _library as c
 from ._errors import ArgumentError, ArgumentTypeError, OutOfMemoryError, check

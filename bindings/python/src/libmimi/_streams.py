@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Callable, Sequence, TypeVar
+from typing import TYPE_CHECKING, Any, Callable
 
 import numpy as np
 import numpy.typing as npt
 
-from . import _library as c
 from . import _arrays as arrays
+from . import _library as c
 from ._arrays import NO_CODE, Array, Codes, Floats, address, floats, integers, view
 from ._errors import ArgumentError, CorruptError, check, check_real_time
 from ._handle import Handle, Turns, all_turns, make, read
@@ -18,8 +19,6 @@ from ._options import number
 
 if TYPE_CHECKING:
     from typing_extensions import Self  # for type checkers, which bring it
-
-_S = TypeVar("_S", bound="Stream")
 
 
 class Stream:
@@ -31,20 +30,16 @@ class Stream:
 
     _kind: str
     _get: Callable[[int, int, Any], int]
-    _turns: Turns
 
-    def __init__(self) -> None:
-        raise TypeError(f"a model makes it: Model.{self._kind}()")
-
-    @classmethod
-    def _of(cls: type[_S], handle: Handle) -> _S:
-        stream = object.__new__(cls)
-        stream._turns = Turns(handle, cls._kind)
-        stream.codebooks = stream._has_codebooks()
-        stream.sample_rate = stream._property(c.PROP_SAMPLE_RATE)
-        stream.frame_size = stream._property(c.PROP_FRAME_SAMPLES)
-        stream.latent_dim = stream._property(c.PROP_LATENT_DIM)
-        return stream
+    def __init__(self, handle: object) -> None:
+        """For `Model.encoder()` and `Model.decoder()`, which make streams."""
+        if not isinstance(handle, Handle):
+            raise TypeError(f"a model makes it: Model.{self._kind}()")
+        self._turns = Turns(handle, self._kind)
+        self.codebooks = self._property(c.PROP_CODEBOOKS)
+        self.sample_rate = self._property(c.PROP_SAMPLE_RATE)
+        self.frame_size = self._property(c.PROP_FRAME_SAMPLES)
+        self.latent_dim = self._property(c.PROP_LATENT_DIM)
 
     codebooks: int
     """Codes in a frame; 0 if the model has latents alone."""
@@ -54,9 +49,6 @@ class Stream:
     """Samples in a frame, at `sample_rate`."""
     latent_dim: int
     """Values in a frame of latents."""
-
-    def _has_codebooks(self) -> int:
-        return self._property(c.PROP_CODEBOOKS)
 
     def _property(self, key: int) -> int:
         with self._turns.lock:
@@ -98,6 +90,21 @@ class Stream:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    @staticmethod
+    def _many(
+        call: Callable[..., int], streams: Sequence[Stream], values: npt.NDArray[Any], room: npt.NDArray[Any]
+    ) -> None:
+        """A call for a row of each stream."""
+        pointers = ctypes.c_void_p * len(streams)
+        with all_turns([stream._turns for stream in streams]) as handles:
+            status = call(pointers(*handles), len(streams), pointers(*_rows(values)), pointers(*_rows(room)))
+        if status == c.INVALID_ARGUMENT:
+            raise ArgumentError(
+                "streams: found more than 1024, or of different models, or one at another rate than its model's that"
+                " has not taken a frame alone yet"
+            )
+        check_real_time(status)
 
     def __reduce__(self) -> tuple[object, ...]:
         raise TypeError(f"{type(self).__name__} cannot be pickled: it has a state of its own; pickle its model")
@@ -183,7 +190,7 @@ class Encoder(Stream):
         with self._turns.lock:
             pointer = self._turns.pointer()
             handle = make(lambda out: c.lib.mimi_encoder_clone(pointer, out), check, c.lib.mimi_encoder_free)
-        return Encoder._of(handle)
+        return Encoder(handle)
 
     @staticmethod
     def process_many(encoders: Sequence[Encoder], pcm: Array) -> Codes:
@@ -198,18 +205,19 @@ class Encoder(Stream):
         A stream at another rate than the model's must take its first frame alone, with `process`.
         """
         encoders = list(encoders)
-        width, length = _equal(encoders, "codebooks"), _equal(encoders, "frame_size")
-        room = np.empty((len(encoders), width), np.int32)
-        return _many(c.lib.mimi_encoder_process_many, encoders, floats(_frames("pcm", pcm, len(encoders), length)), room)
+        block = floats(_frames("pcm", "f", pcm, (len(encoders), _equal(encoders, "frame_size"))))
+        room = np.empty((len(encoders), _equal(encoders, "codebooks")), np.int32)
+        Stream._many(c.lib.mimi_encoder_process_many, encoders, block, room)
+        return room
 
     @staticmethod
     def process_many_latents(encoders: Sequence[Encoder], pcm: Array) -> Floats:
         """As `process_many`, to latents: float32 [streams, latent_dim]."""
         encoders = list(encoders)
-        width, length = _equal(encoders, "latent_dim"), _equal(encoders, "frame_size")
-        room = np.empty((len(encoders), width), np.float32)
-        call = c.lib.mimi_encoder_process_many_latents
-        return _many(call, encoders, floats(_frames("pcm", pcm, len(encoders), length)), room)
+        block = floats(_frames("pcm", "f", pcm, (len(encoders), _equal(encoders, "frame_size"))))
+        room = np.empty((len(encoders), _equal(encoders, "latent_dim")), np.float32)
+        Stream._many(c.lib.mimi_encoder_process_many_latents, encoders, block, room)
+        return room
 
 
 class Decoder(Stream):
@@ -287,7 +295,7 @@ class Decoder(Stream):
         with self._turns.lock:
             pointer = self._turns.pointer()
             handle = make(lambda out: c.lib.mimi_decoder_clone(pointer, out), check, c.lib.mimi_decoder_free)
-        return Decoder._of(handle)
+        return Decoder(handle)
 
     @staticmethod
     def process_many(decoders: Sequence[Decoder], codes: Array) -> Floats:
@@ -302,22 +310,22 @@ class Decoder(Stream):
         A stream at another rate than the model's must take its first frame alone, with `process`.
         """
         decoders = list(decoders)
-        width, length = _equal(decoders, "codebooks"), _equal(decoders, "frame_size")
-        block = integers(_frames("codes", codes, len(decoders), width))
-        room = np.empty((len(decoders), length), np.float32)
+        block = integers(_frames("codes", "iu", codes, (len(decoders), _equal(decoders, "codebooks"))))
+        room = np.empty((len(decoders), _equal(decoders, "frame_size")), np.float32)
         try:
-            return _many(c.lib.mimi_decoder_process_many, decoders, block, room)
+            Stream._many(c.lib.mimi_decoder_process_many, decoders, block, room)
         except CorruptError:
             raise bad_code(block, decoders[0]._property(c.PROP_CODEBOOK_SIZE), "stream") from None
+        return room
 
     @staticmethod
     def process_many_latents(decoders: Sequence[Decoder], latents: Array) -> Floats:
         """As `process_many`, of latents: floats [streams, latent_dim]."""
         decoders = list(decoders)
-        width, length = _equal(decoders, "latent_dim"), _equal(decoders, "frame_size")
-        block = floats(_frames("latents", latents, len(decoders), width))
-        room = np.empty((len(decoders), length), np.float32)
-        return _many(c.lib.mimi_decoder_process_many_latents, decoders, block, room)
+        block = floats(_frames("latents", "f", latents, (len(decoders), _equal(decoders, "latent_dim"))))
+        room = np.empty((len(decoders), _equal(decoders, "frame_size")), np.float32)
+        Stream._many(c.lib.mimi_decoder_process_many_latents, decoders, block, room)
+        return room
 
 
 def bad_code(block: npt.NDArray[Any], size: int, row: str = "frame") -> CorruptError:
@@ -326,7 +334,8 @@ def bad_code(block: npt.NDArray[Any], size: int, row: str = "frame") -> CorruptE
     wrong = (values != NO_CODE) & (values != np.iinfo(np.uint32).max) & ((values < 0) | (values >= size))
     at, codebook = (int(index) for index in np.argwhere(wrong)[0])
     found = int(values[at, codebook])
-    return CorruptError(f"codes: found {found} in {row} {at}, codebook {codebook}, expected 0 to {size - 1} or {NO_CODE}")
+    where = f"{row} {at}, codebook {codebook}"
+    return CorruptError(f"codes: found {found} in {where}, expected 0 to {size - 1} or {NO_CODE}")
 
 
 def _equal(streams: Sequence[Stream], name: str) -> int:
@@ -337,36 +346,16 @@ def _equal(streams: Sequence[Stream], name: str) -> int:
     return values.pop() if values else 0
 
 
-def _frames(name: str, values: Array, streams: int, width: int) -> npt.NDArray[Any]:
+def _frames(name: str, kinds: str, values: Array, shape: tuple[int, int]) -> npt.NDArray[Any]:
     """One row of `values` for each stream."""
     array = view(name, values)
-    kinds = "iu" if name == "codes" else "f"
-    if streams == 0 and array.size == 0:
-        return np.empty((0, 0), np.int32 if name == "codes" else np.float32)
-    if array.dtype.kind not in kinds or array.shape != (streams, width):
-        kind = "integers" if name == "codes" else "floats"
-        raise ArgumentError(f"{name}: found {array.dtype} {array.shape}, expected {kind} ({streams}, {width})")
+    if array.dtype.kind not in kinds or array.shape != shape:
+        expected = "floats" if kinds == "f" else "integers"
+        raise ArgumentError(f"{name}: found {array.dtype} {array.shape}, expected {expected} {shape}")
     return array
 
 
-def _many(
-    call: Callable[..., int], streams: Sequence[Stream], values: npt.NDArray[Any], room: npt.NDArray[Any]
-) -> npt.NDArray[Any]:
-    """A call for a row of each stream."""
-    count = len(streams)
-    pointers = ctypes.c_void_p * count
-    with all_turns([stream._turns for stream in streams]) as handles:
-        status = call(pointers(*handles), count, _rows(pointers, values), _rows(pointers, room))
-    if status == c.INVALID_ARGUMENT:
-        raise ArgumentError(
-            "streams: found more than 1024, or of different models, or one at another rate than the model's that has not"
-            " taken a frame alone yet"
-        )
-    check_real_time(status)
-    return room
-
-
-def _rows(pointers: type[ctypes.Array[ctypes.c_void_p]], array: npt.NDArray[Any]) -> ctypes.Array[ctypes.c_void_p]:
+def _rows(array: npt.NDArray[Any]) -> range:
     """Where each row begins."""
-    begin, step = address(array), array.strides[0]
-    return pointers(*range(begin, begin + step * array.shape[0], step)) if array.size else pointers()
+    begin, step = address(array), array.strides[0] or 1
+    return range(begin, begin + step * array.shape[0], step)
