@@ -1,4 +1,4 @@
-"""Recordings of any format that libsndfile reads, as mono samples at the model's rate, block by block."""
+"""Recordings of any format that libsndfile reads, as mono samples, block by block."""
 
 from __future__ import annotations
 
@@ -31,29 +31,20 @@ class AudioError(ValueError):
 class Recording:
     """A recording that is being read."""
 
-    def __init__(self, file: IO[bytes], rate: int) -> None:
-        """Opens `file`, to be read as samples at `rate` Hz. It is closed with the recording."""
-        self._file, self._to = file, rate
+    def __init__(self, file: IO[bytes]) -> None:
+        """Opens `file`, which is closed with the recording."""
+        self._file = file
         try:
             self._sound = soundfile.SoundFile(file)
         except soundfile.LibsndfileError as error:
             file.close()
             raise AudioError(str(error.error_string)) from None
         self.rate: int = self._sound.samplerate
-        """Of the recording itself, in Hz."""
         self.samples = 0
-        """Of the recording itself, as many as were read so far."""
+        """As many as were read so far."""
 
     def blocks(self) -> Iterator[Floats]:
-        """All of it. The channels are mixed to one, and the length is that of the recording, to the sample."""
-        return converted(self._mono(), self.rate, self._to)
-
-    def close(self) -> None:
-        """Closes the file."""
-        self._sound.close()
-        self._file.close()
-
-    def _mono(self) -> Iterator[Floats]:
+        """All of it, the channels mixed to one."""
         sound = self._sound
         frames = max(BLOCK // sound.channels, 1)
         while True:
@@ -68,6 +59,11 @@ class Recording:
         fault = self._fault()
         if fault is not None:
             raise AudioError(fault)
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._sound.close()
+        self._file.close()
 
     def _fault(self) -> str | None:
         """What is missing at the end. libsndfile takes files that were cut off for whole."""
@@ -85,23 +81,22 @@ class Recording:
 class Samples:
     """A recording that is in memory: samples, or [channels, samples], at some rate."""
 
-    def __init__(self, array: Floats, rate: int, to: int) -> None:
+    def __init__(self, array: Floats, rate: int) -> None:
         if array.ndim not in (1, 2):
             raise AudioError(f"an array of shape {array.shape}; expected samples, or channels and samples")
         self._pcm: Floats = array if array.ndim == 1 else array.mean(axis=0)
-        self.rate, self.samples, self._to = rate, self._pcm.size, to
+        self.rate, self.samples = rate, self._pcm.size
 
     def blocks(self) -> Iterator[Floats]:
         """As those of `Recording`."""
-        pieces = (self._pcm[at : at + BLOCK] for at in range(0, self.samples, BLOCK))
-        return converted(pieces, self.rate, self._to)
+        return (self._pcm[at : at + BLOCK] for at in range(0, self.samples, BLOCK))
 
     def close(self) -> None:
         """Nothing is to be closed."""
 
 
 def converted(blocks: Iterator[Floats], rate: int, to: int) -> Iterator[Floats]:
-    """Audio at another rate."""
+    """Audio at another rate, of its length to the sample."""
     if rate == to:
         yield from blocks
         return

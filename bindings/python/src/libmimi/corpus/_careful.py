@@ -22,8 +22,7 @@ from ._sources import Source
 class Careful:
     """The process, which is started with the first recording, and again after one that it did not survive."""
 
-    def __init__(self, rate: int) -> None:
-        self._rate = rate
+    def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
 
     def open(self, source: Source) -> Distant:
@@ -35,7 +34,7 @@ class Careful:
                 stdout=subprocess.PIPE,
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             )
-        return Distant(self, source, self._rate)
+        return Distant(self, source)
 
     def _running(self) -> Any:
         """The process, with both its pipes."""
@@ -75,10 +74,10 @@ class Careful:
 class Distant:
     """A recording that the process reads."""
 
-    def __init__(self, careful: Careful, source: Source, rate: int) -> None:
+    def __init__(self, careful: Careful, source: Source) -> None:
         self._careful, self._ended = careful, False
         self.samples = 0
-        careful.ask((source, rate))
+        careful.ask(source)
         self.rate: int = self._next()
 
     def _next(self) -> Any:
@@ -103,10 +102,10 @@ class Distant:
             self._careful.close()
 
 
-def answers(source: Source, rate: int) -> Iterator[tuple[str, Any]]:
+def answers(source: Source) -> Iterator[tuple[str, Any]]:
     """What the process says of a recording."""
     try:
-        with closing(Recording(source.open(), rate)) as recording:
+        with closing(Recording(source.open())) as recording:
             yield "rate", recording.rate
             for block in recording.blocks():
                 yield "block", block
@@ -122,7 +121,7 @@ def main() -> None:
             request = pickle.load(sys.stdin.buffer)
         except EOFError:
             return
-        for answer in answers(*request):
+        for answer in answers(request):
             pickle.dump(answer, sys.stdout.buffer, protocol=pickle.HIGHEST_PROTOCOL)
         sys.stdout.buffer.flush()
 

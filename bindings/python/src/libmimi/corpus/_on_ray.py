@@ -8,8 +8,8 @@ Why not Ray Data: a task of it that is started again may leave its rows twice, a
 all that was written to learn what is left. Here the name and the rows of a part are fixed before any work begins, so
 that it does no harm to make one twice.
 
-Why not actors: a call waits for its own actor. When a machine dies, its actors wait for room, and the other actors do not
-give theirs up, even if they have nothing to do. A task takes any room that there is.
+Why not actors: a call waits for its own actor. When a machine dies, its actors wait for room, and the other actors do
+not give theirs up, even if they have nothing to do. A task takes any room that there is.
 """
 
 from __future__ import annotations

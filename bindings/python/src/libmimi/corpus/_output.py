@@ -110,6 +110,11 @@ class Output:
                 way_out = f'if it was moved, correct "input" in {note}' if name == "input" else "name a new folder"
                 raise CorpusError(f"{self.folder}: made with {name} {made.get(name)}, not {wanted}; {way_out}")
 
+    def clear_marks(self) -> None:
+        """Forgets that parts were at hand, when all are done: a process may have ended between a part and its mark."""
+        for mark in (self.state / "started").iterdir():
+            mark.unlink(missing_ok=True)
+
     def write(self, path: Path, fill: Callable[[IO[bytes]], Any]) -> None:
         """Writes a file that is there whole or not at all, also after a power failure."""
         temporary = self.state / "tmp" / f"{path.name}.{uuid.uuid4().hex}"

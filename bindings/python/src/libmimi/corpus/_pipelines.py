@@ -10,14 +10,14 @@ from typing import Any, cast
 
 import numpy as np
 
-from libmimi import Encoder, Model
+from libmimi import Model
 from libmimi._options import Precision
 
 from ._audio import AudioError, Recording, Samples
+from ._encoding import Encoders
 from ._errors import reason
 from ._listing import Trouble
 from ._sources import Source, cell
-from ._worker import encode, encoder_of
 
 NOTHING = {"codes": b"", "frames": 0, "codebooks": 0, "bits": 0, "samples": 0, "rate": 0, "model_id": 0}
 
@@ -57,40 +57,41 @@ class Encode:
         return {**batch, **{name: [row[name] for row in rows] for name in (*NOTHING, "error")}}
 
     def _row(self, audio: Any) -> dict[str, Any]:
-        model, encoder = self._ready()
+        encoders = self._encoders()
         try:
-            with closing(opened(audio, model.sample_rate)) as recording:
-                row = encode(encoder, model.code_bits, recording)
+            with closing(opened(audio)) as recording:
+                return {**encoders.row(recording), "error": ""}
         except Exception as error:  # whatever a recording can do to its readers
             return {**NOTHING, "error": reason(error)}
-        return {**row, "model_id": model.model_id, "error": ""}
 
-    def _ready(self) -> tuple[Model, Encoder]:
+    def _encoders(self) -> Encoders:
         path, codebooks, precision, _ = self._settings
         with self._loading:
             if self._model is None:
                 self._model = Model(path, parts="encoder", precision=precision)
-        if not hasattr(self._own, "encoder"):
-            self._own.encoder = encoder_of(self._model, codebooks)
-        return self._model, self._own.encoder
+        if not hasattr(self._own, "encoders"):
+            self._own.encoders = Encoders(self._model, codebooks)
+        encoders: Encoders = self._own.encoders
+        return encoders
 
 
 def _encode_of(model: str, codebooks: int | None, precision: Precision, column: str) -> Encode:
     return Encode(model, codebooks=codebooks, precision=precision, column=column)
 
 
-def opened(audio: Any, rate: int) -> Recording | Samples:
+def opened(audio: Any) -> Recording | Samples:
     """The recording in a cell."""
     if isinstance(audio, bytes):
-        return Recording(Source("", len(audio), data=audio).open(), rate)
+        return Recording(Source("", len(audio), data=audio).open())
     if isinstance(audio, dict) and not {"bytes", "path"}.isdisjoint(cast("dict[str, Any]", audio)):
         found = cell("", cast("dict[str, Any]", audio), "")
         if isinstance(found, Trouble):
             raise AudioError(found.message)
-        return Recording(found.open(), rate)
+        return Recording(found.open())
     try:
-        array, own = np.asarray(audio["array"], np.float32), int(audio["sampling_rate"])
+        array = np.asarray(cast(Any, audio)["array"], np.float32)
+        rate = int(cast(Any, audio)["sampling_rate"])
     except (TypeError, KeyError, IndexError, ValueError):
         expected = "bytes, {bytes, path} or {array, sampling_rate}"
         raise AudioError(f"found {type(cast(object, audio)).__name__}, expected {expected}") from None
-    return Samples(array, own, rate)
+    return Samples(array, rate)

@@ -15,7 +15,7 @@ from ._errors import CorpusError
 from ._listing import Listing
 from ._output import Limits, Output, Part
 from ._progress import Progress
-from ._worker import Settings, Tally, Worker, encoder_of
+from ._worker import Settings, Tally, Worker
 
 
 class Summary(NamedTuple):
@@ -68,15 +68,15 @@ def encode_corpus(
     # the whole path, for processes on Ray have other folders to start from
     name = os.fspath(model)
     name = os.path.abspath(name) if os.path.exists(name) else name
-    with Model(name, parts="encoder", precision=precision) as loaded, encoder_of(loaded, codebooks) as encoder:
-        settings = Settings(name, precision, encoder.codebooks, loaded.model_id, id_column)
-        bits = loaded.code_bits
+    with Model(name, parts="encoder", precision=precision) as loaded:
+        header = loaded.header(codebooks=codebooks)
+    settings = Settings(name, precision, header.codebooks, header.model_id, id_column)
     there = Output(os.path.abspath(output))
     described = {
         "input": os.path.abspath(source),
         "model_id": settings.model_id,
         "codebooks": settings.codebooks,
-        "bits": bits,
+        "bits": header.code_bits,
         "precision": precision,
         "id_column": id_column,
     }
@@ -91,6 +91,8 @@ def encode_corpus(
                 from ._on_ray import on_ray  # Ray is for those who have it
 
                 tally, lost = on_ray(there, listing.root, parts, settings, ray, cpus_per_task, bar)
+        if not lost:
+            there.clear_marks()
         return Summary(tally.made, there.failures(), tally.seconds, lost)
 
 

@@ -88,8 +88,8 @@ Sources = Iterator[Union[Source, Trouble]]
 
 
 def sources(part: Part, root: str, column: str | None) -> Sources:
-    """The recordings of a part whose files are below `root`. `column` of a table holds ids; without it, an id is the file's
-    and the row's number."""
+    """The recordings of a part whose files are below `root`. `column` of a table holds ids; without it, an id is that
+    of the file and the row's number."""
     for item in part.items:
         path = os.path.join(root, item.path)
         if part.kind == "audio":

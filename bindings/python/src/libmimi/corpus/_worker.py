@@ -8,13 +8,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from typing import Any, NamedTuple, Union
 
-import numpy as np
-
-from libmimi import ArgumentError, Codes, Encoder, Model
+from libmimi import Model
 from libmimi._options import Precision
 
-from ._audio import Recording, Samples
-from ._careful import Careful, Distant
+from ._audio import Recording
+from ._careful import Careful
+from ._encoding import Encoders
 from ._errors import CorpusError, reason
 from ._listing import Trouble
 from ._output import CODES, Output, Part
@@ -22,9 +21,6 @@ from ._packages import need
 from ._sources import Source, sources
 
 pq = need("pyarrow.parquet")
-
-BLOCK_FRAMES = 25
-"""Frames that an encoder works on at once: enough for the weights to be read once for many."""
 
 
 class Settings(NamedTuple):
@@ -49,41 +45,6 @@ class Tally(NamedTuple):
         if not isinstance(other, Tally):
             return NotImplemented
         return Tally(self.made + other.made, self.failed + other.failed, self.seconds + other.seconds)
-
-
-def encoder_of(model: Model, codebooks: int | None) -> Encoder:
-    """An encoder that is fast on long pieces."""
-    try:
-        return model.encoder(codebooks=codebooks, max_block=min(BLOCK_FRAMES * model.frame_size, 262144))
-    except ArgumentError:  # a network whose frames take too much memory for so many of them
-        return model.encoder(codebooks=codebooks)
-
-
-def pack(codes: Codes, bits: int) -> bytes:
-    """Frames of codes as `.mtok` files hold them: bit by bit, the most significant first, each frame in whole bytes."""
-    spread = (codes[:, :, np.newaxis] >> np.arange(bits - 1, -1, -1, dtype=np.int32) & 1).astype(np.bool_)
-    return np.packbits(spread.reshape((len(codes), codes.shape[1] * bits)), axis=1).tobytes()
-
-
-def encode(encoder: Encoder, bits: int, recording: Recording | Samples | Distant) -> dict[str, Any]:
-    """A row of the table, but for its id and the model's."""
-    encoder.reset()
-    packed: list[bytes] = []
-    frames = 0
-    for block in recording.blocks():
-        codes = encoder.process(block)
-        packed.append(pack(codes, bits))
-        frames += len(codes)
-    codes = encoder.flush()
-    packed.append(pack(codes, bits))
-    return {
-        "codes": b"".join(packed),
-        "frames": frames + len(codes),
-        "codebooks": encoder.codebooks,
-        "bits": bits,
-        "samples": recording.samples,
-        "rate": recording.rate,
-    }
 
 
 Result = Union[dict[str, Any], Trouble]
@@ -114,7 +75,9 @@ class Worker:
         mark.touch()
         try:
             made = output.codes_file(part.number)
-            rows = pq.read_table(made, schema=CODES).to_pylist() if made.exists() else []
+            rows: list[dict[str, Any]] = []
+            if made.exists():
+                rows = pq.read_table(made, schema=CODES).to_pylist()
             results = self._results(part, root, careful, {row["id"] for row in rows}, progress)
             new = [result for result in results if not isinstance(result, Trouble)]
             troubles = [result for result in results if isinstance(result, Trouble)]
@@ -152,14 +115,11 @@ class Worker:
 
     def _encode(self, source: Source, careful: bool) -> Result:
         own = self._own
-        if not hasattr(own, "encoder"):
-            own.encoder = encoder_of(self.model, self.settings.codebooks)
-            own.careful = Careful(self.model.sample_rate)
+        if not hasattr(own, "encoders"):
+            own.encoders = Encoders(self.model, self.settings.codebooks)
+            own.careful = Careful()
         try:
-            with closing(
-                own.careful.open(source) if careful else Recording(source.open(), self.model.sample_rate)
-            ) as recording:
-                row = encode(own.encoder, self.model.code_bits, recording)
+            with closing(own.careful.open(source) if careful else Recording(source.open())) as recording:
+                return {"id": source.id, **own.encoders.row(recording)}
         except Exception as error:  # whatever a file can do to its readers
             return Trouble(source.id, reason(error))
-        return {"id": source.id, **row, "model_id": self.settings.model_id}
