@@ -52,7 +52,7 @@ def on_ray(
     if not connected:
         ray.init(address=address or None, log_to_driver=False, logging_level="WARNING")
     parts = itertools.chain([first], parts)
-    task = ray.remote(make).options(num_cpus=cpus, max_retries=TRIES, retry_exceptions=False)
+    task = ray.remote(make)
     tally = Tally()
     lost: list[str] = []
     running: dict[Any, Part] = {}
@@ -61,8 +61,8 @@ def on_ray(
             # twice as many as there is room for, so that no core waits and a cluster that can grow sees why it should
             room = 2 * max(int(ray.cluster_resources().get("CPU", 0)) // cpus, 1)
             for part in itertools.islice(parts, max(room - len(running), 0)):
-                name = f"part-{part.number:05}"
-                running[task.options(name=name).remote(output, root, part, settings, cpus)] = part
+                options = {"name": f"part-{part.number:05}", "num_cpus": cpus, "max_retries": TRIES}
+                running[task.options(**options).remote(output, root, part, settings, cpus)] = part
             if not running:
                 return tally, lost
             done, _ = ray.wait(list(running), timeout=10)

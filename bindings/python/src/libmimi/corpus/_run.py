@@ -110,9 +110,8 @@ def here(
     first = next(parts, None)
     if first is None:
         return Tally()
-    worker = Worker(settings, jobs or cores())
-    turn, stop = threading.Lock(), threading.Event()
     waiting = [first]
+    turn, stop = threading.Lock(), threading.Event()
 
     def take() -> Part | None:
         with turn:
@@ -125,14 +124,17 @@ def here(
         return tally
 
     # two, so that the cores go on while the tables of a part are written
-    with ThreadPoolExecutor(2, "libmimi-part") as makers:
+    with Worker(settings, jobs or cores()) as worker, ThreadPoolExecutor(2, "libmimi-part") as makers:
         futures = [makers.submit(make_parts) for _ in range(2)]
         try:
-            wait(futures, return_when=FIRST_EXCEPTION)
-        finally:
+            ended, _ = wait(futures, return_when=FIRST_EXCEPTION)
+            for future in ended:
+                future.result()
+        except BaseException:
+            # what the other is amid is not waited for
             stop.set()
-            if any(not future.done() for future in futures):
-                worker.pool.shutdown(cancel_futures=True)
+            worker.pool.shutdown(cancel_futures=True)
+            raise
         return futures[0].result() + futures[1].result()
 
 

@@ -66,6 +66,16 @@ class Worker:
         self.threads = threads
         self.pool = ThreadPoolExecutor(threads, "libmimi-corpus")
         self._own = threading.local()
+        self._careful: list[Careful] = []
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.pool.shutdown(cancel_futures=True)
+        for careful in self._careful:
+            careful.close()
+        self.model.close()
 
     def run(self, output: Output, root: str, part: Part, progress: Progress | None = None) -> Tally:
         """Makes a part, or what is missing in it."""
@@ -118,6 +128,7 @@ class Worker:
         if not hasattr(own, "encoders"):
             own.encoders = Encoders(self.model, self.settings.codebooks)
             own.careful = Careful()
+            self._careful.append(own.careful)
         try:
             with closing(own.careful.open(source) if careful else Recording(source.open())) as recording:
                 return {"id": source.id, **own.encoders.row(recording)}
