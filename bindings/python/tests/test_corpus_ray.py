@@ -119,7 +119,8 @@ def test_a_worker_a_node_and_a_driver_are_killed(cluster: Cluster, source: Path,
     assert_all_is_there(output)
     written = {file: file.stat().st_mtime_ns for file in output.rglob("*.parquet")}
     third = start(source, output, cluster.address)
-    assert third.wait(60) == 1
+    third.communicate(timeout=60)
+    assert third.returncode == 1
     assert {file: file.stat().st_mtime_ns for file in output.rglob("*.parquet")} == written
 
 
