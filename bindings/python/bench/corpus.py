@@ -6,15 +6,15 @@
     python bench/corpus.py TOOL FOLDER/transformers.safetensors --clips 24 --peers FOLDER
 
 TOOL is target/release/mimi. FOLDER is what tests/peers/checkpoint.py writes. Clips of 1 to 20 seconds are cut from
-tests/data/golden/speech.wav. Times are of whole processes, with starting and loading; CPU seconds are those of all their
-threads, and depend less on what else the machine does.
+tests/data/golden/speech.wav. Times are of whole processes, with starting and loading. CPU seconds are those of all
+their threads, and depend less on what else the machine does.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import datetime
+import datetime as dt
 import os
 import platform
 import shutil
@@ -107,16 +107,27 @@ def main() -> None:
     if options.peer:
         peer(options.peer, options.tool, options.model, options.threads)
         return
-    threads = str(options.threads)
+    threads, tool = str(options.threads), options.tool.resolve()
     with tempfile.TemporaryDirectory() as name:
         folder, out = Path(name) / "clips", Path(name) / "out"
         folder.mkdir()
         seconds = write_clips(folder, options.clips)
-        python, model = sys.executable, options.model
+        python, model = sys.executable, options.model.resolve()
         lines: dict[str, list[Any]] = {
-            "mimi encode": [options.tool, "encode", "-q", "--jobs", threads, "--model", model, folder, out],
+            "mimi encode": [tool, "encode", "-q", "--jobs", threads, "--model", model, folder, out],
             "encode_files": [python, "-c", FILES, model, folder, out, threads],
-            "libmimi.corpus": [python, "-m", "libmimi.corpus", folder, out, "--model", model, "--jobs", threads, "--quiet"],
+            "libmimi.corpus": [
+                python,
+                "-m",
+                "libmimi.corpus",
+                folder,
+                out,
+                "--model",
+                model,
+                "--jobs",
+                threads,
+                "--quiet",
+            ],
         }
         for other in PEERS if options.peers else ():
             lines[other] = [python, __file__, options.peers, folder, "--peer", other, "--threads", threads]
@@ -130,7 +141,7 @@ def main() -> None:
                     shutil.rmtree(out)
             rounds.append(times)
     print(f"{options.clips} clips, {seconds / 3600:.2f} hours, {model}, {threads} threads, {options.rounds} rounds")
-    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} CPUs, {datetime.date.today()}\n")
+    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} CPUs, {dt.date.today()}\n")
     print(f"{'':16}{'s, best':>10}{'x real time':>13}{'of mimi encode':>16}{'CPU s, best':>13}{'of mimi encode':>16}")
     for contender in lines:
         wall = min(times[contender].wall for times in rounds)

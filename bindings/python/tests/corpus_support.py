@@ -16,9 +16,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 import soundfile
+from conftest import GOLDEN, TINY
 
 import libmimi
-from conftest import GOLDEN, TINY
 
 SRC = Path(libmimi.__file__).parents[1]
 SPEECH, RATE = soundfile.read(GOLDEN / "speech.wav", dtype="float32")

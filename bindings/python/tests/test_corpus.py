@@ -17,8 +17,6 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-
-import libmimi
 from conftest import DEMO, GOLDEN, ROOT, TINY
 from corpus_support import (
     RATE,
@@ -33,6 +31,8 @@ from corpus_support import (
     wav,
     write_clips,
 )
+
+import libmimi
 from libmimi.corpus import CorpusError, encode_corpus
 
 
@@ -89,7 +89,8 @@ def test_readers_of_tables_need_nothing_of_ours(folder: Path, tmp_path: Path) ->
 def test_the_lines_of_the_manual_unpack_codes(demo: libmimi.Model, speech: libmimi.Floats) -> None:
     manual = (ROOT / "bindings" / "python" / "CORPUS.md").read_text()
     scope: dict[str, Any] = {}
-    exec(next(block for block in manual.split("```python\n") if block.startswith("def unpack")).split("```")[0], {"np": np}, scope)
+    lines = next(block for block in manual.split("```python\n") if block.startswith("def unpack")).split("```")[0]
+    exec(lines, {"np": np}, scope)
     codes = demo.encode(speech)
     assert np.array_equal(scope["unpack"](libmimi.tokens.pack(codes, demo.code_bits), 8, demo.code_bits), codes)
     for codebooks, bits in [(1, 1), (3, 11), (32, 11), (64, 16)]:
@@ -189,7 +190,17 @@ def test_a_run_that_was_killed_goes_on(tmp_path: Path) -> None:
     write_clips(source, names, 1.0)
     for broken in names[::40]:
         (source / broken).write_bytes(b"")
-    line = [sys.executable, "-m", "libmimi.corpus", str(source), str(output), "--model", str(TINY), "--part-items", "20"]
+    line = [
+        sys.executable,
+        "-m",
+        "libmimi.corpus",
+        str(source),
+        str(output),
+        "--model",
+        str(TINY),
+        "--part-items",
+        "20",
+    ]
     kills = 0
     while True:
         process = subprocess.Popen([*line, "--quiet"], env=environment(), stderr=subprocess.PIPE)

@@ -12,24 +12,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-
-import libmimi
-from conftest import DEMO, GOLDEN, TINY
+from conftest import GOLDEN, TINY
 from corpus_support import (
-    RATE,
     SPEECH,
     clip,
     codes_of,
     environment,
     errors,
     rows,
-    run,
     wav,
     write_audio_table,
     write_clips,
     write_tar,
 )
-from libmimi.corpus import CorpusError, _listing, encode_corpus
+
+import libmimi
+from libmimi.corpus import _listing, encode_corpus
 
 
 def made(source: Path | str, output: Path, **more: object) -> tuple[list[str], dict[str, str]]:
@@ -38,7 +36,17 @@ def made(source: Path | str, output: Path, **more: object) -> tuple[list[str], d
     return sorted(rows(output)), errors(output)
 
 
-NASTY = ["a b.wav", "new\nline.wav", "quote'\".wav", "back\\slash.wav", "ünï/日本.wav", "-rf.wav", "%s{}.wav", "x.WAV", ".h.wav"]
+NASTY = [
+    "a b.wav",
+    "new\nline.wav",
+    "quote'\".wav",
+    "back\\slash.wav",
+    "ünï/日本.wav",
+    "-rf.wav",
+    "%s{}.wav",
+    "x.WAV",
+    ".h.wav",
+]
 
 
 def test_names_of_any_kind(tmp_path: Path) -> None:
@@ -220,7 +228,9 @@ def test_tables_of_something_else_are_named(tmp_path: Path) -> None:
     assert "cannot be read any further" in failed["none.parquet"]
 
 
-@pytest.mark.parametrize(("rate", "channels"), [(8_000, 1), (16_000, 2), (22_050, 1), (44_100, 2), (48_000, 6), (11_111, 1)])
+@pytest.mark.parametrize(
+    ("rate", "channels"), [(8_000, 1), (16_000, 2), (22_050, 1), (44_100, 2), (48_000, 6), (11_111, 1)]
+)
 def test_rates_and_channels(tmp_path: Path, rate: int, channels: int, tiny: libmimi.Model) -> None:
     count = rate * 2 + 13
     pcm = SPEECH[:count] if count <= len(SPEECH) else np.resize(SPEECH, count)
@@ -243,14 +253,18 @@ def test_recordings_without_samples_have_no_frames(tmp_path: Path) -> None:
     (tmp_path / "b.wav").write_bytes(wav(SPEECH[:1]))
     encode_corpus(tmp_path, tmp_path / "out", model=TINY)
     found = rows(tmp_path / "out")
-    assert [(found[name]["frames"], found[name]["samples"], found[name]["codes"]) for name in ("a.wav",)] == [(0, 0, b"")]
+    assert [(found[name]["frames"], found[name]["samples"], found[name]["codes"]) for name in ("a.wav",)] == [
+        (0, 0, b"")
+    ]
     assert (found["b.wav"]["frames"], found["b.wav"]["samples"]) == (1, 1)
 
 
 @pytest.mark.parametrize("kind", ["WAV", "AIFF", "W64", "CAF", "FLAC", "OGG", "MP3"])
 def test_recordings_that_are_cut_off_are_named(tmp_path: Path, kind: str) -> None:
     whole = wav(np.tile(SPEECH, 2), kind=kind)
-    write_tar(tmp_path / "a.tar", {f"{cut}.{kind.lower()}": whole[: len(whole) - cut] for cut in (0, 10, len(whole) // 3)})
+    write_tar(
+        tmp_path / "a.tar", {f"{cut}.{kind.lower()}": whole[: len(whole) - cut] for cut in (0, 10, len(whole) // 3)}
+    )
     ids, failed = made(tmp_path / "a.tar", tmp_path / "out")
     assert ids == [f"a.tar/0.{kind.lower()}"]
     assert len(failed) == 2

@@ -1,6 +1,6 @@
 """Corpora on a Ray cluster of two nodes on this machine, of which parts die: every recording once, every bad one named.
 
-    python -m pytest -m cluster
+python -m pytest -m cluster
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-
 from conftest import TINY
 from corpus_support import SRC, environment, errors, nothing_half_written, rows, write_clips
 

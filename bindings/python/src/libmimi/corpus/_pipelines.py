@@ -23,7 +23,8 @@ NOTHING = {"codes": b"", "frames": 0, "codebooks": 0, "bits": 0, "samples": 0, "
 
 
 class Encode:
-    """A function of batches that adds the columns of the tables, and `error`, which is empty for what was encoded.
+    """A function of batches, which has the columns of the tables in place of the audio, and `error`, which is empty for
+    what was encoded.
 
         dataset.map_batches(Encode, fn_constructor_args=["kyutai/mimi"], concurrency=8, num_cpus=1)    # Ray Data
         dataset.map(Encode("kyutai/mimi"), batched=True, batch_size=32, remove_columns=["audio"])      # datasets
@@ -54,7 +55,8 @@ class Encode:
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, Any]:
         """Encodes the recordings of a batch: columns, by their names."""
         rows = [self._row(audio) for audio in batch[self._column]]
-        return {**batch, **{name: [row[name] for row in rows] for name in (*NOTHING, "error")}}
+        kept = {name: column for name, column in batch.items() if name != self._column}
+        return {**kept, **{name: [row[name] for row in rows] for name in (*NOTHING, "error")}}
 
     def _row(self, audio: Any) -> dict[str, Any]:
         encoders = self._encoders()
