@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+import soundfile
 from conftest import DEMO, GOLDEN, ROOT, TINY
 from corpus_support import (
     RATE,
@@ -220,6 +221,25 @@ def test_a_run_that_was_killed_goes_on(tmp_path: Path) -> None:
     assert process.returncode == 1
     assert sorted(rows(output)) == [name for name in names if name not in names[::40]]
     assert sorted(errors(output)) == names[::40]
+    assert nothing_half_written(output)
+
+
+def test_an_interrupt_ends_the_run_at_once(tmp_path: Path) -> None:
+    source, output = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    for number in range(3):  # longer than anybody waits for
+        soundfile.write(source / f"{number}.flac", np.zeros(3600 * RATE, np.int16), RATE)
+    line = [sys.executable, "-m", "libmimi.corpus", str(source), str(output), "--model", str(TINY), "--quiet"]
+    process = subprocess.Popen(line, env=environment(), stderr=subprocess.PIPE, text=True)
+    while not list((output / "__mimi").glob("started/*")):
+        time.sleep(0.01)
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    told = process.communicate(timeout=60)[1]  # a recording takes minutes
+    assert process.returncode == 130
+    assert "Traceback" not in told
+    assert rows(output) == {}
+    assert errors(output) == {}
     assert nothing_half_written(output)
 
 

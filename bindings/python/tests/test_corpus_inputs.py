@@ -186,11 +186,14 @@ def test_tar_files_that_are_cut_off_or_none(tmp_path: Path) -> None:
     (tmp_path / "in" / "cut.tar").write_bytes(whole[: 3 * (512 + 24064) + 5000])
     (tmp_path / "in" / "no.tar").write_bytes(b"no tar" * 1000)
     (tmp_path / "in" / "empty.tar").touch()
+    greedy = tarfile.TarInfo("greedy")
+    greedy.type, greedy.size = tarfile.XHDTYPE, 1 << 60
+    (tmp_path / "in" / "greedy.tar").write_bytes(greedy.tobuf() + b"x" * 2048)
     ids, failed = made(tmp_path / "in", tmp_path / "out")
     assert ids == ["cut.tar/0.wav", "cut.tar/1.wav", "cut.tar/2.wav"]
     assert failed.pop("cut.tar/3.wav") == "the tar file is cut off"
     assert all("cannot be read any further" in message for message in failed.values())
-    assert {"no.tar", "empty.tar"} <= set(failed) <= {"no.tar", "empty.tar", "cut.tar"}
+    assert {"no.tar", "empty.tar", "greedy.tar"} <= set(failed) <= {"no.tar", "empty.tar", "greedy.tar", "cut.tar"}
 
 
 def test_tables_as_datasets_writes_them(tmp_path: Path, tiny: libmimi.Model) -> None:

@@ -46,7 +46,7 @@ def test_datasets_map(tmp_path: Path, tiny: libmimi.Model, processes: int | None
     check(list(mapped), tiny)
 
 
-def test_cells_of_all_kinds(tmp_path: Path, tiny: libmimi.Model) -> None:
+def test_cells_of_all_kinds(tmp_path: Path) -> None:
     write_clips(tmp_path, ["a.wav"])
     encode = Encode(TINY, codebooks=6, column="sound")
     pcm = clip(0)
@@ -71,7 +71,7 @@ def test_cells_of_all_kinds(tmp_path: Path, tiny: libmimi.Model) -> None:
     ]
 
 
-def test_the_step_travels_without_its_model(tmp_path: Path) -> None:
+def test_the_step_travels_without_its_model() -> None:
     encode = Encode(TINY, codebooks=6)
     first = encode({"audio": cells()})
     travelled = pickle.dumps(encode)

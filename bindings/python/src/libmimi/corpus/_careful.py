@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -115,7 +116,8 @@ def answers(source: Source) -> Iterator[tuple[str, Any]]:
 
 
 def main() -> None:
-    """Serves until the input ends."""
+    """Serves until the input ends. Ctrl-C is for the process that asks."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     while True:
         try:
             request = pickle.load(sys.stdin.buffer)

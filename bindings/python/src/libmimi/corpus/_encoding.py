@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import Any, Protocol
 
@@ -24,12 +25,16 @@ class Recording(Protocol):
     def blocks(self) -> Iterator[Floats]: ...
 
 
+class Stopped(BaseException):
+    """The run ends, and what is being encoded is not waited for."""
+
+
 class Encoders:
     """Those of one thread. Recordings at a rate that a stream can have are converted by the library, as
     `Model.encode_files` does it, and others by soxr."""
 
-    def __init__(self, model: Model, codebooks: int | None) -> None:
-        self._model, self._codebooks = model, codebooks
+    def __init__(self, model: Model, codebooks: int | None, stop: threading.Event | None = None) -> None:
+        self._model, self._codebooks, self._stop = model, codebooks, stop
         self._by_rate: dict[int, Encoder] = {}
 
     def row(self, recording: Recording) -> dict[str, Any]:
@@ -39,6 +44,8 @@ class Encoders:
         encoder.reset()
         packed: list[bytes] = []
         for block in converted(recording.blocks(), recording.rate, rate):
+            if self._stop is not None and self._stop.is_set():
+                raise Stopped
             packed.append(tokens.pack(encoder.process(block), bits))
         packed.append(tokens.pack(encoder.flush(), bits))
         codes = b"".join(packed)

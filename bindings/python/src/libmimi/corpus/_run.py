@@ -133,7 +133,7 @@ def here(
         except BaseException:
             # what the other is amid is not waited for
             stop.set()
-            worker.pool.shutdown(cancel_futures=True)
+            worker.stop()
             raise
         return futures[0].result() + futures[1].result()
 

@@ -97,7 +97,7 @@ def sources(part: Part, root: str, column: str | None) -> Sources:
         else:
             try:
                 yield from (tar(item, path) if part.kind == "tar" else table(item, path, column))
-            except (OSError, tarfile.TarError, pa.ArrowException) as error:
+            except Exception as error:  # whatever a file can do to its readers
                 yield Trouble(item.id, f"it cannot be read any further: {reason(error)}")
 
 

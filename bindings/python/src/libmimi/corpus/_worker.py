@@ -67,9 +67,15 @@ class Worker:
         self.pool = ThreadPoolExecutor(threads, "libmimi-corpus")
         self._own = threading.local()
         self._careful: list[Careful] = []
+        self._stop = threading.Event()
 
     def __enter__(self) -> Worker:
         return self
+
+    def stop(self) -> None:
+        """Ends what is at hand, which fails."""
+        self._stop.set()
+        self.pool.shutdown(wait=False, cancel_futures=True)
 
     def __exit__(self, *_: object) -> None:
         self.pool.shutdown(cancel_futures=True)
@@ -126,7 +132,7 @@ class Worker:
     def _encode(self, source: Source, careful: bool) -> Result:
         own = self._own
         if not hasattr(own, "encoders"):
-            own.encoders = Encoders(self.model, self.settings.codebooks)
+            own.encoders = Encoders(self.model, self.settings.codebooks, self._stop)
             own.careful = Careful()
             self._careful.append(own.careful)
         try:
