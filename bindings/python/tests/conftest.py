@@ -48,4 +48,4 @@ def tiny() -> libmimi.Model:
 @pytest.fixture(scope="session")
 def long(speech: libmimi.Floats) -> libmimi.Floats:
     """More audio than a call works on at once."""
-    return np.tile(speech, 10)
+    return np.tile(speech, 5)

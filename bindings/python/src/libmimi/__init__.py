@@ -29,6 +29,7 @@ from ._errors import (
 )
 from ._files import EncodedFile
 from ._library import version
+from ._live import Capture, Playback
 from ._model import Model
 from ._streams import Decoder, Encoder
 
@@ -38,6 +39,7 @@ __all__ = [
     "ArgumentError",
     "ArgumentTypeError",
     "Array",
+    "Capture",
     "Codes",
     "CorruptError",
     "Decoder",
@@ -50,6 +52,7 @@ __all__ = [
     "Model",
     "NotFoundError",
     "OutOfMemoryError",
+    "Playback",
     "ReadError",
     "StateError",
     "UnsupportedError",

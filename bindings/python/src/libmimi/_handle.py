@@ -9,31 +9,69 @@ import threading
 import weakref
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any, Callable, Final
+from typing import Any, Callable, Final, Protocol
 
 from ._errors import ArgumentError, StateError, check_real_time
 
 _numbers: Final = itertools.count()
 
 
+class Forkable(Protocol):
+    """What has locks that another thread may hold while the process is forked."""
+
+    def forked(self) -> None:
+        """Called in the new process."""
+
+
+_forkable: Final[weakref.WeakSet[Forkable]] = weakref.WeakSet()
+
+
+def when_forked(owner: Forkable) -> None:
+    """Lets `owner` know of forks as long as it lives."""
+    _forkable.add(owner)
+
+
+def _after_fork() -> None:
+    for owner in list(_forkable):
+        owner.forked()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
 class Handle:
     """A C object, which is freed with this Python object.
 
-    Every call holds a reference to the handle that it uses, so that nothing is freed below a call: closing an object
-    only lets go of its handle.
+    Calls take the handle itself, whose pointer ctypes reads: so it lives as long as each call that uses it, and closing
+    an object only lets go of its handle. In a cycle that is collected, it may be finalised before an object that comes
+    to life again: then there is no pointer any more.
     """
 
-    __slots__ = ("_free", "pointer")
+    __slots__ = ("_as_parameter_", "_free")
 
-    def __init__(self, pointer: int, free: Callable[[int], Any]) -> None:
-        self.pointer = pointer
+    def __init__(self, pointer: int, free: Callable[[int | None], Any]) -> None:
+        self._as_parameter_: int | None = pointer
         self._free = free
 
     def __del__(self) -> None:
-        self._free(self.pointer)
+        pointer, self._as_parameter_ = self._as_parameter_, None
+        self._free(pointer)
+
+    @property
+    def pointer(self) -> int | None:
+        """Where the C object is, for arrays of pointers."""
+        return self._as_parameter_
 
 
-def make(call: Callable[[Any], int], raises: Callable[[int], None], free: Callable[[int], Any]) -> Handle:
+def usable(handle: Handle | None, name: str) -> Handle:
+    """The handle, if it is there."""
+    if handle is None or handle.pointer is None:
+        raise StateError(f"the {name} is closed")
+    return handle
+
+
+def make(call: Callable[[Any], int], raises: Callable[[int], None], free: Callable[[int | None], Any]) -> Handle:
     """The handle that `call` puts into its argument."""
     out = ctypes.c_void_p()
     raises(call(ctypes.byref(out)))
@@ -41,15 +79,15 @@ def make(call: Callable[[Any], int], raises: Callable[[int], None], free: Callab
     return Handle(out.value, free)
 
 
-def read(get: Callable[[int, int, Any], int], pointer: int, key: int) -> int:
+def read(get: Callable[[Handle, int, Any], int], handle: Handle, key: int) -> int:
     """A property of a handle."""
     value = ctypes.c_int64()
-    check_real_time(get(pointer, key, ctypes.byref(value)))
+    check_real_time(get(handle, key, ctypes.byref(value)))
     return value.value
 
 
 class Turns:
-    """Gives a stream to one call at a time: whoever holds `lock` may use `pointer()`."""
+    """Gives a stream to one call at a time: whoever holds `lock` may use `handle()`."""
 
     __slots__ = ("__weakref__", "_broken", "_handle", "_name", "lock", "number")
 
@@ -59,15 +97,13 @@ class Turns:
         self._broken = False
         self.lock = threading.Lock()
         self.number = next(_numbers)
-        _all.add(self)
+        when_forked(self)
 
-    def pointer(self, *, broken: bool = False) -> int:
-        """The C pointer; `broken` is for calls that take a stream in any state."""
-        if self._handle is None:
-            raise StateError(f"the {self._name} is closed")
+    def handle(self, *, broken: bool = False) -> Handle:
+        """The handle; `broken` is for calls that take a stream in any state."""
         if self._broken and not broken:
             raise StateError(f"the {self._name} was in use by another thread when the process was forked: reset it")
-        return self._handle.pointer
+        return usable(self._handle, self._name)
 
     def mended(self) -> None:
         """Says that the stream is as new."""
@@ -90,25 +126,13 @@ class Turns:
             self._broken = True
 
 
-_all: Final[weakref.WeakSet[Turns]] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    for turns in list(_all):
-        turns.forked()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
-
-
 @contextmanager
-def all_turns(streams: Sequence[Turns]) -> Generator[list[int], None, None]:
-    """The pointers of several streams, locked in one order for all callers, so that no two wait for each other."""
+def all_turns(streams: Sequence[Turns]) -> Generator[list[Handle], None, None]:
+    """The handles of several streams, locked in one order for all callers, so that no two wait for each other."""
     ordered = sorted(streams, key=lambda turns: turns.number)
     if any(one is other for one, other in zip(ordered, ordered[1:])):
         raise ArgumentError("the same stream twice")
     with ExitStack() as stack:
         for turns in ordered:
             stack.enter_context(turns.lock)
-        yield [turns.pointer() for turns in streams]
+        yield [turns.handle() for turns in streams]

@@ -22,14 +22,14 @@ from ._errors import (
     CorruptError,
     FormatError,
     NotFoundError,
-    StateError,
     UnsupportedError,
     check,
     check_load,
 )
 from ._files import EncodedFile, encode_files
-from ._handle import Handle, make, read
-from ._options import Isa, Options, Parts, Precision, Tail, Value, name_of, number
+from ._handle import Handle, make, read, usable
+from ._live import Capture, Playback
+from ._options import Isa, Options, Parts, Precision, Tail, Value, Work, name_of, number
 from ._streams import Decoder, Encoder, bad_code
 from .tokens import Header
 
@@ -199,19 +199,14 @@ class Model:
         return _reload, (type(self), *self._origin, self.model_id)
 
     def _use(self) -> Handle:
-        """The handle, which lives as long as the caller holds it."""
-        handle = self._handle
-        if handle is None:
-            raise StateError("the model is closed")
-        return handle
+        return usable(self._handle, "model")
 
     def _property(self, key: int) -> int:
-        return read(c.lib.mimi_model_get, self._use().pointer, key)
+        return read(c.lib.mimi_model_get, self._use(), key)
 
     def _default_codebooks(self) -> int:
-        handle = self._use()
-        header = c.TokenHeader(size=ctypes.sizeof(c.TokenHeader))
-        check(c.lib.mimi_model_header(handle.pointer, None, ctypes.byref(header)))
+        header = Header.room()
+        check(c.lib.mimi_model_header(self._use(), None, ctypes.byref(header)))
         return int(header.codebooks)
 
     def _width(self, codebooks: int | None) -> int:
@@ -370,6 +365,48 @@ class Model:
         options = self._options(width, sample_rate, "audio", context, max_block)
         return Decoder(self._stream(c.lib.mimi_decoder_new, options, c.lib.mimi_decoder_free))
 
+    # --- live audio
+
+    def capture(
+        self,
+        *,
+        codebooks: int | None = None,
+        sample_rate: int | None = None,
+        context: int | None = None,
+        work: Work = "spread",
+        offline: bool = False,
+    ) -> Capture:
+        """Opens a capture: live audio to codes.
+
+        `work`: who encodes: the calls that write audio, in equal shares, or calls of `Capture.work`.
+        `offline`: for audio that is not in real time; the calls that write do all work.
+        The others are those of `encode`.
+        """
+        options = self._options(self._width(codebooks), sample_rate, "audio", context)
+        options.update({c.OPT_WORK: work, c.OPT_OFFLINE: 1 if offline else None})
+        return Capture(self._stream(c.lib.mimi_capture_new, options, c.lib.mimi_capture_free))
+
+    def playback(
+        self,
+        *,
+        codebooks: int | None = None,
+        sample_rate: int | None = None,
+        context: int | None = None,
+        work: Work = "spread",
+        offline: bool = False,
+        buffer_frames: int | None = None,
+    ) -> Playback:
+        """Opens a playback: live codes to audio.
+
+        `work`: who decodes: the calls that read audio, in equal shares, or calls of `Playback.work`.
+        `offline`: for audio that is not in real time; nothing is concealed or late.
+        `buffer_frames`: the frames that wait before it starts, 1 to 64; by default 2.
+        The others are those of `encode`.
+        """
+        options = self._options(self._width(codebooks), sample_rate, "audio", context)
+        options.update({c.OPT_WORK: work, c.OPT_OFFLINE: 1 if offline else None, c.OPT_BUFFER_FRAMES: buffer_frames})
+        return Playback(self._stream(c.lib.mimi_playback_new, options, c.lib.mimi_playback_free))
+
     # --- files
 
     def header(self, *, codebooks: int | None = None, sample_rate: int | None = None, samples: int = 0) -> Header:
@@ -379,7 +416,7 @@ class Model:
         """
         handle, bag = self._use(), Options(self._options(self._width(codebooks), sample_rate, "audio", None))
         raw = Header.room()
-        check(c.lib.mimi_model_header(handle.pointer, bag.pointer, ctypes.byref(raw)))
+        check(c.lib.mimi_model_header(handle, bag.pointer, ctypes.byref(raw)))
         return replace(Header.of(raw), samples=number("samples", samples, 0))
 
     def encode_files(
@@ -420,10 +457,10 @@ class Model:
             c.OPT_MAX_BLOCK: max_block,
         }
 
-    def _stream(self, new: Callable[..., int], options: dict[int, Value], free: Callable[[int], Any]) -> Handle:
+    def _stream(self, new: Callable[..., int], options: dict[int, Value], free: Callable[[int | None], Any]) -> Handle:
         handle = self._use()
         bag = Options(options)
-        return make(lambda out: new(handle.pointer, bag.pointer, out), check, free)
+        return make(lambda out: new(handle, bag.pointer, out), check, free)
 
     def _whole(
         self, call: Callable[..., int], options: Options, values: npt.NDArray[Any], room: npt.NDArray[Any]
@@ -431,7 +468,7 @@ class Model:
         handle, written = self._use(), ctypes.c_size_t()
         check(
             call(
-                handle.pointer,
+                handle,
                 options.pointer,
                 address(values),
                 values.size,
@@ -444,7 +481,7 @@ class Model:
 
     def _size(self, call: Callable[..., int], options: Options, count: int) -> int:
         handle, size = self._use(), ctypes.c_size_t()
-        check(call(handle.pointer, options.pointer, count, ctypes.byref(size)))
+        check(call(handle, options.pointer, count, ctypes.byref(size)))
         return size.value
 
     def _blocks(self, options: dict[int, Value], open_: Callable[..., Any]) -> Any:

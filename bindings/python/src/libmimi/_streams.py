@@ -29,7 +29,7 @@ class Stream:
     """
 
     _kind: str
-    _get: Callable[[int, int, Any], int]
+    _get: Callable[[Handle, int, Any], int]
 
     def __init__(self, handle: object) -> None:
         """For `Model.encoder()` and `Model.decoder()`, which make streams."""
@@ -52,7 +52,7 @@ class Stream:
 
     def _property(self, key: int) -> int:
         with self._turns.lock:
-            return read(type(self)._get, self._turns.pointer(), key)
+            return read(type(self)._get, self._turns.handle(), key)
 
     @property
     def latency(self) -> int:
@@ -98,7 +98,8 @@ class Stream:
         """A call for a row of each stream."""
         pointers = ctypes.c_void_p * len(streams)
         with all_turns([stream._turns for stream in streams]) as handles:
-            status = call(pointers(*handles), len(streams), pointers(*_rows(values)), pointers(*_rows(room)))
+            at = pointers(*[handle.pointer for handle in handles])
+            status = call(at, len(streams), pointers(*_rows(values)), pointers(*_rows(room)))
         if status == c.INVALID_ARGUMENT:
             raise ArgumentError(
                 "streams: found more than 1024, or of different models, or one at another rate than its model's that"
@@ -111,14 +112,14 @@ class Stream:
 
 
 def run(
-    call: Callable[[int, int | None, int, int, int, Any], int],
-    pointer: int,
+    call: Callable[[Handle, int | None, int, int, int, Any], int],
+    handle: Handle,
     values: npt.NDArray[Any],
     room: npt.NDArray[Any],
 ) -> int:
     """A call from values to room; returns how many elements it wrote."""
     written = ctypes.c_size_t()
-    check_real_time(call(pointer, address(values), values.size, address(room), room.size, ctypes.byref(written)))
+    check_real_time(call(handle, address(values), values.size, address(room), room.size, ctypes.byref(written)))
     return written.value
 
 
@@ -155,7 +156,7 @@ class Encoder(Stream):
     def _process(self, call: Callable[..., int], block: Floats, room: npt.NDArray[Any]) -> npt.NDArray[Any]:
         turns = self._turns
         with turns.lock:
-            written = run(call, turns.pointer(), block, room)
+            written = run(call, turns.handle(), block, room)
         return room[: written // room.shape[1]] if written else room[:0]
 
     def flush(self) -> Codes:
@@ -174,23 +175,23 @@ class Encoder(Stream):
     def _flush(self, call: Callable[..., int], key: int, width: int, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
         written = ctypes.c_size_t()
         with self._turns.lock:
-            pointer = self._turns.pointer()
-            room = np.empty(read(c.lib.mimi_encoder_get, pointer, key), dtype)
-            check_real_time(call(pointer, address(room), room.size, ctypes.byref(written)))
+            handle = self._turns.handle()
+            room = np.empty(read(c.lib.mimi_encoder_get, handle, key), dtype)
+            check_real_time(call(handle, address(room), room.size, ctypes.byref(written)))
         return room.reshape(-1, width) if width else room.reshape(0, 0)
 
     def reset(self) -> None:
         """Forgets everything: the stream is as new."""
         with self._turns.lock:
-            check_real_time(c.lib.mimi_encoder_reset(self._turns.pointer(broken=True)))
+            check_real_time(c.lib.mimi_encoder_reset(self._turns.handle(broken=True)))
             self._turns.mended()
 
     def clone(self) -> Encoder:
         """A copy that stands at the same point, has the same options and goes its own way."""
         with self._turns.lock:
-            pointer = self._turns.pointer()
-            handle = make(lambda out: c.lib.mimi_encoder_clone(pointer, out), check, c.lib.mimi_encoder_free)
-        return Encoder(handle)
+            handle = self._turns.handle()
+            copy = make(lambda out: c.lib.mimi_encoder_clone(handle, out), check, c.lib.mimi_encoder_free)
+        return Encoder(copy)
 
     @staticmethod
     def process_many(encoders: Sequence[Encoder], pcm: Array) -> Codes:
@@ -246,18 +247,18 @@ class Decoder(Stream):
         turns = self._turns
         room = np.empty(block.shape[0] * self.frame_size, np.float32)
         with turns.lock:
-            pointer = turns.pointer()
+            handle = turns.handle()
             try:
-                return room[: run(c.lib.mimi_decoder_process, pointer, block, room)]
+                return room[: run(c.lib.mimi_decoder_process, handle, block, room)]
             except CorruptError:
-                raise bad_code(block, read(c.lib.mimi_decoder_get, pointer, c.PROP_CODEBOOK_SIZE)) from None
+                raise bad_code(block, read(c.lib.mimi_decoder_get, handle, c.PROP_CODEBOOK_SIZE)) from None
 
     def process_latents(self, latents: Array) -> Floats:
         """As `process`, of latents: floats [frames, latent_dim]."""
         block = floats(arrays.latents(latents, self.latent_dim))
         room = np.empty(block.shape[0] * self.frame_size, np.float32)
         with self._turns.lock:
-            return room[: run(c.lib.mimi_decoder_process_latents, self._turns.pointer(), block, room)]
+            return room[: run(c.lib.mimi_decoder_process_latents, self._turns.handle(), block, room)]
 
     def conceal(self, frames: int = 1) -> Floats:
         """The audio of frames that did not arrive at all, float32 [samples]."""
@@ -268,8 +269,8 @@ class Decoder(Stream):
         if not width:
             call, width = c.lib.mimi_decoder_process_latents, self.latent_dim
         with self._turns.lock:
-            pointer = self._turns.pointer()
-            check_real_time(call(pointer, None, frames * width, address(room), room.size, ctypes.byref(written)))
+            handle = self._turns.handle()
+            check_real_time(call(handle, None, frames * width, address(room), room.size, ctypes.byref(written)))
         return room[: written.value]
 
     def flush(self) -> Floats:
@@ -279,23 +280,23 @@ class Decoder(Stream):
         """
         written = ctypes.c_size_t()
         with self._turns.lock:
-            pointer = self._turns.pointer()
-            room = np.empty(read(c.lib.mimi_decoder_get, pointer, c.PROP_FLUSH_LEN), np.float32)
-            check_real_time(c.lib.mimi_decoder_flush(pointer, address(room), room.size, ctypes.byref(written)))
+            handle = self._turns.handle()
+            room = np.empty(read(c.lib.mimi_decoder_get, handle, c.PROP_FLUSH_LEN), np.float32)
+            check_real_time(c.lib.mimi_decoder_flush(handle, address(room), room.size, ctypes.byref(written)))
         return room[: written.value]
 
     def reset(self) -> None:
         """Forgets everything: the stream is as new."""
         with self._turns.lock:
-            check_real_time(c.lib.mimi_decoder_reset(self._turns.pointer(broken=True)))
+            check_real_time(c.lib.mimi_decoder_reset(self._turns.handle(broken=True)))
             self._turns.mended()
 
     def clone(self) -> Decoder:
         """A copy that stands at the same point, has the same options and goes its own way."""
         with self._turns.lock:
-            pointer = self._turns.pointer()
-            handle = make(lambda out: c.lib.mimi_decoder_clone(pointer, out), check, c.lib.mimi_decoder_free)
-        return Decoder(handle)
+            handle = self._turns.handle()
+            copy = make(lambda out: c.lib.mimi_decoder_clone(handle, out), check, c.lib.mimi_decoder_free)
+        return Decoder(copy)
 
     @staticmethod
     def process_many(decoders: Sequence[Decoder], codes: Array) -> Floats:

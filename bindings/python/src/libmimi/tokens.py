@@ -137,7 +137,7 @@ def pack(codes: Array, code_bits: int) -> bytes:
         address(values), values.size, codebooks, bits, address(room), room.size, ctypes.byref(written)
     )
     if status == c.CORRUPT:
-        raise of(status, f"codes: found {int(values.view(np.uint32).max())}, expected codes below {1 << bits}")
+        raise of(status, f"codes: found {max(values.view(np.uint32).flat)}, expected codes below {1 << bits}")
     _check_frames(status, codebooks)
     return room.tobytes()
 
