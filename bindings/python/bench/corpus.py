@@ -137,6 +137,7 @@ def main() -> None:
             times = {}
             for contender in names[turn % len(names) :] + names[: turn % len(names)]:
                 times[contender] = measured(lines[contender], options.threads)
+                print(contender, times[contender], file=sys.stderr, flush=True)
                 with contextlib.suppress(FileNotFoundError):
                     shutil.rmtree(out)
             rounds.append(times)
