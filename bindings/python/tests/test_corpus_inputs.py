@@ -57,11 +57,11 @@ def test_names_of_any_kind(tmp_path: Path) -> None:
     assert ids == sorted([*NASTY, "caf\\xe9.wav"])
     assert failed == {}
     # also read with care, by another process
-    for mark in ("00000",):
-        (tmp_path / "out" / "__mimi" / "started" / mark).touch()
-        (tmp_path / "out" / "part-00000.parquet").unlink()
-    before = ids
-    assert made(tmp_path / "in", tmp_path / "out") == (before, {})
+    (tmp_path / "out" / "__mimi" / "started" / "00000").touch()
+    before = rows(tmp_path / "out")
+    (tmp_path / "out" / "part-00000.parquet").unlink()
+    assert made(tmp_path / "in", tmp_path / "out") == (ids, {})
+    assert rows(tmp_path / "out") == before
 
 
 def test_what_is_no_recording_is_left_or_named(tmp_path: Path) -> None:

@@ -1,11 +1,11 @@
 """The output folder: tables that appear whole or not at all, and what a later run must know.
 
-    part-00000.parquet          codes
-    __errors/errors-00000.parquet   what of the same part could not be encoded
-    __errors/errors-listing.parquet what could not even be looked at
-    __mimi/run.json             the input, the model and the options
-    __mimi/plan-00000.jsonl     which recordings make which part, a line for each part
-    __mimi/started, tmp, lock   parts at hand, files that are being written, the run that is at work
+    part-00000.parquet               codes
+    __errors/errors-00000.parquet    what of the same part could not be encoded
+    __errors/errors-listing.parquet  what could not even be looked at
+    __mimi/run.json                  the input, the model and the options
+    __mimi/plan-00000.jsonl          which recordings make which part, a line for each part
+    __mimi/started, tmp, lock        parts at hand, files that are being written, the run that is at work
 
 Readers of tables leave out names that begin with two underscores. A part is done if its part-NNNNN.parquet is there,
 which is written last. What a part holds was written down before any work began, and never changes: two processes that
@@ -73,9 +73,6 @@ class Output:
         self.folder = Path(folder)
         self.state = self.folder / "__mimi"
         self.errors = self.folder / "__errors"
-
-    def __repr__(self) -> str:
-        return f"Output({str(self.folder)!r})"
 
     @contextlib.contextmanager
     def open(self, settings: dict[str, Any]) -> Generator[None]:

@@ -48,7 +48,7 @@ class Tally(NamedTuple):
 
 
 Result = Union[dict[str, Any], Trouble]
-Progress = Callable[[Result, int], None]
+Watch = Callable[[Result, int], None]
 """Hears of each recording, and how many bytes it has, from any thread."""
 
 
@@ -83,7 +83,7 @@ class Worker:
             careful.close()
         self.model.close()
 
-    def run(self, output: Output, root: str, part: Part, progress: Progress | None = None) -> Tally:
+    def run(self, output: Output, root: str, part: Part, watch: Watch | None = None) -> Tally:
         """Makes a part, or what is missing in it."""
         mark = output.state / "started" / f"{part.number:05}"
         # A mark that is there was left by a process that ended amid this part, perhaps because of it.
@@ -94,7 +94,7 @@ class Worker:
             rows: list[dict[str, Any]] = []
             if made.exists():
                 rows = pq.read_table(made, schema=CODES).to_pylist()
-            results = self._results(part, root, careful, {row["id"] for row in rows}, progress)
+            results = self._results(part, root, careful, {row["id"] for row in rows}, watch)
             new = [result for result in results if not isinstance(result, Trouble)]
             troubles = [result for result in results if isinstance(result, Trouble)]
             output.finish(part.number, rows + new, [trouble._asdict() for trouble in troubles])
@@ -102,9 +102,7 @@ class Worker:
             mark.unlink(missing_ok=True)
         return Tally(len(new), len(troubles), sum(row["samples"] / row["rate"] for row in new))
 
-    def _results(
-        self, part: Part, root: str, careful: bool, there: set[str], progress: Progress | None
-    ) -> list[Result]:
+    def _results(self, part: Part, root: str, careful: bool, there: set[str], watch: Watch | None) -> list[Result]:
         """What becomes of each recording of a part that is not there, in their order."""
         found = sources(part, root, self.settings.column)
         numbered: Iterator[tuple[int, Source | Trouble]] = enumerate(
@@ -118,8 +116,8 @@ class Worker:
 
         def one(source: Source | Trouble) -> Result:
             result = source if isinstance(source, Trouble) else self._encode(source, careful)
-            if progress is not None:
-                progress(result, getattr(source, "size", 0))
+            if watch is not None:
+                watch(result, getattr(source, "size", 0))
             return result
 
         futures: dict[int, Future[Result]] = {}
