@@ -311,6 +311,16 @@ def test_the_program_tells_what_is_wrong(folder: Path, tmp_path: Path) -> None:
     assert run(folder, tmp_path / "out", model=tmp_path).returncode == 1
 
 
+def test_packages_that_are_missing_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from libmimi.corpus._packages import need
+
+    (tmp_path / "nothing_of_that_name").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("nothing_of_this_name", "nothing_of_that_name"):
+        with pytest.raises(ModuleNotFoundError, match=rf"No module named '{name}'; `pip install libmimi\[ray\]`"):
+            need(name, "ray")
+
+
 def test_an_empty_folder_makes_an_empty_output(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "notes.txt").write_text("nothing")
