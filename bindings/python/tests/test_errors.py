@@ -194,6 +194,8 @@ def test_many_streams_that_do_not_go_together(tiny: Model, demo: Model) -> None:
         Encoder.process_many([tiny.encoder(sample_rate=48000)], np.zeros((1, 3840), np.float32))
     with pytest.raises(libmimi.CorruptError, match="found 64 in stream 1, codebook 3"):
         Decoder.process_many([tiny.decoder(), tiny.decoder()], [[0] * 6, [0, 0, 0, 64, 0, 0]])
+    with pytest.raises(TypeError, match="found Decoder, expected Encoder"):
+        Encoder.process_many([tiny.decoder()], block[:1])  # type: ignore[list-item]
     one.close()
     with pytest.raises(libmimi.StateError, match="the encoder is closed"):
         Encoder.process_many([other, one], block)
@@ -222,6 +224,18 @@ def test_what_is_closed() -> None:
         decoder.close()
     with pytest.raises(libmimi.StateError):
         decoder.conceal()
+
+
+def test_a_model_that_was_never_loaded() -> None:
+    model = object.__new__(Model)
+    assert model.closed
+    assert "closed" in repr(model)
+    model.close()
+    for use in (lambda: model.encoder(), lambda: model.model_id, lambda: model.encode_latents([0.0])):
+        with pytest.raises((libmimi.StateError, AttributeError)):
+            use()
+    with pytest.raises(ValueError, match="path is empty"):
+        Model("")
 
 
 def test_streams_are_made_by_models() -> None:

@@ -35,7 +35,7 @@ Array = Union[npt.ArrayLike, SupportsDLPack]
 
 def view(name: str, values: Array) -> npt.NDArray[Any]:
     """`values` as a NumPy array of their own type, without a copy if they are an array on the CPU."""
-    if isinstance(values, np.ndarray):
+    if type(values) is np.ndarray:  # of a subclass the plain array, whatever else the class says of itself
         return cast("npt.NDArray[Any]", values)
     try:
         if hasattr(values, "__dlpack__") and not hasattr(values, "__array__"):

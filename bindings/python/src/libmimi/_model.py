@@ -63,6 +63,10 @@ class Model:
     A model can be pickled if it was loaded from a path: whoever unpickles it loads it again.
     """
 
+    # what an object has that was never loaded
+    _handle: Handle | None = None
+    _origin: tuple[str, dict[str, Any]] | None = None
+
     def __init__(
         self,
         source: str | os.PathLike[str],
@@ -81,7 +85,7 @@ class Model:
             c.lib.mimi_free,
         )
         self._open(handle, codebooks)
-        self._origin: tuple[str, dict[str, Any]] | None = (
+        self._origin = (
             os.path.abspath(path),
             {"precision": precision, "parts": parts, "codebooks": codebooks, "isa": isa},
         )
@@ -110,11 +114,10 @@ class Model:
         )
         model = cls.__new__(cls)
         model._open(handle, codebooks)
-        model._origin = None
         return model
 
     def _open(self, handle: Handle, codebooks: int | None) -> None:
-        self._handle: Handle | None = handle
+        self._handle = handle
         self.total_codebooks = self._property(c.PROP_CODEBOOKS)
         self.sample_rate = self._property(c.PROP_SAMPLE_RATE)
         self.frame_size = self._property(c.PROP_FRAME_SAMPLES)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any, Callable, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -13,12 +13,14 @@ import numpy.typing as npt
 from . import _arrays as arrays
 from . import _library as c
 from ._arrays import NO_CODE, Array, Codes, Floats, address, floats, integers, view
-from ._errors import ArgumentError, CorruptError, check, check_real_time
+from ._errors import ArgumentError, ArgumentTypeError, CorruptError, check, check_real_time
 from ._handle import Handle, Turns, all_turns, make, read
 from ._options import number
 
 if TYPE_CHECKING:
     from typing_extensions import Self  # for type checkers, which bring it
+
+_S = TypeVar("_S", bound="Stream")
 
 
 class Stream:
@@ -205,7 +207,7 @@ class Encoder(Stream):
 
         A stream at another rate than the model's must take its first frame alone, with `process`.
         """
-        encoders = list(encoders)
+        encoders = _all(Encoder, encoders)
         block = floats(_frames("pcm", "f", pcm, (len(encoders), _equal(encoders, "frame_size"))))
         room = np.empty((len(encoders), _equal(encoders, "codebooks")), np.int32)
         Stream._many(c.lib.mimi_encoder_process_many, encoders, block, room)
@@ -214,7 +216,7 @@ class Encoder(Stream):
     @staticmethod
     def process_many_latents(encoders: Sequence[Encoder], pcm: Array) -> Floats:
         """As `process_many`, to latents: float32 [streams, latent_dim]."""
-        encoders = list(encoders)
+        encoders = _all(Encoder, encoders)
         block = floats(_frames("pcm", "f", pcm, (len(encoders), _equal(encoders, "frame_size"))))
         room = np.empty((len(encoders), _equal(encoders, "latent_dim")), np.float32)
         Stream._many(c.lib.mimi_encoder_process_many_latents, encoders, block, room)
@@ -310,7 +312,7 @@ class Decoder(Stream):
 
         A stream at another rate than the model's must take its first frame alone, with `process`.
         """
-        decoders = list(decoders)
+        decoders = _all(Decoder, decoders)
         block = integers(_frames("codes", "iu", codes, (len(decoders), _equal(decoders, "codebooks"))))
         room = np.empty((len(decoders), _equal(decoders, "frame_size")), np.float32)
         try:
@@ -322,7 +324,7 @@ class Decoder(Stream):
     @staticmethod
     def process_many_latents(decoders: Sequence[Decoder], latents: Array) -> Floats:
         """As `process_many`, of latents: floats [streams, latent_dim]."""
-        decoders = list(decoders)
+        decoders = _all(Decoder, decoders)
         block = floats(_frames("latents", "f", latents, (len(decoders), _equal(decoders, "latent_dim"))))
         room = np.empty((len(decoders), _equal(decoders, "frame_size")), np.float32)
         Stream._many(c.lib.mimi_decoder_process_many_latents, decoders, block, room)
@@ -337,6 +339,15 @@ def bad_code(block: npt.NDArray[Any], size: int, row: str = "frame") -> CorruptE
     found = int(values[at, codebook])
     where = f"{row} {at}, codebook {codebook}"
     return CorruptError(f"codes: found {found} in {where}, expected 0 to {size - 1} or {NO_CODE}")
+
+
+def _all(kind: type[_S], streams: Iterable[_S]) -> list[_S]:
+    """The streams, if all are of a kind."""
+    found = list(streams)
+    for stream in found:
+        if not isinstance(cast(object, stream), kind):
+            raise ArgumentTypeError(f"streams: found {type(stream).__name__}, expected {kind.__name__}")
+    return found
 
 
 def _equal(streams: Sequence[Stream], name: str) -> int:

@@ -1,5 +1,7 @@
 """What the modules for PyTorch programs share. Only they import this, and it imports torch."""
 
+# The types of torch and transformers are partly unknown.
+# pyright: basic
 from __future__ import annotations
 
 from typing import Any

@@ -11,6 +11,8 @@ Streams give the bits of whole recordings. Those of moshi do so up to the length
 the published model: from there on the first of a frame's two steps sees one step less in them.
 """
 
+# The types of torch and transformers are partly unknown.
+# pyright: basic
 from __future__ import annotations
 
 import math

@@ -70,14 +70,15 @@ class Tokenizer:
     def decode(self, codes: Array) -> Floats:
         """Decodes whole recordings, codes [batch, codebooks, frames], to audio [batch, 1, samples]."""
         values = self._filled(codes)
-        return np.stack([self._model.decode(item) for item in values])[:, None]
+        audio = np.stack([self._model.decode(item) for item in values])
+        return audio.reshape(len(audio), 1, -1)
 
     def decode_step(self, codes: Array) -> Floats | None:
         """Decodes the next frames, codes [batch, codebooks, frames], of streams; None if there are none."""
         values = self._filled(codes)
         _open(self._decoders, len(values), self._model.decoder)
-        audio = [decoder.process(item) for decoder, item in zip(self._decoders, values)]
-        return np.stack(audio)[:, None] if audio[0].size else None
+        audio = np.stack([decoder.process(item) for decoder, item in zip(self._decoders, values)])
+        return audio.reshape(len(audio), 1, -1) if audio.size else None
 
     def reset(self) -> None:
         """Begins all streams anew."""
@@ -91,7 +92,7 @@ class Tokenizer:
             raise ArgumentError(f"codes: found shape {values.shape}, expected [batch, 1 to {codebooks}, frames]")
         if values.dtype.kind not in "iu":
             raise ArgumentTypeError(f"codes: found {values.dtype}, expected integers")
-        values = values.transpose(0, 2, 1)
+        values = np.transpose(values, (0, 2, 1))
         if values.shape[2] == codebooks:
             return values
         rest = codebooks - values.shape[2]

@@ -13,11 +13,13 @@ Tensors are on the CPU. Weights cannot be trained, and are none of PyTorch's: `p
   the state of the convolutions, too, so that audio decoded in pieces has no seams.
 """
 
+# The types of torch and transformers are partly unknown.
+# pyright: basic
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -25,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import torch
 from transformers import MimiConfig
-from transformers.utils import ModelOutput
+from transformers.utils.generic import ModelOutput
 
 from . import _torch as tensors
 from ._errors import ArgumentError, ArgumentTypeError, UnsupportedError
@@ -151,7 +153,7 @@ class MimiModel(torch.nn.Module):
     def get_audio_codes_mask(self, padding_mask: torch.Tensor, padding_side: str = "right") -> torch.Tensor:
         """Which codes are of audio, bool [batch, frames], by a padding mask [batch, samples]."""
         lengths = self.get_encoded_length(padding_mask.sum(dim=-1))
-        mask = torch.arange(int(lengths.max())).expand(len(lengths), -1) < lengths.unsqueeze(1)
+        mask: torch.Tensor = torch.arange(int(lengths.max())).expand(len(lengths), -1) < lengths.unsqueeze(1)
         return mask if padding_side == "right" else mask.flip(dims=[-1])
 
     def encode(
@@ -229,11 +231,12 @@ class MimiModel(torch.nn.Module):
         cut = torch.ones_like(input_values) if padding_mask is None else padding_mask
         if audio_codes is None:
             encoded = self.encode(input_values, padding_mask, num_quantizers, encoder_past_key_values)
-            audio_codes, encoder_past_key_values = encoded[0], getattr(encoded, "encoder_past_key_values", None)
+            assert isinstance(encoded, MimiEncoderOutput)
+            audio_codes, encoder_past_key_values = encoded.audio_codes, encoded.encoder_past_key_values
+        assert audio_codes is not None
         decoded = self.decode(audio_codes, cut, decoder_past_key_values)
-        output = MimiOutput(
-            audio_codes, decoded[0], encoder_past_key_values, getattr(decoded, "decoder_past_key_values", None)
-        )
+        assert isinstance(decoded, MimiDecoderOutput)
+        output = MimiOutput(audio_codes, decoded.audio_values, encoder_past_key_values, decoded.decoder_past_key_values)
         return output.to_tuple() if return_dict is False else output
 
     def _width(self, num_quantizers: float | None) -> int:
@@ -288,7 +291,7 @@ def _spans(mask: torch.Tensor, shape: tuple[int, ...]) -> list[tuple[int, int]]:
 def _config(path: Path) -> MimiConfig:
     """The config beside a checkpoint, or in it; that of the published model if there is none."""
     beside = (path if path.is_dir() else path.parent) / "config.json"
-    found = _metadata(path) if path.is_file() else None
+    found: dict[str, Any] | None = _metadata(path) if path.is_file() else None
     if found is None and beside.is_file():
         found = json.loads(beside.read_text(encoding="utf-8"))
     if found is None or found.get("model_type", "mimi") != "mimi":
@@ -296,7 +299,7 @@ def _config(path: Path) -> MimiConfig:
     return MimiConfig.from_dict(found)
 
 
-def _metadata(path: Path) -> Mapping[str, Any] | None:
+def _metadata(path: Path) -> dict[str, Any] | None:
     """The config in the header of a safetensors file, which libmimi has read before."""
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
