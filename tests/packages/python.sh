@@ -68,12 +68,13 @@ from_source() {
     ) | grep -qx "(42, 8) True"
 }
 
-# One wheel for every Python of a platform, with the library, the types and nothing of the tests.
+# One wheel for every Python of a platform, with the library, the types, the licences and nothing of the tests.
 holds() {
     local wheel=$1
     [[ $(basename "$wheel") == libmimi-*-py3-none-*.whl ]] &&
         "$tools/python" -m zipfile -l "$wheel" | awk '{ print $1 }' >"$work/names" &&
         grep -qx libmimi/libmimi.so "$work/names" && grep -qx libmimi/py.typed "$work/names" &&
+        test "$(grep -c 'dist-info/licenses/.*\(LICENSE-MIT\|LICENSE-APACHE\|third-party\)' "$work/names")" -eq 3 &&
         ! grep -q 'test\|bench\|pycache' "$work/names"
 }
 

@@ -244,34 +244,6 @@ def test_scripts_of_moshi_run(name: str, tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @warns
-def test_moshi_program_of_inference_runs(torch: Any, speech: Floats) -> None:
-    """The loop of moshi's run_inference.py, with a language model that repeats what it hears."""
-    inference = package("moshi.run_inference")
-    from libmimi import moshi
-
-    mimi = moshi.get_mimi(DEMO)
-
-    class Echo(torch.nn.Module):  # type: ignore[misc, name-defined]
-        dep_q, needs_audio = 8, True
-
-        def streaming_forever(self, batch_size: int) -> None: ...
-
-        def step(self, codes: Any, **_more: Any) -> Any:
-            return torch.cat([codes[:, :1], codes], dim=1)
-
-    state = object.__new__(inference.InferenceState)
-    state.__dict__.update(mimi=mimi, batch_size=1, frame_size=mimi.frame_size, device="cpu")
-    mimi.streaming_forever(1)
-    pcm = torch.from_numpy(speech)[None, None]
-    pieces = []
-    for at in range(0, 40 * 1920, 1920):
-        tokens = Echo().step(mimi.encode(pcm[..., at : at + 1920]))
-        pieces.append(mimi.decode(tokens[:, 1:]))
-    direct = Model(DEMO)
-    assert np.array_equal(torch.cat(pieces, -1)[0, 0].numpy(), direct.decode(direct.encode(speech[: 40 * 1920])))
-
-
-@warns
 def test_moshi_refuses(torch: Any) -> None:
     from libmimi import moshi
 
@@ -329,6 +301,42 @@ def test_transformers_itself_agrees(torch: Any, speech: Floats) -> None:
     mask = torch.arange(6000)[None] < torch.tensor([[6000], [1921]])
     for side in ("right", "left"):
         assert torch.equal(one.get_audio_codes_mask(mask, side), other.get_audio_codes_mask(mask, side))
+
+
+@warns
+def test_transformers_saves_what_is_loaded(torch: Any, speech: Floats, tmp_path: Path) -> None:
+    """A network of the size of transformers' own tests, with random weights, saved by transformers."""
+    theirs = package("transformers")
+    from libmimi.transformers import MimiModel
+
+    torch.manual_seed(0)
+    config = theirs.MimiConfig(
+        hidden_size=32,
+        num_filters=8,
+        num_residual_layers=1,
+        upsampling_ratios=[8, 4],
+        codebook_size=64,
+        vector_quantization_hidden_dimension=64,
+        codebook_dim=64,
+        upsample_groups=32,
+        num_quantizers=8,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        intermediate_size=64,
+    )
+    other = theirs.MimiModel(config).eval()
+    for name, buffer in other.named_buffers():  # codebooks begin as zeros
+        if name.endswith("embed_sum"):
+            buffer.normal_()
+    other.save_pretrained(tmp_path)
+    one = MimiModel.from_pretrained(tmp_path)
+    x = torch.from_numpy(speech[None, None, 20_000:21_000])
+    found, codes = one.encode(x).audio_codes, other.encode(x).audio_codes
+    assert found.shape == codes.shape
+    assert (found == codes).float().mean() > 0.9  # random codebooks have no margins
+    assert torch.equal(found[:, 0], codes[:, 0])
+    close(one.decode(codes).audio_values, other.decode(codes).audio_values)
 
 
 @warns

@@ -100,6 +100,8 @@ def test_what_cannot_be_packed(demo: Model, tmp_path: Path) -> None:
         tokens.pack_header(replace(header, codebooks=65))
     with pytest.raises(libmimi.ArgumentError):
         tokens.pack_header(replace(header, samples=-1))
+    with pytest.raises(libmimi.ArgumentError):
+        tokens.write(tmp_path / "a", np.zeros((1, 8), int), replace(header, frame_size=0))
     assert os.listdir(tmp_path) == []
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import gc
+import importlib.metadata
 import multiprocessing
 import os
 import pickle
@@ -374,6 +375,7 @@ def test_version_of_library_and_package() -> None:
     assert result.stderr == ""
     assert result.stdout == f"libmimi {libmimi.version()}\n"
     assert libmimi.version().startswith(libmimi.__version__)
+    assert importlib.metadata.version("libmimi") == libmimi.__version__
 
 
 def test_importing_brings_nothing_else() -> None:

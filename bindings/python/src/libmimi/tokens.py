@@ -180,27 +180,26 @@ def write(target: str | os.PathLike[str] | BinaryIO, codes: Array, header: Heade
     `target`: a path, at which nothing is seen before the file is whole, or a binary file that is open for writing.
     `codes`: integers [frames, header.codebooks].
     """
+    first = pack_header(header)
     array = view("codes", codes)
     if array.ndim != 2 or array.shape[1] != header.codebooks:
         raise ArgumentError(f"codes: found shape {array.shape}, expected [frames, {header.codebooks}]")
     if header.samples and array.shape[0] != header.frames:
-        raise ArgumentError(
-            f"codes: found {array.shape[0]} frames, expected {header.frames} for {header.samples} samples"
-        )
-    data = pack_header(header) + pack(array, header.code_bits)
+        raise ArgumentError(f"codes: found {len(array)} frames, expected {header.frames} for {header.samples} samples")
+    data = first + pack(array, header.code_bits)
     if not isinstance(target, (str, os.PathLike)):
         target.write(data)
         return
     path = os.fspath(target)
     new = f"{path}.{os.getpid()}.new"
-    try:
-        with open(new, "xb") as file:
+    with open(new, "xb") as file:
+        try:
             file.write(data)
-        os.replace(new, path)
-    except BaseException:
-        if os.path.lexists(new):
+            file.close()
+            os.replace(new, path)
+        except BaseException:
             os.unlink(new)
-        raise
+            raise
 
 
 def read(source: str | os.PathLike[str] | BinaryIO, *, partial: bool = False) -> tuple[Header, Codes]:
