@@ -162,6 +162,7 @@ def test_tar_files_of_any_members(tmp_path: Path, tiny: libmimi.Model) -> None:
         "00000.tar/a/b.flac": "a second member of this name",
         "00000.tar/link.wav": "a link, a device or a file with holes, not a file",
     }
+    assert made(tmp_path / "in", tmp_path / "out", codebooks=6, retry_errors=True) == (ids, failed)
     for number, name in enumerate(names):
         row = rows(tmp_path / "out")[f"00000.tar/{name}"]
         if name.endswith(".wav"):

@@ -106,7 +106,7 @@ class Worker:
         """What becomes of each recording of a part that is not there, in their order."""
         found = sources(part, root, self.settings.column)
         numbered: Iterator[tuple[int, Source | Trouble]] = enumerate(
-            source for source in found if source.id not in there
+            source for source in found if isinstance(source, Trouble) or source.id not in there
         )
         if part.kind != "parquet":
             # the longest first, so that no thread has much to do when the others have ended
