@@ -23,7 +23,7 @@ import (
 func main() {
 	address := flag.String("addr", "localhost:8024", "where to listen")
 	path := flag.String("model", "../../../../tool/demo/model.safetensors", "a file or a folder with a Mimi")
-	precision := flag.String("precision", "f32", "how weights are kept: f32, bf16 or int8")
+	precision := flag.String("precision", "f32", "how weights are kept: f32, bf16, int16 or int8")
 	config := server.Config{}
 	flag.IntVar(&config.Codebooks, "codebooks", 8, "codes in a frame, unless a client says otherwise")
 	flag.IntVar(&config.Batcher.Workers, "workers", server.Prepare(), "cores for the codec")
@@ -40,9 +40,9 @@ func main() {
 }
 
 func serve(address, path, precision string, config server.Config) error {
-	kept, known := map[string]mimi.Precision{"f32": mimi.F32, "bf16": mimi.BF16, "int8": mimi.Int8}[precision]
+	kept, known := map[string]mimi.Precision{"f32": mimi.F32, "bf16": mimi.BF16, "int16": mimi.Int16, "int8": mimi.Int8}[precision]
 	if !known {
-		return fmt.Errorf("-precision %s: it is f32, bf16 or int8", precision)
+		return fmt.Errorf("-precision %s: expected f32, bf16, int16 or int8", precision)
 	}
 	// the port first: a client that comes while the model is loaded waits, and is not turned away
 	listener, err := net.Listen("tcp", address)

@@ -40,7 +40,7 @@ func main() {
 	var p plan
 	flag.StringVar(&p.url, "url", "", "a server that runs, such as ws://localhost:8024; by default one is started here")
 	flag.StringVar(&p.model, "model", "../../../../tool/demo/model.safetensors", "the server's model")
-	flag.StringVar(&p.precision, "precision", "f32", "how weights are kept: f32, bf16 or int8; the server's")
+	flag.StringVar(&p.precision, "precision", "f32", "how weights are kept: f32, bf16, int16 or int8; the server's")
 	flag.StringVar(&p.speech, "speech", "../../../../tests/data/golden/speech.wav", "what clients say: WAV, mono, 16 bits, 24 kHz")
 	flag.IntVar(&p.conversations, "conversations", 8, "clients that do what they should")
 	flag.Float64Var(&p.seconds, "seconds", 20, "how long they talk; for -curve, at each load")
@@ -71,9 +71,9 @@ func (p plan) run() error {
 	if p.first {
 		return p.print(waitForFirst(p.url))
 	}
-	kept, known := map[string]mimi.Precision{"f32": mimi.F32, "bf16": mimi.BF16, "int8": mimi.Int8}[p.precision]
+	kept, known := map[string]mimi.Precision{"f32": mimi.F32, "bf16": mimi.BF16, "int16": mimi.Int16, "int8": mimi.Int8}[p.precision]
 	if !known {
-		return fmt.Errorf("-precision %s: it is f32, bf16 or int8", p.precision)
+		return fmt.Errorf("-precision %s: expected f32, bf16, int16 or int8", p.precision)
 	}
 	model, err := mimi.Load(p.model, mimi.WeightPrecision(kept))
 	if err != nil {
