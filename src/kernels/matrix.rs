@@ -235,7 +235,7 @@ impl Matrix {
     pub(crate) fn pack(
         packing: Packing,
         elements: Elements,
-        bias: impl Fn(usize) -> f32,
+        bias: &dyn Fn(usize) -> f32,
     ) -> Result<Self, PackError> {
         let Packing { kernels, format, pool } = packing;
         if !elements.are_finite(format) {
@@ -259,16 +259,18 @@ impl Matrix {
             }
         }
         let weights = match format {
-            Format::F32 => Storage::F32(panels(packing, elements, |_, from, to| to.copy_from_slice(from))?),
-            Format::Bf16 => Storage::Bf16(panels(packing, elements, |_, from, to| {
+            Format::F32 => {
+                Storage::F32(panels::<_, 1>(packing, elements, |_, from, to| to.copy_from_slice(from))?)
+            }
+            Format::Bf16 => Storage::Bf16(panels::<_, 1>(packing, elements, |_, from, to| {
                 to.iter_mut().zip(from).for_each(|(to, weight)| *to = Bf16::nearest(*weight));
             })?),
-            Format::Int16(_) => Storage::Int16(panels(packing, elements, |first, from, to| {
+            Format::Int16(_) => Storage::Int16(panels::<_, 2>(packing, elements, |first, from, to| {
                 to.iter_mut()
                     .zip(rounded(from, &scales[first..]))
                     .for_each(|(to, weight)| *to = weight as i16);
             })?),
-            Format::Int8 => Storage::Int8(panels(packing, elements, |first, from, to| {
+            Format::Int8 => Storage::Int8(panels::<_, 2>(packing, elements, |first, from, to| {
                 to.iter_mut()
                     .zip(rounded(from, &scales[first..]))
                     .for_each(|(to, weight)| *to = weight as i8);
@@ -374,9 +376,9 @@ fn rounded(weights: &[f32], scales: &[f32]) -> impl Iterator<Item = f32> {
     weights.iter().zip(scales).map(|(weight, scale)| weight / scale + NO_FRACTION - NO_FRACTION)
 }
 
-/// Lays out elements in panels. `convert(first output, weights, packed)` converts the weights from one input to the
-/// outputs of a panel.
-fn panels<T: Element>(
+/// Lays out elements in panels, with the weights of `STEP` inputs side by side. `convert(first output, weights, packed)`
+/// converts the weights from one input to the outputs of a panel.
+fn panels<T: Element, const STEP: usize>(
     packing: Packing,
     elements: Elements,
     convert: impl Fn(usize, &[f32], &mut [T]),
@@ -384,14 +386,12 @@ fn panels<T: Element>(
     let width = packing.width(elements.outputs.len());
     let rows = elements.inputs.len() / elements.run * packing.rows(elements.run);
     let packed = packing.pool.zeroed(elements.outputs.len().next_multiple_of(width).saturating_mul(rows))?;
-    match (width, packing.step()) {
-        (1, 1) => panels_of::<T, 1, 1>(packed, rows, elements, convert),
-        (8, 1) => panels_of::<T, 8, 1>(packed, rows, elements, convert),
-        (8, 2) => panels_of::<T, 8, 2>(packed, rows, elements, convert),
-        (16, 1) => panels_of::<T, 16, 1>(packed, rows, elements, convert),
-        (16, 2) => panels_of::<T, 16, 2>(packed, rows, elements, convert),
-        (32, 1) => panels_of::<T, 32, 1>(packed, rows, elements, convert),
-        (32, 2) => panels_of::<T, 32, 2>(packed, rows, elements, convert),
+    debug_assert_eq!(packing.step(), STEP);
+    match width {
+        1 => panels_of::<T, 1, STEP>(packed, rows, elements, convert),
+        8 => panels_of::<T, 8, STEP>(packed, rows, elements, convert),
+        16 => panels_of::<T, 16, STEP>(packed, rows, elements, convert),
+        32 => panels_of::<T, 32, STEP>(packed, rows, elements, convert),
         _ => unreachable!("no instruction set has panels of {width}"),
     }
 }

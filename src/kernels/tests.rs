@@ -55,7 +55,7 @@ pub(super) fn pack(
     elements: Elements,
     bias: impl Fn(usize) -> f32,
 ) -> Matrix {
-    Matrix::pack(Packing { kernels, format, pool: &Pool::default() }, elements, bias).unwrap()
+    Matrix::pack(Packing { kernels, format, pool: &Pool::default() }, elements, &bias).unwrap()
 }
 
 /// Rounds the rows and multiplies them with all panels.

@@ -10,7 +10,7 @@ pub(crate) fn pack(
     elements: Elements,
     bias: impl Fn(usize) -> f32,
 ) -> Result<Matrix, Error> {
-    Matrix::pack(packing, elements, bias).map_err(|error| match error {
+    Matrix::pack(packing, elements, &bias).map_err(|error| match error {
         PackError::Memory(error) => out_of_memory(error),
         PackError::NotFinite => {
             let message = "a weight or bias is not finite as it is kept: scaled, summed or rounded";
