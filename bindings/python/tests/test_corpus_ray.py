@@ -20,7 +20,7 @@ from corpus_support import SRC, environment, errors, nothing_half_written, rows,
 
 pytestmark = pytest.mark.cluster
 
-CLIPS, BROKEN = 300, 3  # one in a hundred
+CLIPS, BROKEN = 800, 8  # one in a hundred; enough that work is left when something is killed
 
 
 class Cluster:
@@ -63,7 +63,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
 def source(tmp_path: Path) -> Path:
     """Recordings, of which one in a hundred is broken."""
     folder = tmp_path / "in"
-    write_clips(folder, [f"{number:04}.wav" for number in range(CLIPS)], 2.0)
+    write_clips(folder, [f"{number:04}.wav" for number in range(CLIPS)], 3.0)
     for number in range(BROKEN):
         (folder / f"{number * 100:04}.wav").write_bytes(b"broken")
     return folder
@@ -154,7 +154,7 @@ def test_a_disk_that_fills_ends_the_run(cluster: Cluster, source: Path, tmp_path
         pytest.fail("mounting a small disk needs root")
     disk = tmp_path / "disk"
     disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(disk)], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(disk)], check=True)
     try:
         output = disk / "out"
         run = start(source, output, cluster.address)
