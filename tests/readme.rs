@@ -25,7 +25,7 @@ fn blocks(language: &str) -> Vec<String> {
 }
 
 /// The README, and the pages that it links to.
-const PAGES: [&str; 14] = [
+const PAGES: [&str; 15] = [
     "README.md",
     "CONTRIBUTING.md",
     "bindings/c/README.md",
@@ -33,6 +33,7 @@ const PAGES: [&str; 14] = [
     "bindings/go/README.md",
     "bindings/go/examples/voice/README.md",
     "bindings/js/README.md",
+    "bindings/python/CORPUS.md",
     "bindings/python/README.md",
     "src/from_transformers.md",
     "tests/README.md",

@@ -376,8 +376,8 @@ fn rounded(weights: &[f32], scales: &[f32]) -> impl Iterator<Item = f32> {
     weights.iter().zip(scales).map(|(weight, scale)| weight / scale + NO_FRACTION - NO_FRACTION)
 }
 
-/// Lays out elements in panels, with the weights of `STEP` inputs side by side. `convert(first output, weights, packed)`
-/// converts the weights from one input to the outputs of a panel.
+/// Lays out elements in panels, with the weights of `STEP` inputs side by side. `convert(first output, weights,
+/// packed)` converts the weights from one input to the outputs of a panel.
 fn panels<T: Element, const STEP: usize>(
     packing: Packing,
     elements: Elements,
