@@ -67,23 +67,20 @@ pub const MIMI_OPT_OFFLINE: mimi_option = 11;
 /// itself moves the codes. Default: 2.
 pub const MIMI_OPT_BUFFER_FRAMES: mimi_option = 12;
 
-/// The weights as they are in the checkpoint, as 32-bit floats. The default. (What is computed differs
-/// from other implementations by rounding: sums are taken in another order, and long convolutions by
-/// another formula.)
+/// The weights as they are in the checkpoint, as 32-bit floats. The default. (Results differ from those of
+/// other implementations by rounding: sums and long convolutions are computed in another order.)
 pub const MIMI_PRECISION_F32: i64 = 0;
 /// Weights are rounded to bfloat16: half the memory, and faster streams. Codebooks, norms, biases,
 /// SEANet's convolutions of up to 131,072 weights and all arithmetic stay in 32-bit floats. A stream's
 /// keys and values are rounded to 16 bits, which halves its memory.
 pub const MIMI_PRECISION_BF16: i64 = 1;
 /// Weights are rounded to 8 bits with a scale for each output: a quarter of the memory, and faster yet.
-/// The inputs of their products are rounded to 16 bits, and summed in integers. SEANet's convolutions of
-/// up to 131,072 weights, and the rest, are as with MIMI_PRECISION_INT16.
+/// The inputs of their products are rounded to 16 bits, and summed in integers. Small convolutions and the
+/// rest are as with MIMI_PRECISION_INT16.
 pub const MIMI_PRECISION_INT8: i64 = 2;
-/// Weights are rounded to integers in 16 bits, of which 12 to 14 are used, with a scale for each output:
-/// half the memory, faster than 32-bit floats on every CPU, and nearer to them than MIMI_PRECISION_BF16.
-/// The inputs of their products are rounded to 15 bits with a scale for each run of inputs that lie side
-/// by side, and summed in integers. Codebooks, norms, biases, and convolutions of too few inputs or
-/// outputs stay in 32-bit floats. A stream's keys and values are rounded to 16 bits.
+/// Weights, also those of small convolutions, are rounded to integers of 12 to 16 bits with a scale for
+/// each output: half the memory, faster than 32-bit floats, and nearer to them than MIMI_PRECISION_BF16.
+/// The inputs of their products are rounded to 15 bits, and summed in integers. The rest is as with BF16.
 pub const MIMI_PRECISION_INT16: i64 = 3;
 /// Load the encoder and the decoder. The default.
 pub const MIMI_PARTS_BOTH: i64 = 0;

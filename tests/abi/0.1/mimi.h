@@ -393,9 +393,8 @@ typedef int32_t mimi_option;
  * itself moves the codes. Default: 2. */
 #define MIMI_OPT_BUFFER_FRAMES 12
 
-/** The weights as they are in the checkpoint, as 32-bit floats. The default. (What is computed differs
- * from other implementations by rounding: sums are taken in another order, and long convolutions by
- * another formula.) */
+/** The weights as they are in the checkpoint, as 32-bit floats. The default. (Results differ from those of
+ * other implementations by rounding: sums and long convolutions are computed in another order.) */
 #define MIMI_PRECISION_F32 0
 
 /** Weights are rounded to bfloat16: half the memory, and faster streams. Codebooks, norms, biases,
@@ -404,15 +403,13 @@ typedef int32_t mimi_option;
 #define MIMI_PRECISION_BF16 1
 
 /** Weights are rounded to 8 bits with a scale for each output: a quarter of the memory, and faster yet.
- * The inputs of their products are rounded to 16 bits, and summed in integers. SEANet's convolutions of
- * up to 131,072 weights, and the rest, are as with MIMI_PRECISION_INT16. */
+ * The inputs of their products are rounded to 16 bits, and summed in integers. Small convolutions and the
+ * rest are as with MIMI_PRECISION_INT16. */
 #define MIMI_PRECISION_INT8 2
 
-/** Weights are rounded to integers in 16 bits, of which 12 to 14 are used, with a scale for each output:
- * half the memory, faster than 32-bit floats on every CPU, and nearer to them than MIMI_PRECISION_BF16.
- * The inputs of their products are rounded to 15 bits with a scale for each run of inputs that lie side
- * by side, and summed in integers. Codebooks, norms, biases, and convolutions of too few inputs or
- * outputs stay in 32-bit floats. A stream's keys and values are rounded to 16 bits. */
+/** Weights, also those of small convolutions, are rounded to integers of 12 to 16 bits with a scale for
+ * each output: half the memory, faster than 32-bit floats, and nearer to them than MIMI_PRECISION_BF16.
+ * The inputs of their products are rounded to 15 bits, and summed in integers. The rest is as with BF16. */
 #define MIMI_PRECISION_INT16 3
 /** Load the encoder and the decoder. The default. */
 #define MIMI_PARTS_BOTH 0
