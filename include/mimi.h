@@ -393,7 +393,7 @@ typedef int32_t mimi_option;
  * itself moves the codes. Default: 2. */
 #define MIMI_OPT_BUFFER_FRAMES 12
 
-/** The weights as they are in the checkpoint, as 32-bit floats. The default. (Results differ from those of
+/** The weights as they are in the checkpoint, as 32-bit floats. The default. (What comes out differs from
  * other implementations by rounding: sums and long convolutions are computed in another order.) */
 #define MIMI_PRECISION_F32 0
 

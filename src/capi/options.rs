@@ -67,7 +67,7 @@ pub const MIMI_OPT_OFFLINE: mimi_option = 11;
 /// itself moves the codes. Default: 2.
 pub const MIMI_OPT_BUFFER_FRAMES: mimi_option = 12;
 
-/// The weights as they are in the checkpoint, as 32-bit floats. The default. (Results differ from those of
+/// The weights as they are in the checkpoint, as 32-bit floats. The default. (What comes out differs from
 /// other implementations by rounding: sums and long convolutions are computed in another order.)
 pub const MIMI_PRECISION_F32: i64 = 0;
 /// Weights are rounded to bfloat16: half the memory, and faster streams. Codebooks, norms, biases,
