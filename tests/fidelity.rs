@@ -132,7 +132,7 @@ const ROUNDINGS: [Rounding; 3] = [
         // network, and more in a trained one.
         large: to_integers::<12>,
         small: Some(to_integers::<12>),
-        inputs: 0.5,
+        inputs: 1.0,
     },
     Rounding {
         name: "int8",
