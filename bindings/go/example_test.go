@@ -227,7 +227,7 @@ func ExampleOpenReader() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	tokens = append(tokens, make([]byte, 2*((header.Codebooks*header.CodeBits+7)/8))...) // two frames of code 0
+	tokens = append(tokens, make([]byte, 2*header.FrameBytes())...) // two frames of code 0
 
 	reader, err := mimi.OpenReader(model, bytes.NewReader(tokens)) // os.Open("speech.mtok"), a connection, ...
 	if err != nil {
@@ -261,7 +261,7 @@ func ExampleBatcher() {
 		conversation, err := batcher.Join(mimi.BothParts)
 		var overload *mimi.OverloadError
 		if errors.As(err, &overload) { // its message is for the client
-			fmt.Printf("%d inside, with another %.0f %% of what is kept\n", overload.Conversations, 100*overload.With)
+			fmt.Printf("%d conversations; another one would make the load %.0f %%\n", overload.Conversations, 100*overload.With)
 			break
 		}
 		if err != nil {
@@ -286,5 +286,5 @@ func ExampleBatcher() {
 		}()
 	}
 	wait.Wait()
-	// Output: 2 inside, with another 150 % of what is kept
+	// Output: 2 conversations; another one would make the load 150 %
 }

@@ -144,7 +144,7 @@ func (r *Reader) begin(h Header) error {
 		return err
 	}
 	r.header, r.length = h, length
-	r.in = make([]byte, (h.Codebooks*h.CodeBits+7)/8)
+	r.in = make([]byte, h.FrameBytes())
 	return nil
 }
 

@@ -39,6 +39,9 @@ type Header struct {
 	OriginalSamples int64 // length of the recording at OriginalRate; 0: unknown, or OriginalRate is 0
 }
 
+// FrameBytes is the length of a packed frame.
+func (h Header) FrameBytes() int { return (h.Codebooks*h.CodeBits + 7) / 8 }
+
 // Header is the header of a token file for codes that the model makes with these options: it reads Codebooks and
 // SampleRate. Its length is unknown: set Samples if you know it.
 func (m *Model) Header(options ...Option) (Header, error) {

@@ -16,7 +16,7 @@ RUSTFLAGS="-Dwarnings -Ctarget-feature=$features -Clink-arg=--export-table -Clin
     cargo rustc --quiet --locked --manifest-path "$root/Cargo.toml" --target-dir "$target" --target $kind \
     --profile wasm --no-default-features --lib --crate-type cdylib
 cp "$target/$kind/wasm/mimi.wasm" "$here/mimi.wasm"
-# of the library, and of what is compiled in
+# the licences of the library and of its dependencies
 cp "$root"/LICENSE-* "$here"
 cp "$root/bindings/cpp/packaging/third-party-library.txt" "$here/third-party.txt"
 

@@ -201,24 +201,24 @@ export class Instance {
         });
     }
 
-    /** The pointer or the size that `call(place)` writes; `fail` as above. */
-    word(call, fail = (status) => this.failure(status)) {
+    /** What `read(place)` gives of that to which `call(place)` wrote. */
+    #out(call, fail, read) {
         return this.#staged(FRONT, (front) => {
             const status = call(front);
             if (status !== 0) throw fail(status);
             this.#refresh();
-            return this.#words[front / 4];
+            return read(front);
         });
+    }
+
+    /** The pointer or the size that `call(place)` writes; `fail` as above. */
+    word(call, fail = (status) => this.failure(status)) {
+        return this.#out(call, fail, (place) => this.#words[place / 4]);
     }
 
     /** The number of 64 bits that `call(place)` writes. */
     number(call, fail = (status) => this.failure(status)) {
-        return this.#staged(FRONT, (front) => {
-            const status = call(front);
-            if (status !== 0) throw fail(status);
-            this.#refresh();
-            return this.#numbers[front / 8];
-        });
+        return this.#out(call, fail, (place) => this.#numbers[place / 8]);
     }
 
     /** Runs `body(address)` on numbers of 64 bits in the library's memory; returns them as they are afterwards. */

@@ -66,10 +66,11 @@ function fork(Class, kind, handle) {
     );
 }
 
-function reset(kind, handle) {
+/** Calls `mimi_<kind>_<does>`, which takes the handle alone. */
+function act(kind, does, handle) {
     const { instance, pointer } = Handle.open(handle, kind);
-    const status = instance.call(`mimi_${kind}_reset`, pointer);
-    if (status !== 0) throw failed(instance, kind, 'reset', '')(status);
+    const status = instance.call(`mimi_${kind}_${does}`, pointer);
+    if (status !== 0) throw failed(instance, kind, does, '')(status);
 }
 
 export class Encoder extends Handle {
@@ -106,7 +107,7 @@ export class Encoder extends Handle {
     }
 
     reset() {
-        reset('encoder', this);
+        act('encoder', 'reset', this);
     }
 
     clone() {
@@ -161,7 +162,7 @@ export class Decoder extends Handle {
     }
 
     reset() {
-        reset('decoder', this);
+        act('decoder', 'reset', this);
     }
 
     clone() {
@@ -188,13 +189,11 @@ export class Capture extends Handle {
     }
 
     work() {
-        const { instance, pointer } = Handle.open(this, 'capture');
-        const status = instance.call('mimi_capture_work', pointer);
-        if (status !== 0) throw failed(instance, 'capture', 'work', '')(status);
+        act('capture', 'work', this);
     }
 
     reset() {
-        reset('capture', this);
+        act('capture', 'reset', this);
     }
 }
 
@@ -222,13 +221,11 @@ export class Playback extends Handle {
     }
 
     work() {
-        const { instance, pointer } = Handle.open(this, 'playback');
-        const status = instance.call('mimi_playback_work', pointer);
-        if (status !== 0) throw failed(instance, 'playback', 'work', '')(status);
+        act('playback', 'work', this);
     }
 
     reset() {
-        reset('playback', this);
+        act('playback', 'reset', this);
     }
 }
 

@@ -40,17 +40,13 @@ func main() {
 }
 
 func serve(address, path, precision string, config server.Config) error {
-	kept, known := map[string]mimi.Precision{"f32": mimi.F32, "bf16": mimi.BF16, "int16": mimi.Int16, "int8": mimi.Int8}[precision]
-	if !known {
-		return fmt.Errorf("-precision %s: expected f32, bf16, int16 or int8", precision)
-	}
 	// the port first: a client that comes while the model is loaded waits, and is not turned away
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
 		return err
 	}
 	defer listener.Close()
-	model, err := mimi.Load(path, mimi.WeightPrecision(kept))
+	model, err := server.LoadModel(path, precision)
 	if err != nil {
 		return err
 	}

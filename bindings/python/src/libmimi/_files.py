@@ -49,7 +49,7 @@ def encode_files(
     if isinstance(paths, (str, bytes, os.PathLike)):
         raise ArgumentError("paths: found one path, expected several")
     optional(*_SOUNDFILE)
-    count = _cores() if threads is None else number("threads", threads)
+    count = cores() if threads is None else number("threads", threads)
     model.header(codebooks=codebooks)
     return _run(model, paths, count, codebooks, tail, on_error)
 
@@ -104,7 +104,7 @@ def _encode(model: Model, path: str, codebooks: int | None, tail: Tail, stop: li
         recorded = int(file.samplerate)
         rate, convert = _rate(model, recorded)
         seen = taken = 0
-        encoder = model.encoder(codebooks=codebooks, sample_rate=rate, tail=tail, max_block=16 * model.frame_size)
+        encoder = model._long_encoder(codebooks, rate, tail)
         pieces: list[Codes] = []
         with encoder:
             while not stop:
@@ -131,12 +131,9 @@ def _mono(block: Floats) -> Floats:
 
 def _rate(model: Model, recorded: int) -> tuple[int, Callable[[Floats, bool], Floats]]:
     """The rate of a stream for a recording, and what converts its blocks to it."""
-    try:
-        model.header(sample_rate=recorded)
-    except Error:
-        pass
-    else:
-        return recorded, lambda block, _last: block
+    rate = stream_rate(model, recorded)
+    if rate == recorded:
+        return rate, lambda block, _last: block
     soxr = optional("soxr", f"a stream cannot have the rate of {recorded} Hz, and converting it needs soxr")
     stream = soxr.ResampleStream(recorded, model.sample_rate, 1, dtype="float32")
 
@@ -144,7 +141,16 @@ def _rate(model: Model, recorded: int) -> tuple[int, Callable[[Floats, bool], Fl
         converted: Floats = stream.resample_chunk(block, last=last)
         return converted
 
-    return model.sample_rate, convert
+    return rate, convert
+
+
+def stream_rate(model: Model, recorded: int) -> int:
+    """The rate of a recording if a stream can have it; otherwise the model's."""
+    try:
+        model.header(sample_rate=recorded)
+    except Error:
+        return model.sample_rate
+    return recorded
 
 
 def optional(name: str, why: str) -> ModuleType:
@@ -155,7 +161,8 @@ def optional(name: str, why: str) -> ModuleType:
         raise UnsupportedError(f"{why}: pip install libmimi[audio] ({error})") from error
 
 
-def _cores() -> int:
+def cores() -> int:
+    """Those that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

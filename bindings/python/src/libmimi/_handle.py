@@ -9,9 +9,14 @@ import threading
 import weakref
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any, Callable, Final, Protocol
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Callable, Final, Protocol
 
+from . import _library as c
 from ._errors import ArgumentError, StateError, check_real_time
+
+if TYPE_CHECKING:
+    from typing_extensions import Self  # for type checkers, which bring it
 
 _numbers: Final = itertools.count()
 
@@ -84,6 +89,52 @@ def read(get: Callable[[Handle, int, Any], int], handle: Handle, key: int) -> in
     value = ctypes.c_int64()
     check_real_time(get(handle, key, ctypes.byref(value)))
     return value.value
+
+
+class Closable:
+    """What is closed at the end of a `with` block."""
+
+    def close(self) -> None:
+        """Lets go of what it stands for. More calls do nothing."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Made(Closable):
+    """What models make: streams, captures and playbacks. Each has a state of its own."""
+
+    _kind: str
+    _get: Callable[[Handle, int, Any], int]
+    _reset: Callable[[Handle], int]
+
+    def _own(self, handle: object) -> Handle:
+        """The argument of a constructor."""
+        if not isinstance(handle, Handle):
+            raise TypeError(f"a model makes it: Model.{self._kind}()")
+        return handle
+
+    def _property(self, key: int) -> int:
+        raise NotImplementedError
+
+    @property
+    def latency(self) -> int:
+        """Samples by which an audio host delays the dry signal to line it up."""
+        return self._property(c.PROP_LATENCY_SAMPLES)
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes of its state, without the model's weights."""
+        return self._property(c.PROP_MEMORY_BYTES)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        raise TypeError(f"{type(self).__name__} cannot be pickled: it has a state of its own; pickle its model")
 
 
 class Turns:

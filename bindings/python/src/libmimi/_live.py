@@ -6,8 +6,6 @@ import ctypes
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Callable
 
 import numpy as np
 
@@ -15,17 +13,14 @@ from . import _arrays as arrays
 from . import _library as c
 from ._arrays import Array, Codes, Floats, address, floats, integers
 from ._errors import check_real_time, of
-from ._handle import Handle, read, usable, when_forked
+from ._handle import Handle, Made, read, usable, when_forked
 from ._options import number
 from ._streams import bad_code
-
-if TYPE_CHECKING:
-    from typing_extensions import Self  # for type checkers, which bring it
 
 _MOST_WAITING = 64  # frames that a capture keeps
 
 
-class Live:
+class Live(Made):
     """What captures and playbacks share.
 
     They have three sides, each for a thread of its own: audio, codes and work. Calls of one side take turns, and wait
@@ -33,14 +28,9 @@ class Live:
     blocks of some milliseconds, or write the callback in another language.
     """
 
-    _kind: str
-    _get: Callable[[Handle, int, Any], int]
-
     def __init__(self, handle: object) -> None:
         """For `Model.capture()` and `Model.playback()`, which make them."""
-        if not isinstance(handle, Handle):
-            raise TypeError(f"a model makes it: Model.{self._kind}()")
-        self._handle: Handle | None = handle
+        self._handle: Handle | None = self._own(handle)
         self._sides = [threading.Lock() for _ in range(3)]
         when_forked(self)
         self.codebooks = self._property(c.PROP_CODEBOOKS)
@@ -73,11 +63,6 @@ class Live:
             self._sides = [threading.Lock() for _ in range(3)]
 
     @property
-    def latency(self) -> int:
-        """Samples by which an audio host delays the dry signal to line it up."""
-        return self._property(c.PROP_LATENCY_SAMPLES)
-
-    @property
     def frames(self) -> int:
         """Frames that were read (capture) or taken (playback)."""
         return self._property(c.PROP_FRAMES)
@@ -88,11 +73,6 @@ class Live:
         return self._property(c.PROP_DROPPED)
 
     @property
-    def memory_bytes(self) -> int:
-        """Bytes of its state, without the model's weights."""
-        return self._property(c.PROP_MEMORY_BYTES)
-
-    @property
     def closed(self) -> bool:
         """Whether it is closed."""
         return self._handle is None
@@ -101,16 +81,10 @@ class Live:
         """Ends it. It is freed with the last call that uses it."""
         self._handle = None
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def __reduce__(self) -> tuple[object, ...]:
-        raise TypeError(f"{type(self).__name__} cannot be pickled: it has a state of its own; pickle its model")
+    def reset(self) -> None:
+        """Forgets everything: it is as new."""
+        with self._alone() as handle:
+            check_real_time(type(self)._reset(handle))
 
 
 class Capture(Live):
@@ -118,6 +92,7 @@ class Capture(Live):
 
     _kind = "capture"
     _get = c.lib.mimi_capture_get
+    _reset = c.lib.mimi_capture_reset
 
     def write(self, pcm: Array) -> None:
         """Takes any number of samples, on the audio side: mono floats [samples] at `sample_rate`."""
@@ -141,17 +116,13 @@ class Capture(Live):
         with self._sides[2]:
             check_real_time(c.lib.mimi_capture_work(self._use()))
 
-    def reset(self) -> None:
-        """Forgets everything: it is as new."""
-        with self._alone() as handle:
-            check_real_time(c.lib.mimi_capture_reset(handle))
-
 
 class Playback(Live):
     """Live codes to audio, made by `Model.playback()`: a thread writes codes, and an audio thread gets its samples."""
 
     _kind = "playback"
     _get = c.lib.mimi_playback_get
+    _reset = c.lib.mimi_playback_reset
 
     def write(self, codes: Array) -> None:
         """Takes whole frames, on the codes side, in the order in which they are to be heard.
@@ -181,11 +152,6 @@ class Playback(Live):
         """Decodes the frames that are due, with `work="other"`. Call it at least once a frame."""
         with self._sides[2]:
             check_real_time(c.lib.mimi_playback_work(self._use()))
-
-    def reset(self) -> None:
-        """Forgets everything: it is as new."""
-        with self._alone() as handle:
-            check_real_time(c.lib.mimi_playback_reset(handle))
 
     @property
     def concealed(self) -> int:

@@ -6,7 +6,6 @@ import ctypes
 import os
 from collections.abc import Generator, Iterable
 from dataclasses import replace
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable, Final, cast
 
 import numpy as np
@@ -27,7 +26,7 @@ from ._errors import (
     check_load,
 )
 from ._files import EncodedFile, encode_files
-from ._handle import Handle, make, read, usable
+from ._handle import Closable, Handle, make, read, usable
 from ._live import Capture, Playback
 from ._options import Isa, Options, Parts, Precision, Tail, Value, Work, name_of, number
 from ._streams import Decoder, Encoder, bad_code
@@ -41,7 +40,7 @@ _BLOCK: Final = 8 * _FRAMES  # frames between two looks at the interpreter, wher
 _MOST_BLOCK: Final = 262144  # samples: the limit of max_block
 
 
-class Model:
+class Model(Closable):
     """The weights of a codec, which never change: any number of threads may use one at once.
 
         model = Model("kyutai/mimi")
@@ -181,14 +180,6 @@ class Model:
     def close(self) -> None:
         """Lets go of the weights. They are freed with the last call and the last stream that use them."""
         self._handle = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         if self._handle is None:
@@ -353,7 +344,7 @@ class Model:
         """
         width = self._width(codebooks) if self.total_codebooks else None
         options = self._options(width, sample_rate, tail, context, max_block)
-        return Encoder(self._stream(c.lib.mimi_encoder_new, options, c.lib.mimi_encoder_free))
+        return self._new_encoder(options)
 
     def decoder(
         self,
@@ -366,7 +357,7 @@ class Model:
         """Opens a stream of codes to audio. The arguments are those of `encoder`."""
         width = self._width(codebooks) if self.total_codebooks else None
         options = self._options(width, sample_rate, "audio", context, max_block)
-        return Decoder(self._stream(c.lib.mimi_decoder_new, options, c.lib.mimi_decoder_free))
+        return self._new_decoder(options)
 
     # --- live audio
 
@@ -494,6 +485,12 @@ class Model:
             return open_({**options, c.OPT_MAX_BLOCK: many})
         except ArgumentError:  # a network whose frames take too much memory for so many of them
             return open_(options)
+
+    def _long_encoder(self, codebooks: int | None, sample_rate: int, tail: Tail = "audio") -> Encoder:
+        """As `encoder`, for a whole recording."""
+        options = self._options(self._width(codebooks), sample_rate, tail, None)
+        encoder: Encoder = self._blocks(options, self._new_encoder)
+        return encoder
 
     def _encode(
         self,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Iterable, Sequence
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Callable, TypeVar, cast
+from typing import Any, Callable, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -14,30 +13,22 @@ from . import _arrays as arrays
 from . import _library as c
 from ._arrays import NO_CODE, Array, Codes, Floats, address, floats, integers, view
 from ._errors import ArgumentError, ArgumentTypeError, CorruptError, check, check_real_time
-from ._handle import Handle, Turns, all_turns, make, read
+from ._handle import Handle, Made, Turns, all_turns, make, read
 from ._options import number
-
-if TYPE_CHECKING:
-    from typing_extensions import Self  # for type checkers, which bring it
 
 _S = TypeVar("_S", bound="Stream")
 
 
-class Stream:
+class Stream(Made):
     """What encoders and decoders share.
 
     A stream takes one call at a time; other threads wait for theirs. It keeps its model's weights in memory, and frees
     its own when it is closed, or with its last reference.
     """
 
-    _kind: str
-    _get: Callable[[Handle, int, Any], int]
-
     def __init__(self, handle: object) -> None:
         """For `Model.encoder()` and `Model.decoder()`, which make streams."""
-        if not isinstance(handle, Handle):
-            raise TypeError(f"a model makes it: Model.{self._kind}()")
-        self._turns = Turns(handle, self._kind)
+        self._turns = Turns(self._own(handle), self._kind)
         self.codebooks = self._property(c.PROP_CODEBOOKS)
         self.sample_rate = self._property(c.PROP_SAMPLE_RATE)
         self.frame_size = self._property(c.PROP_FRAME_SAMPLES)
@@ -57,11 +48,6 @@ class Stream:
             return read(type(self)._get, self._turns.handle(), key)
 
     @property
-    def latency(self) -> int:
-        """Samples by which an audio host delays the dry signal to line it up."""
-        return self._property(c.PROP_LATENCY_SAMPLES)
-
-    @property
     def frames(self) -> int:
         """Frames that came out (encoder) or were taken (decoder) since the stream began."""
         return self._property(c.PROP_FRAMES)
@@ -72,11 +58,6 @@ class Stream:
         return self._property(c.PROP_CODES_HASH)
 
     @property
-    def memory_bytes(self) -> int:
-        """Bytes of the stream's state, without the model's weights."""
-        return self._property(c.PROP_MEMORY_BYTES)
-
-    @property
     def closed(self) -> bool:
         """Whether the stream is closed."""
         return self._turns.closed
@@ -85,13 +66,11 @@ class Stream:
         """Waits for the call that uses the stream, and frees it. More calls do nothing."""
         self._turns.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+    def reset(self) -> None:
+        """Forgets everything: the stream is as new."""
+        with self._turns.lock:
+            check_real_time(type(self)._reset(self._turns.handle(broken=True)))
+            self._turns.mended()
 
     @staticmethod
     def _many(
@@ -108,9 +87,6 @@ class Stream:
                 " has not taken a frame alone yet"
             )
         check_real_time(status)
-
-    def __reduce__(self) -> tuple[object, ...]:
-        raise TypeError(f"{type(self).__name__} cannot be pickled: it has a state of its own; pickle its model")
 
 
 def run(
@@ -138,6 +114,7 @@ class Encoder(Stream):
 
     _kind = "encoder"
     _get = c.lib.mimi_encoder_get
+    _reset = c.lib.mimi_encoder_reset
 
     def process(self, pcm: Array) -> Codes:
         """Takes any number of samples, and gives the codes of the frames that they complete.
@@ -182,12 +159,6 @@ class Encoder(Stream):
             check_real_time(call(handle, address(room), room.size, ctypes.byref(written)))
         return room.reshape(-1, width) if width else room.reshape(0, 0)
 
-    def reset(self) -> None:
-        """Forgets everything: the stream is as new."""
-        with self._turns.lock:
-            check_real_time(c.lib.mimi_encoder_reset(self._turns.handle(broken=True)))
-            self._turns.mended()
-
     def clone(self) -> Encoder:
         """A copy that stands at the same point, has the same options and goes its own way."""
         with self._turns.lock:
@@ -231,6 +202,7 @@ class Decoder(Stream):
 
     _kind = "decoder"
     _get = c.lib.mimi_decoder_get
+    _reset = c.lib.mimi_decoder_reset
 
     @property
     def concealed(self) -> int:
@@ -286,12 +258,6 @@ class Decoder(Stream):
             room = np.empty(read(c.lib.mimi_decoder_get, handle, c.PROP_FLUSH_LEN), np.float32)
             check_real_time(c.lib.mimi_decoder_flush(handle, address(room), room.size, ctypes.byref(written)))
         return room[: written.value]
-
-    def reset(self) -> None:
-        """Forgets everything: the stream is as new."""
-        with self._turns.lock:
-            check_real_time(c.lib.mimi_decoder_reset(self._turns.handle(broken=True)))
-            self._turns.mended()
 
     def clone(self) -> Decoder:
         """A copy that stands at the same point, has the same options and goes its own way."""

@@ -8,14 +8,13 @@ from collections.abc import Iterator
 from typing import IO, Any
 
 import numpy as np
-import numpy.typing as npt
+
+from libmimi import Floats
 
 from ._packages import need
 
 soundfile = need("soundfile")
 soxr = need("soxr")
-
-Floats = npt.NDArray[np.float32]
 
 BLOCK = 1 << 18
 """Values read at once, of all channels: a megabyte, and at least a second of stereo."""

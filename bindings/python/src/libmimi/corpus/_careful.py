@@ -15,7 +15,9 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
-from ._audio import AudioError, Floats, Recording
+from libmimi import Floats
+
+from ._audio import AudioError, Recording
 from ._errors import reason
 from ._sources import Source
 

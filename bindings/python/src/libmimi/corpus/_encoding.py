@@ -6,12 +6,11 @@ import threading
 from collections.abc import Iterator
 from typing import Any, Protocol
 
-from libmimi import ArgumentError, Encoder, Error, Floats, Model, tokens
+from libmimi import Encoder, Floats, Model, tokens
+from libmimi._files import stream_rate
 
 from ._audio import converted
 
-BLOCK_FRAMES = 25
-"""Frames that an encoder works on at once: enough for the weights to be read once for many."""
 _KEPT = 4
 """Encoders of a thread, each for a rate."""
 
@@ -39,7 +38,7 @@ class Encoders:
 
     def row(self, recording: Recording) -> dict[str, Any]:
         """Encodes a recording: a row, but for its id."""
-        rate, bits = self._rate(recording.rate), self._model.code_bits
+        rate, bits = stream_rate(self._model, recording.rate), self._model.code_bits
         encoder = self._encoder(rate)
         encoder.reset()
         packed: list[bytes] = []
@@ -59,27 +58,11 @@ class Encoders:
             "model_id": self._model.model_id,
         }
 
-    def _rate(self, recorded: int) -> int:
-        try:
-            self._model.header(sample_rate=recorded)
-        except Error:
-            return self._model.sample_rate
-        return recorded
-
     def _encoder(self, rate: int) -> Encoder:
         encoder = self._by_rate.pop(rate, None)
         if encoder is None:
             while len(self._by_rate) >= _KEPT:
                 self._by_rate.pop(next(iter(self._by_rate))).close()
-            encoder = new_encoder(self._model, self._codebooks, rate)
+            encoder = self._model._long_encoder(self._codebooks, rate)
         self._by_rate[rate] = encoder  # the last one used stands last
         return encoder
-
-
-def new_encoder(model: Model, codebooks: int | None, rate: int) -> Encoder:
-    """An encoder that is fast on long pieces."""
-    block = min(BLOCK_FRAMES * model.frame_size, 262144)  # the limit of max_block
-    try:
-        return model.encoder(codebooks=codebooks, sample_rate=rate, max_block=block)
-    except ArgumentError:  # a network whose frames take too much memory for so many of them
-        return model.encoder(codebooks=codebooks, sample_rate=rate)

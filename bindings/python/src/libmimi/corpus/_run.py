@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import NamedTuple
 
 from libmimi import Model
+from libmimi._files import cores
 from libmimi._options import Precision
 
 from ._errors import CorpusError
@@ -136,9 +137,3 @@ def here(
             worker.stop()
             raise
         return futures[0].result() + futures[1].result()
-
-
-def cores() -> int:
-    """Those that this process may use."""
-    affinity: Callable[[int], set[int]] | None = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1

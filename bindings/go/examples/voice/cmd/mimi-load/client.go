@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"io"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -23,7 +24,7 @@ const (
 	frameSamples = 1920
 	blocks       = 4 // of a frame, 20 ms each, as microphones give them
 	frameTime    = 80 * time.Millisecond
-	variants     = 2 // of what is said, so that audio of another conversation is noticed
+	variants     = 2 // different recordings: the audio of another conversation is noticed
 )
 
 // load is clients, and the server that they talk to.
@@ -205,7 +206,7 @@ func readInto(ctx context.Context, conn *websocket.Conn, buffer []byte) (int, er
 		n, err := reader.Read(buffer[at:])
 		at += n
 		if err != nil {
-			if err.Error() == "EOF" {
+			if errors.Is(err, io.EOF) {
 				err = nil
 			}
 			return at, err

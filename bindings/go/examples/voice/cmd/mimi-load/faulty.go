@@ -85,11 +85,10 @@ func (v *vandal) latePackets() {
 	if err != nil {
 		return
 	}
-	frameBytes := (header.Codebooks*header.CodeBits + 7) / 8
 	var held []byte
 	for number := uint32(0); v.ctx.Err() == nil; number++ {
 		packet := binary.LittleEndian.AppendUint32(nil, number)
-		for range frameBytes {
+		for range header.FrameBytes() {
 			packet = append(packet, byte(v.random.Uint32()))
 		}
 		switch v.random.IntN(8) {

@@ -71,11 +71,7 @@ func (p plan) run() error {
 	if p.first {
 		return p.print(waitForFirst(p.url))
 	}
-	kept, known := map[string]mimi.Precision{"f32": mimi.F32, "bf16": mimi.BF16, "int16": mimi.Int16, "int8": mimi.Int8}[p.precision]
-	if !known {
-		return fmt.Errorf("-precision %s: expected f32, bf16, int16 or int8", p.precision)
-	}
-	model, err := mimi.Load(p.model, mimi.WeightPrecision(kept))
+	model, err := server.LoadModel(p.model, p.precision)
 	if err != nil {
 		return err
 	}

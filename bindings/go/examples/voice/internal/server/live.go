@@ -146,7 +146,7 @@ func (s *session) playLive(depth int) error {
 }
 
 func (s *session) hearPackets(lock *sync.Mutex, buffer *jitter) error {
-	frameBytes := (s.header.Codebooks*s.header.CodeBits + 7) / 8
+	frameBytes := s.header.FrameBytes()
 	counters := &s.server.counters
 	var codes []uint32
 	for {

@@ -12,7 +12,12 @@ package server
 // }
 import "C"
 
-import "runtime"
+import (
+	"fmt"
+	"runtime"
+
+	mimi "github.com/libmimi/libmimi/bindings/go"
+)
 
 // Prepare sets what belongs to the process and not to the server, and says how many cores there are for the codec. It
 // is for main functions.
@@ -28,4 +33,15 @@ func Prepare() (cores int) {
 	cores = runtime.GOMAXPROCS(0)
 	runtime.GOMAXPROCS(2 * cores)
 	return cores
+}
+
+// LoadModel loads a model whose weights are kept as an option of a command line says: f32, bf16, int16 or int8.
+func LoadModel(path, precision string) (*mimi.Model, error) {
+	kept, known := map[string]mimi.Precision{
+		"f32": mimi.F32, "bf16": mimi.BF16, "int16": mimi.Int16, "int8": mimi.Int8,
+	}[precision]
+	if !known {
+		return nil, fmt.Errorf("-precision %s: expected f32, bf16, int16 or int8", precision)
+	}
+	return mimi.Load(path, mimi.WeightPrecision(kept))
 }

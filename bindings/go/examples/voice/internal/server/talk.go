@@ -86,7 +86,7 @@ func (s *session) decode() error {
 		return err
 	}
 	player := player{session: s, format: format}
-	frameBytes := (s.header.Codebooks*s.header.CodeBits + 7) / 8
+	frameBytes := s.header.FrameBytes()
 	var waiting []byte
 	var codes []uint32
 	headed := false
