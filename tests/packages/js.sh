@@ -23,20 +23,10 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 passed=0
 failed=0
+kind=WebAssembly
 export CARGO_TARGET_DIR=$target CARGO_INCREMENTAL=0
 
-# check NAME COMMAND...: runs a command, and prints what it said only if it failed.
-check() {
-    if "${@:2}" >"$work/log" 2>&1; then
-        echo "ok      $1"
-        passed=$((passed + 1))
-    else
-        echo "FAILED  $1: ${*:2}"
-        tail -n 60 "$work/log" | sed 's/^/        /'
-        failed=$((failed + 1))
-        return 1
-    fi
-}
+. "$root/tests/packages/steps.sh"
 
 not_checked() { echo "NOT CHECKED: $1, for want of $2"; }
 
@@ -141,14 +131,14 @@ installed() {
 }
 
 # The program of the package's README.
-readme() {
-    awk '$0 == "```" { exit } inside; $0 == "```js" { inside = 1 }' "$package/README.md" >"$work/user/readme.js" &&
-        node "$work/user/readme.js" "$demo" | tee "$work/said" && grep -qx "104 codes, 24960 samples, true" "$work/said"
+readme_program() {
+    readme js "$package/README.md" >"$work/user/readme.js" && node "$work/user/readme.js" "$demo" | tee "$work/said" &&
+        grep -qx "104 codes, 24960 samples, true" "$work/said"
 }
 
 test_package() {
     has "the npm package" npm && with_tools "the npm package" || return
-    check "package, installed, with its types" installed && check "the README's program" readme
+    check "package, installed, with its types" installed && check "the README's program" readme_program
     check "style of JavaScript" style
 }
 

@@ -18,20 +18,10 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 passed=0
 failed=0
+kind=Python
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONDONTWRITEBYTECODE=1
 
-# check NAME COMMAND...: runs a command, and prints what it said only if it failed.
-check() {
-    if "${@:2}" >"$work/log" 2>&1; then
-        echo "ok      $1"
-        passed=$((passed + 1))
-    else
-        echo "FAILED  $1: ${*:2}"
-        tail -n 40 "$work/log" | sed 's/^/        /'
-        failed=$((failed + 1))
-        return 1
-    fi
-}
+. "$root/tests/packages/steps.sh"
 
 # Pythons that the wheel is for: a version and a program a line, the oldest first.
 pythons() {
@@ -88,17 +78,16 @@ tests() {
 }
 
 # The README's first program, in an environment that has nothing but the wheel and what it asks for.
-readme() {
-    awk '$0 == "```" { inside = 0 } inside; $0 == "```python" && !seen { inside = seen = 1 }' "$package/README.md" \
-        >"$work/readme.py"
+readme_program() {
+    readme python "$package/README.md" >"$work/readme.py"
     "$1" -m venv "$work/empty" && "$work/empty/bin/pip" install -q "$wheel" && cd "$root" &&
         test "$("$work/empty/bin/python" -W error "$work/readme.py")" = "(42, 8) True"
 }
 
 mapfile -t found < <(pythons)
 echo "Pythons: $(printf '%s\n' "${found[@]}" | awk '{ printf "%s %s  ", $2, $1 }')"
-for kind in cpythont pypy; do
-    printf '%s\n' "${found[@]}" | grep -q " $kind " || echo "NOT CHECKED: $kind, for want of one"
+for missing in cpythont pypy; do
+    printf '%s\n' "${found[@]}" | grep -q " $missing " || echo "NOT CHECKED: $missing, for want of one"
 done
 read -r _ _ oldest <<<"${found[0]}"
 read -r _ _ newest <<<"$(printf '%s\n' "${found[@]}" | grep ' cpython ' | tail -n 1)"
@@ -115,7 +104,7 @@ wheel=$(echo "$work"/dist/*.whl)
 check "wheel, files" holds "$wheel"
 check "wheel, auditwheel" portable "$wheel"
 check "wheel, twine" "$tools/twine" check --strict "$wheel"
-check "README" readme "$newest"
+check "README" readme_program "$newest"
 if [ -n "${MIMI_CARGO_DIR:-}" ]; then
     check "from source" from_source "$newest"
 else
@@ -123,10 +112,10 @@ else
 fi
 tested=()
 for python in "${found[@]}"; do
-    read -r version kind program <<<"$python"
+    read -r version implementation program <<<"$python"
     # of CPython the oldest and the newest, of others all
-    if [ "$kind" != cpython ] || [ "$program" = "$oldest" ] || [ "$program" = "$newest" ]; then
-        name=$kind-$version
+    if [ "$implementation" != cpython ] || [ "$program" = "$oldest" ] || [ "$program" = "$newest" ]; then
+        name=$implementation-$version
         packages=(numpy pytest soundfile soxr)
         [ "$program" = "$newest" ] && packages+=(pyarrow datasets pandas duckdb psutil)
         if environment "$name" "$program" "${packages[@]}" >"$work/log" 2>&1; then
