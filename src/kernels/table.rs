@@ -58,7 +58,7 @@ macro_rules! enter {
 /// Makes the table of an instruction set. A panel has `panel` registers. `rows` lists the rows of its tiles, and
 /// `integer_rows` those for weights that are integers.
 macro_rules! table {
-    ($table:ident, $isa:ident, $name:literal, $simd:ty, features: $features:tt, panel: $panel:literal, rows: $rows:tt,
+    ($table:ident, $isa:ident, $name:expr, $simd:ty, features: $features:tt, panel: $panel:literal, rows: $rows:tt,
      integer_rows: $integer_rows:tt) => {
         pub(super) const $table: Table = {
             type S = $simd;
@@ -167,9 +167,6 @@ pub(super) const AVX512_VNNI: Table = {
 };
 #[cfg(target_arch = "aarch64")]
 table!(NEON, Neon, "neon", arch::neon::Neon, features: [], panel: 4, rows: [1 2 3 4 5], integer_rows: [1 2 3 4 5]);
-#[cfg(all(target_arch = "wasm32", target_feature = "simd128", not(target_feature = "relaxed-simd")))]
-table!(SIMD128, Simd128, "simd128", arch::simd128::Simd128, features: [], panel: 2, rows: [1 2 3 4],
-    integer_rows: [1 2 3 4]);
-#[cfg(all(target_arch = "wasm32", target_feature = "simd128", target_feature = "relaxed-simd"))]
-table!(SIMD128, Simd128, "simd128, relaxed", arch::simd128::Simd128, features: [], panel: 2, rows: [1 2 3 4],
-    integer_rows: [1 2 3 4]);
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+table!(SIMD128, Simd128, if cfg!(target_feature = "relaxed-simd") { "simd128, relaxed" } else { "simd128" },
+    arch::simd128::Simd128, features: [], panel: 2, rows: [1 2 3 4], integer_rows: [1 2 3 4]);
