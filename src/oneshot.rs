@@ -146,7 +146,7 @@ impl Model {
 
 /// The shape that options ask for, of a stream whose work threads may share.
 fn options_of_one_shot(half: &impl Half, spec: &Spec, options: &StreamOptions) -> Result<Shape, Error> {
-    Ok(Shape { threads: threads(options)?, ..half.shape(spec, options)? })
+    Ok(Shape { threads: threads(options.threads)?, ..half.shape(spec, options)? })
 }
 
 /// All of `input` through a new stream, and its end.

@@ -15,7 +15,7 @@ pub enum Parts {
 /// How weights are kept in memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Precision {
-    /// As they are in the checkpoint.
+    /// As they are in the checkpoint. Weights that are packed already have the precision that they are packed in.
     #[default]
     F32,
     /// Rounded to bfloat16: half the memory. Code words, norms, biases and the convolutions of SEANet with up to
@@ -70,6 +70,9 @@ pub struct LoadOptions {
     pub precision: Precision,
     /// The instruction set that the kernels use.
     pub isa: Isa,
+    /// Threads that share the work of loading, the caller's among them, of which more than two find none; `None`: one.
+    /// They are started by the call and end with it. Sources are then read by several threads at once.
+    pub threads: Option<usize>,
 }
 
 /// Options of streams and of one-shot calls.

@@ -1,9 +1,9 @@
 //! What `mimi bench` measures with: the machine's limits, and a network's step section by section; what other integers
-//! would cost; which files of a folder `mimi fetch` needs; and how a checkpoint is stored, for `mimi convert`. No part
-//! of the API: it may change with every release.
+//! would cost; which files of a folder `mimi fetch` needs; and how a checkpoint is stored, and its weights packed, for
+//! `mimi convert`. No part of the API: it may change with every release.
 
 pub use crate::checkpoint::folder;
-pub use crate::model::EXACT_WEIGHTS;
+pub use crate::model::{EXACT_WEIGHTS, write_packed};
 pub use crate::program::Section;
 
 use crate::kernels::{FlushDenormals, Integers, Kernels, MAX_BATCH};
@@ -29,8 +29,7 @@ pub struct Limits(Kernels);
 impl Limits {
     /// For the instruction set of `model`.
     pub fn of(model: &Model) -> Self {
-        let encoder = model.encoder().map(|half| half.kernels());
-        Self(encoder.or_else(|_| model.decoder().map(|half| half.kernels())).expect("a model has a half"))
+        Self(model.kernels())
     }
 
     /// Does multiply-adds in registers and nothing else; returns how many, in single values.

@@ -259,7 +259,22 @@ fn every_allocation_and_read_may_fail() {
     command.arg(source("faults.c")).arg(&object).arg(library("libmimi.so")).arg("-lm");
     command.arg(format!("-Wl,-rpath,{}", library("libmimi.so").parent().unwrap().display()));
     run_silent(command.arg("-o").arg(&program));
-    run_silent(Command::new(program).arg(data()).arg(root().join("tests/fuzz/micro.safetensors")));
+    let micro = root().join("tests/fuzz/micro.safetensors");
+    run_silent(Command::new(&program).arg(data()).arg(&micro));
+    // the same from packed weights
+    let packed = folder.join("micro-packed.safetensors");
+    let checkpoint = mimi::Checkpoint::open(&micro).unwrap();
+    let bytes = std::fs::read(&micro).unwrap();
+    let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).unwrap();
+    let config = &header.metadata().as_ref().unwrap()["config"];
+    let mut bytes = Vec::new();
+    let written = mimi::probe::write_packed(&checkpoint, &mimi::LoadOptions::default(), config, |some| {
+        bytes.extend_from_slice(some);
+        Ok::<_, mimi::Error>(())
+    });
+    written.unwrap();
+    std::fs::write(&packed, bytes).unwrap();
+    run_silent(Command::new(&program).arg(data()).arg(&packed));
 }
 
 /// A minute of what `tests/c/soak.c` can do for hours: memory stays as it is.

@@ -13,7 +13,7 @@ const MAY_USE: [(&str, &[&str]); 22] = [
     ("kernels", &[]),
     ("config", &["error"]),
     ("tensors", &["config", "options"]),
-    ("checkpoint", &["tensors", "config", "error"]),
+    ("checkpoint", &["tensors", "config", "options", "error"]),
     ("program", &["kernels", "error"]),
     ("layers", &["program", "kernels", "error"]),
     ("resample", &["kernels", "error"]),

@@ -5,7 +5,7 @@ use super::guard::{guard, guard_value};
 use super::handle::{self, Kind};
 use super::options::*;
 use super::status::{Failure, MIMI_ERR_INVALID_ARGUMENT, MIMI_ERR_UNSUPPORTED, mimi_status};
-use crate::{Error, ErrorKind, Isa, Model, Parts, Precision, ReadAt, Spec};
+use crate::{Error, ErrorKind, Isa, LoadOptions, Model, Parts, Precision, ReadAt, Spec};
 use std::ffi::{CStr, c_char, c_void};
 
 /// A loaded model: weights that never change, so that any number of streams and threads may use it
@@ -106,21 +106,21 @@ pub type mimi_read_fn =
 /// - `path`: a file `model.safetensors`, a directory that holds one with its `config.json`, or the index of
 ///   a checkpoint in parts; in the layout of Hugging Face transformers or of kyutai's moshi. UTF-8 on every
 ///   system. It is not the name of a model on a hub: `mimi fetch` brings one, and prints its folder.
-/// - `options`: MIMI_OPT_PARTS, MIMI_OPT_PRECISION, MIMI_OPT_CODEBOOKS, MIMI_OPT_ISA; NULL for the defaults.
+/// - `options`: MIMI_OPT_ PARTS, PRECISION, CODEBOOKS, ISA and THREADS; NULL for the defaults.
 /// - `out`: receives the model; free it with mimi_free().
 ///
-/// Folders of models that embed Mimi are taken as they are: Mimi's part of the weights is found by its
-/// names, in an index of any name, in `model.safetensors`, or in the file that `config.json` names as
-/// `mimi_name`. Examples are those of Moshi, Hibiki, CSM and Pocket TTS, and Qwen3-TTS-Tokenizer-12Hz,
-/// which has the encoder alone. A folder whose codec is in a subfolder is MIMI_ERR_FORMAT, and the message
-/// names that.
+/// Folders of models that embed Mimi are taken as they are: its weights are found by their names, in an
+/// index of any name, in `model.safetensors`, or in the file that `config.json` names as `mimi_name`.
+/// Examples are Moshi, Hibiki, CSM, Pocket TTS, and Qwen3-TTS-Tokenizer-12Hz, which has the encoder alone.
+/// If the codec is in a subfolder, the message of MIMI_ERR_FORMAT names that.
 ///
 /// The network's numbers are the first that are found: in the metadata entry `config` of the file; in
-/// `config.json` beside it, if that is a Mimi's or holds one, wherever it stands; in the file that
-/// `config.json` names as `mimi_config_name`, else in `mimi_config.json`, else in the part `mimi` of a YAML
-/// file. If none is there, they are those of the published model, or of the published model of Pocket TTS
-/// that has tensors of these shapes. Where a `config.json` of something else is there, they are not assumed:
-/// MIMI_ERR_FORMAT.
+/// `config.json` beside it, if it holds them; in the file that `config.json` names as `mimi_config_name`,
+/// else in `mimi_config.json`, else in the part `mimi` of a YAML file. If none is there, they are those of a
+/// published model, unless a `config.json` of something else is: MIMI_ERR_FORMAT.
+///
+/// `mimi convert --packed` writes a file for libmimi alone, whose weights are only read and checked by hash.
+/// MIMI_ERR_UNSUPPORTED if another release packed it, or for another kind of CPU or another precision.
 ///
 /// MIMI_ERR_IO if a file cannot be read, MIMI_ERR_FORMAT if it is not a Mimi checkpoint, MIMI_ERR_CORRUPT
 /// if it is damaged, MIMI_ERR_UNSUPPORTED for a network that this library cannot run (and on WebAssembly,
@@ -192,7 +192,8 @@ pub unsafe extern "C" fn mimi_load_reader(
     // SAFETY: the pointers are as the header's introduction asks.
     guard(|| unsafe {
         handle::create(out, || {
-            let options = load_options(options)?;
+            // the function is called on this thread alone
+            let options = LoadOptions { threads: None, ..load_options(options)? };
             let read = read.ok_or(super::buffer::Refusal::Null("read"))?;
             Ok::<_, Failure>(Model::load_from(Callback { read, user, size }, &options)?)
         })

@@ -47,11 +47,11 @@ pub const MIMI_OPT_TAIL: mimi_option = 6;
 /// 65536. The published model has two steps a frame, and looks back 250 steps or 10 seconds. Default:
 /// the checkpoint's number. Any other number gives other codes than everybody else's.
 pub const MIMI_OPT_CONTEXT: mimi_option = 7;
-/// One-shot calls: the number of threads that share the work, at most 64, the caller's among them. They
-/// are started by the call and gone when it returns; the results do not depend on it. More threads than
-/// cores make it slower. Streams always stay on their caller's thread. Default: 1. With more, a lack of
-/// memory may end the program, and your signal handlers may run on these threads. In WebAssembly without
-/// threads, more is MIMI_ERR_UNSUPPORTED.
+/// One-shot calls and loading: the number of threads that share the work, at most 64, the caller's among
+/// them; loading has work for two, and mimi_load_reader() for one. They are started by the call and gone
+/// when it returns, and change no result. More threads than cores make it slower. Streams always stay on
+/// their caller's thread. Default: 1. With more, a lack of memory may end the program, and your signal
+/// handlers may run on these threads. In WebAssembly without threads, more is MIMI_ERR_UNSUPPORTED.
 pub const MIMI_OPT_THREADS: mimi_option = 8;
 /// Loading: the instruction set that the kernels use, a MIMI_ISA_ value. Loading with one that this CPU
 /// lacks is MIMI_ERR_UNSUPPORTED.
@@ -67,8 +67,8 @@ pub const MIMI_OPT_OFFLINE: mimi_option = 11;
 /// itself moves the codes. Default: 2.
 pub const MIMI_OPT_BUFFER_FRAMES: mimi_option = 12;
 
-/// The weights as they are in the checkpoint, as 32-bit floats. The default. (What comes out differs from
-/// other implementations by rounding: sums and long convolutions are computed in another order.)
+/// The weights as they are in the checkpoint, as 32-bit floats. The default, which takes packed weights in
+/// their precision. (Other implementations round differently: they sum in another order.)
 pub const MIMI_PRECISION_F32: i64 = 0;
 /// Weights are rounded to bfloat16: half the memory, and faster streams. Codebooks, norms, biases,
 /// SEANet's convolutions of up to 131,072 weights and all arithmetic stay in 32-bit floats. A stream's
@@ -301,6 +301,7 @@ pub(super) unsafe fn load_options(options: *const mimi_options) -> Result<LoadOp
             MIMI_ISA_SIMD128 => Isa::Simd128,
             _ => Isa::Auto,
         },
+        threads: options.number(MIMI_OPT_THREADS),
     })
 }
 

@@ -149,12 +149,13 @@ fn open_shards(path: &Path, index: &Index) -> Result<Contents<'static>, Error> {
         sources: Vec::new(),
         tensors: BTreeMap::new(),
         config: None,
+        packed: None,
     };
     let mut headers = 0;
     for (file, tensors) in shards {
         let source = open_source(&path.with_file_name(file))?;
         let mut header = header::read(&source, contents.sources.len())?;
-        headers += header.bytes;
+        headers += header.text.len() as u64;
         if headers > header::LONGEST {
             let message = format_args!(
                 "the headers of the shards up to {} have {headers} bytes: expected at most {} in all",
@@ -171,7 +172,7 @@ fn open_shards(path: &Path, index: &Index) -> Result<Contents<'static>, Error> {
             })?;
             contents.tensors.insert(tensor.to_owned(), stored);
         }
-        contents.config = contents.config.or(header.config);
+        contents.config = contents.config.or_else(|| header.config().cloned());
         contents.sources.push(source);
     }
     Ok(contents)

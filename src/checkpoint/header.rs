@@ -22,10 +22,16 @@ pub(super) const LONGEST: u64 = 100_000_000;
 
 pub(super) struct Header {
     pub(super) tensors: BTreeMap<String, Stored>,
+    pub(super) metadata: HashMap<String, String>,
+    /// Its JSON.
+    pub(super) text: String,
+}
+
+impl Header {
     /// The metadata entry `config`.
-    pub(super) config: Option<String>,
-    /// The bytes of its JSON.
-    pub(super) bytes: u64,
+    pub(super) fn config(&self) -> Option<&String> {
+        self.metadata.get("config")
+    }
 }
 
 /// A tensor on disk.
@@ -72,8 +78,8 @@ pub(super) fn read(source: &Source, index: usize) -> Result<Header, Error> {
     };
     Ok(Header {
         tensors: metadata.tensors().into_iter().map(|(name, info)| (name, stored(info))).collect(),
-        config: metadata.metadata().as_ref().and_then(|entries| entries.get("config").cloned()),
-        bytes: text.len() as u64,
+        metadata: metadata.metadata().clone().unwrap_or_default(),
+        text,
     })
 }
 

@@ -2,19 +2,21 @@
 //!
 //! `folder` says which files of a folder may be a checkpoint's, `files` opens them, `source` reads their bytes, and
 //! `header` checks and lists their tensors. `foreign` names what is no such file. `layout` knows all names that a
-//! tensor may have, `published` the networks that are known by their shapes, `values` turns elements into f32. This
-//! file puts them together.
+//! tensor may have, `published` the networks that are known by their shapes, `values` turns elements into f32, and
+//! `packed` reads weights that kernels have packed. This file puts them together.
 
 mod files;
 pub mod folder;
 mod foreign;
 mod header;
 mod layout;
+mod packed;
 mod published;
 mod source;
 mod values;
 
 pub use layout::Layout;
+pub(crate) use packed::{Packed, PackedHeader};
 pub use source::ReadAt;
 
 use crate::tensors::{Half, Quantizer, Side, Transformer};
@@ -43,6 +45,9 @@ use std::path::Path;
 /// 4. [`Config::published`], or the published network without a quantizer that has tensors of these shapes. None is
 ///    assumed where a `config.json` of another model lies beside the weights, unless that names the weights' file, or
 ///    the file's own name is that of kyutai's published one.
+///
+/// A file that `mimi convert --packed` has written is a checkpoint for [`Model`](crate::Model) alone. Its tensors are
+/// packed and checked by hash, and none can be read as values.
 pub struct Checkpoint<'a> {
     config: Config,
     /// No config was found: `config` has the published model's numbers.
@@ -54,6 +59,7 @@ pub struct Checkpoint<'a> {
     sources: Vec<Source<'a>>,
     /// The name of the whole in errors.
     name: String,
+    packed: Option<Packed>,
 }
 
 /// What was found in the headers of one or several sources.
@@ -63,6 +69,7 @@ struct Contents<'a> {
     tensors: BTreeMap<String, Stored>,
     /// The metadata entry `config`.
     config: Option<String>,
+    packed: Option<Packed>,
 }
 
 impl<'a> Contents<'a> {
@@ -70,9 +77,10 @@ impl<'a> Contents<'a> {
         let header = header::read(&source, 0)?;
         Ok(Self {
             name: source.name().to_owned(),
+            packed: Packed::of(&source, &header)?,
             sources: vec![source],
+            config: header.config().cloned(),
             tensors: header.tensors,
-            config: header.config,
         })
     }
 
@@ -130,6 +138,7 @@ impl<'a> Checkpoint<'a> {
             tensors: contents.tensors,
             sources: contents.sources,
             name: contents.name,
+            packed: contents.packed,
         };
         let projection = format!("{}{}", checkpoint.prefix, layout::IN_PLACE_OF_QUANTIZER);
         if let Some(projection) = checkpoint.tensors.get(&projection).filter(|_| checkpoint.assumed) {
@@ -193,7 +202,7 @@ impl<'a> Checkpoint<'a> {
     ///
     /// # Errors
     /// [`ErrorKind::Corrupt`]: the tensor is missing, has another shape, or has a value that is not finite.
-    /// [`ErrorKind::Unsupported`]: it has a type that is not read.
+    /// [`ErrorKind::Unsupported`]: it has a type that is not read, or is packed.
     /// [`ErrorKind::OutOfMemory`], [`ErrorKind::Io`] and other errors of the source.
     /// The message names the tensor, what was found and what was expected.
     pub fn tensor(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, Error> {
@@ -205,6 +214,11 @@ impl<'a> Checkpoint<'a> {
     /// Appends the values of [`tensor`](Self::tensor) to a list. A list that is used again has its memory already,
     /// which saves asking the system for it. After an error the list may have some of the values.
     pub(crate) fn append(&self, values: &mut Vec<f32>, name: &str, shape: &[usize]) -> Result<(), Error> {
+        if self.packed.is_some() {
+            let message = "the weights are packed for kernels, and not there by themselves: expected the checkpoint that \
+                           they were packed from";
+            return Err(self.error(ErrorKind::Unsupported, message));
+        }
         match self.find(name) {
             Some(Found::Plain(stored)) => self.plain(values, stored, shape),
             Some(Found::Packed(stored, projection)) => {
@@ -225,7 +239,7 @@ impl<'a> Checkpoint<'a> {
     /// An error about tensors that make up one matrix, by their names in the transformers layout.
     pub(crate) fn tensor_error(
         &self,
-        names: &[String],
+        names: &[&str],
         kind: ErrorKind,
         message: impl std::fmt::Display,
     ) -> Error {

@@ -85,6 +85,12 @@ impl InstructionSet {
         TABLES[index.get() - 1].isa
     }
 
+    /// The best that this CPU has and whose panels have `width` outputs.
+    pub(crate) fn with_panels(width: usize) -> Option<Self> {
+        let fits = |table: &&&Table| (table.is_available)() && table.panel_width == width;
+        TABLES.iter().rev().find(fits).map(|table| table.isa)
+    }
+
     /// All that this CPU has.
     #[cfg(test)]
     pub(crate) fn available() -> impl Iterator<Item = InstructionSet> {

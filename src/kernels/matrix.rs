@@ -4,7 +4,7 @@
 //! order, so that a product reads it front to back. A single output in f32 is a panel of one column.
 
 use super::Kernels;
-use super::arena::{Arena, Element, Pool, arena_bytes};
+use super::arena::{Arena, Element, Pool, Weights, arena_bytes};
 use std::collections::TryReserveError;
 
 /// The format of a matrix's weights in memory.
@@ -42,7 +42,7 @@ impl Integers {
 
     /// An output's scale, from its largest weight and the largest sum of magnitudes of a segment's weights: the least
     /// by which neither a weight nor a sum of products is too large.
-    fn scale(self, largest: f32, sum: f32) -> f32 {
+    pub(super) fn scale(self, largest: f32, sum: f32) -> f32 {
         // Each of a segment's weights may be rounded up by a half. The sum itself was rounded as f32.
         let room = (i32::MAX / self.inputs) as f32 * 0.9999 - self.segment as f32 / 2.0;
         (largest / self.weights as f32).max(sum / room)
@@ -63,16 +63,16 @@ impl Format {
 /// A number's upper sixteen bits.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
-pub(super) struct Bf16(u16);
+pub(super) struct Bf16(pub(super) u16);
 
 // SAFETY: a transparent wrapper of a plain number.
 unsafe impl Element for Bf16 {}
 
 impl Bf16 {
-    /// To the nearest, ties to even; for finite numbers.
-    fn nearest(x: f32) -> Self {
+    /// To the nearest, ties to even; for numbers that are finite in this format.
+    pub(super) fn nearest(x: f32) -> Self {
         let bits = x.to_bits();
-        Self((bits.saturating_add(0x7fff + (bits >> 16 & 1)) >> 16) as u16)
+        Self((bits.wrapping_add(0x7fff + (bits >> 16 & 1)) >> 16) as u16)
     }
 }
 
@@ -82,6 +82,8 @@ pub(crate) enum PackError {
     Memory(TryReserveError),
     /// A weight or bias is not finite, or not finite in its format.
     NotFinite,
+    /// Weights that were packed before have other sizes.
+    Misfit,
 }
 
 impl From<TryReserveError> for PackError {
@@ -130,53 +132,6 @@ pub(crate) struct Elements<'a> {
     pub(crate) run: usize,
 }
 
-impl Elements<'_> {
-    /// The least of `inputs`, if the weights of an output lie side by side in any order.
-    fn side_by_side(&self) -> Option<usize> {
-        let first = self.inputs.iter().min()?;
-        let last = self.inputs.iter().max()?;
-        (last - first < self.inputs.len()).then_some(*first)
-    }
-
-    /// The largest magnitude among an output's weights, and the largest sum of those of a segment of a run.
-    fn magnitudes(&self, output: usize, segment: usize) -> [f32; 2] {
-        let [mut largest, mut most] = [0.0f32; 2];
-        for segment in self.inputs.chunks(self.run).flat_map(|run| run.chunks(segment)) {
-            // of every fourth weight, because additions to one sum wait for each other
-            let mut sums = [0.0f32; 4];
-            let (four, rest) = segment.as_chunks::<4>();
-            for inputs in four {
-                for (sum, input) in sums.iter_mut().zip(inputs) {
-                    let weight = self.values[input + output].abs();
-                    (largest, *sum) = (largest.max(weight), *sum + weight);
-                }
-            }
-            for input in rest {
-                let weight = self.values[input + output].abs();
-                (largest, sums[0]) = (largest.max(weight), sums[0] + weight);
-            }
-            most = most.max(sums.iter().sum());
-        }
-        [largest, most]
-    }
-
-    /// Whether all weights are finite in a format.
-    fn are_finite(&self, format: Format) -> bool {
-        let infinite = match format {
-            // values from here on are rounded to infinity
-            Format::Bf16 => 0x7f7f_8000,
-            Format::F32 | Format::Int16(_) | Format::Int8 => f32::INFINITY.to_bits(),
-        };
-        self.values.iter().fold(0, larger) < infinite
-    }
-}
-
-/// The larger of two numbers' bits without their signs. A larger number has larger bits, and NaN has the largest.
-/// Integers are compared faster than floats.
-fn larger(max: u32, weight: &f32) -> u32 {
-    max.max(weight.abs().to_bits())
-}
-
 /// The kernels, format and memory that weights are packed for.
 #[derive(Clone, Copy)]
 pub(crate) struct Packing<'a> {
@@ -198,7 +153,7 @@ impl Packing<'_> {
     }
 
     /// Outputs in a panel of a matrix with `outputs` outputs.
-    fn width(&self, outputs: usize) -> usize {
+    pub(super) fn width(&self, outputs: usize) -> usize {
         match (outputs, self.format) {
             (1, Format::F32) => 1,
             _ => self.kernels.panel_width(),
@@ -211,7 +166,7 @@ impl Packing<'_> {
     }
 
     /// Rows of weights in a panel for a run of `inputs` inputs.
-    fn rows(&self, inputs: usize) -> usize {
+    pub(super) fn rows(&self, inputs: usize) -> usize {
         inputs.checked_next_multiple_of(self.step()).unwrap_or(usize::MAX)
     }
 
@@ -230,60 +185,48 @@ impl Packing<'_> {
     }
 }
 
+impl Weights for Matrix {
+    fn arenas(&self, visit: &mut dyn FnMut(&[u8])) {
+        self.scales.arenas(visit);
+        match &self.weights {
+            Storage::F32(weights) => weights.arenas(visit),
+            Storage::Bf16(weights) => weights.arenas(visit),
+            Storage::Int16(weights) => weights.arenas(visit),
+            Storage::Int8(weights) => weights.arenas(visit),
+        }
+        self.bias.arenas(visit);
+    }
+}
+
 impl Matrix {
-    /// Packs a matrix that uses all of `elements.values`.
+    /// Packs a matrix that uses all of `elements.values`. Of weights that were packed before, neither they nor `bias`
+    /// are asked.
     pub(crate) fn pack(
         packing: Packing,
         elements: Elements,
         bias: &dyn Fn(usize) -> f32,
     ) -> Result<Self, PackError> {
         let Packing { kernels, format, pool } = packing;
-        if !elements.are_finite(format) {
-            return Err(PackError::NotFinite);
-        }
         let (inputs, outputs, run) = (elements.inputs.len(), elements.outputs.len(), elements.run);
         assert!(inputs.is_multiple_of(run));
         let width = packing.width(outputs);
         let padded = outputs.next_multiple_of(kernels.panel_width());
         let integers = format.integers();
-        let mut scales = pool.zeroed(if integers.is_some() { padded } else { 0 })?;
-        if let Some(integers) = integers {
-            scales.fill(1.0);
-            for (scale, &output) in scales.iter_mut().zip(elements.outputs) {
-                let [largest, sum] = elements.magnitudes(output, integers.segment);
-                let least = integers.scale(largest, sum);
-                if !least.is_finite() {
-                    return Err(PackError::NotFinite);
-                }
-                *scale = if least >= f32::MIN_POSITIVE { least } else { 1.0 };
-            }
-        }
+        let mut scales = pool.filled(if integers.is_some() { padded } else { 0 }, |_| Ok(()))?;
         let weights = match format {
-            Format::F32 => {
-                Storage::F32(panels::<_, 1>(packing, elements, |_, from, to| to.copy_from_slice(from))?)
-            }
-            Format::Bf16 => Storage::Bf16(panels::<_, 1>(packing, elements, |_, from, to| {
-                to.iter_mut().zip(from).for_each(|(to, weight)| *to = Bf16::nearest(*weight));
-            })?),
-            Format::Int16(_) => Storage::Int16(panels::<_, 2>(packing, elements, |first, from, to| {
-                to.iter_mut()
-                    .zip(rounded(from, &scales[first..]))
-                    .for_each(|(to, weight)| *to = weight as i16);
-            })?),
-            Format::Int8 => Storage::Int8(panels::<_, 2>(packing, elements, |first, from, to| {
-                to.iter_mut()
-                    .zip(rounded(from, &scales[first..]))
-                    .for_each(|(to, weight)| *to = weight as i8);
-            })?),
+            Format::F32 => Storage::F32(packing.panels(elements, &mut scales)?),
+            Format::Bf16 => Storage::Bf16(packing.panels(elements, &mut scales)?),
+            Format::Int16(_) => Storage::Int16(packing.panels(elements, &mut scales)?),
+            Format::Int8 => Storage::Int8(packing.panels(elements, &mut scales)?),
         };
-        let mut biases = pool.zeroed(padded)?;
-        for (output, b) in biases[..outputs].iter_mut().enumerate() {
-            *b = bias(output);
-        }
-        if !biases.iter().all(|bias| bias.is_finite()) {
+        let bias = pool.filled(padded, |biases| {
+            biases[..outputs].iter_mut().enumerate().for_each(|(output, b)| *b = bias(output));
+            Ok(())
+        })?;
+        if !bias.iter().chain(scales.iter()).all(|number| number.is_finite()) {
             return Err(PackError::NotFinite);
         }
-        Ok(Self { inputs, outputs, run, integers, width, weights, scales, bias: biases })
+        Ok(Self { inputs, outputs, run, integers, width, weights, scales, bias })
     }
 
     pub(crate) fn inputs(&self) -> usize {
@@ -350,11 +293,6 @@ impl Matrix {
         &self.bias
     }
 
-    /// Bytes of weights, scales and bias.
-    pub(crate) fn bytes(&self) -> usize {
-        arena_bytes::<i8>(self.panels() * self.panel_bytes()) + self.scales.bytes() + self.bias.bytes()
-    }
-
     /// The weights of one output by input, of a matrix in f32.
     pub(crate) fn column(&self, output: usize) -> impl Iterator<Item = f32> + '_ {
         assert!(output < self.outputs);
@@ -366,94 +304,4 @@ impl Matrix {
             .step_by(self.width)
             .copied()
     }
-}
-
-/// Weights as multiples of their scales, to the nearest, ties to even.
-fn rounded(weights: &[f32], scales: &[f32]) -> impl Iterator<Item = f32> {
-    // A sum with it is rounded, because numbers of this size have no fraction. Baseline x86-64 has no instruction for
-    // it.
-    const NO_FRACTION: f32 = 1.5 * (1 << 23) as f32;
-    weights.iter().zip(scales).map(|(weight, scale)| weight / scale + NO_FRACTION - NO_FRACTION)
-}
-
-/// Lays out elements in panels, with the weights of `STEP` inputs side by side. `convert(first output, weights,
-/// packed)` converts the weights from one input to the outputs of a panel.
-fn panels<T: Element, const STEP: usize>(
-    packing: Packing,
-    elements: Elements,
-    convert: impl Fn(usize, &[f32], &mut [T]),
-) -> Result<Arena<T>, TryReserveError> {
-    let width = packing.width(elements.outputs.len());
-    let rows = elements.inputs.len() / elements.run * packing.rows(elements.run);
-    let packed = packing.pool.zeroed(elements.outputs.len().next_multiple_of(width).saturating_mul(rows))?;
-    debug_assert_eq!(packing.step(), STEP);
-    match width {
-        1 => panels_of::<T, 1, STEP>(packed, rows, elements, convert),
-        8 => panels_of::<T, 8, STEP>(packed, rows, elements, convert),
-        16 => panels_of::<T, 16, STEP>(packed, rows, elements, convert),
-        32 => panels_of::<T, 32, STEP>(packed, rows, elements, convert),
-        _ => unreachable!("no instruction set has panels of {width}"),
-    }
-}
-
-/// Lays out panels of `rows` rows. Of each output, the weights of `STEP` rows lie side by side.
-fn panels_of<T: Element, const WIDTH: usize, const STEP: usize>(
-    mut packed: Arena<T>,
-    rows: usize,
-    elements: Elements,
-    convert: impl Fn(usize, &[f32], &mut [T]),
-) -> Result<Arena<T>, TryReserveError> {
-    let Elements { values, inputs, outputs, run } = elements;
-    let place = |panel: usize, weights: &[f32; WIDTH], packed: &mut [[T; WIDTH]], input: usize| {
-        if STEP == 1 {
-            return convert(panel * WIDTH, weights, &mut packed[input]);
-        }
-        let row = match run.is_multiple_of(STEP) {
-            true => input,
-            false => input / run * run.next_multiple_of(STEP) + input % run,
-        };
-        let mut converted = packed[row];
-        convert(panel * WIDTH, weights, &mut converted);
-        let side_by_side = packed[row / STEP * STEP..][..STEP].as_flattened_mut();
-        side_by_side
-            .iter_mut()
-            .skip(row % STEP)
-            .step_by(STEP)
-            .zip(converted)
-            .for_each(|(to, weight)| *to = weight);
-    };
-    let Some(start) = elements.side_by_side() else {
-        // A transposed convolution: the weights of an input lie side by side.
-        let (packed_rows, _) = packed.as_chunks_mut::<WIDTH>();
-        for (row, &input) in inputs.iter().enumerate() {
-            for (panel, outputs) in outputs.chunks(WIDTH).enumerate() {
-                let mut weights = [0.0; WIDTH];
-                weights.iter_mut().zip(outputs).for_each(|(weight, output)| *weight = values[input + output]);
-                place(panel, &weights, &mut packed_rows[panel * rows..][..rows], row);
-            }
-        }
-        return Ok(packed);
-    };
-    // Elements are read in squares of a cache line's length. The weights of different outputs may lie pages apart, and
-    // would push each other out of the cache if they were read input by input.
-    const SIDE: usize = 16;
-    let mut order = Vec::new();
-    order.try_reserve_exact(inputs.len())?;
-    order.resize(inputs.len(), 0);
-    inputs.iter().enumerate().for_each(|(input, offset)| order[offset - start] = input);
-    let (packed_rows, _) = packed.as_chunks_mut::<WIDTH>();
-    for (panel, outputs) in outputs.chunks(WIDTH).enumerate() {
-        let packed_rows = &mut packed_rows[panel * rows..][..rows];
-        for (square, inputs) in order.chunks(SIDE).enumerate() {
-            let mut weights = [[0.0; WIDTH]; SIDE];
-            for (column, output) in outputs.iter().enumerate() {
-                let from = &values[output + start + square * SIDE..][..inputs.len()];
-                weights.iter_mut().zip(from).for_each(|(row, weight)| row[column] = *weight);
-            }
-            for (weights, &input) in weights.iter().zip(inputs) {
-                place(panel, weights, packed_rows, input);
-            }
-        }
-    }
-    Ok(packed)
 }

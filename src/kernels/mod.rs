@@ -16,6 +16,7 @@ mod limits;
 mod matmul;
 mod matrix;
 mod norm;
+mod panels;
 mod rounded;
 mod simd;
 mod table;
@@ -23,7 +24,7 @@ mod team;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use arena::{Arena, Pool, arena_bytes};
+pub(crate) use arena::{Arena, Pool, Weights, arena_bytes};
 pub(crate) use attention::{Heads, Kept, Queries};
 pub(crate) use denormals::FlushDenormals;
 pub(crate) use isa::InstructionSet;

@@ -3,6 +3,7 @@
 use super::FlushDenormals;
 use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock};
 use std::thread::{self, Builder, Thread};
 
 /// The common work of a team: each member calls it with the number of its part, from 0.
@@ -76,6 +77,24 @@ impl Team<'_> {
         self.helpers.len() + 1
     }
 
+    /// Does two works side by side, and returns what they return.
+    pub(crate) fn both<A: Send + Sync, B: Send + Sync>(
+        &self,
+        a: impl FnOnce() -> A + Send,
+        b: impl FnOnce() -> B + Send,
+    ) -> (A, B) {
+        let (a, b) = (Once::new(a), Once::new(b));
+        self.run(&|part| {
+            if part == 0 {
+                a.run();
+            }
+            if part == 1 || self.size() == 1 {
+                b.run();
+            }
+        });
+        (a.result(), b.result())
+    }
+
     /// Calls `task` with each part from 0 to the team's size, all at once; returns when all have returned.
     pub(super) fn run(&self, task: &Task<'_>) {
         let board = self.board;
@@ -91,6 +110,25 @@ impl Team<'_> {
         task(0);
         drop(wait);
         assert!(!board.failed.load(Ordering::Relaxed), "a helping thread panicked");
+    }
+}
+
+/// A work that one member of a team does, and its result.
+struct Once<F, R>(Mutex<Option<F>>, OnceLock<R>);
+
+impl<R, F: FnOnce() -> R> Once<F, R> {
+    fn new(work: F) -> Self {
+        Self(Mutex::new(Some(work)), OnceLock::new())
+    }
+
+    fn run(&self) {
+        let work = self.0.lock().ok().and_then(|mut work| work.take());
+        // whoever did it before has set the result
+        work.and_then(|work| self.1.set(work()).err());
+    }
+
+    fn result(self) -> R {
+        self.1.into_inner().expect("a team does all parts, or panics")
     }
 }
 
@@ -171,6 +209,14 @@ mod tests {
                     assert!(counts.iter().all(|count| count.load(Ordering::Relaxed) == round));
                 }
             });
+        }
+    }
+
+    #[test]
+    fn both_works_are_done() {
+        for threads in [2, 3] {
+            let results = with_team(threads, |team| team.expect("a team").both(|| 1, || "two"));
+            assert_eq!(results, (1, "two"));
         }
     }
 

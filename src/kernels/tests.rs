@@ -381,7 +381,7 @@ fn arenas_of_a_pool_do_not_meet_and_outlive_it() {
         if index == 1 {
             pool.reserve(arena_bytes::<f32>(17) + arena_bytes::<f32>(16)).unwrap();
         }
-        let mut arena = pool.zeroed::<f32>(len).unwrap();
+        let mut arena = pool.unwritten::<f32>(len).unwrap();
         assert_eq!(arena.to_vec(), vec![0.0; len]);
         assert!(arena.as_ptr().cast::<u8>().addr().is_multiple_of(64));
         arena.fill(index as f32 + 1.0);

@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::error::with_capacity;
-use crate::kernels::{Activation, Elements, Matrix, Packing, Rows};
+use crate::kernels::{Activation, Elements, Matrix, Packing, Rows, Weights};
 use crate::program::{Multiply, Op, Padding, Planner, Slot, Span, offsets, pack, whole};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -35,10 +35,6 @@ impl Linear {
         self.matrix.outputs()
     }
 
-    pub(crate) fn bytes(&self) -> usize {
-        self.matrix.bytes()
-    }
-
     /// From rows at `x` to rows at `y`.
     pub(crate) fn emit(
         &self,
@@ -55,10 +51,16 @@ impl Linear {
     }
 }
 
+impl Weights for Linear {
+    fn arenas(&self, visit: &mut dyn FnMut(&[u8])) {
+        self.matrix.arenas(visit);
+    }
+}
+
 /// A causal convolution over rows `[time, channels]`: an output row is the product of the window of
 /// `reach` input rows that ends at the stride's last one. The window's older part is remembered.
 pub(crate) struct Conv {
-    weights: Weights,
+    weights: Matrices,
     /// Input channels.
     channels: usize,
     /// Rows that a window covers: (kernel − 1)·dilation + 1.
@@ -80,12 +82,12 @@ pub(crate) struct ConvSlots {
 }
 
 /// A convolution's matrices.
-enum Weights {
+enum Matrices {
     One(Arc<Matrix>),
     Pairs(Pairs),
 }
 
-impl Weights {
+impl Matrices {
     /// In pairs if the convolution has two taps, all steps begin at an even output (`pairs`), and its size pays for it.
     fn new(
         packing: Packing,
@@ -109,7 +111,7 @@ impl Weights {
     }
 }
 
-/// Weights of a convolution that is worth pairs. With fewer there is too little to multiply for an output. More, kept
+/// Matrices of a convolution that is worth pairs. With fewer there is too little to multiply for an output. More, kept
 /// one and a half times, would cost a stream in reading what they save it in arithmetic.
 const PAIRED_WEIGHTS: RangeInclusive<usize> = 1 << 15..=1 << 21;
 
@@ -135,7 +137,8 @@ impl Pairs {
         let mut values = with_capacity(width * outputs.len())?;
         let mut packed = |of: fn(f32, f32) -> f32, bias: &dyn Fn(usize) -> f32| {
             values.clear();
-            for output in elements.outputs {
+            // weights that were packed before are not asked for their values
+            for output in elements.outputs.iter().filter(|_| !packing.pool.is_packed()) {
                 let value = |input: &usize| elements.values[input + output];
                 values.extend(a.iter().zip(b).map(|(a, b)| of(value(a), value(b))));
             }
@@ -198,6 +201,17 @@ fn full_transposed(
     Ok(full)
 }
 
+impl Weights for Conv {
+    fn arenas(&self, visit: &mut dyn FnMut(&[u8])) {
+        match &self.weights {
+            Matrices::One(matrix) => matrix.arenas(visit),
+            Matrices::Pairs(Pairs { even, odd, middle }) => {
+                [even, odd, middle].iter().for_each(|matrix| matrix.arenas(visit));
+            }
+        }
+    }
+}
+
 impl Conv {
     /// From torch's layout: weight `[outputs, channels, kernel]`. With `pairs`, all steps begin at an even output.
     #[allow(clippy::too_many_arguments)]
@@ -223,8 +237,8 @@ impl Conv {
         let elements = Elements { values: weight, inputs: &inputs, outputs: &rows, run };
         let bias = |output: usize| bias.map_or(0.0, |bias| bias[output]);
         let weights = match dilation {
-            1 => Weights::new(packing, elements, bias, pairs && kernel == 2 * stride)?,
-            _ => Weights::One(Arc::new(pack(packing, elements, bias)?)),
+            1 => Matrices::new(packing, elements, bias, pairs && kernel == 2 * stride)?,
+            _ => Matrices::One(Arc::new(pack(packing, elements, bias)?)),
         };
         let reach = (kernel - 1) * dilation + 1;
         Ok(Self { weights, channels, reach, stride, dilation, padding })
@@ -258,7 +272,7 @@ impl Conv {
         let run = if packing.is_of_integers() { channels } else { inputs.len() };
         let elements = Elements { values, inputs: &inputs, outputs: &columns, run };
         let bias = |column: usize| bias.map_or(0.0, |bias| bias[column % outputs]);
-        let weights = Weights::new(packing, elements, bias, pairs && reach == 2)?;
+        let weights = Matrices::new(packing, elements, bias, pairs && reach == 2)?;
         Ok(Self { weights, channels, reach, stride: 1, dilation: 1, padding: Padding::Zeros })
     }
 
@@ -286,13 +300,6 @@ impl Conv {
         self.weights.shape().iter().product()
     }
 
-    pub(crate) fn bytes(&self) -> usize {
-        match &self.weights {
-            Weights::One(matrix) => matrix.bytes(),
-            Weights::Pairs(Pairs { even, odd, middle }) => even.bytes() + odd.bytes() + middle.bytes(),
-        }
-    }
-
     /// Slots for up to `rows` new rows at a time.
     pub(crate) fn reserve(&self, planner: &mut Planner, rows: usize) -> ConvSlots {
         self.reserve_pieces(planner, rows, rows)
@@ -305,8 +312,8 @@ impl Conv {
             history: planner.state(self.kept().saturating_add(1), 1),
             window: planner.scratch(window, self.channels),
             differences: match self.weights {
-                Weights::One(_) => planner.scratch(0, 0),
-                Weights::Pairs(_) => planner.scratch(whole(piece, self.stride), self.channels),
+                Matrices::One(_) => planner.scratch(0, 0),
+                Matrices::Pairs(_) => planner.scratch(whole(piece, self.stride), self.channels),
             },
         }
     }
@@ -358,8 +365,8 @@ impl Conv {
     ) {
         let x = slots.window.rows(self.channels).from(first);
         let matrix = match &self.weights {
-            Weights::One(matrix) => matrix,
-            Weights::Pairs(pairs) => {
+            Matrices::One(matrix) => matrix,
+            Matrices::Pairs(pairs) => {
                 debug_assert!(residual.is_none());
                 let rows = rows.every(self.stride);
                 return pairs.emit(planner, rows, x.offset, slots.differences.offset, y, activation);

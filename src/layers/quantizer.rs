@@ -2,7 +2,7 @@
 //! acoustic one (Zeghidour et al., "SoundStream", 2021; Défossez et al., "Moshi", 2024, section 3.3).
 
 use super::conv::Linear;
-use crate::kernels::{Activation, Rows};
+use crate::kernels::{Activation, Rows, Weights};
 use crate::program::{Codebook, NO_CODE, Op, Planner, Section, Span};
 use std::ops::Range;
 use std::sync::Arc;
@@ -101,6 +101,6 @@ impl SplitQuantizer {
     pub(crate) fn bytes(&self) -> usize {
         let projections = self.branches.iter().flat_map(|b| [&b.input, &b.output]).flatten();
         let codebooks = self.branches.iter().flat_map(|b| &b.codebooks);
-        projections.map(Linear::bytes).sum::<usize>() + codebooks.map(|book| book.bytes()).sum::<usize>()
+        projections.map(Weights::bytes).sum::<usize>() + codebooks.map(|book| book.bytes()).sum::<usize>()
     }
 }

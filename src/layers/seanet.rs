@@ -5,7 +5,7 @@
 //! Stages work piece by piece, so that the rows of the high-rate ones stay in cache.
 
 use super::conv::{Conv, ConvSlots, Linear};
-use crate::kernels::{Activation, Rows};
+use crate::kernels::{Activation, Rows, Weights};
 use crate::program::{Op, Planner, Section, Slot, Span, whole};
 
 /// Values of a stage's widest rows that its residual blocks work on at once, about a quarter of a
@@ -85,7 +85,7 @@ impl ResidualBlock {
     }
 
     fn bytes(&self) -> usize {
-        self.dilated.bytes() + self.pointwise.bytes() + self.shortcut.as_ref().map_or(0, Linear::bytes)
+        self.dilated.bytes() + self.pointwise.bytes() + self.shortcut.as_ref().map_or(0, Weights::bytes)
     }
 }
 

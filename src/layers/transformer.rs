@@ -1,7 +1,7 @@
 //! The transformers between SEANet and the quantizer: pre-norm layers with layer scale, causal attention in a window.
 
 use super::conv::Linear;
-use crate::kernels::{Activation, Heads, Kept, Kernels, Rows};
+use crate::kernels::{Activation, Heads, Kept, Kernels, Rows, Weights};
 use crate::program::{Norm, Op, Planner, Ring, Rotary, Section, Span, qkv_width};
 use std::sync::Arc;
 

@@ -3,9 +3,8 @@
 
 use super::conv::{Conv, ConvSlots};
 use crate::Error;
-use crate::error::out_of_memory;
-use crate::kernels::{Activation, Arena, Packing, Rows};
-use crate::program::{Op, Planner, Slot, Span};
+use crate::kernels::{Activation, Arena, Packing, Rows, Weights};
+use crate::program::{Op, Planner, Slot, Span, not_packed};
 use std::sync::Arc;
 
 pub(crate) enum Upsampler {
@@ -41,10 +40,13 @@ impl Upsampler {
                 Conv::transposed(packing, weight, None, [channels, channels, kernel], stride, groups, false)?;
             return Ok(Self::Grouped { conv, stride });
         }
-        let mut taps = packing.pool.zeroed(kernel * channels).map_err(out_of_memory)?;
-        for (i, tap) in taps.iter_mut().enumerate() {
-            *tap = weight[(i % channels) * kernel + i / channels];
-        }
+        let taps = packing.pool.filled(kernel * channels, |taps| {
+            for (i, tap) in taps.iter_mut().enumerate() {
+                *tap = weight[(i % channels) * kernel + i / channels];
+            }
+            Ok(())
+        });
+        let taps = taps.map_err(not_packed)?;
         Ok(Self::PerChannel { taps: Arc::new(taps), channels, stride })
     }
 
@@ -91,11 +93,13 @@ impl Upsampler {
             _ => unreachable!("the slots were reserved by this layer"),
         }
     }
+}
 
-    pub(crate) fn bytes(&self) -> usize {
+impl Weights for Upsampler {
+    fn arenas(&self, visit: &mut dyn FnMut(&[u8])) {
         match self {
-            Self::PerChannel { taps, .. } => taps.bytes(),
-            Self::Grouped { conv, .. } => conv.bytes(),
+            Self::PerChannel { taps, .. } => taps.arenas(visit),
+            Self::Grouped { conv, .. } => conv.arenas(visit),
         }
     }
 }

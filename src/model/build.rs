@@ -6,10 +6,12 @@
 mod halves;
 mod quantizer;
 
-use super::{Network, Spec};
+use super::{Network, Spec, threads};
+use crate::checkpoint::Packed;
 use crate::error::{NO_QUANTIZER, out_of_memory};
-use crate::kernels::{self, Arena, Format, Integers, Kernels, Packing, Pool};
+use crate::kernels::{self, Arena, Format, Integers, Kernels, Packing, Pool, Team, Weights, with_team};
 use crate::layers;
+use crate::program::not_packed;
 use crate::tensors::{Half, Linear, Side};
 use crate::{Checkpoint, Config, Error, ErrorKind, Isa, LoadOptions, Parts, Precision, TensorSpec};
 pub use halves::EXACT_WEIGHTS;
@@ -29,13 +31,29 @@ pub(super) fn format_of(precision: Precision) -> Format {
     }
 }
 
+/// Is told the name of each tensor that is packed alone or first of several, and what they were packed to.
+pub(super) type Sink<'a> = dyn Fn(&str, &dyn Weights) -> Result<(), Error> + 'a;
+
 /// The network of a checkpoint, with matrices in `format`.
 pub(super) fn network(
     checkpoint: &Checkpoint,
     options: &LoadOptions,
     format: Format,
+    sink: Option<&Sink>,
 ) -> Result<Network, Error> {
-    let kernels = kernels_for(options.isa)?;
+    let kernels = match checkpoint.packed() {
+        Some(packed) => kernels_of_width(options.isa, packed.panel_width).ok_or_else(|| {
+            let Packed { isa, panel_width, .. } = packed;
+            let best = kernels::InstructionSet::best();
+            let message = format_args!(
+                "the weights are packed for {isa}, in panels of {panel_width}: expected panels as this CPU's {} or the \
+                 option isa has them; pack the model on this CPU, or load it from its ordinary file",
+                best.name()
+            );
+            checkpoint.error(ErrorKind::Unsupported, message)
+        })?,
+        None => kernels_for(options.isa)?,
+    };
     let mut config = checkpoint.config().clone();
     let all = config.num_quantizers;
     if let Some(n) = options.codebooks {
@@ -67,24 +85,34 @@ pub(super) fn network(
     }
     let (pool, spare) = (Pool::default(), Cell::default());
     let packing = Packing { kernels, format, pool: &pool };
-    let builder = Builder { checkpoint, packing, spare: &spare };
+    let builder = Builder { checkpoint, packing, spare: &spare, sink };
     let encoder = (options.parts != Parts::Decoder).then(|| Half::new(&config, Side::Encoder));
     let decoder = (options.parts != Parts::Encoder).then(|| Half::new(&config, Side::Decoder));
     builder.check_halves(&config, options.parts)?;
-    let encoder_seanet = encoder.as_ref().map(|half| builder.seanet_encoder(half)).transpose()?;
-    let decoder_seanet = decoder.as_ref().map(|half| builder.seanet_decoder(half)).transpose()?;
-    drop(spare.take());
-    let (quantizer, id) = match config.continuous {
-        None => {
-            let (quantizer, id) = builder.quantizer(&config, options.parts)?;
-            (Some(Arc::new(quantizer)), id)
-        }
-        Some(_) => (None, builder.continuous_id(&config)?),
-    };
-    let encoder =
-        encoder.zip(encoder_seanet).map(|(half, seanet)| builder.encoder(&half, seanet)).transpose()?;
-    let decoder =
-        decoder.zip(decoder_seanet).map(|(half, seanet)| builder.decoder(&half, seanet)).transpose()?;
+    let (encoder, decoder, quantizer, id) = with_team(threads(options.threads)?.min(2), |team| {
+        let seanets = both(
+            team,
+            &builder,
+            |builder| encoder.as_ref().map(|half| builder.seanet_encoder(half)).transpose(),
+            |builder| decoder.as_ref().map(|half| builder.seanet_decoder(half)).transpose(),
+        )?;
+        drop(spare.take());
+        let (quantizer, id) = match config.continuous {
+            None => {
+                let (quantizer, id) = builder.quantizer(&config, options.parts)?;
+                (Some(Arc::new(quantizer)), id)
+            }
+            Some(_) => (None, builder.continuous_id(&config)?),
+        };
+        let (encoder, decoder) = (encoder.as_ref().zip(seanets.0), decoder.as_ref().zip(seanets.1));
+        let (encoder, decoder) = both(
+            team,
+            &builder,
+            |builder| encoder.map(|(half, seanet)| builder.encoder(half, seanet)).transpose(),
+            |builder| decoder.map(|(half, seanet)| builder.decoder(half, seanet)).transpose(),
+        )?;
+        Ok::<_, Error>((encoder, decoder, quantizer, id))
+    })?;
     let spec = Spec {
         sampling_rate: config.sampling_rate,
         frame_size: config.frame_size(),
@@ -93,7 +121,7 @@ pub(super) fn network(
         default_codebooks: config.num_quantizers.min(config.default_codebooks.unwrap_or(DEFAULT_CODEBOOKS)),
         codebook_size: config.codebook_size,
         contexts: [config.encoder_half(), config.decoder_half()].map(|half| half.sliding_window),
-        id,
+        id: checkpoint.packed().map_or(id, |packed| packed.id),
         parts: options.parts,
         precision: options.precision,
         isa: public_isa(kernels),
@@ -148,11 +176,51 @@ fn kernels_for(cap: Isa) -> Result<Kernels, Error> {
     })
 }
 
+/// The same for panels of `width` outputs. Every CPU has several instruction sets, and one that is not the best may
+/// have panels of this width.
+fn kernels_of_width(cap: Isa, width: usize) -> Option<Kernels> {
+    match cap {
+        Isa::Auto => kernels::InstructionSet::with_panels(width).and_then(Kernels::new),
+        _ => kernels_for(cap).ok().filter(|kernels| kernels.panel_width() == width),
+    }
+}
+
+/// Builds two parts of a network; if there is a team, side by side and each in memory of its own.
+fn both<A: Send + Sync, B: Send + Sync>(
+    team: Option<&Team>,
+    builder: &Builder,
+    a: impl FnOnce(&Builder) -> Result<A, Error> + Send,
+    b: impl FnOnce(&Builder) -> Result<B, Error> + Send,
+) -> Result<(A, B), Error> {
+    let Some(team) = team else { return Ok((a(builder)?, b(builder)?)) };
+    let (checkpoint, Packing { kernels, format, .. }) = (builder.checkpoint, builder.packing);
+    let (a, b) =
+        team.both(|| alone(checkpoint, kernels, format, a), || alone(checkpoint, kernels, format, b));
+    Ok((a?, b?))
+}
+
+/// Builds a part of a network in memory of its own.
+fn alone<T>(
+    checkpoint: &Checkpoint,
+    kernels: Kernels,
+    format: Format,
+    build: impl FnOnce(&Builder) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let (pool, spare) = (Pool::default(), Cell::default());
+    build(&Builder {
+        checkpoint,
+        packing: Packing { kernels, format, pool: &pool },
+        spare: &spare,
+        sink: None,
+    })
+}
+
 struct Builder<'a, 'c> {
     checkpoint: &'a Checkpoint<'c>,
     packing: Packing<'a>,
     /// The memory in which the last tensor was read, for the next one.
     spare: &'a Cell<Vec<f32>>,
+    sink: Option<&'a Sink<'a>>,
 }
 
 impl Builder<'_, '_> {
@@ -179,31 +247,62 @@ impl Builder<'_, '_> {
         first.iter().any(|tensor| self.checkpoint.contains(&tensor.name))
     }
 
+    /// A tensor's values: none where weights are packed before, because nothing asks for them then.
     fn tensor(&self, tensor: &TensorSpec) -> Result<Vec<f32>, Error> {
-        self.checkpoint.tensor(&tensor.name, &tensor.shape)
+        let mut values = Vec::new();
+        self.append(&mut values, tensor)?;
+        Ok(values)
     }
 
-    /// A tensor's values for layers to keep as they are.
-    fn arena(&self, tensor: &TensorSpec) -> Result<Arena, Error> {
-        let values = self.tensor(tensor)?;
-        let mut arena = self.packing.pool.zeroed(values.len()).map_err(out_of_memory)?;
-        arena.copy_from_slice(&values);
-        Ok(arena)
+    fn append(&self, values: &mut Vec<f32>, tensor: &TensorSpec) -> Result<(), Error> {
+        match self.checkpoint.packed() {
+            Some(_) => Ok(()),
+            None => self.checkpoint.append(values, &tensor.name, &tensor.shape),
+        }
+    }
+
+    /// Values for layers to keep as they are.
+    fn arena(&self, values: &[f32], len: usize) -> Result<Arena, Error> {
+        let arena = self.packing.pool.filled(len, |arena| {
+            arena.copy_from_slice(values);
+            Ok(())
+        });
+        arena.map_err(not_packed)
     }
 
     /// Reads a tensor into the spare memory and returns what `pack` makes of it. Errors of `pack` get its name, so that
     /// `pack` must not read other tensors.
-    fn packed<T>(
+    fn packed<T: Weights>(
         &self,
         tensor: &TensorSpec,
         pack: impl FnOnce(&mut [f32]) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let mut values = self.spare.take();
         values.clear();
-        self.checkpoint.append(&mut values, &tensor.name, &tensor.shape)?;
-        let packed = pack(&mut values).map_err(|error| self.named(error, [tensor.name.clone()]));
+        self.append(&mut values, tensor)?;
         self.spare.set(values);
-        packed
+        self.packed_again(&[&tensor.name], pack)
+    }
+
+    /// The same from what is in the spare memory already. Packed weights have the first of `names`.
+    fn packed_again<T: Weights>(
+        &self,
+        names: &[&str],
+        pack: impl FnOnce(&mut [f32]) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let (pool, name) = (self.packing.pool, names[0]);
+        if self.checkpoint.packed().is_some() {
+            let mut weights = pool.unwritten(self.checkpoint.packed_bytes(name)?).map_err(out_of_memory)?;
+            self.checkpoint.read_packed(name, &mut weights)?;
+            pool.begin_packed(weights);
+        }
+        let mut values = self.spare.take();
+        let packed =
+            pack(&mut values).and_then(|packed| pool.end_packed().map_err(not_packed).map(|()| packed));
+        let packed = packed.map_err(|error| self.named(error, names))?;
+        self.spare.set(values);
+        self.sink.map_or(Ok(()), |sink| sink(name, &packed))?;
+        Ok(packed)
     }
 
     /// Linear layers with the same inputs, packed as one. `scale` gives the factor of each output.
@@ -214,28 +313,28 @@ impl Builder<'_, '_> {
         for (linear, scale) in parts {
             let (weights_before, biases_before) = (weight.len(), bias.len());
             let tensor = linear.weight();
-            self.checkpoint.append(&mut weight, &tensor.name, &tensor.shape)?;
+            self.append(&mut weight, &tensor)?;
             if let Some(tensor) = linear.bias() {
-                self.checkpoint.append(&mut bias, &tensor.name, &tensor.shape)?;
+                self.append(&mut bias, &tensor)?;
             }
             outputs += linear.shape[0];
             inputs = linear.shape[1];
             scale_rows(&mut weight[weights_before..], inputs, scale);
             scale_rows(&mut bias[biases_before..], 1, scale);
         }
-        let of_bias = (!bias.is_empty()).then_some(bias.as_slice());
-        let linear = layers::Linear::new(self.packing, &weight, of_bias, [outputs, inputs])
-            .map_err(|error| self.named(error, parts.iter().map(|(linear, _)| linear.weight().name)));
         self.spare.set(weight);
-        linear
+        let of_bias = (!bias.is_empty()).then_some(bias.as_slice());
+        let names = Vec::from_iter(parts.iter().map(|(linear, _)| linear.weight().name));
+        let names = Vec::from_iter(names.iter().map(String::as_str));
+        self.packed_again(&names, |weight| {
+            layers::Linear::new(self.packing, weight, of_bias, [outputs, inputs])
+        })
     }
 
     /// Adds to an error of packing the names of the tensors whose values were packed.
-    fn named(&self, error: Error, names: impl IntoIterator<Item = String>) -> Error {
+    fn named(&self, error: Error, names: &[&str]) -> Error {
         match error.kind() {
-            ErrorKind::Corrupt => {
-                self.checkpoint.tensor_error(&Vec::from_iter(names), ErrorKind::Corrupt, error)
-            }
+            ErrorKind::Corrupt => self.checkpoint.tensor_error(names, ErrorKind::Corrupt, error),
             _ => error,
         }
     }

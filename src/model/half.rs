@@ -4,7 +4,7 @@
 use super::Spec;
 use super::cost::check_stream;
 use crate::error::out_of_memory;
-use crate::kernels::{Activation, Kernels};
+use crate::kernels::{Activation, Kernels, Weights};
 use crate::layers::{Conv, Linear, SeanetDecoder, SeanetEncoder, SplitQuantizer, Transformer, Upsampler};
 use crate::program::{Cost, Memory, Op, Planner, Program, Section, Slot, Span};
 use crate::{Error, StreamOptions};
@@ -160,7 +160,7 @@ pub(crate) struct DecoderHalf {
 
 impl DecoderHalf {
     pub(super) fn bytes(&self) -> usize {
-        let projection = self.projection.as_ref().map_or(0, Linear::bytes);
+        let projection = self.projection.as_ref().map_or(0, Weights::bytes);
         projection + self.up.bytes() + self.transformer.bytes() + self.seanet.bytes()
     }
 }

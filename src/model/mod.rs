@@ -3,15 +3,18 @@
 mod build;
 mod cost;
 mod half;
+mod packed;
 mod spec;
 
 use crate::error::headroom;
-use crate::kernels::{FlushDenormals, Format, Integers};
+use crate::kernels::{FlushDenormals, Format, Integers, Kernels};
 use crate::layers::SplitQuantizer;
 use crate::{Checkpoint, Config, Error, ErrorKind, Isa, LoadOptions, Parts, Precision, ReadAt};
 pub use build::EXACT_WEIGHTS;
+use build::Sink;
 pub(crate) use cost::MOST_STREAM_BYTES;
 pub(crate) use half::{Border, DecoderHalf, EncoderHalf, Half, Shape};
+pub use packed::write_packed;
 pub use spec::Spec;
 pub(crate) use spec::{MAX_BLOCK, MAX_CONTEXT, MAX_THREADS, threads};
 use std::fmt;
@@ -41,8 +44,8 @@ impl Model {
     /// Those of [`Checkpoint::open`] and [`Checkpoint::tensor`]. [`ErrorKind::Corrupt`]: also weights that are finite
     /// in the file and not as they are kept. [`ErrorKind::Unsupported`]: also a checkpoint that lacks the half to be
     /// loaded, an instruction set that this CPU lacks, and a network that costs too much: a stream with default options
-    /// takes at most 512 MiB, a frame 2^35 multiply-adds, a second of audio 2^39. [`ErrorKind::InvalidArgument`]:
-    /// more codebooks than there are.
+    /// takes at most 512 MiB, a frame 2^35 multiply-adds, a second of audio 2^39; and packed weights of another layout
+    /// or precision, or for other CPUs. [`ErrorKind::InvalidArgument`]: more codebooks than there are.
     pub fn load(path: impl AsRef<Path>, options: &LoadOptions) -> Result<Self, Error> {
         let _flush = FlushDenormals::new();
         headroom()?;
@@ -65,18 +68,29 @@ impl Model {
 
     /// Loads from a checkpoint that is open.
     pub fn from_checkpoint(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<Self, Error> {
-        Self::in_format(checkpoint, options, build::format_of(options.precision))
+        Self::observed(checkpoint, options, None)
+    }
+
+    /// The same, and shows what each tensor is packed to.
+    fn observed(checkpoint: &Checkpoint, options: &LoadOptions, sink: Option<&Sink>) -> Result<Self, Error> {
+        let options = LoadOptions { precision: packed::precision(checkpoint, options)?, ..options.clone() };
+        Self::in_format(checkpoint, &options, build::format_of(options.precision), sink)
     }
 
     /// With other integers than [`Precision::Int16`] has.
     pub(crate) fn in_integers(checkpoint: &Checkpoint, integers: Integers) -> Result<Self, Error> {
         let options = LoadOptions { precision: Precision::Int16, ..LoadOptions::default() };
-        Self::in_format(checkpoint, &options, Format::Int16(integers))
+        Self::in_format(checkpoint, &options, Format::Int16(integers), None)
     }
 
-    fn in_format(checkpoint: &Checkpoint, options: &LoadOptions, format: Format) -> Result<Self, Error> {
+    fn in_format(
+        checkpoint: &Checkpoint,
+        options: &LoadOptions,
+        format: Format,
+        sink: Option<&Sink>,
+    ) -> Result<Self, Error> {
         let _flush = FlushDenormals::new();
-        let network = build::network(checkpoint, options, format)?;
+        let network = build::network(checkpoint, options, format, sink)?;
         cost::check_model(&network, checkpoint)?;
         Ok(Self { network: Arc::new(network) })
     }
@@ -98,6 +112,15 @@ impl Model {
     /// The half that decodes.
     pub(crate) fn decoder(&self) -> Result<&Arc<DecoderHalf>, Error> {
         self.network.decoder.as_ref().ok_or_else(|| lacks(DecoderHalf::NAME))
+    }
+
+    /// The kernels that it runs on.
+    pub(crate) fn kernels(&self) -> Kernels {
+        match (&self.network.encoder, &self.network.decoder) {
+            (Some(half), _) => half.kernels(),
+            (None, Some(half)) => half.kernels(),
+            (None, None) => unreachable!("a model has a half"),
+        }
     }
 
     /// The network's numbers, with the codebooks that were loaded as `num_quantizers`.

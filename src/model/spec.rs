@@ -73,9 +73,9 @@ impl Spec {
     }
 }
 
-/// Threads of a one-shot call with `options`.
-pub(crate) fn threads(options: &StreamOptions) -> Result<usize, Error> {
-    let threads = within("threads", options.threads, 1..=MAX_THREADS, MAX_THREADS)?.unwrap_or(1);
+/// Threads of a call with this option.
+pub(crate) fn threads(found: Option<usize>) -> Result<usize, Error> {
+    let threads = within("threads", found, 1..=MAX_THREADS, MAX_THREADS)?.unwrap_or(1);
     if cfg!(all(target_family = "wasm", not(target_feature = "atomics"))) && threads > 1 {
         let message =
             format_args!("threads is {threads}: expected 1, because this WebAssembly has no threads");

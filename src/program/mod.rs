@@ -19,7 +19,7 @@ pub(crate) use attention::{Ring, Rotary};
 pub(crate) use memory::{Memory, Slot};
 pub use op::{NO_CODE, Section};
 pub(crate) use op::{Norm, Op, Padding, Span, qkv_width};
-pub(crate) use pack::{offsets, pack};
+pub(crate) use pack::{not_packed, offsets, pack};
 pub(crate) use planner::{Cost, Multiply, Planner, whole};
 pub(crate) use run::{Batch, Entry, Length, Program};
 pub(crate) use search::Codebook;

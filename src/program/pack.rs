@@ -10,13 +10,17 @@ pub(crate) fn pack(
     elements: Elements,
     bias: impl Fn(usize) -> f32,
 ) -> Result<Matrix, Error> {
-    Matrix::pack(packing, elements, &bias).map_err(|error| match error {
-        PackError::Memory(error) => out_of_memory(error),
-        PackError::NotFinite => {
-            let message = "a weight or bias is not finite as it is kept: scaled, summed or rounded";
-            Error::new(ErrorKind::Corrupt, message)
-        }
-    })
+    Matrix::pack(packing, elements, &bias).map_err(not_packed)
+}
+
+/// The error for weights that cannot be packed.
+pub(crate) fn not_packed(error: PackError) -> Error {
+    let message = match error {
+        PackError::Memory(error) => return out_of_memory(error),
+        PackError::NotFinite => "a weight or bias is not finite as it is kept: scaled, summed or rounded",
+        PackError::Misfit => "the packed weights are more or fewer than the network's layer has",
+    };
+    Error::new(ErrorKind::Corrupt, message)
 }
 
 /// A list of offsets.

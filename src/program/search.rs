@@ -5,7 +5,7 @@ use super::pack::{offsets, pack};
 use super::planner::Planner;
 use super::run::Batch;
 use crate::Error;
-use crate::kernels::{Activation, Elements, Format, Kernels, Matrix, Packing, Product, Rows};
+use crate::kernels::{Activation, Elements, Kernels, Matrix, Packing, Product, Rows, Weights};
 
 /// Rows up to which a search is bound by reading the code words, and so worth a first look at fewer bytes.
 const FEW_ROWS: usize = 2;
@@ -20,19 +20,18 @@ pub(crate) struct Codebook {
 }
 
 impl Codebook {
-    /// From `[size, dim]` code words.
-    pub(crate) fn new(
-        packing: Packing,
-        words: &[f32],
-        [size, dim]: [usize; 2],
-        encodes: bool,
-    ) -> Result<Self, Error> {
+    /// From the words as [`pack`](Self::pack) packs them, in f32 and in eight bits.
+    pub(crate) fn new(exact: Matrix, coarse: Option<Matrix>) -> Self {
+        Self { exact, coarse }
+    }
+
+    /// Packs `[size, dim]` code words, with −‖e‖²/2 as bias.
+    pub(crate) fn pack(packing: Packing, words: &[f32], [size, dim]: [usize; 2]) -> Result<Matrix, Error> {
         let bias = |word: usize| -0.5 * words[word * dim..][..dim].iter().map(|x| x * x).sum::<f32>();
         let inputs = offsets(0..dim)?;
         let rows = offsets((0..size).map(|word| word * dim))?;
         let elements = Elements { values: words, inputs: &inputs, outputs: &rows, run: dim };
-        let pack_as = |format| pack(Packing { format, ..packing }, elements, bias);
-        Ok(Self { exact: pack_as(Format::F32)?, coarse: encodes.then(|| pack_as(Format::Int8)).transpose()? })
+        pack(packing, elements, bias)
     }
 
     /// Words, and values in each.
@@ -50,7 +49,7 @@ impl Codebook {
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.exact.bytes() + self.coarse.as_ref().map_or(0, Matrix::bytes)
+        self.exact.bytes() + self.coarse.as_ref().map_or(0, Weights::bytes)
     }
 
     /// Bytes that a search for one row reads.
@@ -140,7 +139,7 @@ pub(super) fn search(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::{InstructionSet, Pool};
+    use crate::kernels::{Format, InstructionSet, Pool};
 
     /// Words with equals and near equals among them; inputs near words, between them, and of any size.
     #[test]
@@ -158,9 +157,13 @@ mod tests {
         words[201 * dim] += 1e-6;
         words[90 * dim..91 * dim].fill(0.0);
         for kernels in InstructionSet::available().filter_map(Kernels::new) {
-            let packing = Packing { kernels, format: Format::F32, pool: &Pool::default() };
-            let full = Codebook::new(packing, &words, [size, dim], false).unwrap();
-            let quick = Codebook::new(packing, &words, [size, dim], true).unwrap();
+            let pool = Pool::default();
+            let packed = |format| {
+                let packing = Packing { kernels, format, pool: &pool };
+                Codebook::pack(packing, &words, [size, dim]).unwrap()
+            };
+            let full = Codebook::new(packed(Format::F32), None);
+            let quick = Codebook::new(packed(Format::F32), Some(packed(Format::Int8)));
             let mut planner = Planner::writing(1, 1, u64::MAX);
             quick.reserve(&mut planner, 1);
             let (x, y) = (planner.scratch(1, dim).offset, planner.scratch(1, size).offset);

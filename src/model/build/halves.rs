@@ -11,7 +11,7 @@ use crate::layers::{
 use crate::model::half::{DecoderHalf, EncoderHalf};
 use crate::program::{Norm, Padding, Rotary};
 use crate::tensors::{self, Convolution, Half, Linear, Stage};
-use crate::{Activation, PadMode};
+use crate::{Activation, PadMode, TensorSpec};
 use std::sync::Arc;
 
 /// SEANet convolutions of up to so many weights stay in f32 where the others are in bf16. They work on tens to
@@ -189,7 +189,8 @@ impl Builder<'_, '_> {
     }
 
     fn norm(&self, norm: &tensors::Norm, of: &tensors::Transformer) -> Result<Arc<Norm>, Error> {
-        let (weight, bias) = (self.arena(&norm.weight)?, self.arena(&norm.bias)?);
+        let arena = |tensor: &TensorSpec| self.packed(tensor, |values| self.arena(values, tensor.shape[0]));
+        let (weight, bias) = (arena(&norm.weight)?, arena(&norm.bias)?);
         Ok(Arc::new(Norm { weight, bias, eps: of.norm_eps as f32 }))
     }
 }

@@ -65,15 +65,21 @@ impl Builder<'_, '_> {
         let mut built = with_capacity(codebooks.len())?;
         for codebook in codebooks {
             let usage = self.tensor(&codebook.usage)?;
-            built.push(self.packed(&codebook.sums, |sums| {
+            let packed = |format| {
+                move |words: &mut [f32]| Codebook::pack(Packing { format, ..self.packing }, words, size)
+            };
+            let exact = self.packed(&codebook.sums, |sums| {
                 for (word, usage) in sums.chunks_exact_mut(quantizer.dim).zip(usage) {
                     word.iter_mut().for_each(|x| *x /= usage.max(MIN_CLUSTER_USAGE));
                 }
                 if let Some(fingerprint) = fingerprint.take() {
                     sums.iter().for_each(|x| fingerprint.update(&x.to_le_bytes()));
                 }
-                Codebook::new(self.packing, sums, size, encodes).map(Arc::new)
-            })?);
+                packed(Format::F32)(sums)
+            })?;
+            let coarse = codebook.sums.name.replace("embed_sum", "coarse");
+            let coarse = encodes.then(|| self.packed_again(&[&coarse], packed(Format::Int8))).transpose()?;
+            built.push(Arc::new(Codebook::new(exact, coarse)));
         }
         let projection = |projection: &Option<tensors::Linear>, wanted: bool| {
             let projection = projection.as_ref().filter(|_| wanted);

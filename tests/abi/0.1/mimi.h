@@ -370,11 +370,11 @@ typedef int32_t mimi_option;
  * the checkpoint's number. Any other number gives other codes than everybody else's. */
 #define MIMI_OPT_CONTEXT 7
 
-/** One-shot calls: the number of threads that share the work, at most 64, the caller's among them. They
- * are started by the call and gone when it returns; the results do not depend on it. More threads than
- * cores make it slower. Streams always stay on their caller's thread. Default: 1. With more, a lack of
- * memory may end the program, and your signal handlers may run on these threads. In WebAssembly without
- * threads, more is MIMI_ERR_UNSUPPORTED. */
+/** One-shot calls and loading: the number of threads that share the work, at most 64, the caller's among
+ * them; loading has work for two, and mimi_load_reader() for one. They are started by the call and gone
+ * when it returns, and change no result. More threads than cores make it slower. Streams always stay on
+ * their caller's thread. Default: 1. With more, a lack of memory may end the program, and your signal
+ * handlers may run on these threads. In WebAssembly without threads, more is MIMI_ERR_UNSUPPORTED. */
 #define MIMI_OPT_THREADS 8
 
 /** Loading: the instruction set that the kernels use, a MIMI_ISA_ value. Loading with one that this CPU
@@ -393,8 +393,8 @@ typedef int32_t mimi_option;
  * itself moves the codes. Default: 2. */
 #define MIMI_OPT_BUFFER_FRAMES 12
 
-/** The weights as they are in the checkpoint, as 32-bit floats. The default. (What comes out differs from
- * other implementations by rounding: sums and long convolutions are computed in another order.) */
+/** The weights as they are in the checkpoint, as 32-bit floats. The default, which takes packed weights in
+ * their precision. (Other implementations round differently: they sum in another order.) */
 #define MIMI_PRECISION_F32 0
 
 /** Weights are rounded to bfloat16: half the memory, and faster streams. Codebooks, norms, biases,
@@ -573,21 +573,21 @@ typedef int32_t mimi_prop;
  * - `path`: a file `model.safetensors`, a directory that holds one with its `config.json`, or the index of
  *   a checkpoint in parts; in the layout of Hugging Face transformers or of kyutai's moshi. UTF-8 on every
  *   system. It is not the name of a model on a hub: `mimi fetch` brings one, and prints its folder.
- * - `options`: MIMI_OPT_PARTS, MIMI_OPT_PRECISION, MIMI_OPT_CODEBOOKS, MIMI_OPT_ISA; NULL for the defaults.
+ * - `options`: MIMI_OPT_ PARTS, PRECISION, CODEBOOKS, ISA and THREADS; NULL for the defaults.
  * - `out`: receives the model; free it with mimi_free().
  *
- * Folders of models that embed Mimi are taken as they are: Mimi's part of the weights is found by its
- * names, in an index of any name, in `model.safetensors`, or in the file that `config.json` names as
- * `mimi_name`. Examples are those of Moshi, Hibiki, CSM and Pocket TTS, and Qwen3-TTS-Tokenizer-12Hz,
- * which has the encoder alone. A folder whose codec is in a subfolder is MIMI_ERR_FORMAT, and the message
- * names that.
+ * Folders of models that embed Mimi are taken as they are: its weights are found by their names, in an
+ * index of any name, in `model.safetensors`, or in the file that `config.json` names as `mimi_name`.
+ * Examples are Moshi, Hibiki, CSM, Pocket TTS, and Qwen3-TTS-Tokenizer-12Hz, which has the encoder alone.
+ * If the codec is in a subfolder, the message of MIMI_ERR_FORMAT names that.
  *
  * The network's numbers are the first that are found: in the metadata entry `config` of the file; in
- * `config.json` beside it, if that is a Mimi's or holds one, wherever it stands; in the file that
- * `config.json` names as `mimi_config_name`, else in `mimi_config.json`, else in the part `mimi` of a YAML
- * file. If none is there, they are those of the published model, or of the published model of Pocket TTS
- * that has tensors of these shapes. Where a `config.json` of something else is there, they are not assumed:
- * MIMI_ERR_FORMAT.
+ * `config.json` beside it, if it holds them; in the file that `config.json` names as `mimi_config_name`,
+ * else in `mimi_config.json`, else in the part `mimi` of a YAML file. If none is there, they are those of a
+ * published model, unless a `config.json` of something else is: MIMI_ERR_FORMAT.
+ *
+ * `mimi convert --packed` writes a file for libmimi alone, whose weights are only read and checked by hash.
+ * MIMI_ERR_UNSUPPORTED if another release packed it, or for another kind of CPU or another precision.
  *
  * MIMI_ERR_IO if a file cannot be read, MIMI_ERR_FORMAT if it is not a Mimi checkpoint, MIMI_ERR_CORRUPT
  * if it is damaged, MIMI_ERR_UNSUPPORTED for a network that this library cannot run (and on WebAssembly,
