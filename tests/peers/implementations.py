@@ -17,7 +17,9 @@ class Libmimi:
     PARTS = {"both": 0, "encoder": 1, "decoder": 2}
 
     def __init__(self, folder, library, precision, parts="both"):
-        self.load(folder / "transformers.safetensors", library, precision, parts, {self.OPT_CODEBOOKS: CODEBOOKS})
+        name = f"packed-{precision}" if parts == "packed" else "transformers"
+        parts = "both" if parts == "packed" else parts
+        self.load(folder / f"{name}.safetensors", library, precision, parts, {self.OPT_CODEBOOKS: CODEBOOKS})
 
     def load(self, path, library, precision, parts, more):
         self.c = ctypes.CDLL(library)

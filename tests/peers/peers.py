@@ -35,6 +35,9 @@ OURS = {f"libmimi {precision}": (precision, "both") for precision in mimi.Libmim
 HALVES = {
     f"{name}, {half}": (precision, half) for name, (precision, _) in OURS.items() for half in ("encoder", "decoder")
 }
+# the same from packed weights, where the folder has them: `mimi convert --packed=int8 FOLDER/transformers.safetensors
+# FOLDER/packed-int8.safetensors`
+PACKED = {f"{name}, packed": (precision, "packed") for name, (precision, _) in OURS.items()}
 PYTORCH = ("moshi f32", "transformers f32")
 # What is compared with the fastest of whom, and how much faster in each column libmimi means to be.
 GOALS = [
@@ -44,13 +47,14 @@ GOALS = [
     ("libmimi bf16", ("rustymimi f32",), (9, 9, None, None)),
     ("libmimi int8", ("rustymimi f32",), (9, 9, None, None)),
 ]
-MANY_GOAL, LOAD_GOAL, PEAK_GOAL = 2, 1, 1.15
+MANY_GOAL, PEAK_GOAL = 2, 1.15
+LOAD_GOALS = {"libmimi f32": 1, "libmimi f32, packed": 2}
 
 
 def make(name, arguments):
     """Imports what a codec needs, and returns what loads it."""
-    if name in OURS or name in HALVES:
-        return lambda: mimi.Libmimi(arguments.folder, str(arguments.library), *(OURS | HALVES)[name])
+    if name in OURS | HALVES | PACKED:
+        return lambda: mimi.Libmimi(arguments.folder, str(arguments.library), *(OURS | HALVES | PACKED)[name])
     codec, _ = PEERS[name]
     codec.imports()
     return lambda: codec(arguments.folder)
@@ -152,6 +156,8 @@ def measure_loading(names, arguments):
     """Each codec's best load of a fresh process each; rounds take turns."""
     results = {}
     halves = [half for half in HALVES if half.split(",")[0] in names]
+    there = [name for name, (precision, _) in PACKED.items() if (arguments.folder / f"packed-{precision}.safetensors").exists()]
+    halves += [packed for packed in there if packed.split(",")[0] in names]
     for _ in range(arguments.rounds):
         for name in names + halves:
             command = [sys.executable, __file__, str(arguments.library), str(arguments.folder), "--load", name]
@@ -218,9 +224,10 @@ def table(report):
         resident, peak = load["resident_bytes"] / 1e6, load["peak_bytes"] / 1e6
         goal = None if name in PEERS else [PEAK_GOAL]
         lines.append(f"{name:34}{cells([load['seconds'], resident, peak])}    {cells([peak / resident], goal)}")
-    if {"libmimi f32", "rustymimi f32"} <= report["loading"].keys():
-        factor = report["loading"]["rustymimi f32"]["seconds"] / report["loading"]["libmimi f32"]["seconds"]
-        lines.append(f"{'libmimi f32 : rustymimi f32':34}{cells([factor], [LOAD_GOAL])}")
+    for ours, goal in LOAD_GOALS.items():
+        if {ours, "rustymimi f32"} <= report["loading"].keys():
+            factor = report["loading"]["rustymimi f32"]["seconds"] / report["loading"][ours]["seconds"]
+            lines.append(f"{ours + ' : rustymimi f32':34}{cells([factor], [goal])}")
     return "\n".join(lines)
 
 

@@ -105,6 +105,11 @@ pub(crate) enum Command {
     /// OUTPUT is one safetensors file, or a folder (there already, or named with a / at its end), which
     /// gets model.safetensors and config.json. Codebooks stay in 32 bits, and with them the model's
     /// fingerprint. Weights by others keep their licence: name their authors, and what you changed.
+    ///
+    /// With --packed, OUTPUT is for libmimi alone: weights in the precision that they are loaded in and in the
+    /// order in which a CPU's kernels read them, so that loading only reads them. It gives the codes of the
+    /// ordinary file, and whoever has a file for another kind of CPU, or from another release, is refused with
+    /// a message: keep the ordinary file.
     #[command(after_help = CONVERT_EXAMPLES)]
     Convert(ConvertArgs),
     /// Print what makes a shell complete mimi's commands and options
@@ -369,6 +374,15 @@ pub(crate) struct ConvertArgs {
     /// Which half of the model; default: as in INPUT
     #[arg(long, value_enum)]
     pub(crate) half: Option<Half>,
+    /// Write weights as they lie in memory, to be loaded faster
+    #[arg(
+        long, value_enum, value_name = "PRECISION", num_args = 0..=1, require_equals = true,
+        default_missing_value = "f32", conflicts_with_all = ["layout", "precision"]
+    )]
+    pub(crate) packed: Option<PrecisionArg>,
+    /// The instruction set to pack for; default: the best of this CPU
+    #[arg(long, value_enum, requires = "packed")]
+    pub(crate) isa: Option<IsaArg>,
     /// Write OUTPUT even if it is INPUT
     #[arg(long)]
     pub(crate) overwrite: bool,
@@ -384,6 +398,30 @@ pub(crate) enum LayoutArg {
     Transformers,
     /// As in kyutai's own repositories, for moshi
     Kyutai,
+}
+
+/// [`mimi::Isa`] as typed.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum IsaArg {
+    /// What every CPU of the architecture has
+    Baseline,
+    /// AVX2 and FMA; the file also serves Arm's NEON
+    Avx2,
+    /// AVX-512
+    Avx512,
+    /// Arm's NEON; the file also serves AVX2
+    Neon,
+}
+
+impl From<IsaArg> for mimi::Isa {
+    fn from(typed: IsaArg) -> Self {
+        match typed {
+            IsaArg::Baseline => Self::Baseline,
+            IsaArg::Avx2 => Self::Avx2,
+            IsaArg::Avx512 => Self::Avx512,
+            IsaArg::Neon => Self::Neon,
+        }
+    }
 }
 
 #[derive(Debug, Group)]

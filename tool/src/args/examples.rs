@@ -105,6 +105,8 @@ Examples:
   mimi convert sesame/csm-1b mimi.safetensors
   # for those who make tokens alone
   mimi convert --half encoder kyutai/mimi encoder.safetensors
+  # to be loaded faster, on CPUs with AVX2 or NEON
+  mimi convert --packed=int8 --isa avx2 kyutai/mimi packed.safetensors
   # what moshi reads, for transformers
   mimi convert tokenizer-e351c8d8-checkpoint125.safetensors --layout transformers mimi/";
 

@@ -6,7 +6,7 @@ use crate::{
     model, output, standard,
     weights::{self, Form, Half},
 };
-use mimi::{Checkpoint, Layout, probe};
+use mimi::{Checkpoint, Isa, Layout, LoadOptions, probe};
 use std::{fs, path::Path};
 
 const WEIGHTS: &str = "model.safetensors";
@@ -19,8 +19,19 @@ pub(crate) fn run(args: &ConvertArgs) -> Outcome {
         Some(LayoutArg::Transformers) => Layout::Transformers,
         Some(LayoutArg::Kyutai) => Layout::Kyutai,
     };
-    let values = args.precision.unwrap_or_else(|| weights::stored_values(&checkpoint));
-    let form = Form { layout, values, half: args.half.unwrap_or_else(|| Half::of(&checkpoint)) };
+    let half = args.half.unwrap_or_else(|| Half::of(&checkpoint));
+    let write = |destination| match args.packed {
+        Some(precision) => {
+            let isa = args.isa.map_or(Isa::Auto, Isa::from);
+            let parts = half.into();
+            let options = LoadOptions { parts, precision: precision.into(), isa, ..LoadOptions::default() };
+            weights::write_packed(&checkpoint, &options, destination)
+        }
+        None => {
+            let values = args.precision.unwrap_or_else(|| weights::stored_values(&checkpoint));
+            weights::write(&checkpoint, Form { layout, values, half }, destination)
+        }
+    };
     let replaces = |output: &Path| match args.overwrite {
         true => Ok(()),
         false => probe::stored_files(&checkpoint)
@@ -29,12 +40,12 @@ pub(crate) fn run(args: &ConvertArgs) -> Outcome {
     };
     if !standard::names_folder(&args.output) {
         replaces(&args.output)?;
-        return weights::write(&checkpoint, form, standard::create(&args.output)?);
+        return write(standard::create(&args.output)?);
     }
     let weights = args.output.join(WEIGHTS);
     replaces(&weights)?;
     fs::create_dir_all(&args.output).map_err(|error| Failure::io(&args.output, &error))?;
-    weights::write(&checkpoint, form, standard::create(&weights)?)?;
+    write(standard::create(&weights)?)?;
     let config = weights::config_json(checkpoint.config());
     standard::write(standard::create(&args.output.join("config.json"))?, config.as_bytes())
 }

@@ -5,7 +5,7 @@ mod stored;
 mod writer;
 
 pub(crate) use stored::stored_values;
-pub(crate) use writer::write;
+pub(crate) use writer::{write, write_packed};
 
 use mimi::{Checkpoint, Layout, Parts};
 
@@ -37,6 +37,16 @@ pub(crate) enum Half {
     Encoder,
     /// The half that turns codes into audio
     Decoder,
+}
+
+impl From<Half> for Parts {
+    fn from(half: Half) -> Self {
+        match half {
+            Half::Both => Self::Both,
+            Half::Encoder => Self::Encoder,
+            Half::Decoder => Self::Decoder,
+        }
+    }
 }
 
 impl Half {

@@ -6,7 +6,7 @@ use crate::{
     standard::Destination,
 };
 use half::{bf16, f16};
-use mimi::{Checkpoint, Config, Layout, Parts, TensorKind, TensorSpec};
+use mimi::{Checkpoint, Config, Layout, LoadOptions, Parts, TensorKind, TensorSpec, probe};
 use safetensors::tensor::{Dtype, Metadata, TensorInfo};
 use std::{collections::HashMap, io::Write};
 
@@ -29,6 +29,19 @@ pub(crate) fn write(checkpoint: &Checkpoint, form: Form, destination: Destinatio
         let values = values(checkpoint, tensor)?;
         sink.write_all(&bytes(tensor, &values)?).map_err(failed)?;
     }
+    sink.flush().map_err(failed)?;
+    pending.commit()
+}
+
+/// Writes `checkpoint` with its weights packed as `options` say, then moves the file to its place.
+pub(crate) fn write_packed(
+    checkpoint: &Checkpoint,
+    options: &LoadOptions,
+    (mut sink, pending): Destination,
+) -> Outcome {
+    let failed = |error| Failure::io(pending.path(), &error);
+    let config = config::json(checkpoint.config());
+    probe::write_packed(checkpoint, options, &config, |bytes| sink.write_all(bytes).map_err(failed))?;
     sink.flush().map_err(failed)?;
     pending.commit()
 }

@@ -165,3 +165,77 @@ fn what_cannot_be_converted_is_refused_and_nothing_is_left() {
     ok(&folder, "convert --precision bf16 model.safetensors bf16.safetensors");
     assert!(!folder.path().join("out.safetensors").exists());
 }
+
+#[test]
+fn packed_models_give_the_codes_of_ordinary_ones() {
+    let folder = folder();
+    for precision in ["f32", "bf16", "int16", "int8"] {
+        ok(&folder, &format!("encode -q -n 2 --precision {precision} -m TINY SPEECH expected.mtok"));
+        let expected = fs::read(folder.path().join("expected.mtok")).unwrap();
+        ok(&folder, &format!("convert --packed={precision} TINY packed.safetensors"));
+        assert!(tokens(&folder, "packed.safetensors") == expected, "{precision}");
+        // the built-in default of a value
+        if precision == "f32" {
+            ok(&folder, "convert --packed TINY other.safetensors");
+            let read = |name: &str| fs::read(folder.path().join(name)).unwrap();
+            assert!(read("other.safetensors") == read("packed.safetensors"));
+        }
+    }
+    // as a folder, for other CPUs, and a half alone
+    ok(&folder, "convert --packed=int8 --isa baseline TINY packed/");
+    ok(&folder, "encode -q -n 2 -m packed SPEECH codes.mtok");
+    ok(&folder, "convert --packed --half decoder TINY decoder.safetensors");
+    ok(&folder, "decode -q -m decoder.safetensors codes.mtok out.wav");
+    ok(&folder, "decode -q -m TINY codes.mtok expected.wav");
+    assert_eq!(wav(&folder, "out.wav"), wav(&folder, "expected.wav"));
+    let info = |name: &str| String::from_utf8(ok(&folder, &format!("info {name}")).stdout).unwrap();
+    let line = |text: &str| text.lines().find(|line| line.starts_with("fingerprint")).unwrap().to_owned();
+    assert_eq!(line(&info("packed.safetensors")), line(&info("TINY")));
+    assert!(info("decoder.safetensors").contains("the decoder alone"));
+}
+
+#[test]
+fn what_cannot_be_packed_or_taken_from_packed_weights_is_refused() {
+    let folder = folder();
+    for usage in [
+        "--packed --layout kyutai",
+        "--packed --precision f16",
+        "--isa avx2",
+        "--packed=f16",
+        "--packed int8",
+    ] {
+        let output = mimi(&folder, &format!("convert {usage} TINY out.safetensors"));
+        assert_eq!(output.status.code(), Some(2), "{usage}: {}", stderr(&output));
+    }
+    ok(&folder, "convert --packed=int8 TINY packed.safetensors");
+    let refused = |command: &str, message: &str| {
+        let output = mimi(&folder, command);
+        assert_eq!(output.status.code(), Some(1), "{command}");
+        assert!(stderr(&output).contains(message), "{}", stderr(&output));
+    };
+    refused(
+        "convert packed.safetensors out.safetensors",
+        "packed.safetensors: the weights are packed for kernels",
+    );
+    refused("convert --packed=bf16 packed.safetensors out.safetensors", "precision is Bf16: expected Int8");
+    refused(
+        "encode -q --precision bf16 -m packed.safetensors SPEECH out.mtok",
+        "precision is Bf16: expected Int8",
+    );
+    refused(
+        "bench -m packed.safetensors --live",
+        "the weights are packed in int8: expected --precision int8",
+    );
+    refused("convert --packed packed.safetensors packed.safetensors", "packed.safetensors");
+    let mut damaged = fs::read(folder.path().join("packed.safetensors")).unwrap();
+    let middle = damaged.len() / 2;
+    damaged[middle] ^= 1;
+    fs::write(folder.path().join("damaged.safetensors"), damaged).unwrap();
+    refused("info damaged.safetensors", "have another hash than they had when they were packed");
+    // nothing is left of what failed
+    let left =
+        fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut left: Vec<_> = left.collect();
+    left.sort();
+    assert_eq!(left, ["damaged.safetensors", "packed.safetensors"]);
+}

@@ -9,7 +9,7 @@ mod work;
 use crate::{
     args::{BenchArgs, ModelArgs, PrecisionArg},
     codec,
-    failure::Outcome,
+    failure::{Failure, Outcome},
     model, standard,
 };
 use live::Live;
@@ -32,7 +32,15 @@ pub(crate) fn run(args: &BenchArgs) -> Outcome {
 /// The model, as `args` say. The note about the built-in one is read once.
 fn load(args: &BenchArgs, precision: PrecisionArg, parts: Parts, first: bool) -> Outcome<Model> {
     let quiet = args.quiet || !first;
-    model::load(&ModelArgs { model: args.model.clone(), quiet, precision }, parts)
+    let model = model::load(&ModelArgs { model: args.model.clone(), quiet, precision }, parts)?;
+    match model.precision() {
+        found if found == precision.into() => Ok(model),
+        // f32 is also the default, which packed weights take for theirs
+        found => {
+            let found = format!("{found:?}").to_lowercase();
+            Err(Failure::new(format!("the weights are packed in {found}: expected --precision {found}")))
+        }
+    }
 }
 
 fn live_alone(args: &BenchArgs) -> Outcome<Vec<(PrecisionArg, Vec<Live>)>> {
