@@ -14,8 +14,7 @@
 
 use crate::error::{Error, ErrorKind, with_capacity};
 use crate::kernels::FlushDenormals;
-use rubato::audioadapter_buffers::direct::SequentialSlice;
-use rubato::{Fft, FixedSync, Resampler as _, WindowFunction};
+use mimi_fft::{BlockResampler, WindowFunction};
 use std::fmt;
 use std::ops::RangeInclusive;
 
@@ -136,7 +135,7 @@ fn gcd(a: u64, b: u64) -> u64 {
 pub(crate) struct Resampler {
     from: Side,
     to: Side,
-    fft: Fft<f32>,
+    fft: BlockResampler,
     /// The last block that was converted, which is all that `fft` remembers.
     input: Vec<f32>,
     /// What it became.
@@ -150,9 +149,9 @@ impl Resampler {
         let (rate_in, rate_out) = (from.rate as usize, to.rate as usize);
         // Rubato's own memory cannot be refused: there must be twice as much as it takes, for its plans too.
         with_capacity::<f32>(24 * (from.block + to.block)).map(drop)?;
-        let fft = Fft::new_custom(rate_in, rate_out, from.block, 1, 1, WINDOW, FixedSync::Both)
+        let fft = BlockResampler::new(rate_in, rate_out, from.block, WINDOW)
             .map_err(|error| Error::new(ErrorKind::Unsupported, format_args!("sample_rate: {error}")))?;
-        debug_assert_eq!((fft.fft_size_in(), fft.fft_size_out()), (from.block, to.block));
+        debug_assert_eq!(fft.block(), (from.block, to.block));
         let buffer = |len| -> Result<Vec<f32>, Error> {
             let mut buffer = with_capacity(len)?;
             buffer.resize(len, 0.0);
@@ -233,14 +232,8 @@ impl Resampler {
     /// From `input` to `output`.
     fn convert_block(&mut self) {
         let _flush = FlushDenormals::new();
-        let (taken, given) = (self.input.len(), self.output.len());
-        let input = SequentialSlice::new(&self.input, 1, taken);
-        let output = SequentialSlice::new_mut(&mut self.output, 1, given);
-        let (Ok(input), Ok(mut output)) = (input, output) else {
-            unreachable!("one channel of their lengths")
-        };
-        let done = self.fft.process_into_buffer(&input, &mut output, None);
-        debug_assert_eq!(done.ok(), Some((taken, given)));
+        let done = self.fft.convert(&self.input, &mut self.output);
+        debug_assert!(done.is_ok(), "blocks of its lengths");
         self.started = true;
     }
 

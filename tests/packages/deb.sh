@@ -9,14 +9,16 @@ set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-clean=${MIMI_DEBIAN_ROOT:-$work/root.tar}
+clean=$(realpath -m "${MIMI_DEBIAN_ROOT:-$work/root.tar}")
+cargo_dir=$(realpath -m "${MIMI_CARGO_DIR:-$work/cargo}")
 
-# Quicker to build than the library that people get.
-export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_DEBUG=false \
-    CARGO_PROFILE_RELEASE_OPT_LEVEL=1
+# cargo is run below this folder
+mkdir "$work/.cargo"
+cp "$root/tests/packages/quick.toml" "$work/.cargo/config.toml"
+cd "$work"
 
 cmake -S "$root/bindings/cpp" -B "$work/build" -DCMAKE_INSTALL_PREFIX=/usr -DMIMI_TOOL=ON \
-    -DMIMI_CARGO_DIR="${MIMI_CARGO_DIR:-$work/cargo}"
+    -DMIMI_CARGO_DIR="$cargo_dir"
 cmake --build "$work/build"
 (cd "$work/build" && cpack -G DEB)
 packages=("$work"/build/packages/*.deb)

@@ -1,7 +1,6 @@
 //! How far one recording is from another: in the waveform, and in the spectrum.
 
-use realfft::{RealFftPlanner, RealToComplex, num_complex::Complex};
-use std::sync::Arc;
+use mimi_fft::Spectrum;
 
 /// Samples in a window of the spectrogram; 43 ms at 24 kHz.
 const WINDOW: usize = 1024;
@@ -46,10 +45,8 @@ pub(crate) fn si_sdr(reference: &[f32], estimate: &[f32]) -> f64 {
 
 /// Magnitude spectra of Hann windows.
 pub(crate) struct Spectrogram {
-    fft: Arc<dyn RealToComplex<f32>>,
+    spectrum: Spectrum,
     hann: Vec<f32>,
-    input: Vec<f32>,
-    spectrum: Vec<Complex<f32>>,
 }
 
 impl Spectrogram {
@@ -60,11 +57,9 @@ impl Spectrogram {
     pub(crate) const BINS: usize = WINDOW / 2 + 1;
 
     pub(crate) fn new() -> Self {
-        let fft = RealFftPlanner::new().plan_fft_forward(WINDOW);
-        let (input, spectrum) = (fft.make_input_vec(), fft.make_output_vec());
         let phase = |i: usize| std::f64::consts::TAU * i as f64 / WINDOW as f64;
         let hann = (0..WINDOW).map(|i| (0.5 - 0.5 * phase(i).cos()) as f32).collect();
-        Self { fft, hann, input, spectrum }
+        Self { spectrum: Spectrum::new(WINDOW), hann }
     }
 
     /// Windows of `samples` samples; the first is centred on the first sample.
@@ -74,13 +69,11 @@ impl Spectrogram {
 
     /// Magnitudes of window `index` of `pcm`, of which there is silence before and after.
     pub(crate) fn magnitudes(&mut self, pcm: &[f32], index: usize) -> impl Iterator<Item = f32> {
-        for (i, (input, weight)) in self.input.iter_mut().zip(&self.hann).enumerate() {
+        for (i, (input, weight)) in self.spectrum.input().iter_mut().zip(&self.hann).enumerate() {
             let sample = (index * Self::HOP + i).checked_sub(WINDOW / 2).and_then(|at| pcm.get(at));
             *input = sample.unwrap_or(&0.0) * weight;
         }
-        // It fails only if lengths differ, and they are its own.
-        let _ = self.fft.process(&mut self.input, &mut self.spectrum);
-        self.spectrum.iter().map(|bin| bin.norm())
+        self.spectrum.magnitudes()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Sample rates: a stream of mono audio from one rate to another, aligned and of exact length.
 
 use crate::failure::{Failure, Outcome};
-use rubato::{Fft, FixedSync, Resampler as _, WindowFunction, audioadapter_buffers::direct::SequentialSlice};
+use mimi_fft::{BlockResampler, WindowFunction};
 
 /// Taps of the anti-aliasing filter, counted at the lower of the two rates, at least. The
 /// transition band is about 2% of the band at this length, and stays inside it.
@@ -15,7 +15,7 @@ const RATES: std::ops::RangeInclusive<u32> = 1_000..=768_000;
 pub(crate) struct Resampler {
     to: u32,
     /// `None` if the rates are equal.
-    fft: Option<Fft<f32>>,
+    fft: Option<BlockResampler>,
     /// Input that does not fill a block yet.
     pending: Vec<f32>,
     /// What one block becomes.
@@ -34,7 +34,7 @@ impl Resampler {
             }
         }
         let fft = if from == to { None } else { Some(block_resampler(from, to)?) };
-        let (skip, block) = fft.as_ref().map_or((0, 0), |fft| (fft.output_delay(), fft.output_frames_max()));
+        let (skip, block) = fft.as_ref().map_or((0, 0), |fft| (fft.delay(), fft.block().1));
         Ok(Self { to, fft, pending: Vec::new(), block: vec![0.0; block], skip, given: 0 })
     }
 
@@ -51,17 +51,14 @@ impl Resampler {
             return Ok(());
         };
         self.pending.extend_from_slice(pcm);
-        let size = fft.input_frames_next();
+        let (size, written) = fft.block();
         let whole = self.pending.len() / size * size;
         for input in self.pending[..whole].chunks_exact(size) {
-            let capacity = self.block.len();
-            let source = SequentialSlice::new(input, 1, size).map_err(internal)?;
-            let mut sink = SequentialSlice::new_mut(&mut self.block, 1, capacity).map_err(internal)?;
-            let (_, written) = fft.process_into_buffer(&source, &mut sink, None).map_err(internal)?;
+            fft.convert(input, &mut self.block).map_err(internal)?;
             let dropped = self.skip.min(written);
             self.skip -= dropped;
             self.given += (written - dropped) as u64;
-            out.extend_from_slice(&self.block[dropped..written]);
+            out.extend_from_slice(&self.block[dropped..]);
         }
         self.pending.drain(..whole);
         Ok(())
@@ -71,7 +68,7 @@ impl Resampler {
     /// in all. Silence is taken to follow the input.
     pub(crate) fn finish(&mut self, total: u64, out: &mut Vec<f32>) -> Outcome {
         while self.given < total {
-            let silence = self.fft.as_ref().map_or(1024, |fft| fft.input_frames_next());
+            let silence = self.fft.as_ref().map_or(1024, |fft| fft.block().0);
             self.push(&vec![0.0; silence], out)?;
         }
         let surplus = (self.given - total).min(out.len() as u64);
@@ -88,13 +85,12 @@ pub(crate) fn converted_length(samples: u64, from: u32, to: u32) -> u64 {
 
 /// An FFT resampler whose delay is a whole number of output samples: half a block, so blocks are
 /// of even length on both sides.
-fn block_resampler(from: u32, to: u32) -> Outcome<Fft<f32>> {
+fn block_resampler(from: u32, to: u32) -> Outcome<BlockResampler> {
     let divisor = gcd(from, to);
     let (step_in, step_out) = ((from / divisor) as usize, (to / divisor) as usize);
     let steps = MIN_TAPS.div_ceil(step_in.min(step_out)).next_multiple_of(2);
     let window = WindowFunction::BlackmanHarris2;
-    Fft::new_custom(from as usize, to as usize, steps * step_in, 1, 1, window, FixedSync::Both)
-        .map_err(internal)
+    BlockResampler::new(from as usize, to as usize, steps * step_in, window).map_err(internal)
 }
 
 fn gcd(a: u32, b: u32) -> u32 {

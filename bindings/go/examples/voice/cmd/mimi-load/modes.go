@@ -161,7 +161,7 @@ func (l *load) overload() (fmt.Stringer, error) {
 		go func() {
 			defer outside.Done()
 			for ctx.Err() == nil {
-				reason, isIn := l.knock(ctx)
+				reason, isIn, after := l.knock(ctx)
 				lock.Lock()
 				switch {
 				case ctx.Err() != nil:
@@ -172,7 +172,11 @@ func (l *load) overload() (fmt.Stringer, error) {
 					r.Reason = reason
 				}
 				lock.Unlock()
-				time.Sleep(time.Duration(50+i) * time.Millisecond)
+				// a few milliseconds more or less, or all would knock together
+				select {
+				case <-ctx.Done():
+				case <-time.After(after + time.Duration(i)*time.Millisecond):
+				}
 			}
 		}()
 	}
@@ -183,7 +187,7 @@ func (l *load) overload() (fmt.Stringer, error) {
 	<-inside[0].ended
 	began := time.Now()
 	for time.Since(began) < 10*time.Second {
-		if _, isIn := l.knock(context.Background()); isIn {
+		if _, isIn, _ := l.knock(context.Background()); isIn {
 			r.RoomAfter = float64(time.Since(began).Microseconds()) / 1000
 			break
 		}
@@ -204,22 +208,23 @@ func (l *load) overload() (fmt.Stringer, error) {
 	return r, err
 }
 
-// knock tries to join. If it may not, it says what the server said.
-func (l *load) knock(ctx context.Context) (reason string, isIn bool) {
+// knock tries to join. If it may not, it says what the server said, and after what time to ask again.
+func (l *load) knock(ctx context.Context) (reason string, isIn bool, after time.Duration) {
 	conn, response, err := websocket.Dial(ctx, l.url+"/echo", nil)
 	if err == nil {
 		conn.CloseNow()
-		return "", true
+		return "", true, time.Second
 	}
 	if response == nil {
-		return err.Error(), false
+		return err.Error(), false, time.Second
 	}
 	defer response.Body.Close()
 	said, _ := io.ReadAll(response.Body)
 	if response.StatusCode != http.StatusServiceUnavailable {
-		return response.Status, false
+		return response.Status, false, time.Second
 	}
-	return strings.TrimSpace(string(said)), false
+	seconds, _ := strconv.Atoi(response.Header.Get("Retry-After"))
+	return strings.TrimSpace(string(said)), false, time.Duration(max(seconds, 1)) * time.Second
 }
 
 // busy is the share of the workers' time that the server counts for its conversations.
