@@ -14,7 +14,7 @@ use std::{
 static DEMO: &[u8] = include_bytes!("../demo/model.safetensors");
 
 /// The built-in model's fingerprint.
-pub(crate) const DEMO_ID: i64 = 0x4c82_a86f_584f_9ae2;
+pub(crate) const DEMO_ID: i64 = 0x7207_64c6_04bf_5374;
 
 const DEMO_NOTE: &str = "this was the built-in model, a toy that blurs speech; for real quality, \
     `mimi fetch` and then --model kyutai/mimi";

@@ -1,4 +1,4 @@
-"""Measure a model with transformers' MimiModel: STOI and log-mel distance for each number of codebooks.
+"""Measure a model with transformers' MimiModel: STOI, extended STOI, log-mel distance and loudness for each number of codebooks.
 
 usage: check.py MODEL.safetensors WAV_DIR [CLIPS]      (needs transformers 5.23 or later, soundfile, pystoi)
 """
@@ -31,6 +31,6 @@ with torch.no_grad():
         codes = model.encode(torch.from_numpy(x)[None, None]).audio_codes
         for n in rows:
             y = model.decode(codes[:, :n]).audio_values[0, 0, : len(x)].numpy()
-            rows[n].append((stoi(x, y, rate), float((spec(x) - spec(y)).abs().mean())))
+            rows[n].append((stoi(x, y, rate), stoi(x, y, rate, extended=True), float((spec(x) - spec(y)).abs().mean()), 20 * np.log10(y.std() / x.std())))
 for n, r in rows.items():
-    print(f"{n} codebooks: STOI {np.mean([a for a, _ in r]):.3f}, log-mel distance {np.mean([b for _, b in r]):.1f} dB")
+    print("%d codebooks: STOI %.3f, extended %.3f, log-mel distance %.1f dB, change of RMS %.1f dB" % (n, *np.mean(r, 0)))

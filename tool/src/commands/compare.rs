@@ -5,7 +5,7 @@ use crate::{
     audio::AudioReader,
     codec::{self, Codec},
     codes::Codes,
-    failure::{Failure, Outcome, tell},
+    failure::{Failure, Outcome},
     measure::{self, Level},
     model,
     picture::{self, Format, Losses},
@@ -82,11 +82,6 @@ fn compare_codebooks(args: &CompareArgs) -> Outcome {
 /// What 1, 2 … codebooks keep of `pcm`, whose codes are `codes`.
 pub(super) fn levels(codec: &Codec, pcm: &[f32], codes: &Codes, quiet: bool) -> Outcome<Vec<Level>> {
     let rate = codec.model().spec().sampling_rate;
-    if codec.model().id() == model::DEMO_ID && !quiet {
-        tell(
-            "of the built-in toy's codebooks two do about as well as all; the published model gains with each",
-        );
-    }
     let bar = progress::recording(Some(codes.codebooks as u64), quiet);
     let level = |codebooks| {
         let decoded = codec.decode(codes, codebooks)?;

@@ -135,7 +135,7 @@ fn what_was_made_in_another_way_is_not_called_done() {
     let before = fs::read(at("out/a.mtok")).unwrap();
     for recorded in [true, false] {
         refused("encode -n 2 in out", "made with codebooks 8, not 2");
-        let model = "made with model 4c82a86f584f9ae2, not ";
+        let model = "made with model 720764c604bf5374, not ";
         let text = stderr(&mimi(&folder, "encode -n 8 -m TINY in out"));
         assert!(recorded == text.contains(model) || text.contains("--codebooks is 8"), "{text}");
         if recorded {
