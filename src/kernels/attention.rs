@@ -301,7 +301,8 @@ unsafe fn block_scores<S: Simd, E: Stored<S>, const Q: usize, const G: usize>(
     }
 }
 
-/// The sums of `Q` queries, and weight·value over the rows of two runs added to them, for `G` registers of each value.
+/// The sums of `Q` queries, with weight·value over the rows of two runs added to them, for `G` registers of each
+/// value.
 #[inline(always)]
 unsafe fn add_values<S: Simd, E: Stored<S>, const Q: usize, const G: usize>(
     dim: usize,
@@ -543,8 +544,8 @@ pub(super) unsafe fn attend<S: Simd, E: Stored<S>>(
             };
             (ring.cast::<E>().add(of_keys * queries.capacity * dim), scales)
         });
-        // The first queries read keys and values from memory. While they read a head's keys, its values are fetched, and
-        // while they read these, the next head's keys.
+        // The first queries read keys and values from memory. While they read a head's keys, its values are fetched,
+        // and while they read these, the next head's keys.
         let between = values.0.addr().wrapping_sub(keys.0.addr()) as isize;
         let head_bytes = (queries.capacity * dim * size_of::<E>()) as isize;
         let mut ahead = [between, head_bytes - between];
