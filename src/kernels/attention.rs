@@ -252,8 +252,8 @@ pub(super) unsafe fn remember_rounded<S: Simd>(
     }
 }
 
-/// Prefetches the cache line `ahead` bytes past an element that is loaded, which is element `index` of its row or block;
-/// nothing if `ahead` is 0, nor for the second and later registers of a line.
+/// Prefetches the cache line `ahead` bytes past an element that is loaded, which is element `index` of its row or
+/// block; nothing if `ahead` is 0, nor for the second and later registers of a line.
 #[inline(always)]
 unsafe fn prefetch<S: Simd, E: Stored<S>>(loaded: *const E, index: usize, ahead: isize) {
     if ahead != 0 && (index * size_of::<E>()).is_multiple_of(64) {
