@@ -444,7 +444,7 @@ unsafe fn weighted_sums<S: Simd, E: Stored<S>, const Q: usize>(
         }
         // dimensions that fill no register
         for d in d..dim {
-            for q in 0..Q {
+            for (q, out) in out.into_iter().enumerate() {
                 let (mut sum, mut weight) = (0.0, seen.weights[q]);
                 for (first, count) in [seen.older[q], seen.by_all, seen.newer[q]].into_iter().flatten() {
                     for row in first..first + count {
@@ -452,7 +452,7 @@ unsafe fn weighted_sums<S: Simd, E: Stored<S>, const Q: usize>(
                         weight = weight.add(1);
                     }
                 }
-                *out[q].add(d) = sum * seen.scales[q];
+                *out.add(d) = sum * seen.scales[q];
             }
         }
     }
@@ -466,6 +466,7 @@ type HeadRing<E> = (*const E, *const f32);
 /// # Safety
 ///
 /// As for [`attend`]; all of the queries see a key in common.
+#[allow(clippy::too_many_arguments)]
 #[inline(always)]
 unsafe fn attend_together<S: Simd, E: Stored<S>, const Q: usize>(
     dim: usize,
