@@ -103,11 +103,9 @@ impl Kernels {
         let end = places.end(count, blocks.values);
         assert!(end.is_some_and(|end| end <= scratch.len()), "rows end beyond the memory");
         assert!(blocks.len(product.rows) <= rounded.values.len(), "rounded rows end beyond the memory");
-        for (block, values) in rounded.values.chunks_exact_mut(blocks.pitch()).take(count).enumerate() {
-            let x = &scratch[places.from(block).first(blocks.values)];
-            // SAFETY: `x` has a block's values, and `values` room for them; `self` proves the instruction set.
-            unsafe { (self.table.round_block)(x.as_ptr(), x.len(), blocks.largest, values.as_mut_ptr()) }
-        }
+        let (x, y) = (scratch[places.offset..].as_ptr(), rounded.values.as_mut_ptr());
+        // SAFETY: all blocks end within the slices, as just checked; `self` proves the instruction set.
+        unsafe { (self.table.round_blocks)(&blocks, count, x, y) }
     }
 
     /// y = ELU(x).
@@ -191,8 +189,8 @@ impl Kernels {
         unsafe { (self.table.read)(x.as_ptr(), x.len()) }
     }
 
-    /// `out[head] = softmax(q[head]·keys)·values` for each query; `q` includes the factor 1/√dim. `scores` has room for
-    /// the ring's rows and the keys that a query sees.
+    /// `out[head] = softmax(q[head]·keys)·values` for each query; `q` includes the factor 1/√dim. `scores` has room
+    /// for [`Queries::scores`].
     #[allow(clippy::too_many_arguments)]
     pub(crate) fn attend(
         self,
@@ -216,7 +214,7 @@ impl Kernels {
         assert!(end(out_stride).is_some_and(|end| out.len() >= end));
         let ring = kept.len(heads, capacity);
         assert!(keys.len() >= ring && values.len() >= ring, "rings are too small");
-        assert!(capacity.checked_add(context).is_some_and(|len| scores.len() >= len), "too few scores");
+        assert!(scores.len() >= Queries::scores(count, capacity, context), "too few scores");
         let attend = match kept {
             Kept::F32 => self.table.attend,
             Kept::Int16 => self.table.attend_rounded,

@@ -88,22 +88,26 @@ impl Blocks {
     }
 }
 
-/// Rounds `len` values to whole multiples of a scale, by which the largest magnitude is `largest`. They go to `y`, in
-/// whole pairs, and the scale after them.
+/// Rounds the values of `count` blocks, the first of which is at `x`, to whole multiples of a scale, by which a block's
+/// largest magnitude is [`Blocks::largest`]. They go to `y`, in whole pairs, and the scale after them.
 ///
 /// # Safety
 ///
-/// `x` is valid for `len` values and `y` for a block of them; the CPU has `S`.
+/// All values of the blocks are valid at `x`, and `y` for as many blocks of rounded ones; the CPU has `S`.
 #[inline(always)]
-pub(super) unsafe fn round_block<S: Simd>(x: *const f32, len: usize, largest: f32, y: *mut i16) {
-    // SAFETY: the caller's; a scale takes the place of two values.
-    unsafe {
-        let (scale, factor) = scale_of::<S>(x, len, largest);
-        round::<S>(x, factor, y, len);
-        if !len.is_multiple_of(2) {
-            *y.add(len) = 0;
+pub(super) unsafe fn round_blocks<S: Simd>(blocks: &Blocks, count: usize, x: *const f32, y: *mut i16) {
+    let len = blocks.values;
+    for block in 0..count {
+        // SAFETY: the caller's; a scale takes the place of two values.
+        unsafe {
+            let (x, y) = (x.add(block * blocks.stride), y.add(block * blocks.pitch()));
+            let (scale, factor) = scale_of::<S>(x, len, blocks.largest);
+            round::<S>(x, factor, y, len);
+            if blocks.padded > len {
+                *y.add(len) = 0;
+            }
+            y.add(blocks.padded).cast::<f32>().write_unaligned(scale);
         }
-        y.add(len.next_multiple_of(2)).cast::<f32>().write_unaligned(scale);
     }
 }
 

@@ -4,6 +4,7 @@ use super::attention::{self, Heads, Queries};
 use super::isa::InstructionSet;
 use super::matmul::{Job, Segment, Tiles, column, finish, tile};
 use super::matrix::Bf16;
+use super::rounded::Blocks;
 use super::simd::Simd;
 use super::{arch, elementwise, limits, norm, rounded};
 
@@ -32,7 +33,7 @@ pub(super) struct Table {
     pub(super) subtract: unsafe fn(*const f32, *const f32, *mut f32, usize),
     pub(super) layer_norm: unsafe fn(*const f32, *const f32, *const f32, f32, *mut f32, usize),
     pub(super) largest: unsafe fn(*const f32, usize) -> f32,
-    pub(super) round_block: unsafe fn(*const f32, usize, f32, *mut i16),
+    pub(super) round_blocks: unsafe fn(&Blocks, usize, *const f32, *mut i16),
     pub(super) remember: Remember,
     pub(super) attend: Attend,
     pub(super) remember_rounded: Remember,
@@ -83,8 +84,8 @@ macro_rules! table {
                     (x: *const f32, weight: *const f32, bias: *const f32, eps: f32, y: *mut f32, len: usize),
                     norm::layer_norm::<S>),
                 largest: enter!($features (x: *const f32, len: usize) -> f32, norm::largest::<S>),
-                round_block: enter!($features (x: *const f32, len: usize, largest: f32, y: *mut i16),
-                    rounded::round_block::<S>),
+                round_blocks: enter!($features (blocks: &Blocks, count: usize, x: *const f32, y: *mut i16),
+                    rounded::round_blocks::<S>),
                 remember: enter!($features
                     (heads: Heads, place: [usize; 2], key: *const f32, value: *const f32, keys: *mut f32,
                      values: *mut f32),
@@ -162,6 +163,8 @@ pub(super) const AVX512_VNNI: Table = {
         is_available: available!(["avx512f" "avx512bw" "avx512vnni" "avx2" "fma"]),
         int16: tiles!(["avx512f" "avx512bw" "avx512vnni" "avx2" "fma"] i16, 2, [1 2 3 4 5 6 7 8 9 10 11 12]),
         int8: tiles!(["avx512f" "avx512bw" "avx512vnni" "avx2" "fma"] i8, 2, [1 2 3 4 5 6 7 8 9 10 11 12]),
+        integer_multiply_adds: enter!(["avx512f" "avx512bw" "avx512vnni" "avx2" "fma"] (rounds: usize) -> usize,
+            limits::integer_multiply_adds::<S>),
         ..AVX512
     }
 };

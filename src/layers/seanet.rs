@@ -12,6 +12,9 @@ use crate::program::{Op, Planner, Section, Slot, Span, whole};
 /// second-level cache.
 const PIECE_VALUES: usize = 16 * 1024;
 
+/// The same for steps of one frame, which are often those of several streams in one call: their rows share the cache.
+const FRAME_PIECE_VALUES: usize = 8 * 1024;
+
 /// How many rows of a stage are worked on at once, at the rate of the resampling convolution's input.
 #[derive(Clone, Copy, Debug)]
 struct Pieces {
@@ -25,11 +28,15 @@ struct Pieces {
 impl Pieces {
     /// For up to `rows` rows of a stage whose widest row has `width` values. Both are multiples of twice the
     /// `stride`, because convolutions in pairs begin at an even output.
-    fn new(planner: &Planner, conv: &Conv, width: usize, stride: usize, rows: usize) -> Self {
+    fn new(planner: &Planner, conv: &Conv, width: usize, stride: usize, rows: Span) -> Self {
         let unit = 2 * stride;
-        let all = whole(rows, unit);
-        let small = (PIECE_VALUES * planner.threads / width).max(1).next_multiple_of(unit).min(all);
-        let large = whole((conv.weights() / width).max(1), small).min(all);
+        let all = whole(rows.count, unit);
+        let (values, most) = match rows.count <= rows.rate {
+            true => (FRAME_PIECE_VALUES, 4 * FRAME_PIECE_VALUES),
+            false => (PIECE_VALUES, usize::MAX),
+        };
+        let small = (values * planner.threads / width).max(1).next_multiple_of(unit).min(all);
+        let large = whole((conv.weights().min(most) / width).max(1), small).min(all);
         Self { small, large }
     }
 }
@@ -128,15 +135,6 @@ impl SeanetEncoder {
         let mut x = None;
         for (index, stage) in self.stages.iter().enumerate() {
             planner.at(Section::Seanet, index, "");
-            let channels = stage.down.channels();
-            let pieces = Pieces::new(planner, &stage.down, channels, stage.down.stride(), rows.count);
-            // The first stage's rows are there for a small piece only, and made from samples.
-            let first = x.is_none().then(|| self.first.reserve(planner, pieces.small));
-            let x_rows = x.unwrap_or_else(|| planner.scratch(pieces.small, channels).rows(channels));
-            let blocks =
-                planner.collect(&stage.blocks, |planner, block| block.reserve(planner, pieces.small));
-            let down = stage.down.reserve(planner, pieces.large);
-            let window = stage.down.input(&down);
             let next = rows.every(stage.down.stride());
             // The next stage takes rows as they are, the last convolution after an ELU.
             let is_last = index + 1 == self.stages.len();
@@ -148,22 +146,7 @@ impl SeanetEncoder {
                     (planner.scratch(next.count, width).rows(width), Activation::None)
                 }
             };
-            planner.in_pieces(rows, pieces.large, |planner, large, start| {
-                planner.in_pieces(large, pieces.small, |planner, small, at| {
-                    let x = match &first {
-                        Some(slots) => {
-                            let samples = input.rows(1).from(start + at);
-                            self.emit_first(planner, slots, small, samples, x_rows);
-                            x_rows
-                        }
-                        None => x_rows.from(start + at),
-                    };
-                    residual_blocks(planner, &stage.blocks, &blocks, small, x, window.from(at));
-                });
-                planner.name("strided convolution");
-                let y = output.from(start / stage.down.stride());
-                stage.down.emit(planner, &down, large, y, None, activation);
-            });
+            planner.passage(|planner| self.emit_stage(planner, stage, rows, input, x, output, activation));
             if let Some(last) = &last {
                 planner.name("last convolution");
                 self.last.emit(planner, last, next, y, None, Activation::None);
@@ -171,6 +154,44 @@ impl SeanetEncoder {
             (rows, x) = (next, Some(output));
         }
         input
+    }
+
+    /// A stage, from rows at `x` or for the first from samples in `input`, to rows at `output`.
+    #[allow(clippy::too_many_arguments)]
+    fn emit_stage(
+        &self,
+        planner: &mut Planner,
+        stage: &EncoderStage,
+        rows: Span,
+        input: Slot,
+        x: Option<Rows>,
+        output: Rows,
+        activation: Activation,
+    ) {
+        let channels = stage.down.channels();
+        let pieces = Pieces::new(planner, &stage.down, channels, stage.down.stride(), rows);
+        // The first stage's rows are there for a small piece only, and made from samples.
+        let first = x.is_none().then(|| self.first.reserve(planner, pieces.small));
+        let x_rows = x.unwrap_or_else(|| planner.scratch(pieces.small, channels).rows(channels));
+        let blocks = planner.collect(&stage.blocks, |planner, block| block.reserve(planner, pieces.small));
+        let down = stage.down.reserve(planner, pieces.large);
+        let window = stage.down.input(&down);
+        planner.in_pieces(rows, pieces.large, |planner, large, start| {
+            planner.in_pieces(large, pieces.small, |planner, small, at| {
+                let x = match &first {
+                    Some(slots) => {
+                        let samples = input.rows(1).from(start + at);
+                        self.emit_first(planner, slots, small, samples, x_rows);
+                        x_rows
+                    }
+                    None => x_rows.from(start + at),
+                };
+                residual_blocks(planner, &stage.blocks, &blocks, small, x, window.from(at));
+            });
+            planner.name("strided convolution");
+            let y = output.from(start / stage.down.stride());
+            stage.down.emit(planner, &down, large, y, None, activation);
+        });
     }
 
     /// The first convolution, for a piece of the samples.
@@ -199,9 +220,9 @@ pub(crate) struct DecoderStage {
 
 impl DecoderStage {
     /// Slots of the transposed convolution for `rows` input rows, and the pieces in which they are worked on.
-    fn reserve(&self, planner: &mut Planner, rows: usize) -> (ConvSlots, Pieces) {
+    fn reserve(&self, planner: &mut Planner, rows: Span) -> (ConvSlots, Pieces) {
         let pieces = Pieces::new(planner, &self.up, self.up.outputs(), 1, rows);
-        (self.up.reserve_pieces(planner, rows, pieces.large), pieces)
+        (self.up.reserve_pieces(planner, rows.count, pieces.large), pieces)
     }
 }
 
@@ -236,19 +257,16 @@ impl SeanetDecoder {
         for (index, stage) in self.stages.iter().enumerate() {
             planner.at(Section::Seanet, index, "first convolution");
             let (up, pieces) = input.take().unwrap_or_else(|| {
-                let (up, pieces) = stage.reserve(planner, rows.count);
+                let (up, pieces) = stage.reserve(planner, rows);
                 let y = stage.up.input(&up);
                 self.first.emit(planner, &slots.0, rows, y, None, Activation::Elu);
                 (up, pieces)
             });
-            let x = planner.scratch(pieces.large, stage.up.outputs());
-            let x_rows = x.rows(stage.up.outputs() / stage.stride);
             let piece = pieces.small.saturating_mul(stage.stride);
-            let blocks = planner.collect(&stage.blocks, |planner, block| block.reserve(planner, piece));
             let outputs = rows.times(stage.stride);
             let (window, last) = match self.stages.get(index + 1) {
                 Some(next) => {
-                    let (slots, pieces) = next.reserve(planner, outputs.count);
+                    let (slots, pieces) = next.reserve(planner, outputs);
                     input = Some((slots, pieces));
                     (next.up.input(&slots), None)
                 }
@@ -258,26 +276,32 @@ impl SeanetDecoder {
                     (self.last.input(&slots), Some(slots))
                 }
             };
-            stage.up.begin(planner, &up, rows);
-            planner.in_pieces(rows, pieces.large, |planner, large, start| {
-                planner.name("transposed convolution");
-                let y = x.rows(stage.up.outputs());
-                stage.up.multiply(planner, &up, large, start, y, None, Activation::None);
-                planner.in_pieces(large, pieces.small, |planner, small, at| {
-                    let (rows, first) =
-                        (small.times(stage.stride), (start + at).saturating_mul(stage.stride));
-                    let x = x_rows.from(at * stage.stride);
-                    let Some(last) = &last else {
-                        return residual_blocks(planner, &stage.blocks, &blocks, rows, x, window.from(first));
-                    };
-                    residual_blocks(planner, &stage.blocks, &blocks, rows, x, window);
-                    planner.name("last convolution");
-                    let y = samples.rows(1).from(first);
-                    self.last.emit(planner, last, rows, y, None, Activation::None);
+            planner.passage(|planner| {
+                let x = planner.scratch(pieces.large, stage.up.outputs());
+                let x_rows = x.rows(stage.up.outputs() / stage.stride);
+                let blocks = planner.collect(&stage.blocks, |planner, block| block.reserve(planner, piece));
+                stage.up.begin(planner, &up, rows);
+                planner.in_pieces(rows, pieces.large, |planner, large, start| {
+                    planner.name("transposed convolution");
+                    let y = x.rows(stage.up.outputs());
+                    stage.up.multiply(planner, &up, large, start, y, None, Activation::None);
+                    planner.in_pieces(large, pieces.small, |planner, small, at| {
+                        let rows = small.times(stage.stride);
+                        let x = x_rows.from(at * stage.stride);
+                        let first = (start + at).saturating_mul(stage.stride);
+                        // the last convolution takes a piece at a time
+                        let y = if last.is_some() { window } else { window.from(first) };
+                        residual_blocks(planner, &stage.blocks, &blocks, rows, x, y);
+                        if let Some(last) = &last {
+                            planner.name("last convolution");
+                            let y = samples.rows(1).from(first);
+                            self.last.emit(planner, last, rows, y, None, Activation::None);
+                        }
+                    });
                 });
+                planner.name("transposed convolution");
+                stage.up.end(planner, &up, rows);
             });
-            planner.name("transposed convolution");
-            stage.up.end(planner, &up, rows);
             rows = outputs;
         }
         samples

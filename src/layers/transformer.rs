@@ -1,7 +1,7 @@
 //! The transformers between SEANet and the quantizer: pre-norm layers with layer scale, causal attention in a window.
 
 use super::conv::Linear;
-use crate::kernels::{Activation, Heads, Kept, Kernels, Rows, Weights};
+use crate::kernels::{Activation, Heads, Kept, Kernels, Queries, Rows, Weights};
 use crate::program::{Norm, Op, Planner, Ring, Rotary, Section, Span, qkv_width};
 use std::sync::Arc;
 
@@ -49,7 +49,7 @@ impl Transformer {
         let angles = slot(heads.dim).offset;
         // A step's first query must still find its oldest key after the step's last key has been written.
         let capacity = self.kernels.ring_rows(context.saturating_add(rows.count.saturating_sub(1)));
-        let scores = planner.scratch(capacity.saturating_add(context), 1);
+        let scores = planner.scratch(Queries::scores(rows.count, capacity, context), 1);
         planner.at(Section::Transformer, 0, "angles");
         planner.push(rows, Op::Angles { rotary: Arc::clone(&self.rotary), y: angles });
         for (index, layer) in self.layers.iter().enumerate() {

@@ -19,6 +19,8 @@ pub(crate) struct Planner {
     /// Threads that will share the work.
     pub(crate) threads: usize,
     sizes: Sizes,
+    /// The begin of the scratch memory that no slot takes.
+    free: usize,
     /// `None`: operations are only counted.
     entries: Option<Vec<Entry>>,
     /// The first request for memory of operations that failed.
@@ -53,6 +55,7 @@ impl Planner {
         Self {
             threads,
             sizes: Sizes::default(),
+            free: 0,
             entries: None,
             failed: None,
             most_load: u64::MAX,
@@ -75,9 +78,19 @@ impl Planner {
         take(&mut self.sizes.state, rows.saturating_mul(width))
     }
 
-    /// A slot for `rows` rows of `width` values that lasts for a step.
+    /// A slot for `rows` rows of `width` values that lasts for a step, or for the [`passage`](Self::passage) that asks.
     pub(crate) fn scratch(&mut self, rows: usize, width: usize) -> Slot {
-        take(&mut self.sizes.scratch, rows.saturating_mul(width))
+        let slot = take(&mut self.free, rows.saturating_mul(width));
+        self.sizes.scratch = self.sizes.scratch.max(self.free);
+        slot
+    }
+
+    /// Plans operations whose slots of scratch memory serve others afterwards.
+    pub(crate) fn passage<R>(&mut self, plan: impl FnOnce(&mut Self) -> R) -> R {
+        let before = self.free;
+        let result = plan(self);
+        self.free = before;
+        result
     }
 
     /// Room for `codes` codes in a step.

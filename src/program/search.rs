@@ -7,8 +7,9 @@ use super::run::Batch;
 use crate::Error;
 use crate::kernels::{Activation, Elements, Kernels, Matrix, Packing, Product, Rows, Weights};
 
-/// Rows up to which a search is bound by reading the code words, and so worth a first look at fewer bytes.
-const FEW_ROWS: usize = 2;
+/// Rows up to which a search is bound by reading the code words, and so worth a first look at fewer bytes. Eight rows,
+/// as of eight streams in one call, take a bit more than half the time with it on Sapphire Rapids.
+const FEW_ROWS: usize = 8;
 
 /// Code words, always in f32. The nearest word e to x is the one with the largest score x·e − ‖e‖²/2, and the
 /// first of equals.
