@@ -161,7 +161,7 @@ impl Encoder {
                 Tail::AudioPad => self.stream.spec.frame_size,
                 Tail::LayerPad => self.stream.rates.at_model_rate(samples),
             };
-            let frames = <Self as Coder<V>>::step(&mut [self], encoded, None);
+            let frames = <Self as Coder<V>>::pass(&mut [self], encoded, None);
             written += self.emit(frames, &mut values[written..]);
         }
         self.forget();

@@ -1,4 +1,4 @@
-//! What `mimi bench` measures with: the machine's limits, and a network's step section by section; what other integers
+//! What `mimi bench` measures with: the machine's limits, and a network's pass section by section; what other integers
 //! would cost; which files of a folder `mimi fetch` needs; and how a checkpoint is stored, and its weights packed, for
 //! `mimi convert`. No part of the API: it may change with every release.
 
@@ -158,7 +158,7 @@ fn work<H: Half>(model: &Model, half: &Arc<H>, options: &StreamOptions) -> Resul
     Ok(list)
 }
 
-/// Streams on one half of a model, for steps whose stages can be timed.
+/// Streams on one half of a model, for passes whose stages can be timed.
 pub struct Probe {
     kernels: Kernels,
     program: Program,
@@ -203,25 +203,25 @@ impl Probe {
         Ok(Self { kernels: half.kernels(), program, border, shape, frame, codebook_size, memories })
     }
 
-    /// Options for steps of as many frames as those of one-shot calls.
+    /// Options for passes of as many frames as those of one-shot calls.
     pub fn one_shot(model: &Model, options: &StreamOptions) -> StreamOptions {
         let block = (oneshot::FRAMES * model.spec().frame_size).min(MAX_BLOCK);
         StreamOptions { max_block: options.max_block.or(Some(block)), ..options.clone() }
     }
 
-    /// Frames in a step.
+    /// Frames in a pass.
     pub fn frames(&self) -> usize {
         self.shape.block
     }
 
-    /// Load of each operation of a step: its time, in multiply-adds.
+    /// Load of each operation of a pass: its time, in multiply-adds.
     pub fn operations(&self) -> impl Iterator<Item = u64> {
         self.program.entries().iter().map(|entry| entry.load)
     }
 
-    /// A step of all streams, for samples of a low hum and a pattern of codes; `passed` is called at the end of each
+    /// A pass of all streams, for samples of a low hum and a pattern of codes; `passed` is called at the end of each
     /// run of operations of one section.
-    pub fn step(&mut self, mut passed: impl FnMut(Section)) {
+    pub fn pass(&mut self, mut passed: impl FnMut(Section)) {
         let _flush = FlushDenormals::new();
         let samples = self.shape.block * self.frame;
         for memory in &mut self.memories {

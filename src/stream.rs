@@ -157,11 +157,11 @@ pub(crate) trait Coder<V: Value = u32>: Streaming {
     fn check(&self, input: &[Self::Input]) -> Result<(), StreamError>;
     /// Hears of a refusal.
     fn note(&mut self, _error: &StreamError) {}
-    /// Puts frames that are whole with `rest` where a step looks for them, and takes them off it.
+    /// Puts frames that are whole with `rest` where a pass looks for them, and takes them off it.
     fn stage(&mut self, frames: usize, rest: &mut &[Self::Input]);
     /// Keeps input for a later frame.
     fn keep(&mut self, rest: &[Self::Input]);
-    /// Copies the output of a step out, and counts its frames. Returns how many elements.
+    /// Copies the output of a pass out, and counts its frames. Returns how many elements.
     fn emit(&mut self, frames: usize, output: &mut [Self::Output]) -> usize;
 
     /// Ends the stream, and writes what was held back.
@@ -196,7 +196,7 @@ pub(crate) trait Coder<V: Value = u32>: Streaming {
             }
             self.stage(frames, &mut rest);
             let samples = frames * self.stream().spec.frame_size;
-            Self::step(&mut [self], samples, team);
+            Self::pass(&mut [self], samples, team);
             written += self.emit(frames, &mut output[written..]);
         }
         self.keep(rest);
@@ -257,7 +257,7 @@ pub(crate) trait Coder<V: Value = u32>: Streaming {
                 stream.keep(rest);
             }
             let samples = group[0].stream().spec.frame_size;
-            Self::step(group, samples, None);
+            Self::pass(group, samples, None);
             for (stream, output) in group.iter_mut().zip(&mut outputs[done..]) {
                 stream.emit(1, output);
             }
@@ -265,8 +265,8 @@ pub(crate) trait Coder<V: Value = u32>: Streaming {
         }
     }
 
-    /// Runs a step whose input is in place, for streams of one half and one shape; returns how many frames.
-    fn step(streams: &mut [&mut Self], samples: usize, team: Option<&Team>) -> usize {
+    /// Runs a pass whose input is in place, for streams of one half and one shape; returns how many frames.
+    fn pass(streams: &mut [&mut Self], samples: usize, team: Option<&Team>) -> usize {
         debug_assert!(
             streams.iter().all(|stream| stream.stream().progress.is_none()),
             "a frame is run in parts"

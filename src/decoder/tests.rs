@@ -3,7 +3,7 @@
 use super::*;
 use crate::encoder::tests::{FORGOTTEN, LATE, speech, tiny};
 
-/// Takes away where a step reads its codes, so that the next frame panics, or gives it back.
+/// Takes away where a pass reads its codes, so that the next frame panics, or gives it back.
 pub(crate) fn set_broken(decoder: &mut Decoder, broken: bool) {
     let shape = decoder.stream.shape;
     let room = if broken { 0 } else { shape.block * shape.codebooks };

@@ -26,7 +26,7 @@ pub(crate) fn speech() -> Vec<f32> {
     samples.repeat(2)
 }
 
-/// Takes away where a step writes its codes, so that the next frame panics, or gives it back.
+/// Takes away where a pass writes its codes, so that the next frame panics, or gives it back.
 pub(crate) fn set_broken(encoder: &mut Encoder, broken: bool) {
     let shape = encoder.stream.shape;
     let room = if broken { 0 } else { shape.block * shape.codebooks };

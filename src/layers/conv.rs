@@ -73,7 +73,7 @@ pub(crate) struct Conv {
 /// A convolution's slots.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ConvSlots {
-    /// The last `reach − stride` input rows, and after them one value: 0 before the first step.
+    /// The last `reach − stride` input rows, and after them one value: 0 before the first pass.
     history: Slot,
     /// The history, then the new rows.
     window: Slot,
@@ -88,7 +88,7 @@ enum Matrices {
 }
 
 impl Matrices {
-    /// In pairs if the convolution has two taps, all steps begin at an even output (`pairs`), and its size pays for it.
+    /// In pairs if the convolution has two taps, passes begin at an even output (`pairs`), and its size pays for it.
     fn new(
         packing: Packing,
         elements: Elements,
@@ -173,7 +173,7 @@ impl Pairs {
             planner.product(rows, &product);
         };
         let after = |offset: usize| offset.saturating_add(width);
-        // What both outputs of a pair have in common waits in the even one's place. A step that ends with an even
+        // What both outputs of a pair have in common waits in the even one's place. A pass that ends with an even
         // output makes an odd one, too, which nobody reads.
         let (pairs, whole) = (rows.every(2), Span { count: rows.count / 2, ..rows.every(2) });
         multiply(&self.middle, pairs, after(x), even, None, Activation::None);
@@ -213,7 +213,7 @@ impl Weights for Conv {
 }
 
 impl Conv {
-    /// From torch's layout: weight `[outputs, channels, kernel]`. With `pairs`, all steps begin at an even output.
+    /// From torch's layout: weight `[outputs, channels, kernel]`. With `pairs`, all passes begin at an even output.
     #[allow(clippy::too_many_arguments)]
     pub(crate) fn new(
         packing: Packing,

@@ -12,7 +12,7 @@ use crate::program::{Op, Planner, Section, Slot, Span, whole};
 /// second-level cache.
 const PIECE_VALUES: usize = 16 * 1024;
 
-/// The same for steps of one frame, which are often those of several streams in one call: their rows share the cache.
+/// The same for passes of one frame, which are often those of several streams in one call: their rows share the cache.
 const FRAME_PIECE_VALUES: usize = 8 * 1024;
 
 /// How many rows of a stage are worked on at once, at the rate of the resampling convolution's input.

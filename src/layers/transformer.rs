@@ -47,7 +47,7 @@ impl Transformer {
         let (normed, expanded) = (slot(first.qkv.inputs()), slot(first.up.outputs()));
         let (qkv, attended) = (slot(qkv_width(heads)), slot(heads.query_width()));
         let angles = slot(heads.dim).offset;
-        // A step's first query must still find its oldest key after the step's last key has been written.
+        // A pass's first query must still find its oldest key after the pass's last key has been written.
         let capacity = self.kernels.ring_rows(context.saturating_add(rows.count.saturating_sub(1)));
         let scores = planner.scratch(Queries::scores(rows.count, capacity, context), 1);
         planner.at(Section::Transformer, 0, "angles");

@@ -17,7 +17,7 @@ pub(crate) enum Upsampler {
 /// An up-sampler's slots.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum UpsamplerSlots {
-    /// The last input row, and the step's.
+    /// The last input row, and the pass's.
     PerChannel {
         history: Slot,
         input: Slot,

@@ -12,12 +12,12 @@ use crate::{Error, StreamOptions};
 /// What decides a stream's program: streams of one half with equal shapes have equal programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shape {
-    /// Frames in the largest step.
+    /// Frames in the largest pass.
     pub(crate) block: usize,
     /// Attention window in steps.
     pub(crate) context: usize,
     pub(crate) codebooks: usize,
-    /// Threads that share a step's work.
+    /// Threads that share a pass's work.
     pub(crate) threads: usize,
 }
 
@@ -35,7 +35,7 @@ const PARTS: u64 = 480;
 /// Load below which no operation is parted: some microseconds.
 const LEAST_PART: u64 = 1 << 16;
 
-/// Where a step's input and output are in a stream's scratch memory.
+/// Where a pass's input and output are in a stream's scratch memory.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Border {
     pub(crate) samples: Slot,
@@ -60,7 +60,7 @@ pub(crate) trait Half {
         spec.stream_shape(options, spec.contexts[Self::SIDE])
     }
 
-    /// Writes down a step of `shape.block` frames.
+    /// Writes down a pass of `shape.block` frames.
     fn emit(&self, planner: &mut Planner, quantizer: Option<&SplitQuantizer>, shape: Shape) -> Border;
 
     /// The program of streams of a shape, memory for one, and where its input and output are.
@@ -72,7 +72,7 @@ pub(crate) trait Half {
     ) -> Result<(Program, Memory, Border), Error> {
         let cost = self.cost(quantizer, spec, shape)?;
         check_stream(spec, shape, cost)?;
-        // steps of several frames, and of several threads, are never run in parts
+        // passes of several frames, and of several threads, are never run in parts
         let most_load = match (shape.block, shape.threads) {
             (1, 1) => (cost.load / PARTS).max(LEAST_PART),
             _ => u64::MAX,

@@ -50,7 +50,7 @@ pub(crate) struct Ring {
     pub(crate) kept: Kept,
     pub(crate) keys: Slot,
     pub(crate) values: Slot,
-    /// Whole blocks: a step's first query must still find its oldest key after the step's last key has been written.
+    /// Whole blocks: a pass's first query must still find its oldest key after the pass's last key has been written.
     pub(crate) capacity: usize,
     pub(crate) context: usize,
 }

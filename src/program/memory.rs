@@ -35,7 +35,7 @@ pub(super) struct Sizes {
     pub(super) scratch: usize,
     /// The most values of a product's rounded inputs.
     pub(super) rounded: usize,
-    /// Codes in a step.
+    /// Codes in a pass.
     pub(super) codes: usize,
 }
 
@@ -50,13 +50,13 @@ impl Sizes {
 
 /// All memory of a stream. A new stream's is zeros, and so is a reset one's state.
 pub(crate) struct Memory {
-    /// Lasts from step to step.
+    /// Lasts from pass to pass.
     pub(crate) state: Arena,
-    /// Lasts for a step.
+    /// Lasts for a pass.
     pub(crate) scratch: Arena,
     /// Rounded inputs of the current product.
     rounded: Rounded,
-    /// Codes of the current step, frame-major; where latents are given, whether each frame arrived: 0 or NO_CODE.
+    /// Codes of the current pass, frame-major; where latents are given, whether each frame arrived: 0 or NO_CODE.
     pub(crate) codes: Vec<u32>,
     /// Transformer steps since the stream began.
     pub(crate) position: u64,
@@ -83,7 +83,7 @@ impl Memory {
         *position = 0;
     }
 
-    /// A copy, also in the middle of a step.
+    /// A copy, also in the middle of a pass.
     pub(crate) fn try_clone(&self) -> Result<Self, TryReserveError> {
         let mut codes = Vec::new();
         codes.try_reserve_exact(self.codes.len())?;

@@ -1,10 +1,10 @@
 //! The network as a program: a list of operations on the memory of a stream.
 //!
 //! Layers write it down once, when a stream is opened: each reserves slots of memory with the [`Planner`] and appends
-//! its operations. A stream is then a program, a [`Memory`] and a place in the program. Whole steps run all of it;
-//! a step may also stop after any operation and go on later, which changes no bit.
+//! its operations. A stream is then a program, a [`Memory`] and a place in the program. A pass runs the program once,
+//! over the frames that are there. It may stop after any operation and go on later, which changes no bit.
 //!
-//! Each operation knows its rows in a frame, so that a shorter step cuts it, and its cost, so that work can be
+//! Each operation knows its rows in a frame, so that a shorter pass cuts it, and its cost, so that work can be
 //! bounded, spread over time and shown.
 
 mod attention;

@@ -58,7 +58,7 @@ pub(crate) enum Op {
     Remember { heads: Heads, qkv: Rows, angles: usize, ring: Ring },
     /// y = softmax(queries·keys)·values, head by head.
     Attend { heads: Heads, qkv: Rows, ring: Ring, scores: Slot, y: Rows },
-    /// Puts the history in front of a window's new rows. The value after the history is 0 before the first step.
+    /// Puts the history in front of a window's new rows. The value after the history is 0 before the first pass.
     HistoryIn { history: Slot, window: usize, width: usize, padding: Padding },
     /// Keeps the last rows of the window.
     HistoryOut { history: Slot, window: usize, width: usize },
@@ -81,7 +81,7 @@ pub(crate) enum Op {
     Advance,
 }
 
-/// The rows of a step that an operation works on.
+/// The rows of a pass that an operation works on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Span {
     pub(crate) first: usize,

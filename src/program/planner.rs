@@ -34,7 +34,7 @@ pub(crate) struct Planner {
     count: u64,
     work: u64,
     load: u64,
-    /// How often what is planned happens in a step, while operations are only counted.
+    /// How often what is planned happens in a pass, while operations are only counted.
     repeats: u64,
 }
 
@@ -43,9 +43,9 @@ pub(crate) struct Planner {
 pub(crate) struct Cost {
     /// Of its memory and its program.
     pub(crate) bytes: u64,
-    /// Of a largest step, as [`Op::work`] counts it.
+    /// Of a largest pass, as [`Op::work`] counts it.
     pub(crate) work: u64,
-    /// Of a largest step, as [`Op::load`] counts it.
+    /// Of a largest pass, as [`Op::load`] counts it.
     pub(crate) load: u64,
 }
 
@@ -73,12 +73,12 @@ impl Planner {
         Self { entries: Some(Vec::new()), most_load, ..Self::counting(frame, threads) }
     }
 
-    /// A slot for `rows` rows of `width` values that lasts from step to step; zeros in a new stream.
+    /// A slot for `rows` rows of `width` values that lasts from pass to pass; zeros in a new stream.
     pub(crate) fn state(&mut self, rows: usize, width: usize) -> Slot {
         take(&mut self.sizes.state, rows.saturating_mul(width))
     }
 
-    /// A slot for `rows` rows of `width` values that lasts for a step, or for the [`passage`](Self::passage) that asks.
+    /// A slot for `rows` rows of `width` values that lasts for a pass, or for the [`passage`](Self::passage) that asks.
     pub(crate) fn scratch(&mut self, rows: usize, width: usize) -> Slot {
         let slot = take(&mut self.free, rows.saturating_mul(width));
         self.sizes.scratch = self.sizes.scratch.max(self.free);
@@ -93,7 +93,7 @@ impl Planner {
         result
     }
 
-    /// Room for `codes` codes in a step.
+    /// Room for `codes` codes in a pass.
     pub(crate) fn codes(&mut self, codes: usize) {
         self.sizes.codes = self.sizes.codes.max(codes);
     }

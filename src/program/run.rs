@@ -28,7 +28,7 @@ pub(crate) struct Program {
 /// Spectra of speech are nearer to the true ones with it than with the latent as it was; see `tests/README.md`.
 const CONCEALED: f32 = 0.5;
 
-/// How much of a step there is: samples, at the model's rate.
+/// How much of a pass there is: samples, at the model's rate.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Length(pub(crate) usize);
 
@@ -54,7 +54,7 @@ impl Program {
         &self.entries
     }
 
-    /// Load of a whole step.
+    /// Load of a whole pass.
     pub(crate) fn load(&self) -> u64 {
         self.entries.iter().map(|entry| entry.load).sum()
     }
@@ -72,12 +72,12 @@ impl Program {
         (at, done)
     }
 
-    /// Rows of a span's rate in a step of a length; a last part of a row counts as one.
+    /// Rows of a span's rate in a pass of a length; a last part of a row counts as one.
     pub(crate) fn rows(&self, rate: usize, length: Length) -> usize {
         (length.0 as u64 * rate as u64).div_ceil(self.frame as u64) as usize
     }
 
-    /// Runs some operations of a step, for streams whose programs are equal to this one.
+    /// Runs some operations of a pass, for streams whose programs are equal to this one.
     pub(crate) fn run(&self, operations: Range<usize>, batch: &mut Batch, length: Length) {
         for entry in &self.entries[operations] {
             let Span { first, count, rate } = entry.rows;
@@ -94,7 +94,7 @@ impl Program {
     }
 }
 
-/// The streams that a step serves, all with the same program and at the same operation.
+/// The streams that a pass serves, all with the same program and at the same operation.
 pub(crate) struct Batch<'m> {
     pub(super) kernels: Kernels,
     team: Option<&'m Team<'m>>,
@@ -141,7 +141,7 @@ impl<'m> Batch<'m> {
     }
 }
 
-/// An operation on `rows` rows of all streams, of which the first is row `first` of the step.
+/// An operation on `rows` rows of all streams, of which the first is row `first` of the pass.
 fn run(op: &Op, batch: &mut Batch, first: usize, rows: usize) {
     let kernels = batch.kernels;
     match *op {

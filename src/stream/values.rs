@@ -29,10 +29,10 @@ pub(crate) trait Value: Copy {
     /// Whether a stream has such values, and can take these.
     fn check<H: Half>(stream: &Stream<H>, values: &[Self]) -> Result<(), StreamError>;
 
-    /// Puts values of whole frames where a step looks for them.
+    /// Puts values of whole frames where a pass looks for them.
     fn put<H: Half>(stream: &mut Stream<H>, values: &[Self]);
 
-    /// Copies those that a step has made out.
+    /// Copies those that a pass has made out.
     fn get<H: Half>(stream: &Stream<H>, values: &mut [Self]);
 
     /// Puts the codes of `frames` frames into the stream's hash.

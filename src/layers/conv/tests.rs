@@ -13,10 +13,10 @@ fn noise(count: usize, mut seed: u32) -> Vec<f32> {
     (0..count).map(next).collect()
 }
 
-/// The outputs for `x`, in steps of the given numbers of outputs.
-fn run(kernels: Kernels, conv: &Conv, x: &[f32], steps: &[usize]) -> Vec<f32> {
+/// The outputs for `x`, in passes of the given numbers of outputs.
+fn run(kernels: Kernels, conv: &Conv, x: &[f32], passes: &[usize]) -> Vec<f32> {
     // an even number, as in a frame of a convolution in pairs
-    let most = steps.iter().max().unwrap().next_multiple_of(2);
+    let most = passes.iter().max().unwrap().next_multiple_of(2);
     let rows = Span::frames(1, most * conv.stride());
     let mut planner = Planner::writing(rows.count, 1, u64::MAX);
     let slots = conv.reserve(&mut planner, rows.count);
@@ -24,13 +24,13 @@ fn run(kernels: Kernels, conv: &Conv, x: &[f32], steps: &[usize]) -> Vec<f32> {
     conv.emit(&mut planner, &slots, rows, y, None, Activation::Elu);
     let (program, mut memory) = planner.build().unwrap();
     let (mut rest, mut outputs) = (x, Vec::new());
-    for &step in steps {
-        let (now, later) = rest.split_at(step * conv.stride() * conv.channels());
+    for &pass in passes {
+        let (now, later) = rest.split_at(pass * conv.stride() * conv.channels());
         rest = later;
         memory.scratch[conv.input(&slots).offset..][..now.len()].copy_from_slice(now);
         let mut batch = Batch::new(kernels, [&mut memory].into_iter(), None);
-        program.run(0..program.len(), &mut batch, Length(step * conv.stride()));
-        outputs.extend_from_slice(&memory.scratch[y.offset..][..step * conv.outputs()]);
+        program.run(0..program.len(), &mut batch, Length(pass * conv.stride()));
+        outputs.extend_from_slice(&memory.scratch[y.offset..][..pass * conv.outputs()]);
     }
     outputs
 }
@@ -62,8 +62,8 @@ fn pairs_are_two_taps_and_their_bits_do_not_depend_on_steps() {
             for (found, expected) in found.iter().zip(&expected) {
                 assert!((found - expected).abs() < 2e-4, "{kernels:?}: {found} is not {expected}");
             }
-            for steps in [&[2, 2, 2, 2, 2, 2, 1][..], &[4, 6, 3], &[10, 2, 1]] {
-                assert!(run(kernels, &pairs, &x, steps) == found, "{kernels:?}, {steps:?}");
+            for passes in [&[2, 2, 2, 2, 2, 2, 1][..], &[4, 6, 3], &[10, 2, 1]] {
+                assert!(run(kernels, &pairs, &x, passes) == found, "{kernels:?}, {passes:?}");
             }
         }
     }

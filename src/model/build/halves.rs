@@ -77,7 +77,7 @@ impl Builder<'_, '_> {
         Packing { format, ..self.packing }
     }
 
-    /// A SEANet convolution with `rows` rows a frame. If that is even, each step begins at an even row.
+    /// A SEANet convolution with `rows` rows a frame. If that is even, each pass begins at an even row.
     fn seanet_conv(&self, conv: &Convolution, rows: usize) -> Result<Conv, Error> {
         self.conv(conv, self.seanet_packing(conv), rows.is_multiple_of(2))
     }
@@ -91,7 +91,7 @@ impl Builder<'_, '_> {
         })
     }
 
-    /// A convolution. With `pairs`, all steps begin at an even row.
+    /// A convolution. With `pairs`, all passes begin at an even row.
     fn conv(&self, conv: &Convolution, packing: Packing, pairs: bool) -> Result<Conv, Error> {
         let &Convolution { shape, stride, dilation, .. } = conv;
         let padding = match conv.pad_mode {

@@ -1,4 +1,4 @@
-//! Timed runs: streams frame by frame, whole clips, and steps stage by stage.
+//! Timed runs: streams frame by frame, whole clips, and passes stage by stage.
 
 use super::work::Side;
 use crate::failure::Outcome;
@@ -11,7 +11,7 @@ use std::time::Instant;
 /// Runs of a clip; the best counts.
 const CLIP_ROUNDS: usize = 3;
 
-/// Steps of a stream, and of a clip, that are timed stage by stage; the median counts.
+/// Passes of a stream, and of a clip, that are timed stage by stage; the median counts.
 const STREAM_STEPS: usize = 50;
 const CLIP_STEPS: usize = 5;
 
@@ -108,12 +108,12 @@ pub(super) fn stages(
     let frames = probe.frames();
     // until the attention window is full
     for _ in 0..model.config().sliding_window.div_ceil(model.config().latent_stride * frames) {
-        probe.step(|_| ());
+        probe.pass(|_| ());
     }
     let mut times = STAGES.map(|_| Vec::new());
     for _ in 0..if is_clip { CLIP_STEPS } else { STREAM_STEPS } {
         let mut start = Instant::now();
-        probe.step(|passed| {
+        probe.pass(|passed| {
             let index = STAGES.iter().position(|(stage, _)| *stage == passed).unwrap_or(0);
             times[index].push(milliseconds_since(start) / frames as f64);
             start = Instant::now();
