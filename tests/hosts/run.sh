@@ -144,7 +144,7 @@ clap_loss() {
         echo "$loss $(cat "$work/told")"
     done | tee "$work/losses"
     awk '$1 == 0 { rms = $3; peak = $4 } $1 == 10 && $3 > 0.5 * rms { some = 1 } $1 == 100 { none = $4 == 0 }
-        $3 > rms || $4 > 1.1 * peak { exit failed = 1 } END { exit failed || !some || !none || NR != 4 }' "$work/losses"
+        $3 > rms || $4 > 1.2 * peak { exit failed = 1 } END { exit failed || !some || !none || NR != 4 }' "$work/losses"
 }
 
 # clap_refused CLAP RATE MESSAGE

@@ -40,7 +40,7 @@ func TestEveryFrameBesideFaultyClients(t *testing.T) {
 	l := newLoad(t, config, plan{precision: "f32", conversations: len(ways), seconds: 7, faulty: 100, jitter: 40, seed: 3})
 	report, err := l.talk()
 	if err != nil {
-		t.Error(err)
+		t.Errorf("%v\n%v", err, report)
 	}
 	if r, ok := report.(*talkReport); !ok || r.Frames < 8*80 || r.Faulty != len(ways) {
 		t.Errorf("%v", report)
