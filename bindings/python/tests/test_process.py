@@ -234,6 +234,8 @@ def test_an_interrupt_ends_a_long_call(call: str) -> None:
         model = libmimi.Model(sys.argv[1])
         pcm = np.zeros(24000 * 3600 * 20, np.float32)
         codes = np.zeros((3600 * 250, 8), np.int32)
+        # a program that a shell starts in the background ignores it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         threading.Timer(0.5, signal.raise_signal, [signal.SIGINT]).start()
         print("begin", flush=True)
         begin = time.monotonic()
