@@ -224,7 +224,8 @@ fn is_finite<T: Packed, const WIDTH: usize>(rows: &[[f32; WIDTH]]) -> Result<(),
     for row in rows {
         nothing.iter_mut().zip(row).for_each(|(nothing, weight)| *nothing += T::nothing_of(*weight));
     }
-    if nothing.iter().all(|nothing| *nothing == 0.0) { Ok(()) } else { Err(PackError::NotFinite) }
+    // one comparison: LLVM 22 cannot compile one of a vector for WebAssembly
+    if nothing.iter().sum::<f32>() == 0.0 { Ok(()) } else { Err(PackError::NotFinite) }
 }
 
 /// The inputs of an output whose weights lie side by side, in the order of the weights, and where the first is.
