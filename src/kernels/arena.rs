@@ -232,7 +232,7 @@ impl Pool {
     }
 }
 
-/// The first `len` elements of what is left of a block, if it has as many.
+/// Takes the first `len` elements off the rest of a block; `None` if it has fewer.
 fn split<T: Element>(rest: &Cell<Option<Arena<CacheLine>>>, len: usize) -> Option<Arena<T>> {
     let count = lines_for::<T>(len);
     let mut left = rest.take()?;

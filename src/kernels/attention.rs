@@ -350,8 +350,8 @@ struct Seen<const Q: usize> {
     ahead: isize,
 }
 
-/// Σ weight·value over the rows that each of `Q` queries sees, oldest first, for `G` registers of each value, times the
-/// query's scale.
+/// Σ weight·value over the rows that each of `Q` queries sees, oldest first, for `G` registers of each value. Each sum
+/// is multiplied by its query's scale.
 #[inline(always)]
 unsafe fn weighted_sum<S: Simd, E: Stored<S>, const Q: usize, const G: usize>(
     dim: usize,

@@ -7,14 +7,10 @@ set -euo pipefail
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
 work=$(mktemp -d)
-cargo_dir=$(realpath -m "${MIMI_CARGO_DIR:-$work/cargo}")
 trap 'rm -rf "$work"' EXIT
 # packages and settings of its own
 export CONAN_HOME=$work/home
-# cargo is run below this folder
-mkdir "$work/.cargo"
-cp "$root/tests/packages/quick.toml" "$work/.cargo/config.toml"
-cd "$work"
+. "$root/tests/packages/quick.sh"
 
 conan=conan
 if ! command -v conan > /dev/null; then
@@ -25,7 +21,7 @@ fi
 "$conan" profile detect
 for shared in False True; do
     "$conan" create "$root/bindings/cpp/packaging/conan" -o "libmimi/*:shared=$shared" \
-        -c "tools.cmake.cmaketoolchain:extra_variables={'MIMI_CARGO_DIR': '$cargo_dir'}"
+        -c "tools.cmake.cmaketoolchain:extra_variables={'MIMI_CARGO_DIR': '${MIMI_CARGO_DIR:-$work/cargo}'}"
 done
 rm -rf "$root/bindings/cpp/packaging/conan/test_package/build" "$root/bindings/cpp/packaging/conan/test_package/CMakeUserPresets.json"
 echo "Conan packages: made and used, static and shared"

@@ -9,16 +9,12 @@ set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-clean=$(realpath -m "${MIMI_DEBIAN_ROOT:-$work/root.tar}")
-cargo_dir=$(realpath -m "${MIMI_CARGO_DIR:-$work/cargo}")
+clean=${MIMI_DEBIAN_ROOT:-$work/root.tar}
 
-# cargo is run below this folder
-mkdir "$work/.cargo"
-cp "$root/tests/packages/quick.toml" "$work/.cargo/config.toml"
-cd "$work"
+. "$root/tests/packages/quick.sh"
 
 cmake -S "$root/bindings/cpp" -B "$work/build" -DCMAKE_INSTALL_PREFIX=/usr -DMIMI_TOOL=ON \
-    -DMIMI_CARGO_DIR="$cargo_dir"
+    -DMIMI_CARGO_DIR="${MIMI_CARGO_DIR:-$work/cargo}"
 cmake --build "$work/build"
 (cd "$work/build" && cpack -G DEB)
 packages=("$work"/build/packages/*.deb)

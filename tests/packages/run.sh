@@ -12,17 +12,12 @@ data=$root/tests/data/golden
 demo=$root/tool/demo/model.safetensors
 work=$(mktemp -d)
 trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
-cargo_dir=$(realpath -m "${MIMI_CARGO_DIR:-$work/cargo}")
+cargo_dir=${MIMI_CARGO_DIR:-$work/cargo}
 warnings="-Wall -Wextra -Wpedantic -Werror"
-tool=${MIMI_TOOL:+$(realpath -m "$MIMI_TOOL")}
 passed=0
 failed=0
 
-# What is tested is how it is installed, so the library is built quickly; cargo is run below this folder.
-mkdir "$work/.cargo"
-cp "$root/tests/packages/quick.toml" "$work/.cargo/config.toml"
-cd "$work"
-
+. "$here/quick.sh"
 . "$here/steps.sh"
 
 kinds=("$@")

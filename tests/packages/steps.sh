@@ -390,18 +390,15 @@ readme_module() {
 
 # Token files between the tool, C, C++ and Go. MIMI_TOOL: the tool, if it is built already.
 token_files() {
-    local programs=$work/tokens
+    local tool=${MIMI_TOOL:-$cargo_dir/debug/mimi} programs=$work/tokens
     command -v go >/dev/null || {
         echo "go is missing: token files between languages go unchecked"
         return
     }
     mkdir -p "$programs/go"
     cp "$here/tokens/main.go" "$work/go-$kind-consumer/go.mod" "$programs/go"
-    if [ -z "$tool" ]; then
-        tool=$cargo_dir/debug/mimi
-        check "the tool" cargo build --manifest-path "$root/Cargo.toml" --locked -p mimi-cli --target-dir "$cargo_dir" ||
-            return
-    fi
+    [ -n "${MIMI_TOOL:-}" ] || check "the tool" cargo build --manifest-path "$root/Cargo.toml" --locked \
+        -p mimi-cli --target-dir "$cargo_dir" || return
     check "token files, C, built" gcc -std=c99 $warnings "$here/tokens/tokens.c" $(pc --cflags --libs) -lm \
         -o "$programs/c.out" &&
         check "token files, C++, built" g++ -std=c++17 $warnings "$here/tokens/tokens.cpp" $(pc --cflags --libs) \

@@ -12,8 +12,8 @@ use std::time::Instant;
 const CLIP_ROUNDS: usize = 3;
 
 /// Passes of a stream, and of a clip, that are timed stage by stage; the median counts.
-const STREAM_STEPS: usize = 50;
-const CLIP_STEPS: usize = 5;
+const STREAM_PASSES: usize = 50;
+const CLIP_PASSES: usize = 5;
 
 /// Stages in the order of encoding.
 pub(super) const STAGES: [(Section, &str); 4] = [
@@ -111,7 +111,7 @@ pub(super) fn stages(
         probe.pass(|_| ());
     }
     let mut times = STAGES.map(|_| Vec::new());
-    for _ in 0..if is_clip { CLIP_STEPS } else { STREAM_STEPS } {
+    for _ in 0..if is_clip { CLIP_PASSES } else { STREAM_PASSES } {
         let mut start = Instant::now();
         probe.pass(|passed| {
             let index = STAGES.iter().position(|(stage, _)| *stage == passed).unwrap_or(0);
