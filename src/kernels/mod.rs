@@ -1,8 +1,8 @@
 //! Arithmetic: slices in, slices out, no allocation, no knowledge of layers.
 //!
-//! Each body ([`matmul`], [`attention`], [`elementwise`], [`norm`], [`rounded`]) is written once, generic over the
-//! vector operations of [`simd`]. It is compiled once for each instruction set of [`arch`], into a [`table`] of
-//! functions. A [`Kernels`] value proves that the CPU has an instruction set. Its methods check lengths and call
+//! Each body ([`matmul`], [`attention`], [`kept`], [`elementwise`], [`norm`], [`rounded`]) is written once, generic
+//! over the vector operations of [`simd`]. It is compiled once for each instruction set of [`arch`], into a [`table`]
+//! of functions. A [`Kernels`] value proves that the CPU has an instruction set. Its methods check lengths and call
 //! through the table.
 #![allow(unsafe_code)]
 
@@ -12,6 +12,7 @@ mod attention;
 mod denormals;
 mod elementwise;
 mod isa;
+mod kept;
 mod limits;
 mod matmul;
 mod matrix;
@@ -25,9 +26,10 @@ mod team;
 mod tests;
 
 pub(crate) use arena::{Arena, Pool, Weights, arena_bytes};
-pub(crate) use attention::{Heads, Kept, Queries};
+pub(crate) use attention::Queries;
 pub(crate) use denormals::FlushDenormals;
 pub(crate) use isa::InstructionSet;
+pub(crate) use kept::{Heads, Kept};
 pub(crate) use matmul::{Activation, MAX_BATCH, Product, Rows};
 pub(crate) use matrix::{Elements, Format, Integers, Matrix, PackError, Packing};
 pub(crate) use rounded::{Blocks, Rounded};

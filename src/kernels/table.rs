@@ -1,7 +1,8 @@
 //! The kernels of each instruction set: one table of functions for each.
 
-use super::attention::{self, Heads, Queries};
+use super::attention::{self, Queries};
 use super::isa::InstructionSet;
+use super::kept::{self, Heads};
 use super::matmul::{Job, Segment, Tiles, column, finish, tile};
 use super::matrix::Bf16;
 use super::rounded::Blocks;
@@ -89,7 +90,7 @@ macro_rules! table {
                 remember: enter!($features
                     (heads: Heads, place: [usize; 2], key: *const f32, value: *const f32, keys: *mut f32,
                      values: *mut f32),
-                    attention::remember::<S>),
+                    kept::remember::<S>),
                 attend: enter!($features
                     (heads: Heads, queries: Queries, q: *const f32, keys: *const f32, values: *const f32,
                      scores: *mut f32, out: *mut f32),
@@ -97,7 +98,7 @@ macro_rules! table {
                 remember_rounded: enter!($features
                     (heads: Heads, place: [usize; 2], key: *const f32, value: *const f32, keys: *mut f32,
                      values: *mut f32),
-                    attention::remember_rounded::<S>),
+                    kept::remember_rounded::<S>),
                 attend_rounded: enter!($features
                     (heads: Heads, queries: Queries, q: *const f32, keys: *const f32, values: *const f32,
                      scores: *mut f32, out: *mut f32),
