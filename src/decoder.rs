@@ -1,11 +1,9 @@
-//! One stream of codes or latents to audio.
+//! One stream of codes or latents to audio. [`stream`](crate::stream) does the work.
 
-use crate::conceal::Concealment;
-use crate::kernels::FlushDenormals;
-use crate::model::{DecoderHalf, Half, Shape};
-use crate::resample::{Rates, Resampler};
-use crate::stream::{Coder, Lost, Stream, Streaming, Value};
-use crate::{Error, Model, NO_CODE, Spec, StreamError, StreamOptions};
+use crate::model::{Half, Shape};
+use crate::resample::Resampler;
+use crate::stream::{Decoding, Frames, Lost, Stream, Streaming, Value, process_each};
+use crate::{Error, Model, Spec, StreamError, StreamOptions};
 use std::fmt;
 
 /// Any number of frames that did not arrive; they take no memory.
@@ -17,10 +15,7 @@ const LOST: &[Lost] = &[Lost; usize::MAX];
 /// at a time; different streams are independent. [`process`](Self::process), [`flush`](Self::flush), the same for
 /// latents, [`reset`](Self::reset) and the getters are real-time: no allocation, lock or system call.
 pub struct Decoder {
-    stream: Stream<DecoderHalf>,
-    concealment: Concealment,
-    /// Where the last code stood that was refused, and its value.
-    bad_code: Option<(usize, u32)>,
+    stream: Stream<Decoding>,
 }
 
 impl Decoder {
@@ -32,34 +27,22 @@ impl Decoder {
 
     /// A new stream of a shape, whatever the options say about it.
     pub(crate) fn of_shape(model: &Model, options: &StreamOptions, shape: Shape) -> Result<Self, Error> {
-        let stream = Stream::new(model, model.decoder()?, options, shape, Rates::resampler_from_model)?;
-        Ok(Self { stream, concealment: Concealment::default(), bad_code: None })
+        Ok(Self { stream: Stream::new(model, options, shape)? })
     }
 
     /// A fork of this stream, at the same point, with the same options.
     pub fn try_clone(&self) -> Result<Self, Error> {
-        Ok(Self { stream: self.stream.try_clone()?, ..*self })
+        Ok(Self { stream: self.stream.try_clone()? })
     }
 
     /// Samples that [`process`](Self::process) would write for `codes` more codes.
     pub fn samples_for(&self, codes: usize) -> usize {
-        Coder::<u32>::outputs_for(self, codes)
+        <Decoding as Frames<u32>>::outputs_for(&self.stream, codes)
     }
 
     /// Samples that [`process_latents`](Self::process_latents) would write for `values` more values.
     pub fn samples_for_latents(&self, values: usize) -> usize {
-        Coder::<f32>::outputs_for(self, values)
-    }
-
-    /// Samples that the next frame lacks: the end of a stream's first frame comes with its second, if the
-    /// rate is not the model's.
-    fn missing(&self) -> usize {
-        self.stream.resampler.as_deref().map_or(0, |resampler| resampler.delay() - resampler.owed())
-    }
-
-    /// Samples that `frames` more frames give.
-    fn samples_of(&self, frames: usize) -> usize {
-        frames.saturating_mul(self.frame_samples()).saturating_sub(self.missing())
+        <Decoding as Frames<f32>>::outputs_for(&self.stream, values)
     }
 
     /// Takes whole frames of codes, frame-major, writes their samples (mono, at the stream's rate, full
@@ -72,14 +55,14 @@ impl Decoder {
     /// of a stream with so many codebooks. A frame without such codes is concealed, as by
     /// [`process_lost`](Self::process_lost).
     pub fn process(&mut self, codes: &[u32], pcm: &mut [f32]) -> Result<usize, StreamError> {
-        self.process_with(codes, pcm, None)
+        self.stream.process(codes, pcm, None)
     }
 
     /// As [`process`](Self::process), of latents in place of codes: `[frames, latent_dim]`, as they leave the
     /// quantizer. NaN and infinity count as 0, and values are cut to ±1e5. Frames of latents are not in
     /// [`codes_hash`](Self::codes_hash).
     pub fn process_latents(&mut self, latents: &[f32], pcm: &mut [f32]) -> Result<usize, StreamError> {
-        Coder::<f32>::process_with(self, latents, pcm, None)
+        self.stream.process(latents, pcm, None)
     }
 
     /// Takes `frames` frames that did not arrive, and writes as many samples as [`process`](Self::process) does for
@@ -87,7 +70,7 @@ impl Decoder {
     /// frame was. The stream is as far as if they had come, and swells to its own sound within a quarter of the next
     /// frame. Before a stream's first frame there is silence.
     pub fn process_lost(&mut self, frames: usize, pcm: &mut [f32]) -> Result<usize, StreamError> {
-        self.process_with(&LOST[..frames], pcm, None)
+        self.stream.process(&LOST[..frames], pcm, None)
     }
 
     /// [`process_lost`](Self::process_lost) of the frames that so many codes or latents would be.
@@ -101,7 +84,7 @@ impl Decoder {
 
     /// Samples that so many codes or latents give, if they are whole frames.
     pub(crate) fn samples_for_whole<V: Value>(&self, values: usize) -> Result<usize, StreamError> {
-        Ok(self.samples_of(V::frames(&self.stream, values)?))
+        Ok(self.stream.samples_of(V::frames(&self.stream, values)?))
     }
 
     /// Exactly one frame for each of several streams of one model, in one pass over its weights: takes
@@ -115,7 +98,7 @@ impl Decoder {
         codes: &[&[u32]],
         pcm: &mut [&mut [f32]],
     ) -> Result<(), StreamError> {
-        Self::process_each(streams, codes, pcm)
+        process_each(streams, codes, pcm)
     }
 
     /// As [`process_many`](Self::process_many), of latents in place of codes.
@@ -124,46 +107,28 @@ impl Decoder {
         latents: &[&[f32]],
         pcm: &mut [&mut [f32]],
     ) -> Result<(), StreamError> {
-        Self::process_each(streams, latents, pcm)
+        process_each(streams, latents, pcm)
     }
 
-    /// Where the last code that was refused stood in its call's input, and its value; `None` if there was none
-    /// since the stream was opened, reset or flushed. For callers of the C ABI, whose errors are a number.
+    /// As [`Decoding::bad_code`].
     pub(crate) fn bad_code(&self) -> Option<(usize, u32)> {
-        self.bad_code
+        self.stream.direction.bad_code
     }
 
     /// Samples that [`flush`](Self::flush) would write.
     pub fn samples_for_flush(&self) -> usize {
-        self.stream.resampler.as_deref().map_or(0, Resampler::owed)
+        self.stream.owed()
     }
 
     /// Ends the stream: writes what was held back, and returns how many samples: none at the model's rate.
     /// The next frame begins a new stream; until then frames and hash are those of the old one.
     pub fn flush(&mut self, pcm: &mut [f32]) -> Result<usize, StreamError> {
-        let _flush = FlushDenormals::new();
-        let needed = self.samples_for_flush();
-        let Some(pcm) = pcm.get_mut(..needed) else {
-            return Err(StreamError::BufferTooSmall { needed });
-        };
-        if let Some(resampler) = &mut self.stream.resampler {
-            resampler.finish(pcm);
-        }
-        self.forget();
-        self.stream.ended = true;
-        Ok(needed)
+        <Decoding as Frames<u32>>::end(&mut self.stream, pcm)
     }
 
     /// Back to the state of a new stream.
     pub fn reset(&mut self) {
-        self.forget();
-        self.stream.begin();
-    }
-
-    fn forget(&mut self) {
-        self.stream.forget();
-        self.concealment = Concealment::default();
-        self.bad_code = None;
+        self.stream.reset();
     }
 
     /// The rate of its audio in Hz.
@@ -206,7 +171,7 @@ impl Decoder {
 
     /// Bytes that this stream keeps, the shared weights not counted.
     pub fn memory_bytes(&self) -> usize {
-        size_of::<Self>() - size_of_val(&self.stream) + self.stream.bytes()
+        self.stream.bytes()
     }
 
     /// What there is to know of its model.
@@ -216,82 +181,14 @@ impl Decoder {
 }
 
 impl Streaming for Decoder {
-    type Half = DecoderHalf;
+    type Direction = Decoding;
 
-    fn stream(&self) -> &Stream<DecoderHalf> {
+    fn stream(&self) -> &Stream<Decoding> {
         &self.stream
     }
 
-    fn stream_mut(&mut self) -> &mut Stream<DecoderHalf> {
+    fn stream_mut(&mut self) -> &mut Stream<Decoding> {
         &mut self.stream
-    }
-}
-
-impl<V: Value> Coder<V> for Decoder {
-    type Input = V;
-    type Output = f32;
-
-    fn frame_inputs(&self) -> usize {
-        V::in_frame(&self.stream)
-    }
-
-    fn frame_outputs(&self) -> usize {
-        self.frame_samples()
-    }
-
-    fn outputs_for(&self, values: usize) -> usize {
-        self.samples_of(Coder::<V>::frames_with(self, values))
-    }
-
-    fn frames_with(&self, values: usize) -> usize {
-        // without a quantizer, there are no codes in a frame
-        values.checked_div(V::in_frame(&self.stream)).unwrap_or(0)
-    }
-
-    fn check(&self, values: &[V]) -> Result<(), StreamError> {
-        V::check(&self.stream, values)
-    }
-
-    /// Keeps what [`bad_code`](Self::bad_code) tells.
-    fn note(&mut self, error: &StreamError) {
-        if let StreamError::CodeOutOfRange { index, code, .. } = *error {
-            self.bad_code = Some((index, code));
-        }
-    }
-
-    fn stage(&mut self, frames: usize, rest: &mut &[V]) {
-        let (values, later) = rest.split_at(frames * V::in_frame(&self.stream));
-        V::put(&mut self.stream, values);
-        *rest = later;
-    }
-
-    fn keep(&mut self, rest: &[V]) {
-        debug_assert!(rest.is_empty(), "only whole frames are taken");
-    }
-
-    fn emit(&mut self, frames: usize, pcm: &mut [f32]) -> usize {
-        V::note(&mut self.stream, frames);
-        let Stream { memory, resampler, border, spec, shape, frames: counted, concealed, .. } =
-            &mut self.stream;
-        let samples = &mut memory.scratch[border.samples.first(frames * spec.frame_size)];
-        let marks = memory.codes[..frames * shape.marks()].chunks_exact(shape.marks());
-        *counted += frames as u64;
-        for (marks, samples) in marks.zip(samples.chunks_exact_mut(spec.frame_size)) {
-            let lost = marks.iter().all(|mark| *mark == NO_CODE);
-            self.concealment.shape(samples, lost);
-            *concealed += u64::from(lost);
-        }
-        match resampler {
-            Some(resampler) => resampler.convert(samples, pcm),
-            None => {
-                pcm[..samples.len()].copy_from_slice(samples);
-                samples.len()
-            }
-        }
-    }
-
-    fn end(&mut self, output: &mut [f32]) -> Result<usize, StreamError> {
-        self.flush(output)
     }
 }
 

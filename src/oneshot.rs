@@ -3,7 +3,7 @@
 use crate::error::with_capacity;
 use crate::kernels::{FlushDenormals, with_team};
 use crate::model::{Half, MOST_STREAM_BYTES, Shape, threads};
-use crate::stream::{Coder, Value};
+use crate::stream::{Frames, Input, Output, Streaming, Value};
 use crate::{Decoder, Encoder, Error, Model, Spec, StreamOptions};
 
 /// Frames that a one-shot call works on at once: enough rows for the layers with the most weights,
@@ -150,15 +150,15 @@ fn options_of_one_shot(half: &impl Half, spec: &Spec, options: &StreamOptions) -
 }
 
 /// All of `input` through a new stream, and its end.
-fn run<V: Value, C: Coder<V>>(
+fn run<V: Value, C: Streaming<Direction: Frames<V>>>(
     mut coder: C,
-    input: &[C::Input],
-    output: &mut [C::Output],
+    input: &[Input<C, V>],
+    output: &mut [Output<C, V>],
 ) -> Result<usize, Error> {
     let _flush = FlushDenormals::new();
-    let threads = coder.stream().shape.threads;
-    let written = with_team(threads, |team| coder.process_with(input, output, team))?;
-    Ok(written + coder.end(&mut output[written..])?)
+    let stream = coder.stream_mut();
+    let written = with_team(stream.shape.threads, |team| stream.process(input, output, team))?;
+    Ok(written + Frames::end(stream, &mut output[written..])?)
 }
 
 /// A list of `len` values, of which `fill` tells how many it wrote.

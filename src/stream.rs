@@ -1,13 +1,17 @@
 //! Streams: what encoders and decoders share.
 //!
-//! A stream is a program, the memory that it works on, and the frame at hand. [`Coder`] says how frames come in and go
-//! out, and [`Value`] what they are on the side that is not audio; all else is written once, here.
+//! A stream is a program, the memory that it works on, and the frame at hand. A [`Direction`], [`encoding`] or
+//! [`decoding`], says how frames come in and go out, and a [`Value`] what they are on the side that is not audio; all
+//! else is written once, here.
 
+mod decoding;
+mod encoding;
+mod many;
 mod values;
 
 use crate::error::out_of_memory;
 use crate::hash::CodesHash;
-use crate::kernels::{FlushDenormals, MAX_BATCH, Team};
+use crate::kernels::{FlushDenormals, Team};
 use crate::layers::SplitQuantizer;
 use crate::model::{Border, Half, Shape};
 use crate::program::{Batch, Length, Memory, Program};
@@ -15,11 +19,16 @@ use crate::resample::{Rates, Resampler};
 use crate::{Error, Model, Spec, StreamError, StreamOptions};
 use std::iter;
 use std::sync::Arc;
+
+pub(crate) use decoding::Decoding;
+pub(crate) use encoding::Encoding;
+pub(crate) use many::{process_each, run_each};
 pub(crate) use values::{Lost, Value, check_codes, copy_finite};
 
 /// A stream on half a model, whose weights it keeps alive.
-pub(crate) struct Stream<H> {
-    half: Arc<H>,
+pub(crate) struct Stream<D: Direction> {
+    half: Arc<D::Half>,
+    pub(crate) direction: D,
     pub(crate) quantizer: Option<Arc<SplitQuantizer>>,
     pub(crate) spec: Spec,
     pub(crate) shape: Shape,
@@ -48,20 +57,17 @@ struct Progress {
     load: u64,
 }
 
-impl<H: Half> Stream<H> {
+impl<D: Direction> Stream<D> {
     /// A new stream of a shape, whatever the options say about it.
-    pub(crate) fn new(
-        model: &Model,
-        half: &Arc<H>,
-        options: &StreamOptions,
-        shape: Shape,
-        resampler: fn(Rates) -> Result<Option<Box<Resampler>>, Error>,
-    ) -> Result<Self, Error> {
+    pub(crate) fn new(model: &Model, options: &StreamOptions, shape: Shape) -> Result<Self, Error> {
+        let half = D::half(model)?;
         let quantizer = model.quantizer().cloned();
         let (program, memory, border) = half.plan(quantizer.as_deref(), model.spec(), shape)?;
         let rates = model.spec().stream_rates(options)?;
+        let resampler = D::resampler(rates)?;
         Ok(Self {
             half: Arc::clone(half),
+            direction: D::new(options, rates, resampler.as_deref())?,
             quantizer,
             spec: *model.spec(),
             shape,
@@ -69,7 +75,7 @@ impl<H: Half> Stream<H> {
             memory,
             border,
             rates,
-            resampler: resampler(rates)?,
+            resampler,
             frames: 0,
             concealed: 0,
             hash: CodesHash::new(),
@@ -82,6 +88,7 @@ impl<H: Half> Stream<H> {
     pub(crate) fn try_clone(&self) -> Result<Self, Error> {
         Ok(Self {
             half: Arc::clone(&self.half),
+            direction: self.direction.try_clone()?,
             quantizer: self.quantizer.clone(),
             program: self.program.try_clone().map_err(out_of_memory)?,
             memory: self.memory.try_clone().map_err(out_of_memory)?,
@@ -97,15 +104,90 @@ impl<H: Half> Stream<H> {
         if let Some(resampler) = &mut self.resampler {
             resampler.reset();
         }
+        self.direction.forget();
         self.progress = None;
     }
 
+    /// Back to the state of a new stream.
+    pub(crate) fn reset(&mut self) {
+        self.forget();
+        self.begin();
+    }
+
     /// Counts from zero.
-    pub(crate) fn begin(&mut self) {
+    fn begin(&mut self) {
         self.frames = 0;
         self.concealed = 0;
         self.hash = CodesHash::new();
         self.ended = false;
+    }
+
+    /// Takes all of `input`, with a team that shares the work.
+    pub(crate) fn process<V: Value>(
+        &mut self,
+        input: &[D::Input],
+        output: &mut [D::Output],
+        team: Option<&Team>,
+    ) -> Result<usize, StreamError>
+    where
+        D: Frames<V>,
+    {
+        // before any sample is looked at: it may be one that traps in the caller's mode
+        let _flush = FlushDenormals::new();
+        D::check(self, input).inspect_err(|error| D::note(self, error))?;
+        let needed = D::outputs_for(self, input.len());
+        if output.len() < needed {
+            return Err(StreamError::BufferTooSmall { needed });
+        }
+        if input.is_empty() {
+            return Ok(0);
+        }
+        self.begin_anew();
+        let mut rest = input;
+        let mut written = 0;
+        loop {
+            let frames = D::frames_with(self, rest.len()).min(self.shape.block);
+            if frames == 0 {
+                break;
+            }
+            D::stage(self, frames, &mut rest);
+            self.pass::<V>(iter::empty(), frames * self.spec.frame_size, team);
+            written += D::emit(self, frames, &mut output[written..]);
+        }
+        D::keep(self, rest);
+        Ok(written)
+    }
+
+    /// Runs a pass whose input is in place, for this stream and others of the same half and shape; returns how many
+    /// frames.
+    fn pass<'s, V: Value>(
+        &mut self,
+        others: impl Iterator<Item = &'s mut Self>,
+        samples: usize,
+        team: Option<&Team>,
+    ) -> usize
+    where
+        D: 's,
+    {
+        let operations = V::operations(self);
+        let Self { half, program, memory, progress, .. } = self;
+        let in_parts =
+            |progress: &Option<Progress>| debug_assert!(progress.is_none(), "a frame is run in parts");
+        in_parts(progress);
+        let others = others.map(|other| {
+            in_parts(&other.progress);
+            &mut other.memory
+        });
+        let mut batch = Batch::new(half.kernels(), iter::once(memory).chain(others), team);
+        program.run(operations, &mut batch, Length(samples));
+        program.rows(1, Length(samples))
+    }
+
+    /// Counts from zero if the stream has ended.
+    fn begin_anew(&mut self) {
+        if self.ended {
+            self.begin();
+        }
     }
 
     /// Runs a frame that is in place until `load` of it is done, or to its end. Tells whether that is reached.
@@ -127,160 +209,64 @@ impl<H: Half> Stream<H> {
     /// Bytes kept, the shared weights not counted.
     pub(crate) fn bytes(&self) -> usize {
         size_of::<Self>()
+            + self.direction.bytes()
             + self.program.bytes()
             + self.memory.bytes()
             + self.resampler.as_deref().map_or(0, Resampler::bytes)
     }
 }
 
-/// What has a stream.
-pub(crate) trait Streaming: Sized {
+/// The encoder's direction or the decoder's, and what its streams keep beside what both have.
+pub(crate) trait Direction: Sized {
     type Half: Half;
 
-    fn stream(&self) -> &Stream<Self::Half>;
-    fn stream_mut(&mut self) -> &mut Stream<Self::Half>;
+    fn half(model: &Model) -> Result<&Arc<Self::Half>, Error>;
+    fn resampler(rates: Rates) -> Result<Option<Box<Resampler>>, Error>;
+    fn new(options: &StreamOptions, rates: Rates, resampler: Option<&Resampler>) -> Result<Self, Error>;
+    fn try_clone(&self) -> Result<Self, Error>;
+    /// Forgets what went in.
+    fn forget(&mut self);
+    /// Bytes that it keeps, beside itself.
+    fn bytes(&self) -> usize;
 }
 
-/// One direction of the codec, to or from frames of `V`: how frames come in and go out.
-pub(crate) trait Coder<V: Value = u32>: Streaming {
+/// How frames of `V` come in and go out in a direction.
+pub(crate) trait Frames<V>: Direction {
     type Input: Copy;
     type Output: Copy;
 
     /// Elements of a frame.
-    fn frame_inputs(&self) -> usize;
-    fn frame_outputs(&self) -> usize;
+    fn frame_inputs(stream: &Stream<Self>) -> usize;
+    fn frame_outputs(stream: &Stream<Self>) -> usize;
     /// What `inputs` more elements give.
-    fn outputs_for(&self, inputs: usize) -> usize;
+    fn outputs_for(stream: &Stream<Self>, inputs: usize) -> usize;
     /// Frames that `inputs` more elements complete.
-    fn frames_with(&self, inputs: usize) -> usize;
+    fn frames_with(stream: &Stream<Self>, inputs: usize) -> usize;
     /// Whether the input is such as can be taken.
-    fn check(&self, input: &[Self::Input]) -> Result<(), StreamError>;
+    fn check(stream: &Stream<Self>, input: &[Self::Input]) -> Result<(), StreamError>;
     /// Hears of a refusal.
-    fn note(&mut self, _error: &StreamError) {}
+    fn note(_stream: &mut Stream<Self>, _error: &StreamError) {}
     /// Puts frames that are whole with `rest` where a pass looks for them, and takes them off it.
-    fn stage(&mut self, frames: usize, rest: &mut &[Self::Input]);
+    fn stage(stream: &mut Stream<Self>, frames: usize, rest: &mut &[Self::Input]);
     /// Keeps input for a later frame.
-    fn keep(&mut self, rest: &[Self::Input]);
+    fn keep(stream: &mut Stream<Self>, rest: &[Self::Input]);
     /// Copies the output of a pass out, and counts its frames. Returns how many elements.
-    fn emit(&mut self, frames: usize, output: &mut [Self::Output]) -> usize;
-
+    fn emit(stream: &mut Stream<Self>, frames: usize, output: &mut [Self::Output]) -> usize;
     /// Ends the stream, and writes what was held back.
-    fn end(&mut self, output: &mut [Self::Output]) -> Result<usize, StreamError>;
-
-    /// Takes all of `input`, with a team that shares the work.
-    fn process_with(
-        &mut self,
-        input: &[Self::Input],
-        output: &mut [Self::Output],
-        team: Option<&Team>,
-    ) -> Result<usize, StreamError> {
-        // before any sample is looked at: it may be one that traps in the caller's mode
-        let _flush = FlushDenormals::new();
-        self.check(input).inspect_err(|error| self.note(error))?;
-        let needed = self.outputs_for(input.len());
-        if output.len() < needed {
-            return Err(StreamError::BufferTooSmall { needed });
-        }
-        if input.is_empty() {
-            return Ok(0);
-        }
-        if self.stream().ended {
-            self.stream_mut().begin();
-        }
-        let mut rest = input;
-        let mut written = 0;
-        loop {
-            let frames = self.frames_with(rest.len()).min(self.stream().shape.block);
-            if frames == 0 {
-                break;
-            }
-            self.stage(frames, &mut rest);
-            let samples = frames * self.stream().spec.frame_size;
-            Self::pass(&mut [self], samples, team);
-            written += self.emit(frames, &mut output[written..]);
-        }
-        self.keep(rest);
-        Ok(written)
-    }
-
-    /// One frame for each of several streams.
-    fn process_each(
-        streams: &mut [&mut Self],
-        inputs: &[&[Self::Input]],
-        outputs: &mut [&mut [Self::Output]],
-    ) -> Result<(), StreamError> {
-        if streams.len() != inputs.len() || streams.len() != outputs.len() {
-            let (streams, inputs, outputs) = (streams.len(), inputs.len(), outputs.len());
-            return Err(StreamError::UnequalCounts { streams, inputs, outputs });
-        }
-        for index in 0..streams.len() {
-            let checked = streams[index].check_member(streams[0], inputs[index], outputs[index].len());
-            checked.inspect_err(|error| streams[index].note(error))?;
-        }
-        Self::run_each(streams, inputs, outputs);
-        Ok(())
-    }
-
-    /// Whether this stream can take part in a call for several, of which `first` is the first.
-    fn check_member(&self, first: &Self, input: &[Self::Input], room: usize) -> Result<(), StreamError> {
-        if !Arc::ptr_eq(&self.stream().half, &first.stream().half) {
-            return Err(StreamError::DifferentModels);
-        }
-        let (inputs, outputs) = (self.frame_inputs(), self.frame_outputs());
-        if input.len() != inputs {
-            return Err(StreamError::NotOneFrame { found: input.len(), expected: inputs });
-        }
-        self.check(input)?;
-        if self.outputs_for(inputs) != outputs {
-            return Err(StreamError::FirstFrame);
-        }
-        if room < outputs {
-            return Err(StreamError::BufferTooSmall { needed: outputs });
-        }
-        Ok(())
-    }
-
-    /// One frame for each of several streams that were checked.
-    fn run_each(streams: &mut [&mut Self], inputs: &[&[Self::Input]], outputs: &mut [&mut [Self::Output]]) {
-        let _flush = FlushDenormals::new();
-        let mut done = 0;
-        let shape = |stream: &Self| stream.stream().shape;
-        for group in
-            streams.chunk_by_mut(|a, b| shape(a) == shape(b)).flat_map(|group| group.chunks_mut(MAX_BATCH))
-        {
-            for (stream, input) in group.iter_mut().zip(&inputs[done..]) {
-                if stream.stream().ended {
-                    stream.stream_mut().begin();
-                }
-                let mut rest = *input;
-                stream.stage(1, &mut rest);
-                stream.keep(rest);
-            }
-            let samples = group[0].stream().spec.frame_size;
-            Self::pass(group, samples, None);
-            for (stream, output) in group.iter_mut().zip(&mut outputs[done..]) {
-                stream.emit(1, output);
-            }
-            done += group.len();
-        }
-    }
-
-    /// Runs a pass whose input is in place, for streams of one half and one shape; returns how many frames.
-    fn pass(streams: &mut [&mut Self], samples: usize, team: Option<&Team>) -> usize {
-        debug_assert!(
-            streams.iter().all(|stream| stream.stream().progress.is_none()),
-            "a frame is run in parts"
-        );
-        let [first, others @ ..] = streams else { return 0 };
-        let operations = V::operations(first.stream());
-        let Stream { half, program, memory, .. } = first.stream_mut();
-        let memories =
-            iter::once(memory).chain(others.iter_mut().map(|other| &mut other.stream_mut().memory));
-        let mut batch = Batch::new(half.kernels(), memories, team);
-        program.run(operations, &mut batch, Length(samples));
-        program.rows(1, Length(samples))
-    }
+    fn end(stream: &mut Stream<Self>, output: &mut [Self::Output]) -> Result<usize, StreamError>;
 }
+
+/// What has a stream.
+pub(crate) trait Streaming: Sized {
+    type Direction: Direction;
+
+    fn stream(&self) -> &Stream<Self::Direction>;
+    fn stream_mut(&mut self) -> &mut Stream<Self::Direction>;
+}
+
+/// What goes into an encoder or a decoder of frames of `V`, and what comes out.
+pub(crate) type Input<C, V = u32> = <<C as Streaming>::Direction as Frames<V>>::Input;
+pub(crate) type Output<C, V = u32> = <<C as Streaming>::Direction as Frames<V>>::Output;
 
 #[cfg(test)]
 mod tests;

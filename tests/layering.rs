@@ -23,9 +23,9 @@ const MAY_USE: [(&str, &[&str]); 23] = [
         "model",
         &["layers", "program", "kernels", "checkpoint", "tensors", "config", "options", "error", "resample"],
     ),
-    ("stream", &["model", "layers", "program", "kernels", "hash", "options", "error", "resample"]),
-    ("encoder", &["stream", "model", "kernels", "options", "error", "resample"]),
-    ("decoder", &["stream", "conceal", "program", "model", "kernels", "options", "error", "resample"]),
+    ("stream", &["model", "layers", "program", "kernels", "conceal", "hash", "options", "error", "resample"]),
+    ("encoder", &["stream", "model", "options", "error"]),
+    ("decoder", &["stream", "model", "options", "error", "resample"]),
     ("oneshot", &["stream", "encoder", "decoder", "model", "kernels", "options", "error"]),
     ("quantize", &["oneshot", "stream", "model", "layers", "program", "kernels", "options", "error"]),
     (

@@ -6,7 +6,7 @@ use super::encoder::mimi_encoder;
 use super::guard::guard_rt;
 use super::handle::{self, Kind};
 use super::status::mimi_status;
-use crate::stream::{Coder, Value};
+use crate::stream::{Frames, Input, Output, Streaming, Value, run_each};
 use crate::{Decoder, Encoder};
 use std::array;
 use std::ptr::NonNull;
@@ -84,12 +84,12 @@ pub unsafe extern "C" fn mimi_decoder_process_many(
 ///
 /// # Safety
 /// The pointers are as the header's introduction asks.
-pub(super) unsafe fn many<V: Value, C: Coder<V> + Kind>(
+pub(super) unsafe fn many<V: Value, C: Streaming<Direction: Frames<V>> + Kind>(
     names: [&'static str; 3],
     streams: *const *mut C::Opaque,
     n: usize,
-    inputs: *const *const C::Input,
-    outputs: *const *mut C::Output,
+    inputs: *const *const Input<C, V>,
+    outputs: *const *mut Output<C, V>,
 ) -> Result<(), mimi_status> {
     // SAFETY: this function's contract; `exclusive_many` gives each stream once, and `disjoint` and `apart` keep what
     // is read and what is written apart.
@@ -101,35 +101,36 @@ pub(super) unsafe fn many<V: Value, C: Coder<V> + Kind>(
             n,
             |i| streams[i],
             |coder: &dyn Fn(usize) -> NonNull<C>| {
+                let inputs_of = |i: usize| C::Direction::frame_inputs(coder(i).as_ref().stream());
+                let outputs_of = |i: usize| C::Direction::frame_outputs(coder(i).as_ref().stream());
                 for i in 0..n {
-                    let (first, this) = (coder(0).as_ref(), coder(i).as_ref());
+                    let (first, this) = (coder(0).as_ref().stream(), coder(i).as_ref().stream());
                     // the lists are read again after outputs were written
-                    let room = (names[2], outputs[i].cast_const(), this.frame_outputs());
+                    let room = (names[2], outputs[i].cast_const(), outputs_of(i));
                     disjoint((names[0], streams.as_ptr(), n), room)?;
                     disjoint((names[1], inputs.as_ptr(), n), room)?;
                     disjoint((names[2], outputs.as_ptr(), n), room)?;
-                    output(names[2], outputs[i], this.frame_outputs())?;
-                    let frame = input(names[1], inputs[i], this.frame_inputs())?;
-                    let checked = this.check_member(first, frame, this.frame_outputs());
-                    checked.inspect_err(|error| coder(i).as_mut().note(error))?;
+                    output(names[2], outputs[i], outputs_of(i))?;
+                    let frame = input(names[1], inputs[i], inputs_of(i))?;
+                    let checked = this.check_member(first, frame, outputs_of(i));
+                    checked.inspect_err(|error| C::Direction::note(coder(i).as_mut().stream_mut(), error))?;
                 }
                 apart(
                     n,
-                    |i| (names[1], inputs[i], coder(i).as_ref().frame_inputs()),
-                    |i| (names[2], outputs[i].cast_const(), coder(i).as_ref().frame_outputs()),
+                    |i| (names[1], inputs[i], inputs_of(i)),
+                    |i| (names[2], outputs[i].cast_const(), outputs_of(i)),
                 )?;
                 for start in (0..n).step_by(GROUP) {
                     let count = GROUP.min(n - start);
                     let mut group = [coder(start); GROUP];
-                    let mut frames: [&[C::Input]; GROUP] = [&[]; GROUP];
-                    let mut room: [&mut [C::Output]; GROUP] = array::from_fn(|_| Default::default());
+                    let mut frames: [&[Input<C, V>]; GROUP] = [&[]; GROUP];
+                    let mut room: [&mut [Output<C, V>]; GROUP] = array::from_fn(|_| Default::default());
                     for i in 0..count {
                         group[i] = coder(start + i);
-                        let this = group[i].as_ref();
-                        frames[i] = input(names[1], inputs[start + i], this.frame_inputs())?;
-                        room[i] = output(names[2], outputs[start + i], this.frame_outputs())?;
+                        frames[i] = input(names[1], inputs[start + i], inputs_of(start + i))?;
+                        room[i] = output(names[2], outputs[start + i], outputs_of(start + i))?;
                     }
-                    C::run_each(exclusive(&mut group[..count]), &frames[..count], &mut room[..count]);
+                    run_each(exclusive(&mut group[..count]), &frames[..count], &mut room[..count]);
                 }
                 Ok(())
             },

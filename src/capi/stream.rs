@@ -4,19 +4,19 @@ use super::buffer::{apart, disjoint, extent, input, output, place, report};
 use super::decoder::mimi_decoder;
 use super::handle::{self, Kind};
 use super::status::mimi_status;
-use crate::stream::{Coder, Value};
+use crate::stream::{Frames, Input, Output, Streaming, Value};
 use crate::{Decoder, StreamError};
 
 /// All of `input` through a stream; the number of outputs goes to `out`.
 ///
 /// # Safety
 /// The pointers are as the header's introduction asks.
-pub(super) unsafe fn process<V: Value, C: Coder<V> + Kind>(
+pub(super) unsafe fn process<V: Value, C: Streaming<Direction: Frames<V>> + Kind>(
     [from_name, to_name, out_name]: [&'static str; 3],
     stream: *mut C::Opaque,
-    from: *const C::Input,
+    from: *const Input<C, V>,
     count: usize,
-    to: *mut C::Output,
+    to: *mut Output<C, V>,
     room: usize,
     out: *mut usize,
 ) -> Result<(), mimi_status> {
@@ -29,7 +29,7 @@ pub(super) unsafe fn process<V: Value, C: Coder<V> + Kind>(
             disjoint((from_name, from, count), (to_name, to, room))?;
             let from = input(from_name, from, count)?;
             let to = output(to_name, to, room)?;
-            report(out, coder.process_with(from, to, None)).map_err(mimi_status::from)
+            report(out, coder.stream_mut().process(from, to, None)).map_err(mimi_status::from)
         })?
     }
 }

@@ -7,7 +7,7 @@ use crate::error::{headroom, with_capacity};
 use crate::hash::CodesHash;
 use crate::kernels::FlushDenormals;
 use crate::live::number::Number;
-use crate::stream::Coder;
+use crate::stream::{Frames, Streaming};
 use crate::{Encoder, Error, LiveOptions, Model, StreamError, Work};
 use std::sync::Arc;
 
@@ -145,7 +145,7 @@ impl Maker {
     /// Puts the frame in place that the last samples have completed, if they have.
     fn place(&mut self) -> bool {
         let Some(frame) = self.intake.frame() else { return false };
-        self.spread.coder.place(frame);
+        self.spread.coder.stream_mut().place(frame);
         self.spread.begin();
         self.in_place = true;
         true
@@ -157,7 +157,7 @@ impl Maker {
             return;
         }
         self.spread.finish();
-        self.spread.coder.emit(1, &mut self.room);
+        Frames::emit(self.spread.coder.stream_mut(), 1, &mut self.room);
         let words = Word { due, codes: &self.room, next: 0 };
         if !shared.codes.push(words) {
             dropped.add(1);

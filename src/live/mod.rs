@@ -58,7 +58,7 @@ pub(crate) use playback::{Shared as PlaybackShared, reset as reset_playback};
 
 use crate::NO_CODE;
 use crate::hash::CodesHash;
-use crate::stream::Coder;
+use crate::stream::Streaming;
 use crate::{Error, ErrorKind, Spec, StreamOptions};
 use number::{Digest, Number};
 
@@ -144,7 +144,7 @@ struct Spread<C> {
     busy: bool,
 }
 
-impl<C: Coder> Spread<C> {
+impl<C: Streaming> Spread<C> {
     fn new(coder: C, period: usize) -> Self {
         let load = coder.stream().load();
         Self { coder, load, period, passed: 0, busy: false }

@@ -7,7 +7,7 @@ use super::{Counts, Facts, NO_CODE, Spread, buffer_frames, stream_options};
 use crate::error::{headroom, with_capacity};
 use crate::hash::CodesHash;
 use crate::kernels::FlushDenormals;
-use crate::stream::{Coder, Streaming, check_codes};
+use crate::stream::{Decoding, Frames, Streaming, check_codes};
 use crate::{Decoder, Error, LiveOptions, Model, StreamError, Work};
 use std::iter;
 use std::sync::Arc;
@@ -165,7 +165,7 @@ impl Maker {
             Order::Take => _ = codes.take(self.room.len(), |index, code| self.room[index] = code),
             Order::Conceal => self.room.fill(NO_CODE),
         }
-        self.spread.coder.stage(1, &mut &self.room[..]);
+        Frames::stage(self.spread.coder.stream_mut(), 1, &mut &self.room[..]);
         self.spread.begin();
         true
     }
@@ -173,7 +173,7 @@ impl Maker {
     /// Completes the frame that is in place, to be heard next.
     fn finish(&mut self) {
         self.spread.finish();
-        Coder::<u32>::emit(&mut self.spread.coder, 1, self.outlet.frame());
+        <Decoding as Frames<u32>>::emit(self.spread.coder.stream_mut(), 1, self.outlet.frame());
     }
 }
 

@@ -1,8 +1,7 @@
 //! What stands between the halves of a network, and how streams take and give it: codes, latents, or nothing where a
 //! frame was lost.
 
-use super::Stream;
-use crate::model::Half;
+use super::{Direction, Stream};
 use crate::{NO_CODE, StreamError};
 use std::ops::Range;
 
@@ -13,35 +12,35 @@ const LIMIT: f32 = 1e5;
 /// A value of a frame at the border between the halves.
 pub(crate) trait Value: Copy {
     /// How many are in a frame.
-    fn in_frame<H: Half>(stream: &Stream<H>) -> usize;
+    fn in_frame<D: Direction>(stream: &Stream<D>) -> usize;
 
     /// How many frames so many values are, with `in_frame` in each.
     fn whole_frames(values: usize, in_frame: usize) -> Result<usize, StreamError>;
 
     /// How many frames of a stream so many values are.
-    fn frames<H: Half>(stream: &Stream<H>, values: usize) -> Result<usize, StreamError> {
+    fn frames<D: Direction>(stream: &Stream<D>, values: usize) -> Result<usize, StreamError> {
         Self::whole_frames(values, Self::in_frame(stream))
     }
 
     /// The operations between samples and these.
-    fn operations<H: Half>(stream: &Stream<H>) -> Range<usize>;
+    fn operations<D: Direction>(stream: &Stream<D>) -> Range<usize>;
 
     /// Whether a stream has such values, and can take these.
-    fn check<H: Half>(stream: &Stream<H>, values: &[Self]) -> Result<(), StreamError>;
+    fn check<D: Direction>(stream: &Stream<D>, values: &[Self]) -> Result<(), StreamError>;
 
     /// Puts values of whole frames where a pass looks for them.
-    fn put<H: Half>(stream: &mut Stream<H>, values: &[Self]);
+    fn put<D: Direction>(stream: &mut Stream<D>, values: &[Self]);
 
     /// Copies those that a pass has made out.
-    fn get<H: Half>(stream: &Stream<H>, values: &mut [Self]);
+    fn get<D: Direction>(stream: &Stream<D>, values: &mut [Self]);
 
     /// Puts the codes of `frames` frames into the stream's hash.
-    fn note<H: Half>(stream: &mut Stream<H>, frames: usize);
+    fn note<D: Direction>(stream: &mut Stream<D>, frames: usize);
 }
 
 /// Codes.
 impl Value for u32 {
-    fn in_frame<H: Half>(stream: &Stream<H>) -> usize {
+    fn in_frame<D: Direction>(stream: &Stream<D>) -> usize {
         stream.shape.codebooks
     }
 
@@ -53,15 +52,15 @@ impl Value for u32 {
         }
     }
 
-    fn operations<H: Half>(stream: &Stream<H>) -> Range<usize> {
+    fn operations<D: Direction>(stream: &Stream<D>) -> Range<usize> {
         0..stream.program.len()
     }
 
-    fn check<H: Half>(stream: &Stream<H>, codes: &[u32]) -> Result<(), StreamError> {
+    fn check<D: Direction>(stream: &Stream<D>, codes: &[u32]) -> Result<(), StreamError> {
         check_codes(codes, stream.shape.codebooks, stream.spec.codebook_size)
     }
 
-    fn put<H: Half>(stream: &mut Stream<H>, codes: &[u32]) {
+    fn put<D: Direction>(stream: &mut Stream<D>, codes: &[u32]) {
         let staged = &mut stream.memory.codes[..codes.len()];
         staged.copy_from_slice(codes);
         if let Some(quantizer) = &stream.quantizer {
@@ -69,11 +68,11 @@ impl Value for u32 {
         }
     }
 
-    fn get<H: Half>(stream: &Stream<H>, codes: &mut [u32]) {
+    fn get<D: Direction>(stream: &Stream<D>, codes: &mut [u32]) {
         codes.copy_from_slice(&stream.memory.codes[..codes.len()]);
     }
 
-    fn note<H: Half>(stream: &mut Stream<H>, frames: usize) {
+    fn note<D: Direction>(stream: &mut Stream<D>, frames: usize) {
         let Stream { memory, hash, shape, .. } = stream;
         hash.update(&memory.codes[..frames * shape.codebooks]);
     }
@@ -91,7 +90,7 @@ pub(crate) fn check_codes(codes: &[u32], codebooks: usize, codebook_size: usize)
 
 /// Latents.
 impl Value for f32 {
-    fn in_frame<H: Half>(stream: &Stream<H>) -> usize {
+    fn in_frame<D: Direction>(stream: &Stream<D>) -> usize {
         stream.spec.latent_dim
     }
 
@@ -102,16 +101,16 @@ impl Value for f32 {
         }
     }
 
-    fn operations<H: Half>(stream: &Stream<H>) -> Range<usize> {
+    fn operations<D: Direction>(stream: &Stream<D>) -> Range<usize> {
         let [begin, end] = stream.border.operations;
         begin..end
     }
 
-    fn check<H: Half>(stream: &Stream<H>, latents: &[f32]) -> Result<(), StreamError> {
+    fn check<D: Direction>(stream: &Stream<D>, latents: &[f32]) -> Result<(), StreamError> {
         Self::frames(stream, latents.len()).map(drop)
     }
 
-    fn put<H: Half>(stream: &mut Stream<H>, latents: &[f32]) {
+    fn put<D: Direction>(stream: &mut Stream<D>, latents: &[f32]) {
         let slot = stream.border.latents.first(latents.len());
         copy_finite(latents, &mut stream.memory.scratch[slot]);
         // any code says that the frame arrived
@@ -119,12 +118,12 @@ impl Value for f32 {
         stream.memory.codes[..marks].fill(0);
     }
 
-    fn get<H: Half>(stream: &Stream<H>, latents: &mut [f32]) {
+    fn get<D: Direction>(stream: &Stream<D>, latents: &mut [f32]) {
         let slot = stream.border.latents.first(latents.len());
         latents.copy_from_slice(&stream.memory.scratch[slot]);
     }
 
-    fn note<H: Half>(_: &mut Stream<H>, _: usize) {}
+    fn note<D: Direction>(_: &mut Stream<D>, _: usize) {}
 }
 
 /// In place of a frame that did not arrive.
@@ -132,7 +131,7 @@ impl Value for f32 {
 pub(crate) struct Lost;
 
 impl Value for Lost {
-    fn in_frame<H: Half>(_: &Stream<H>) -> usize {
+    fn in_frame<D: Direction>(_: &Stream<D>) -> usize {
         1
     }
 
@@ -140,22 +139,22 @@ impl Value for Lost {
         Ok(lost)
     }
 
-    fn operations<H: Half>(stream: &Stream<H>) -> Range<usize> {
+    fn operations<D: Direction>(stream: &Stream<D>) -> Range<usize> {
         f32::operations(stream)
     }
 
-    fn check<H: Half>(_: &Stream<H>, _: &[Lost]) -> Result<(), StreamError> {
+    fn check<D: Direction>(_: &Stream<D>, _: &[Lost]) -> Result<(), StreamError> {
         Ok(())
     }
 
-    fn put<H: Half>(stream: &mut Stream<H>, lost: &[Lost]) {
+    fn put<D: Direction>(stream: &mut Stream<D>, lost: &[Lost]) {
         let marks = lost.len() * stream.shape.marks();
         stream.memory.codes[..marks].fill(NO_CODE);
     }
 
-    fn get<H: Half>(_: &Stream<H>, _: &mut [Lost]) {}
+    fn get<D: Direction>(_: &Stream<D>, _: &mut [Lost]) {}
 
-    fn note<H: Half>(stream: &mut Stream<H>, frames: usize) {
+    fn note<D: Direction>(stream: &mut Stream<D>, frames: usize) {
         u32::note(stream, frames);
     }
 }
