@@ -124,6 +124,8 @@ pub(super) struct Tiles {
     functions: [&'static [Tile]; 3],
     /// Bytes of a panel's weights for one input.
     line: usize,
+    /// Cache lines of a panel's weights for one multiplication.
+    lines: usize,
     /// The most inputs in a segment, unless the weights are integers: for one panel at a time, and for several.
     segment: [usize; 2],
 }
@@ -135,7 +137,9 @@ impl Tiles {
         );
         let width = P * S::LANES;
         assert!(width <= MAX_WIDTH);
-        Self { functions, line: width * size_of::<W>(), segment: [SEGMENT_WEIGHTS / width, usize::MAX] }
+        let line = width * size_of::<W>();
+        let lines = tile::lines(line * W::STEP);
+        Self { functions, line, lines, segment: [SEGMENT_WEIGHTS / width, usize::MAX] }
     }
 
     /// Rows of the largest tile of one panel.
@@ -248,8 +252,9 @@ impl Job {
 
     /// A panel's sums for rows that begin at `inputs`.
     unsafe fn run_panel(&self, weights: *const u8, inputs: &[*const u8], sums: *mut f32) {
-        // The tiles are as even as possible, because a tile of one row costs nearly as much as a full one.
-        let tiles = inputs.len().div_ceil(self.tiles.rows());
+        // The tiles are as even as possible, because a tile of one row costs nearly as much as a full one. A tile
+        // prefetches one cache line for each multiplication: with fewer tiles than lines, weights come from memory late.
+        let tiles = inputs.len().div_ceil(self.tiles.rows()).max(self.tiles.lines).min(inputs.len());
         let (base, longer) = (inputs.len() / tiles, inputs.len() % tiles);
         let step = self.tiles.line / tiles;
         for segment in self.segments(self.segment[0]) {

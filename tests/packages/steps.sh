@@ -1,14 +1,14 @@
 # The steps of run.sh.
 
-# check NAME COMMAND...: runs a command, and prints what it said only if it failed.
+# check NAME COMMAND...: runs a command, and prints its seconds, or what it said if it failed.
 check() {
-    local name="$kind: $1"
+    local name="$kind: $1" start=$SECONDS
     shift
     if "$@" >"$work/log" 2>&1; then
-        echo "ok      $name"
+        printf 'ok  %3d s  %s\n' $((SECONDS - start)) "$name"
         passed=$((passed + 1))
     else
-        echo "FAILED  $name: $*"
+        echo "FAILED     $name: $*"
         tail -n 40 "$work/log" | sed 's/^/        /'
         failed=$((failed + 1))
         return 1

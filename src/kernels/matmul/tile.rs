@@ -19,6 +19,14 @@ pub(in crate::kernels) struct Prefetch {
 /// about as far as a core gets during one read from memory. A longer distance is as slow as no prefetch.
 const PREFETCH_BYTES: usize = 384;
 
+/// Bytes that a prefetch fetches.
+const CACHE_LINE: usize = 64;
+
+/// Prefetches that so many bytes take.
+pub(super) const fn lines(bytes: usize) -> usize {
+    bytes.div_ceil(CACHE_LINE)
+}
+
 impl Prefetch {
     /// The next inputs of `together` panels and, at the panels' end, the begin of as many panels after them.
     pub(super) fn of_panels(job: &Job, segment: Segment, together: usize) -> Self {
@@ -88,7 +96,11 @@ pub(in crate::kernels) unsafe fn tile<
                 ahead = ahead.wrapping_add(prefetch.jump);
             }
             for g in 0..G {
-                S::prefetch(ahead.wrapping_add(g * panel * size_of::<W>()));
+                let ahead = ahead.wrapping_add(g * panel * size_of::<W>());
+                // of one panel, other tiles prefetch the other lines
+                for line in 0..if G > 1 { lines(width * W::STEP * size_of::<W>()) } else { 1 } {
+                    S::prefetch(ahead.wrapping_add(line * CACHE_LINE));
+                }
             }
             ahead = ahead.wrapping_add(prefetch.step * W::STEP);
             // Registers must suffice for all totals. So the fewer ones, weights or inputs, are loaded first and kept.
