@@ -19,9 +19,11 @@ if ! command -v conan > /dev/null; then
     conan=$work/venv/bin/conan
 fi
 "$conan" profile detect
+# a variable of the cache, as MIMI_CARGO_DIR is one
+cargo_dir="{'value': '${MIMI_CARGO_DIR:-$work/cargo}', 'cache': True, 'type': 'PATH', 'docstring': ''}"
 for shared in False True; do
     "$conan" create "$root/bindings/cpp/packaging/conan" -o "libmimi/*:shared=$shared" \
-        -c "tools.cmake.cmaketoolchain:extra_variables={'MIMI_CARGO_DIR': '${MIMI_CARGO_DIR:-$work/cargo}'}"
+        -c "tools.cmake.cmaketoolchain:extra_variables={'MIMI_CARGO_DIR': $cargo_dir}"
 done
 rm -rf "$root/bindings/cpp/packaging/conan/test_package/build" "$root/bindings/cpp/packaging/conan/test_package/CMakeUserPresets.json"
 echo "Conan packages: made and used, static and shared"

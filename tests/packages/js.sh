@@ -26,6 +26,8 @@ failed=0
 kind=WebAssembly
 export CARGO_TARGET_DIR=$target CARGO_INCREMENTAL=0
 
+# for the unit tests alone, which are run in its folder
+. "$root/tests/packages/quick.sh"
 . "$root/tests/packages/steps.sh"
 
 not_checked() { echo "NOT CHECKED: $1, for want of $2"; }
@@ -57,8 +59,10 @@ test_kernels() {
     rust_for "kernels on WebAssembly" wasm32-wasip1 || return
     local -x RUSTFLAGS="-Dwarnings -Ctarget-feature=+simd128${MIMI_SIMD:+,+$MIMI_SIMD}"
     local -x CARGO_TARGET_WASM32_WASIP1_RUNNER="node ${relaxed:-} $package/test/wasi.mjs"
-    check "kernels on WebAssembly${MIMI_SIMD:+, $MIMI_SIMD}" cargo test --quiet --locked \
-        --manifest-path "$root/Cargo.toml" --no-default-features --lib --target wasm32-wasip1 -- kernels --skip panic --skip refused --skip outlive
+    local -x CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS=true CARGO_PROFILE_RELEASE_OVERFLOW_CHECKS=true
+    check "kernels on WebAssembly${MIMI_SIMD:+, $MIMI_SIMD}" in_folder "$work" cargo test --quiet --locked --release \
+        --manifest-path "$root/Cargo.toml" --no-default-features --lib --target wasm32-wasip1 -- kernels --skip panic \
+        --skip refused --skip outlive
 }
 
 native() {

@@ -1,4 +1,14 @@
-# Settings of cargo for tests of packages, for scripts to source. What is tested is how libmimi is installed, and so it
-# is quicker to build than the library that people get.
-export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_DEBUG=false \
-    CARGO_PROFILE_RELEASE_OPT_LEVEL=1
+# Settings of cargo for tests of packages, for scripts to source that have a folder $work: cargo finds them where it is
+# run below it. What is tested is how libmimi is installed, and so it is quicker to build than the library that people
+# get: without link-time optimisation, and with dependencies that are not optimised.
+mkdir "$work/.cargo"
+cat >"$work/.cargo/config.toml" <<'SETTINGS'
+[profile.release]
+lto = "off"
+codegen-units = 16
+debug = false
+opt-level = 0
+
+[profile.release.package.libmimi]
+opt-level = 2
+SETTINGS

@@ -41,8 +41,8 @@ has() {
 
 compiled() {
     kind=$1
-    has && check "compiled" cargo check --locked --manifest-path "$root/Cargo.toml" --target-dir "$cargo_dir" \
-        --no-default-features --lib --target "$kind"
+    has && check "compiled" in_folder "$work" cargo check --locked --release --manifest-path "$root/Cargo.toml" \
+        --target-dir "$cargo_dir" --no-default-features --lib --target "$kind"
 }
 
 # installed SYSTEM COMPILER: installs with CMake, moves the tree, and builds a program for each way to link.
@@ -60,20 +60,19 @@ installed() {
 # golden NAME COMMAND...: all golden vectors of tests/c/golden.c
 golden() { check "C, golden vectors, $1" "${@:2}" "$data" "$demo" 0; }
 
-# NEON, under an emulator: the kernels against their twins, a whole network, and the installed library.
+# NEON, under an emulator: the kernels against their twins, and the installed library.
 arm() {
     kind=aarch64-unknown-linux-gnu
     has aarch64-linux-gnu-gcc qemu-aarch64 || return
     local emulator="qemu-aarch64 -L /usr/aarch64-linux-gnu"
     local cargo=(env "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER=$emulator"
         CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
-        cargo test --locked --manifest-path "$root/Cargo.toml" --target-dir "$cargo_dir"
+        cargo test --locked --release --manifest-path "$root/Cargo.toml" --target-dir "$cargo_dir"
         --no-default-features --target "$kind")
-    check "unit tests of the kernels, golden vectors of a small network" \
-        "${cargo[@]}" --lib --test golden -- kernels tiny
+    check "unit tests of the kernels" in_folder "$work" "${cargo[@]}" --lib -- kernels
     installed Linux aarch64-linux-gnu-gcc || return
-    # the emulator is slow: a few frames say that the installed library is this one
-    check "C, golden vectors, shared" $emulator "$programs/golden-shared" "$data" "$demo" 0 quick
+    golden shared $emulator "$programs/golden-shared"
+    # the emulator is slow: a few frames say that the static library is the same
     check "C, golden vectors, static" $emulator "$programs/golden-static" "$data" "$demo" 0 quick
 }
 

@@ -33,7 +33,8 @@ class Mimi(ConanFile):
     def export_sources(self):
         repository = os.path.join(self.recipe_folder, "../../../..")
         for pattern in SOURCES:
-            copy(self, pattern, repository, self.export_sources_folder)
+            # the test package is built in its folder, and would make other sources of them
+            copy(self, pattern, repository, self.export_sources_folder, excludes="bindings/cpp/packaging/conan/*")
 
     def configure(self):
         # no C++ is compiled
