@@ -252,8 +252,8 @@ impl Job {
 
     /// A panel's sums for rows that begin at `inputs`.
     unsafe fn run_panel(&self, weights: *const u8, inputs: &[*const u8], sums: *mut f32) {
-        // The tiles are as even as possible, because a tile of one row costs nearly as much as a full one. A tile
-        // prefetches one cache line for each multiplication: with fewer tiles than lines, weights come from memory late.
+        // The tiles are as even as possible, because a tile of one row costs nearly as much as a full one. Each
+        // prefetches one cache line for each multiplication: with fewer tiles than lines, weights would come late.
         let tiles = inputs.len().div_ceil(self.tiles.rows()).max(self.tiles.lines).min(inputs.len());
         let (base, longer) = (inputs.len() / tiles, inputs.len() % tiles);
         let step = self.tiles.line / tiles;
