@@ -171,11 +171,11 @@ impl<D: Direction> Stream<D> {
     {
         let operations = V::operations(self);
         let Self { half, program, memory, progress, .. } = self;
-        let in_parts =
+        let check_whole =
             |progress: &Option<Progress>| debug_assert!(progress.is_none(), "a frame is run in parts");
-        in_parts(progress);
+        check_whole(progress);
         let others = others.map(|other| {
-            in_parts(&other.progress);
+            check_whole(&other.progress);
             &mut other.memory
         });
         let mut batch = Batch::new(half.kernels(), iter::once(memory).chain(others), team);
@@ -265,8 +265,8 @@ pub(crate) trait Streaming: Sized {
 }
 
 /// What goes into an encoder or a decoder of frames of `V`, and what comes out.
-pub(crate) type Input<C, V = u32> = <<C as Streaming>::Direction as Frames<V>>::Input;
-pub(crate) type Output<C, V = u32> = <<C as Streaming>::Direction as Frames<V>>::Output;
+pub(crate) type Input<C, V> = <<C as Streaming>::Direction as Frames<V>>::Input;
+pub(crate) type Output<C, V> = <<C as Streaming>::Direction as Frames<V>>::Output;
 
 #[cfg(test)]
 mod tests;

@@ -1,10 +1,13 @@
 #!/bin/bash
-# instructions.sh MODEL [LIBRARY]: instructions and bytes that a frame of a stream takes on small x86 CPUs, counted by
-# valgrind on target/release/libmimi.a or another build. The caches are those of a phone: 64 kB, and 1 MB behind it.
-# Valgrind has no AVX-512, and no Arm but on Arm.
+# instructions.sh MODEL [LIBRARY [ARM_LIBRARY]]: instructions and bytes that a frame of a stream takes on small CPUs,
+# counted by valgrind on target/release/libmimi.a or another build, and by qemu on that of `cargo rustc --release
+# --no-default-features --lib --crate-type staticlib --target aarch64-unknown-linux-gnu`. The caches are those of a
+# phone: 64 kB, and 1 MB behind it. Valgrind has no AVX-512. For NEON it needs the Debian packages
+# gcc-aarch64-linux-gnu, libc6-dev-arm64-cross and qemu-user.
 set -eu
 model=$(realpath "$1")
 library=$(realpath "${2:-target/release/libmimi.a}")
+arm_library=$(realpath -m "${3:-target/aarch64-unknown-linux-gnu/release/libmimi.a}")
 cd "$(dirname "$0")/.."
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -31,4 +34,19 @@ for isa in 1:SSE2 2:AVX2; do
         done
         printf '\n'
     done
+done
+for needed in "$arm_library" "$(command -v aarch64-linux-gnu-gcc)" "$(command -v qemu-aarch64)"; do
+    if [ ! -e "$needed" ]; then
+        echo "NOT COUNTED: NEON, for want of its library, compiler or emulator" >&2
+        exit
+    fi
+done
+aarch64-linux-gnu-gcc -O1 -Wall -Wextra -Iinclude tests/c/instructions.c "$arm_library" -lpthread -ldl -lm -lgcc_s \
+    -o "$work/arm"
+cc -O2 -Wall -Wextra -shared -fPIC tests/c/qemu_plugin.c -o "$work/plugin.so"
+for precision in 0:f32 1:bf16 3:int16 2:int8; do
+    qemu-aarch64 -L /usr/aarch64-linux-gnu -plugin "$work/plugin.so" "$work/arm" "$model" 0 "${precision%:*}" \
+        2> "$work/counts" || { cat "$work/counts" >&2; exit 1; }
+    awk -v precision="${precision#*:}" 'NR == 1 { printf "| NEON | %s |", precision }
+        NR == 2 || NR == 3 { printf " %s | %s | %s |", $1, $2, $3 } END { print "" }' "$work/counts"
 done
