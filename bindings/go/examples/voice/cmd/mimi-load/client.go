@@ -9,7 +9,9 @@ import (
 	"io"
 	"math"
 	"math/rand/v2"
+	"net/http"
 	"os"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -89,6 +91,8 @@ type answer struct {
 // client is a conversation that does what it should. Its answers are there when it has ended.
 type client struct {
 	variant  int
+	comes    time.Duration // so long after it was begun, and up to a frame's time more
+	patience time.Duration // for which it asks again where there is no room
 	jitter   time.Duration
 	answers  []answer
 	sent     atomic.Int64 // frames
@@ -113,8 +117,8 @@ func (l *load) talkAs(c *client, random *rand.Rand) {
 	defer close(c.ended)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	time.Sleep(time.Duration(random.Int64N(int64(frameTime))))
-	conn, _, err := websocket.Dial(ctx, l.url+"/echo?codes=1", nil)
+	time.Sleep(c.comes + time.Duration(random.Int64N(int64(frameTime))))
+	conn, err := l.join(ctx, c.patience)
 	if err != nil {
 		c.failure = err
 		return
@@ -133,6 +137,27 @@ func (l *load) talkAs(c *client, random *rand.Rand) {
 		<-heard
 	}
 	c.failure = err
+}
+
+// join connects. A server refuses clients in a moment in which it is slow, and says when to ask again.
+func (l *load) join(ctx context.Context, patience time.Duration) (*websocket.Conn, error) {
+	for began := time.Now(); ; {
+		conn, response, err := websocket.Dial(ctx, l.url+"/echo?codes=1", nil)
+		if err == nil || response == nil || response.StatusCode != http.StatusServiceUnavailable {
+			return conn, err
+		}
+		after := retryAfter(response)
+		if time.Since(began)+after > patience {
+			return nil, err
+		}
+		time.Sleep(after)
+	}
+}
+
+// retryAfter is when a server that has no room says to ask again.
+func retryAfter(response *http.Response) time.Duration {
+	seconds, _ := strconv.Atoi(response.Header.Get("Retry-After"))
+	return time.Duration(max(seconds, 1)) * time.Second
 }
 
 // speakAs sends a block of samples every 20 ms, each late by some jitter, and an empty message at the end.

@@ -50,7 +50,7 @@ func TestEveryFrameBesideFaultyClients(t *testing.T) {
 // Answers that are wrong are seen: the comparison can fail.
 func TestWrongAnswersAreSeen(t *testing.T) {
 	l := newLoad(t, server.Config{Batcher: mimi.BatcherOptions{Capacity: 4}}, plan{precision: "f32", jitter: 5})
-	clients := l.begin(2, 0, 12)
+	clients := l.begin(2, 0, 12, 0)
 	for _, c := range clients {
 		<-c.ended
 	}

@@ -24,11 +24,18 @@ const warmUp = 11 * time.Second
 // settle is how long the server has to forget its clients.
 const settle = 8 * time.Second
 
+// patience is how long clients ask again for room that there is, but for the moment.
+const patience = 10 * time.Second
+
+// apart is the time between clients that come together: a server makes room for one at a time.
+const apart = 50 * time.Millisecond
+
 // begin starts clients that have room for so many frames.
-func (l *load) begin(count, from, frames int) []*client {
+func (l *load) begin(count, from, frames int, patience time.Duration) []*client {
 	clients := make([]*client, count)
 	for i := range clients {
 		clients[i] = newClient((from+i)%variants, frames, l.plan.jitter)
+		clients[i].comes, clients[i].patience = time.Duration(i)*apart, patience
 		go l.talkAs(clients[i], rand.New(rand.NewPCG(uint64(l.plan.seed), uint64(from+i))))
 	}
 	return clients
@@ -48,7 +55,7 @@ func (l *load) talk() (fmt.Stringer, error) {
 	debug.FreeOSMemory()
 	r.Before = l.process()
 	seconds := time.Duration(l.plan.seconds * float64(time.Second))
-	clients := l.begin(l.plan.conversations, 0, framesIn(seconds))
+	clients := l.begin(l.plan.conversations, 0, framesIn(seconds), patience)
 	ctx, cancel := context.WithCancel(context.Background())
 	var faulty sync.WaitGroup
 	for i := range r.Faulty {
@@ -109,7 +116,7 @@ func (l *load) curve() (fmt.Stringer, error) {
 		if count <= len(all) {
 			continue
 		}
-		all = append(all, l.begin(count-len(all), len(all), most)...)
+		all = append(all, l.begin(count-len(all), len(all), most, patience)...)
 		time.Sleep(warmUp)
 		from := time.Now()
 		time.Sleep(seconds)
@@ -136,7 +143,7 @@ func (l *load) overload() (fmt.Stringer, error) {
 	frames := framesIn(warmUp + seconds + 10*time.Second)
 	var inside []*client
 	for refused := 0; refused < 5 && len(inside) < 10000; { // a slow moment is no full house
-		c := l.begin(1, len(inside), frames)[0]
+		c := l.begin(1, len(inside), frames, 0)[0]
 		select {
 		case <-c.ended:
 			refused++
@@ -223,8 +230,7 @@ func (l *load) knock(ctx context.Context) (reason string, isIn bool, after time.
 	if response.StatusCode != http.StatusServiceUnavailable {
 		return response.Status, false, time.Second
 	}
-	seconds, _ := strconv.Atoi(response.Header.Get("Retry-After"))
-	return strings.TrimSpace(string(said)), false, time.Duration(max(seconds, 1)) * time.Second
+	return strings.TrimSpace(string(said)), false, retryAfter(response)
 }
 
 // busy is the share of the workers' time that the server counts for its conversations.
