@@ -34,18 +34,18 @@ impl Encoder {
 
     /// Codes that [`process`](Self::process) would write for `samples` more samples.
     pub fn codes_for(&self, samples: usize) -> usize {
-        self.stream.frames_of(samples).saturating_mul(self.codebooks())
+        <Encoding as Frames<u32>>::outputs_for(&self.stream, samples)
     }
 
     /// Values that [`process_latents`](Self::process_latents) would write for `samples` more samples.
     pub fn latents_for(&self, samples: usize) -> usize {
-        self.stream.frames_of(samples).saturating_mul(self.stream.spec.latent_dim)
+        <Encoding as Frames<f32>>::outputs_for(&self.stream, samples)
     }
 
     /// Codes or latents that `samples` more samples give, if the model has such.
     pub(crate) fn values_for<V: Value>(&self, samples: usize) -> Result<usize, StreamError> {
         V::check(&self.stream, &[])?;
-        Ok(self.stream.frames_of(samples).saturating_mul(V::in_frame(&self.stream)))
+        Ok(<Encoding as Frames<V>>::outputs_for(&self.stream, samples))
     }
 
     /// Takes all of `pcm` (mono, at the stream's rate, full scale ±1), writes the codes of the frames that

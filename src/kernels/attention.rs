@@ -4,7 +4,7 @@
 
 use super::kept::{Heads, Stored, scales};
 use super::norm::softmax_numerators;
-use super::simd::Simd;
+use super::simd::{CACHE_LINE, Simd};
 use std::ops::Range;
 
 /// Rows of queries at successive positions, and the rings of their keys and values.
@@ -79,7 +79,7 @@ macro_rules! for_group {
 /// block; nothing if `ahead` is 0, nor for the second and later registers of a line.
 #[inline(always)]
 unsafe fn prefetch<S: Simd, E: Stored<S>>(loaded: *const E, index: usize, ahead: isize) {
-    if ahead != 0 && (index * size_of::<E>()).is_multiple_of(64) {
+    if ahead != 0 && (index * size_of::<E>()).is_multiple_of(CACHE_LINE) {
         // SAFETY: the caller vouches for the instruction set.
         unsafe { S::prefetch(loaded.cast::<u8>().wrapping_offset(ahead)) }
     }

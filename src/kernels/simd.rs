@@ -3,6 +3,9 @@
 //! Every kernel body is written once, generic over [`Simd`] and marked `#[inline(always)]`. A function that enables the
 //! instruction set calls it: see [`table`](super::table).
 
+/// Bytes that a prefetch fetches.
+pub(super) const CACHE_LINE: usize = 64;
+
 /// A vector of `LANES` f32 values.
 ///
 /// # Safety

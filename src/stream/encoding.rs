@@ -52,11 +52,6 @@ impl Direction for Encoding {
 }
 
 impl Stream<Encoding> {
-    /// Frames that `samples` more samples complete.
-    pub(crate) fn frames_of(&self, samples: usize) -> usize {
-        samples.saturating_add(self.direction.pending_len).saturating_sub(self.wait()) / self.rates.frame()
-    }
-
     /// Samples after a frame that must be there before it is encoded.
     pub(crate) fn ahead(&self) -> usize {
         self.resampler.as_deref().map_or(0, Resampler::ahead)
@@ -98,11 +93,12 @@ impl<V: Value> Frames<V> for Encoding {
     }
 
     fn outputs_for(stream: &Stream<Self>, samples: usize) -> usize {
-        stream.frames_of(samples).saturating_mul(V::in_frame(stream))
+        <Self as Frames<V>>::frames_with(stream, samples).saturating_mul(V::in_frame(stream))
     }
 
     fn frames_with(stream: &Stream<Self>, samples: usize) -> usize {
-        stream.frames_of(samples)
+        samples.saturating_add(stream.direction.pending_len).saturating_sub(stream.wait())
+            / stream.rates.frame()
     }
 
     fn check(stream: &Stream<Self>, _pcm: &[f32]) -> Result<(), StreamError> {

@@ -2,7 +2,7 @@
 
 use super::weight::Weight;
 use super::{Job, Segment};
-use crate::kernels::simd::Simd;
+use crate::kernels::simd::{CACHE_LINE, Simd};
 use std::mem::MaybeUninit;
 
 /// Prefetch distance: `offset` bytes past the tile's first weight, `step` bytes more for each input, and another `jump`
@@ -18,9 +18,6 @@ pub(in crate::kernels) struct Prefetch {
 /// Prefetch distance in each panel for weights that are used once or twice. It is the best of 128 to 8192 on Zen 3:
 /// about as far as a core gets during one read from memory. A longer distance is as slow as no prefetch.
 const PREFETCH_BYTES: usize = 384;
-
-/// Bytes that a prefetch fetches.
-const CACHE_LINE: usize = 64;
 
 /// Prefetches that so many bytes take.
 pub(super) const fn lines(bytes: usize) -> usize {
