@@ -3,7 +3,7 @@
 //! `mimi convert`. No part of the API: it may change with every release.
 
 pub use crate::checkpoint::folder;
-pub use crate::model::{EXACT_WEIGHTS, write_packed};
+pub use crate::model::write_packed;
 pub use crate::program::Section;
 
 use crate::kernels::{FlushDenormals, Integers, Kernels, MAX_BATCH};

@@ -105,9 +105,6 @@ fn from_f16(bits: u16) -> f32 {
     if sign == 1 { -magnitude } else { magnitude }
 }
 
-/// Weights of the largest SEANet convolution that is small.
-const SMALL: usize = 1 << 17;
-
 /// Inputs of a row and outputs below which a convolution is not rounded to integers.
 const FEW_CHANNELS: usize = 8;
 
@@ -117,20 +114,30 @@ struct Rounding {
     name: &'static str,
     precision: Precision,
     large: Round,
-    /// SEANet's small convolutions.
+    /// Weights of the largest SEANet convolution that is small.
+    most: usize,
+    /// Small ones.
     small: Option<Round>,
     /// What rounding the inputs may cost beside rounding the weights, in dB.
     inputs: f64,
 }
 
 const ROUNDINGS: [Rounding; 3] = [
-    Rounding { name: "bf16", precision: Precision::Bf16, large: to_bf16, small: None, inputs: 0.0 },
+    Rounding {
+        name: "bf16",
+        precision: Precision::Bf16,
+        large: to_bf16,
+        most: 1 << 17,
+        small: None,
+        inputs: 0.0,
+    },
     Rounding {
         name: "int16",
         precision: Precision::Int16,
         // Weights have as many bits as sums leave room for: 12 if their sizes are spread evenly, as in the full-size
         // network, and more in a trained one.
         large: to_integers::<12>,
+        most: 1 << 17,
         small: Some(to_integers::<12>),
         inputs: 1.0,
     },
@@ -138,6 +145,7 @@ const ROUNDINGS: [Rounding; 3] = [
         name: "int8",
         precision: Precision::Int8,
         large: to_integers::<8>,
+        most: 1 << 19,
         small: Some(to_integers::<12>),
         inputs: 0.0,
     },
@@ -164,7 +172,7 @@ fn rounded(file: &[u8], rounding: Rounding) -> Vec<u8> {
         let is_matrix = tensor.shape.len() >= 2 && !name.ends_with("embed_sum");
         let seanet = name.starts_with("encoder.layers.") || name.starts_with("decoder.layers.");
         let few = tensor.shape.iter().take(2).any(|channels| *channels < FEW_CHANNELS);
-        let round = match (seanet && tensor.values.len() <= SMALL, rounding.small) {
+        let round = match (seanet && tensor.values.len() <= rounding.most, rounding.small) {
             (false, _) => Some(rounding.large),
             (true, small) => small.filter(|_| !few),
         };

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, HashMap};
 use xxhash_rust::xxh64::{Xxh64, xxh64};
 
 /// The layout of packed weights. It changes whenever the bytes do that packing makes of the same tensors.
-const LAYOUT: &str = "1";
+const LAYOUT: &str = "2";
 
 /// Names of metadata entries.
 const PACKED: &str = "libmimi_packed";

@@ -221,8 +221,8 @@ impl Job {
         let mut inputs = [std::ptr::null(); MAX_ROWS];
         // SAFETY: rows are within the total and at most MAX_ROWS; a panel has inputs·width weights.
         unsafe {
-            for (row, input) in inputs[..rows].iter_mut().enumerate() {
-                *input = self.input(first + row);
+            for (input, place) in inputs[..rows].iter_mut().zip(self.places(first)) {
+                *input = self.input(place);
             }
             let mut panel = panels.start;
             while panel < panels.end {
@@ -281,10 +281,12 @@ impl Job {
             // SAFETY: the rows are the job's, with `count` at least 1, and it has a weight for each input.
             unsafe {
                 // rows that are missing at the end are computed from the first, and not stored
-                let mut inputs = [self.row(self.product.x, first).cast_const(); column::ROWS];
-                for (row, input) in inputs[..count].iter_mut().enumerate() {
-                    *input = self.row(self.product.x, first + row);
+                let mut inputs = [std::ptr::null::<f32>(); column::ROWS];
+                for (input, place) in inputs[..count].iter_mut().zip(self.places(first)) {
+                    *input = self.row(self.product.x, place);
                 }
+                let [input, ..] = inputs;
+                inputs[count..].fill(input);
                 (self.table.column)(self, self.weights.cast(), inputs.as_ptr(), sums.as_mut_ptr());
                 (self.table.finish)(self, sums.as_ptr(), [first, count], [0, 1]);
             }

@@ -97,17 +97,24 @@ impl Kernels {
         }
     }
 
-    /// Rounds the inputs of a product, if the matrix has weights that are integers; else does nothing.
-    pub(crate) fn round_inputs<M: Scratch>(self, matrix: &Matrix, stream: &mut M, product: Product) {
+    /// Rounds the inputs of a product, if the matrix has weights that are integers; else does nothing. Where `less` is
+    /// not 0, the inputs are differences: of each value at the product's inputs and the one `less` values after it.
+    pub(crate) fn round_inputs<M: Scratch>(
+        self,
+        matrix: &Matrix,
+        stream: &mut M,
+        product: Product,
+        less: usize,
+    ) {
         let Some(blocks) = Blocks::of(matrix, &product).filter(|_| product.rows > 0) else { return };
         let (scratch, rounded) = stream.scratch();
         let (places, count) = blocks.places(product.x.offset, product.rows);
-        let end = places.end(count, blocks.values);
+        let end = places.end(count, blocks.values).and_then(|end| end.checked_add(less));
         assert!(end.is_some_and(|end| end <= scratch.len()), "rows end beyond the memory");
         assert!(blocks.len(product.rows) <= rounded.values.len(), "rounded rows end beyond the memory");
         let (x, y) = (scratch[places.offset..].as_ptr(), rounded.values.as_mut_ptr());
         // SAFETY: all blocks end within the slices, as just checked; `self` proves the instruction set.
-        unsafe { (self.table.round_blocks)(&blocks, count, x, y) }
+        unsafe { (self.table.round_blocks)(&blocks, count, x, less, y) }
     }
 
     /// y = ELU(x).

@@ -88,26 +88,94 @@ impl Blocks {
     }
 }
 
+/// Values that are to be rounded: those at a pointer, or the differences of those at two.
+pub(super) trait Values<S: Simd>: Copy {
+    /// `LANES` of them.
+    ///
+    /// # Safety
+    ///
+    /// They are valid from `index` on; the CPU has `S`.
+    unsafe fn lanes(self, index: usize) -> S::Vector;
+    /// # Safety
+    ///
+    /// It is valid.
+    unsafe fn value(self, index: usize) -> f32;
+}
+
+impl<S: Simd> Values<S> for *const f32 {
+    #[inline(always)]
+    unsafe fn lanes(self, index: usize) -> S::Vector {
+        // SAFETY: the caller's.
+        unsafe { S::load(self.add(index)) }
+    }
+    #[inline(always)]
+    unsafe fn value(self, index: usize) -> f32 {
+        // SAFETY: the caller's.
+        unsafe { *self.add(index) }
+    }
+}
+
+/// Values less others.
+#[derive(Clone, Copy)]
+struct Differences(*const f32, *const f32);
+
+impl<S: Simd> Values<S> for Differences {
+    #[inline(always)]
+    unsafe fn lanes(self, index: usize) -> S::Vector {
+        // SAFETY: the caller's.
+        unsafe { S::sub(S::load(self.0.add(index)), S::load(self.1.add(index))) }
+    }
+    #[inline(always)]
+    unsafe fn value(self, index: usize) -> f32 {
+        // SAFETY: the caller's.
+        unsafe { *self.0.add(index) - *self.1.add(index) }
+    }
+}
+
 /// Rounds the values of `count` blocks, the first of which is at `x`, to whole multiples of a scale, by which a block's
-/// largest magnitude is [`Blocks::largest`]. They go to `y`, in whole pairs, and the scale after them.
+/// largest magnitude is [`Blocks::largest`]. They go to `y`, in whole pairs, and the scale after them. Where `less` is
+/// not 0, the value so far behind is subtracted from each before.
 ///
 /// # Safety
 ///
-/// All values of the blocks are valid at `x`, and `y` for as many blocks of rounded ones; the CPU has `S`.
+/// All values of the blocks are valid at `x`, and `less` further; `y` is valid for as many blocks of rounded ones; the
+/// CPU has `S`.
 #[inline(always)]
-pub(super) unsafe fn round_blocks<S: Simd>(blocks: &Blocks, count: usize, x: *const f32, y: *mut i16) {
-    let len = blocks.values;
+pub(super) unsafe fn round_blocks<S: Simd>(
+    blocks: &Blocks,
+    count: usize,
+    x: *const f32,
+    less: usize,
+    y: *mut i16,
+) {
     for block in 0..count {
-        // SAFETY: the caller's; a scale takes the place of two values.
+        // SAFETY: the caller's.
         unsafe {
             let (x, y) = (x.add(block * blocks.stride), y.add(block * blocks.pitch()));
-            let (scale, factor) = scale_of::<S>(x, len, blocks.largest);
-            round::<S>(x, factor, y, len);
-            if blocks.padded > len {
-                *y.add(len) = 0;
+            match less {
+                0 => round_block::<S>(blocks, x, y),
+                _ => round_block::<S>(blocks, Differences(x, x.add(less)), y),
             }
-            y.add(blocks.padded).cast::<f32>().write_unaligned(scale);
         }
+    }
+}
+
+/// Rounds the values of a block.
+///
+/// # Safety
+///
+/// `x` and `y` are valid for the values of a block; the CPU has `S`.
+#[inline(always)]
+unsafe fn round_block<S: Simd>(blocks: &Blocks, x: impl Values<S>, y: *mut i16) {
+    let len = blocks.values;
+    // SAFETY: the caller's; a scale takes the place of two values.
+    unsafe {
+        let (scale, factor) = scale_of(x, len, blocks.largest);
+        round(x, factor, y, len);
+        if blocks.padded > len {
+            *y.add(len) = 0;
+        }
+        y.add(blocks.padded).cast::<f32>().write_unaligned(scale);
     }
 }
 
@@ -118,9 +186,9 @@ pub(super) unsafe fn round_blocks<S: Simd>(blocks: &Blocks, count: usize, x: *co
 ///
 /// `x` is valid for `len` values; the CPU has `S`.
 #[inline(always)]
-pub(super) unsafe fn scale_of<S: Simd>(x: *const f32, len: usize, largest: f32) -> (f32, f32) {
+pub(super) unsafe fn scale_of<S: Simd>(x: impl Values<S>, len: usize, largest: f32) -> (f32, f32) {
     // SAFETY: the caller's.
-    let scale = unsafe { largest_magnitude::<S>(x, len) } / largest;
+    let scale = unsafe { largest_magnitude(x, len) } / largest;
     // the inverse of a smaller scale is infinite
     if scale >= f32::MIN_POSITIVE { (scale, 1.0 / scale) } else { (0.0, 0.0) }
 }
@@ -131,18 +199,18 @@ pub(super) unsafe fn scale_of<S: Simd>(x: *const f32, len: usize, largest: f32) 
 ///
 /// `x` is valid for `len` values; the CPU has `S`.
 #[inline(always)]
-unsafe fn largest_magnitude<S: Simd>(x: *const f32, len: usize) -> f32 {
+unsafe fn largest_magnitude<S: Simd>(x: impl Values<S>, len: usize) -> f32 {
     // SAFETY: as above; every index is below `len`.
     unsafe {
         let whole = len - len % S::LANES;
         let (mut most, mut least) = (S::splat(0.0), S::splat(0.0));
         for i in (0..whole).step_by(S::LANES) {
-            let v = S::load(x.add(i));
+            let v = x.lanes(i);
             most = S::max(most, v);
             least = S::min(least, v);
         }
         let lanes = S::largest(S::max(most, S::sub(S::splat(0.0), least)));
-        (whole..len).fold(lanes, |max, i| max.max((*x.add(i)).abs()))
+        (whole..len).fold(lanes, |max, i| max.max(x.value(i).abs()))
     }
 }
 
@@ -152,16 +220,16 @@ unsafe fn largest_magnitude<S: Simd>(x: *const f32, len: usize) -> f32 {
 ///
 /// Both pointers are valid for `len` values; the CPU has `S`.
 #[inline(always)]
-pub(super) unsafe fn round<S: Simd>(x: *const f32, factor: f32, y: *mut i16, len: usize) {
+pub(super) unsafe fn round<S: Simd>(x: impl Values<S>, factor: f32, y: *mut i16, len: usize) {
     // SAFETY: as above; every index is below `len`, and LANES ≤ 16 fit the buffer.
     unsafe {
         let whole = len - len % S::LANES;
         for i in (0..whole).step_by(S::LANES) {
-            S::store_rounded(y.add(i), S::mul(S::load(x.add(i)), S::splat(factor)));
+            S::store_rounded(y.add(i), S::mul(x.lanes(i), S::splat(factor)));
         }
         for i in whole..len {
             let mut rounded = [0; 16];
-            S::store_rounded(rounded.as_mut_ptr(), S::mul(S::splat(*x.add(i)), S::splat(factor)));
+            S::store_rounded(rounded.as_mut_ptr(), S::mul(S::splat(x.value(i)), S::splat(factor)));
             *y.add(i) = rounded[0];
         }
     }
@@ -232,6 +300,29 @@ mod tests {
             let found: Vec<_> = blocks.chunks(6).flat_map(values).copied().collect();
             assert_eq!(found, [4096, -8192, 16383, 0, 16383, 6553, -4096, 0, 0, 0, 0, 0], "{kernels:?}");
             assert!((y - 1153.0).abs() < 0.2, "{kernels:?}: {y}");
+        }
+    }
+
+    /// Blocks of differences have the bits of those that were subtracted before.
+    #[test]
+    fn differences_are_rounded_as_if_they_were_there() {
+        for kernels in all_kernels() {
+            for (len, rows) in [(1, 1), (7, 5), (48, 3), (100, 2)] {
+                let mut noise = noise(len as u64);
+                let x: Vec<f32> = (0..(rows + 1) * len).map(|_| noise()).collect();
+                let differences: Vec<f32> = x.iter().zip(&x[len..]).map(|(a, b)| a - b).collect();
+                let inputs: Vec<_> = (0..len).collect();
+                let elements = Elements { values: &vec![1.0; len], inputs: &inputs, outputs: &[0], run: len };
+                let matrix = pack(kernels, INT16, elements, |_| 0.0);
+                let product = Product::of_inputs(Rows { offset: 0, stride: len }, len, rows);
+                let room = Blocks::of(&matrix, &product).unwrap().len(rows);
+                let round = |values: &[f32], less| {
+                    let mut memory = Memory(values.to_vec(), Rounded::new(room).unwrap());
+                    kernels.round_inputs(&matrix, &mut &mut memory, product, less);
+                    memory.1.values.to_vec()
+                };
+                assert_eq!(round(&x, len), round(&differences, 0), "{kernels:?} {len}");
+            }
         }
     }
 

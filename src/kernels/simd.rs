@@ -37,8 +37,6 @@ pub(crate) trait Simd: Copy {
     unsafe fn round(v: Self::Vector) -> Self::Vector;
     /// 2^v for whole v in −126..=127.
     unsafe fn exp2_of_integer(v: Self::Vector) -> Self::Vector;
-    /// `test > 0 ? a : b` in each lane.
-    unsafe fn select_positive(test: Self::Vector, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// Sum of the lanes, halves first: (0+4)+(2+6) … in a fixed order.
     unsafe fn sum(v: Self::Vector) -> f32;
     /// Largest lane.

@@ -34,7 +34,7 @@ pub(super) struct Table {
     pub(super) subtract: unsafe fn(*const f32, *const f32, *mut f32, usize),
     pub(super) layer_norm: unsafe fn(*const f32, *const f32, *const f32, f32, *mut f32, usize),
     pub(super) largest: unsafe fn(*const f32, usize) -> f32,
-    pub(super) round_blocks: unsafe fn(&Blocks, usize, *const f32, *mut i16),
+    pub(super) round_blocks: unsafe fn(&Blocks, usize, *const f32, usize, *mut i16),
     pub(super) remember: Remember,
     pub(super) attend: Attend,
     pub(super) remember_rounded: Remember,
@@ -85,7 +85,7 @@ macro_rules! table {
                     (x: *const f32, weight: *const f32, bias: *const f32, eps: f32, y: *mut f32, len: usize),
                     norm::layer_norm::<S>),
                 largest: enter!($features (x: *const f32, len: usize) -> f32, norm::largest::<S>),
-                round_blocks: enter!($features (blocks: &Blocks, count: usize, x: *const f32, y: *mut i16),
+                round_blocks: enter!($features (blocks: &Blocks, count: usize, x: *const f32, less: usize, y: *mut i16),
                     rounded::round_blocks::<S>),
                 remember: enter!($features
                     (heads: Heads, place: [usize; 2], key: *const f32, value: *const f32, keys: *mut f32,

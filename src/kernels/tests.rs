@@ -66,7 +66,7 @@ pub(super) fn multiply<M: Scratch>(
     product: Product,
     team: Option<&Team>,
 ) {
-    streams.iter_mut().for_each(|stream| kernels.round_inputs(matrix, stream, product));
+    streams.iter_mut().for_each(|stream| kernels.round_inputs(matrix, stream, product, 0));
     kernels.matmul(matrix, streams, product, 0..matrix.panels(), team);
 }
 

@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::error::with_capacity;
-use crate::kernels::{Activation, Elements, Matrix, Packing, Rows, Weights};
+use crate::kernels::{Activation, Elements, Format, Matrix, Packing, Rows, Weights};
 use crate::program::{Multiply, Op, Padding, Planner, Slot, Span, offsets, pack, whole};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -77,7 +77,7 @@ pub(crate) struct ConvSlots {
     history: Slot,
     /// The history, then the new rows.
     window: Slot,
-    /// For pairs, differences of the rows at hand.
+    /// For pairs whose inputs are not rounded, differences of the rows at hand.
     differences: Slot,
 }
 
@@ -89,6 +89,7 @@ enum Matrices {
 
 impl Matrices {
     /// In pairs if the convolution has two taps, passes begin at an even output (`pairs`), and its size pays for it.
+    /// Weights of eight bits, or in bf16, are not: the rounding of their sums would be heard, at 2 dB.
     fn new(
         packing: Packing,
         elements: Elements,
@@ -96,7 +97,8 @@ impl Matrices {
         pairs: bool,
     ) -> Result<Self, Error> {
         let worth_it = PAIRED_WEIGHTS.contains(&(elements.inputs.len() * elements.outputs.len()));
-        match pairs && packing.is_exact() && worth_it {
+        let precise = matches!(packing.format, Format::F32 | Format::Int16(_));
+        match pairs && precise && worth_it {
             true => Ok(Self::Pairs(Pairs::new(packing, elements, bias)?)),
             false => Ok(Self::One(Arc::new(pack(packing, elements, bias)?))),
         }
@@ -164,21 +166,28 @@ impl Pairs {
         activation: Activation,
     ) {
         let width = self.middle.inputs();
-        planner.push(rows, Op::Differences { x, y: differences, width });
+        // differences of inputs that are rounded are made on the way
+        let (differences, less) = match self.middle.is_of_integers() {
+            true => (x, width),
+            false => {
+                planner.push(rows, Op::Differences { x, y: differences, width });
+                (differences, 0)
+            }
+        };
         let every_other = |offset: usize, stride: usize| Rows { offset, stride: 2 * stride };
         let (even, odd) = (every_other(y.offset, y.stride), every_other(y.from(1).offset, y.stride));
-        let mut multiply = |matrix, rows, x: usize, y, residual, activation| {
+        let mut multiply = |matrix, rows, x: usize, less, y, residual, activation| {
             let x = every_other(x, width);
             let product = Multiply { matrix, x, run_stride: width, y, residual, activation };
-            planner.product(rows, &product);
+            planner.product_of_differences(rows, &product, less);
         };
         let after = |offset: usize| offset.saturating_add(width);
         // What both outputs of a pair have in common waits in the even one's place. A pass that ends with an even
         // output makes an odd one, too, which nobody reads.
         let (pairs, whole) = (rows.every(2), Span { count: rows.count / 2, ..rows.every(2) });
-        multiply(&self.middle, pairs, after(x), even, None, Activation::None);
-        multiply(&self.odd, whole, after(differences), odd, Some(even), activation);
-        multiply(&self.even, pairs, differences, even, Some(even), activation);
+        multiply(&self.middle, pairs, after(x), 0, even, None, Activation::None);
+        multiply(&self.odd, whole, after(differences), less, odd, Some(even), activation);
+        multiply(&self.even, pairs, differences, less, even, Some(even), activation);
     }
 }
 
@@ -311,9 +320,11 @@ impl Conv {
         ConvSlots {
             history: planner.state(self.kept().saturating_add(1), 1),
             window: planner.scratch(window, self.channels),
-            differences: match self.weights {
-                Matrices::One(_) => planner.scratch(0, 0),
-                Matrices::Pairs(_) => planner.scratch(whole(piece, self.stride), self.channels),
+            differences: match &self.weights {
+                Matrices::Pairs(Pairs { middle, .. }) if !middle.is_of_integers() => {
+                    planner.scratch(whole(piece, self.stride), self.channels)
+                }
+                _ => planner.scratch(0, 0),
             },
         }
     }

@@ -14,7 +14,6 @@ use crate::layers;
 use crate::program::not_packed;
 use crate::tensors::{Half, Linear, Side};
 use crate::{Checkpoint, Config, Error, ErrorKind, Isa, LoadOptions, Parts, Precision, TensorSpec};
-pub use halves::EXACT_WEIGHTS;
 use std::cell::Cell;
 use std::sync::Arc;
 

@@ -10,7 +10,6 @@ use crate::error::headroom;
 use crate::kernels::{FlushDenormals, Format, Integers, Kernels};
 use crate::layers::SplitQuantizer;
 use crate::{Checkpoint, Config, Error, ErrorKind, Isa, LoadOptions, Parts, Precision, ReadAt};
-pub use build::EXACT_WEIGHTS;
 use build::Sink;
 pub(crate) use cost::MOST_STREAM_BYTES;
 pub(crate) use half::{Border, DecoderHalf, EncoderHalf, Half, Shape};

@@ -44,8 +44,9 @@ pub(crate) enum Op {
         residual: Option<Rows>,
         activation: Activation,
     },
-    /// Rounds the inputs of the products that follow, whose matrix has weights that are integers.
-    Round { matrix: Arc<Matrix>, x: Rows, run_stride: usize },
+    /// Rounds the inputs of the products that follow, whose matrix has weights that are integers. Where `less` is not
+    /// 0, the inputs are differences: of each value at x and the one `less` values after it.
+    Round { matrix: Arc<Matrix>, x: Rows, run_stride: usize, less: usize },
     /// y = ELU(x).
     Elu { x: usize, y: usize, width: usize },
     /// y = x less the row after it; there is one more row of x than of y.
@@ -201,7 +202,8 @@ impl Op {
     /// once, neither is free: a call of an audio thread that does its share of this sum is never much too long.
     pub(crate) fn load(&self, rows: usize) -> u64 {
         let each = match self {
-            Self::Round { matrix, .. } => times(matrix.inputs(), 4).saturating_mul(READ),
+            Self::Round { matrix, less: 0, .. } => times(matrix.inputs(), 4).saturating_mul(READ),
+            Self::Round { matrix, .. } => times(matrix.inputs(), 8).saturating_mul(READ),
             Self::Differences { width, .. } => times(*width, 4).saturating_mul(READ),
             Self::Remember { heads, .. } => (heads.key_width() as u64).saturating_mul(LINE),
             Self::AddWord { codebook, .. } => (codebook.shape()[1] as u64).saturating_mul(LINE),

@@ -173,6 +173,11 @@ impl Planner {
 
     /// Appends the product of rows at `x` and a matrix, in parts if it is a large load.
     pub(crate) fn product(&mut self, rows: Span, product: &Multiply) {
+        self.product_of_differences(rows, product, 0);
+    }
+
+    /// The same. If `less` is not 0, the weights are integers and the inputs differences, as [`Op::Round`] says.
+    pub(crate) fn product_of_differences(&mut self, rows: Span, product: &Multiply, less: usize) {
         let Multiply { matrix, .. } = product;
         let parts =
             product.op(0, 0..matrix.panels()).load(rows.count).div_ceil(self.most_load).max(1) as usize;
@@ -186,7 +191,7 @@ impl Planner {
                 let x = product.x.from(first);
                 let (matrix, run_stride) = (Arc::clone(matrix), product.run_stride);
                 self.rounded(&matrix, Product::of_inputs(x, run_stride, rows.count));
-                self.push(rows, Op::Round { matrix, x, run_stride });
+                self.push(rows, Op::Round { matrix, x, run_stride, less });
             }
             for panel in (0..matrix.panels()).step_by(panels) {
                 self.push(rows, product.op(first, panel..matrix.panels().min(panel + panels)));

@@ -132,11 +132,11 @@ impl<'m> Batch<'m> {
         self.kernels.matmul(matrix, &mut self.members[..self.count], product, panels, self.team);
     }
 
-    /// Rounds the inputs of a product.
-    pub(super) fn round(&mut self, matrix: &Matrix, product: Product) {
+    /// Rounds the inputs of a product, as [`Op::Round`] says.
+    pub(super) fn round(&mut self, matrix: &Matrix, product: Product, less: usize) {
         let kernels = self.kernels;
         for stream in &mut self.members[..self.count] {
-            kernels.round_inputs(matrix, stream, product);
+            kernels.round_inputs(matrix, stream, product, less);
         }
     }
 }
@@ -149,8 +149,8 @@ fn run(op: &Op, batch: &mut Batch, first: usize, rows: usize) {
             let product = Product { x, run_stride, y, rows, residual, activation };
             batch.product(matrix, product, panels.clone());
         }
-        Op::Round { ref matrix, x, run_stride } => {
-            batch.round(matrix, Product::of_inputs(x, run_stride, rows));
+        Op::Round { ref matrix, x, run_stride, less } => {
+            batch.round(matrix, Product::of_inputs(x, run_stride, rows), less);
         }
         Op::Elu { x, y, width } => {
             for stream in batch.streams() {

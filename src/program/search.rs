@@ -71,7 +71,7 @@ impl Codebook {
         let Some(coarse) = self.coarse.as_ref().filter(|_| batch.len() * rows <= FEW_ROWS) else {
             return batch.product(&self.exact, product, 0..self.exact.panels());
         };
-        batch.round(coarse, product);
+        batch.round(coarse, product, 0);
         batch.product(coarse, product, 0..coarse.panels());
         let kernels = batch.kernels;
         for stream in batch.streams() {

@@ -77,11 +77,6 @@ impl Simd for Avx2 {
         }
     }
     #[inline(always)]
-    unsafe fn select_positive(test: __m256, a: __m256, b: __m256) -> __m256 {
-        // SAFETY: see above.
-        unsafe { _mm256_blendv_ps(b, a, _mm256_cmp_ps::<_CMP_GT_OQ>(test, _mm256_setzero_ps())) }
-    }
-    #[inline(always)]
     unsafe fn sum(v: __m256) -> f32 {
         // SAFETY: see above.
         unsafe {

@@ -74,11 +74,6 @@ impl<const VNNI: bool> Simd for Avx512<VNNI> {
         unsafe { _mm512_scalef_ps(_mm512_set1_ps(1.0), v) }
     }
     #[inline(always)]
-    unsafe fn select_positive(test: __m512, a: __m512, b: __m512) -> __m512 {
-        // SAFETY: see above.
-        unsafe { _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(test, _mm512_setzero_ps()), b, a) }
-    }
-    #[inline(always)]
     unsafe fn sum(v: __m512) -> f32 {
         // SAFETY: see above.
         unsafe {

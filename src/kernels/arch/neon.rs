@@ -75,11 +75,6 @@ impl Simd for Neon {
         unsafe { vreinterpretq_f32_s32(vshlq_n_s32::<23>(vaddq_s32(vcvtnq_s32_f32(v), vdupq_n_s32(127)))) }
     }
     #[inline(always)]
-    unsafe fn select_positive(test: float32x4_t, a: float32x4_t, b: float32x4_t) -> float32x4_t {
-        // SAFETY: see above.
-        unsafe { vbslq_f32(vcgtq_f32(test, vdupq_n_f32(0.0)), a, b) }
-    }
-    #[inline(always)]
     unsafe fn sum(v: float32x4_t) -> f32 {
         // SAFETY: see above.
         unsafe {

@@ -74,11 +74,6 @@ impl Simd for Portable {
         map(v, |x| f32::from_bits(((x as i32 + 127) << 23) as u32))
     }
     #[inline(always)]
-    unsafe fn select_positive(test: [f32; 4], a: [f32; 4], b: [f32; 4]) -> [f32; 4] {
-        let pick = |i: usize| if test[i] > 0.0 { a[i] } else { b[i] };
-        [pick(0), pick(1), pick(2), pick(3)]
-    }
-    #[inline(always)]
     unsafe fn sum(v: [f32; 4]) -> f32 {
         (v[0] + v[2]) + (v[1] + v[3])
     }

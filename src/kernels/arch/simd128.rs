@@ -76,10 +76,6 @@ impl Simd for Simd128 {
         i32x4_shl(i32x4_add(f32x4_add(v, f32x4_splat(MAGIC)), i32x4_splat(127)), 23)
     }
     #[inline(always)]
-    unsafe fn select_positive(test: v128, a: v128, b: v128) -> v128 {
-        v128_bitselect(a, b, f32x4_gt(test, f32x4_splat(0.0)))
-    }
-    #[inline(always)]
     unsafe fn sum(v: v128) -> f32 {
         let pairs = f32x4_add(v, i32x4_shuffle::<2, 3, 0, 1>(v, v));
         f32x4_extract_lane::<0>(pairs) + f32x4_extract_lane::<1>(pairs)

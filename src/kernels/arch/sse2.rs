@@ -77,14 +77,6 @@ impl Simd for Sse2 {
         }
     }
     #[inline(always)]
-    unsafe fn select_positive(test: __m128, a: __m128, b: __m128) -> __m128 {
-        // SAFETY: see above.
-        unsafe {
-            let mask = _mm_cmpgt_ps(test, _mm_setzero_ps());
-            _mm_or_ps(_mm_and_ps(mask, a), _mm_andnot_ps(mask, b))
-        }
-    }
-    #[inline(always)]
     unsafe fn sum(v: __m128) -> f32 {
         // SAFETY: see above.
         unsafe {

@@ -53,11 +53,10 @@ unsafe fn finish_with<S: Simd, const P: usize>(
                     scale[p] = S::load(job.scales.add(column + p * S::LANES));
                 }
             }
-            for row in 0..rows {
+            for (row, place) in (0..rows).zip(job.places(first)) {
                 let sums = sums.add((row * panels + index) * width);
-                let y = job.row(job.product.y, first + row).add(column);
-                let residual =
-                    job.product.residual.map(|rows| job.row(rows, first + row).add(column).cast_const());
+                let y = job.row(job.product.y, place).add(column);
+                let residual = job.product.residual.map(|rows| job.row(rows, place).add(column).cast_const());
                 if columns == width {
                     finish_row::<S, P>(sums, &scale, &bias, residual, y, activation);
                 } else {

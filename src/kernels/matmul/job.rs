@@ -115,34 +115,34 @@ impl Job {
         self.inputs.saturating_mul(outputs).saturating_mul(self.total) >= 1 << 18
     }
 
-    /// The stream of row `row` of all streams' rows, and the row's number in that stream.
+    /// The places of row `first` of all streams' rows and of those after it: stream, and row within it.
     #[inline(always)]
-    fn stream(&self, row: usize) -> (usize, usize) {
-        match row < self.product.rows {
-            true => (0, row),
-            false => (row / self.product.rows, row % self.product.rows),
-        }
+    pub(super) fn places(&self, first: usize) -> impl Iterator<Item = [usize; 2]> {
+        let mut place = [first / self.product.rows, first % self.product.rows];
+        std::iter::repeat_with(move || {
+            let [stream, row] = place;
+            place = if row + 1 < self.product.rows { [stream, row + 1] } else { [stream + 1, 0] };
+            [stream, row]
+        })
     }
 
-    /// The begin of row `row` of `rows`.
+    /// The begin of a row of `rows`.
     ///
     /// # Safety
     ///
-    /// `row` is below `total`, and `rows` are the product's; likewise below.
+    /// The place is that of a row below `total`, and `rows` are the product's; likewise below.
     #[inline(always)]
-    pub(super) unsafe fn row(&self, rows: Rows, row: usize) -> *mut f32 {
-        let (stream, row) = self.stream(row);
+    pub(super) unsafe fn row(&self, rows: Rows, [stream, row]: [usize; 2]) -> *mut f32 {
         // SAFETY: `new` checked that all rows lie within each stream's memory.
         unsafe { self.bases[stream].add(rows.offset + row * rows.stride) }
     }
 
-    /// The begin of row `row` of the inputs as tiles read it: rounded, for weights that are integers.
-    pub(super) unsafe fn input(&self, row: usize) -> *const u8 {
+    /// The begin of a row of the inputs as tiles read it: rounded, for weights that are integers.
+    pub(super) unsafe fn input(&self, place @ [stream, row]: [usize; 2]) -> *const u8 {
         if self.scales.is_null() {
             // SAFETY: the caller's.
-            return unsafe { self.row(self.product.x, row).cast_const().cast() };
+            return unsafe { self.row(self.product.x, place).cast_const().cast() };
         }
-        let (stream, row) = self.stream(row);
         // SAFETY: `new` checked that the stream has as many rounded rows.
         unsafe { self.rounded[stream].add(row * self.rounded_stride).cast() }
     }

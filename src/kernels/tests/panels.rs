@@ -23,7 +23,7 @@ fn any_split_of_panels_gives_the_bits_of_the_whole() {
                 let product = |parts: &[usize], team: Option<&Team>| {
                     let mut pads: Vec<_> = before.iter().map(Pad::copy).collect();
                     let mut pads_of: Vec<_> = pads.iter_mut().collect();
-                    pads_of.iter_mut().for_each(|pad| kernels.round_inputs(&matrix, pad, case.product()));
+                    pads_of.iter_mut().for_each(|pad| kernels.round_inputs(&matrix, pad, case.product(), 0));
                     // the last part first
                     for part in parts.windows(2).rev() {
                         kernels.matmul(&matrix, &mut pads_of, case.product(), part[0]..part[1], team);
@@ -55,7 +55,7 @@ fn a_panel_writes_its_outputs_alone() {
             let mut pads = case.pads();
             let before = case.outputs(&pads[0]);
             let mut streams: Vec<_> = pads.iter_mut().collect();
-            kernels.round_inputs(&matrix, &mut streams[0], case.product());
+            kernels.round_inputs(&matrix, &mut streams[0], case.product(), 0);
             kernels.matmul(&matrix, &mut streams, case.product(), 2..2, None);
             kernels.matmul(&matrix, &mut streams, case.product(), 2..4, None);
             let width = matrix.panel_outputs();

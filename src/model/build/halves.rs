@@ -16,9 +16,12 @@ use std::sync::Arc;
 
 /// SEANet convolutions of up to so many weights stay in f32 where the others are in bf16. They work on tens to
 /// thousands of rows a frame, so that reading fewer bytes would save nothing, and each would add as much noise as a
-/// large one. In the published model this keeps 2 MB of 160 in f32 and is worth 2 dB. Where the others are integers,
-/// these are integers of 16 bits, also beside larger ones of eight.
-pub const EXACT_WEIGHTS: usize = 1 << 17;
+/// large one. In the published model this keeps 2 MB of 160 in f32 and is worth 2 dB.
+const EXACT_WEIGHTS: usize = 1 << 17;
+
+/// SEANet convolutions of up to so many weights are integers of 16 bits where the others have eight. They add less
+/// noise, and are worth pairs of outputs. In the published model they are 5 MB.
+const WIDE_WEIGHTS: usize = 1 << 19;
 
 /// Inputs of a row and outputs below which a convolution is in f32 even where others are integers: to round so few
 /// costs as much as to multiply them.
@@ -66,12 +69,12 @@ impl Builder<'_, '_> {
 
     /// How a SEANet convolution is packed.
     fn seanet_packing(&self, conv: &Convolution) -> Packing<'_> {
-        let small = conv.shape.iter().product::<usize>() <= EXACT_WEIGHTS;
+        let weights = conv.shape.iter().product::<usize>();
         let few = conv.shape[..2].iter().any(|channels| *channels < FEW_CHANNELS);
         let format = match self.packing.format {
-            Format::Bf16 if small => Format::F32,
+            Format::Bf16 if weights <= EXACT_WEIGHTS => Format::F32,
             Format::Int16(_) | Format::Int8 if few => Format::F32,
-            Format::Int8 if small => Format::Int16(Integers::INT16),
+            Format::Int8 if weights <= WIDE_WEIGHTS => Format::Int16(Integers::INT16),
             format => format,
         };
         Packing { format, ..self.packing }
