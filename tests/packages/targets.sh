@@ -65,14 +65,15 @@ arm() {
     kind=aarch64-unknown-linux-gnu
     has aarch64-linux-gnu-gcc qemu-aarch64 || return
     local emulator="qemu-aarch64 -L /usr/aarch64-linux-gnu"
-    local cargo=(env "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER=$emulator"
+    # the emulator is slow: a few cases of each property
+    local cargo=(env PROPTEST_CASES=12 "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER=$emulator"
         CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
         cargo test --locked --release --manifest-path "$root/Cargo.toml" --target-dir "$cargo_dir"
         --no-default-features --target "$kind")
     check "unit tests of the kernels" in_folder "$work" "${cargo[@]}" --lib -- kernels
     installed Linux aarch64-linux-gnu-gcc || return
     golden shared $emulator "$programs/golden-shared"
-    # the emulator is slow: a few frames say that the static library is the same
+    # a few frames say that the static library is the same
     check "C, golden vectors, static" $emulator "$programs/golden-static" "$data" "$demo" 0 quick
 }
 

@@ -46,9 +46,11 @@ fn each_kind_of_call() {
     run(1, &calls);
 }
 
+/// As many as MIMI_SCRIPTS says, or one.
 #[test]
 fn scripts_drawn_at_random() {
-    for seed in 1..=2u64 {
+    let scripts = std::env::var("MIMI_SCRIPTS").map_or(1, |scripts| scripts.parse().unwrap());
+    for seed in 1..=scripts {
         let noise = libmimi_fuzz::samples(seed, 400).into_iter();
         let bytes: Vec<u8> = noise.map(|x| (x.to_bits() >> 3) as u8).collect();
         let mut drawn = Unstructured::new(&bytes);
