@@ -46,7 +46,7 @@ type Batcher struct {
 // BatcherOptions are the numbers of a Batcher. Of each, 0 is the default.
 type BatcherOptions struct {
 	Workers  int           // calls at the same time, each on a core; by default runtime.GOMAXPROCS(0)
-	MaxBatch int           // frames in a call, at most 1024; by default 8
+	MaxBatch int           // frames in a call, at most 1024; by default 16, which libmimi takes in one pass
 	Deadline time.Duration // from a frame's last sample to its codes; audio has a quarter more; by default a frame's time
 	Window   time.Duration // the longest that a frame waits for company while a worker is free; by default 4 ms
 
@@ -65,7 +65,7 @@ func (o BatcherOptions) withDefaults(frame time.Duration) (BatcherOptions, error
 		message := fmt.Sprintf("%+v: none may be negative, and MaxBatch at most %d", o, maxTogether)
 		return o, &Error{Code: ErrInvalidArgument, Message: message}
 	}
-	defaults := BatcherOptions{Workers: runtime.GOMAXPROCS(0), MaxBatch: 8, Deadline: frame, Window: 4 * time.Millisecond}
+	defaults := BatcherOptions{Workers: runtime.GOMAXPROCS(0), MaxBatch: 16, Deadline: frame, Window: 4 * time.Millisecond}
 	if o.Workers == 0 {
 		o.Workers = defaults.Workers
 	}

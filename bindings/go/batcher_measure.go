@@ -15,7 +15,7 @@ const (
 	// worked on at once until the window is full, which is quicker
 	blockFrames = 8
 	// streams in a call: of more, the time follows
-	mostTimed = 8
+	mostTimed = 16
 	// of a call, at least this many, in at least this time. The shortest counts: what else the machine does is not the
 	// model's cost.
 	timings    = 3

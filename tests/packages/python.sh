@@ -21,6 +21,7 @@ failed=0
 kind=Python
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONDONTWRITEBYTECODE=1
 
+. "$root/tests/packages/quick.sh"
 . "$root/tests/packages/steps.sh"
 
 # Pythons that the wheel is for: a version and a program a line, the oldest first.
@@ -49,12 +50,11 @@ in_package() { (cd "$package" && "$@"); }
 
 builds() { PATH="$tools:$PATH" bash "$package/manylinux.sh" "$libraries/libmimi.a" "$work/dist"; }
 
-# How it is built is tested, with what is quicker to build than the library that people get.
+# Built below $work, where cargo finds the settings of quick.sh.
 from_source() {
     "$1" -m venv "$work/source" && (
-        export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_DEBUG=false \
-            CARGO_PROFILE_RELEASE_OPT_LEVEL=1
-        cd "$root" && "$work/source/bin/pip" install -q bindings/python && "$work/source/bin/python" "$work/readme.py"
+        cd "$root" && "$work/source/bin/pip" install -q -C build-dir="$work/build" bindings/python &&
+            "$work/source/bin/python" "$work/readme.py"
     ) | grep -qx "(42, 8) True"
 }
 

@@ -366,9 +366,14 @@ go_programs() {
     voice_server
 }
 
-# The example that is a server, in its place: it has the demo model and the recording from there.
+# The example that is a server, in a copy of its place, where it finds the demo model and the recording. Of a package
+# in the same place Go's cache would keep the flags of an earlier prefix.
 voice_server() {
-    local voice=$root/bindings/go/examples/voice own="env -u GOFLAGS -u GOPROXY"
+    local tree=$work/tree-$kind own="env -u GOFLAGS -u GOPROXY"
+    local voice=$tree/bindings/go/examples/voice
+    mkdir -p "$tree/bindings"
+    cp -r "$root/bindings/go" "$tree/bindings"
+    ln -s "$root/tool" "$root/tests" "$tree"
     if ! in_folder "$voice" $own go mod download >/dev/null 2>&1; then
         echo "NOT CHECKED: the voice server, for want of the module github.com/coder/websocket"
         return

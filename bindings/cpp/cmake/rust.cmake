@@ -57,8 +57,7 @@ else()
   set(mimi_links libmimi.so.${mimi_abi} libmimi.so)
   set(mimi_cargo_shared libmimi.so)
   set(mimi_soname libmimi.so.${mimi_abi})
-  # nodelete: the Rust run-time leaves thread-local destructors behind that must outlive dlclose()
-  set(mimi_link_args -C "link-arg=-Wl,-soname,${mimi_soname}" -C "link-arg=-Wl,-z,nodelete")
+  set(mimi_link_args -C "link-arg=-Wl,-soname,${mimi_soname}")
 endif()
 
 # Targets without shared libraries, such as musl with static linking by default, have only the other.

@@ -26,7 +26,7 @@
 class batcher {
   public:
     /** Starts threads, which run up to `most` frames in a call; at most 1024. */
-    explicit batcher(unsigned threads, std::size_t most = 8) : most_(std::clamp<std::size_t>(most, 1, 1024)) {
+    explicit batcher(unsigned threads, std::size_t most = 16) : most_(std::clamp<std::size_t>(most, 1, 1024)) {
         for (unsigned i = 0; i < std::max(threads, 1u); i++)
             threads_.emplace_back([this] { work(); });
     }

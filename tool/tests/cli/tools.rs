@@ -163,10 +163,8 @@ fn bench_measures_every_precision() {
     assert!(report["machine"]["multiply_adds_per_second"].as_f64().unwrap() > 0.0);
     let precisions = report["precisions"].as_array().unwrap();
     let bytes: Vec<_> = precisions.iter().map(|p| p["loads"][0]["weight_bytes"].as_u64().unwrap()).collect();
-    assert!(
-        bytes.len() == 4 && bytes[0] > bytes[1] && bytes[1] > bytes[2] && bytes[2] > bytes[3],
-        "{bytes:?}"
-    );
+    let [f32, bf16, int16, int8] = bytes[..] else { panic!("{bytes:?}") };
+    assert!(f32 > bf16.max(int16) && bf16.min(int16) > int8, "{bytes:?}");
     for precision in precisions {
         for (load, parts) in ["both", "encoder", "decoder"].iter().enumerate() {
             let bytes = |load: usize| precision["loads"][load]["weight_bytes"].as_u64().unwrap();

@@ -27,7 +27,7 @@ func main() {
 	config := server.Config{}
 	flag.IntVar(&config.Codebooks, "codebooks", 8, "codes in a frame, unless a client says otherwise")
 	flag.IntVar(&config.Batcher.Workers, "workers", server.Prepare(), "cores for the codec")
-	flag.IntVar(&config.Batcher.MaxBatch, "batch", 0, "most frames in a call; 0: 8")
+	flag.IntVar(&config.Batcher.MaxBatch, "batch", 0, "most frames in a call; 0: 16")
 	flag.IntVar(&config.Batcher.Capacity, "conversations", 0, "most conversations that speak and listen; 0: measured at the start")
 	flag.Parse()
 	if flag.NArg() > 0 {
