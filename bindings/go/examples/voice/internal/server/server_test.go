@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -9,10 +10,12 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -390,6 +393,36 @@ func TestPages(t *testing.T) {
 		body := recorder.Body.String()
 		if recorder.Code != http.StatusOK || !strings.Contains(body, says) || strings.Contains(body, "://") {
 			t.Errorf("%s: %d %.200s", path, recorder.Code, body)
+		}
+	}
+}
+
+// Threads that are there, and those that they make, take turns: the kernel's number for it is 3.
+func TestThreadsTakeTurns(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("a policy of Linux")
+	}
+	runtime.GOMAXPROCS(Prepare())
+	for range 8 {
+		go func() {
+			runtime.LockOSThread() // another thread is made for the goroutines that are left
+			time.Sleep(10 * time.Millisecond)
+		}()
+	}
+	time.Sleep(5 * time.Millisecond)
+	stats, err := filepath.Glob("/proc/self/task/*/stat")
+	if err != nil || len(stats) < 8 {
+		t.Fatal(stats, err)
+	}
+	for _, path := range stats {
+		stat, err := os.ReadFile(path)
+		if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
+			continue // the thread has ended
+		}
+		// after the name in brackets, policy is the 39th
+		fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+		if err != nil || fields[38] != "3" {
+			t.Errorf("%s: %q, %v", path, fields, err)
 		}
 	}
 }
