@@ -96,6 +96,8 @@ pub(super) trait Values<S: Simd>: Copy {
     ///
     /// They are valid from `index` on; the CPU has `S`.
     unsafe fn lanes(self, index: usize) -> S::Vector;
+    /// One of them.
+    ///
     /// # Safety
     ///
     /// It is valid.
@@ -134,7 +136,7 @@ impl<S: Simd> Values<S> for Differences {
 
 /// Rounds the values of `count` blocks, the first of which is at `x`, to whole multiples of a scale, by which a block's
 /// largest magnitude is [`Blocks::largest`]. They go to `y`, in whole pairs, and the scale after them. Where `less` is
-/// not 0, the value so far behind is subtracted from each before.
+/// not 0, the value `less` places further is subtracted from each first.
 ///
 /// # Safety
 ///
