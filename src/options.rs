@@ -21,13 +21,13 @@ pub enum Precision {
     /// Rounded to bfloat16: half the memory. Code words, norms, biases and the convolutions of SEANet with up to
     /// 2¹⁷ weights stay f32, and so does all arithmetic. A stream's keys and values have 16 bits.
     Bf16,
-    /// Rounded to integers in 16 bits, of which 12 to 14 are used, with a scale per output: half the memory. What they
+    /// Rounded to integers in 16 bits, of which 12 to 16 are used, with a scale per output: half the memory. What they
     /// are multiplied with is rounded to 15 bits, with a scale per run of inputs that lie side by side, and summed in
     /// integers: faster than f32, and nearer to it than bf16. A stream's keys and values have 16 bits. Code words,
     /// norms, biases, and convolutions with too few inputs or outputs stay f32.
     Int16,
     /// Rounded to eight bits with a scale per output: a quarter of the memory. What they are multiplied with is rounded
-    /// to 16 bits. Convolutions of SEANet with up to 2¹⁷ weights, and the rest, are as with [`Int16`](Self::Int16).
+    /// to 16 bits. Convolutions of SEANet with up to 2¹⁹ weights, and the rest, are as with [`Int16`](Self::Int16).
     Int8,
 }
 

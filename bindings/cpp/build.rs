@@ -3,7 +3,8 @@
 fn main() {
     println!("cargo::rerun-if-changed=bindings/cpp/build.rs");
     // The Rust run-time leaves thread-local destructors behind, which must outlive dlclose().
-    if std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|system| system == "linux") {
+    let target = |what| std::env::var(format!("CARGO_CFG_TARGET_{what}")).unwrap_or_default();
+    if target("FAMILY") == "unix" && target("VENDOR") != "apple" {
         println!("cargo::rustc-cdylib-link-arg=-Wl,-z,nodelete");
     }
 }

@@ -17,6 +17,9 @@ const (
 	halves
 )
 
+// enough frames in a call share a pass over the weights: more of them take hardly less time each.
+const enough = 8
+
 // forever is when a schedule has nothing to do.
 const forever = time.Duration(math.MaxInt64)
 
@@ -82,8 +85,15 @@ func newSchedule(frame, deadline, window time.Duration, costs costs, maxBatch in
 		window:   window,
 		costs:    costs,
 	}
-	// a frame that comes just after a call began is done within two calls
-	for s.maxBatch > 1 && 2*max(costs.of(encoding, s.maxBatch), costs.of(decoding, s.maxBatch)) > deadline-deadline/10 {
+	// A frame that comes just after a call began is done within two calls, which are short if they are large.
+	for s.maxBatch > 1 {
+		room := deadline - deadline/10
+		if s.maxBatch > enough {
+			room = deadline / 2
+		}
+		if 2*max(costs.of(encoding, s.maxBatch), costs.of(decoding, s.maxBatch)) <= room {
+			break
+		}
 		s.maxBatch--
 	}
 	return s

@@ -138,9 +138,9 @@ func TestScheduleWaitsForCompany(t *testing.T) {
 func TestScheduleKeepsCallsShort(t *testing.T) {
 	for _, c := range []struct {
 		pass, frame float64
-		most        int
-	}{{5, 4.35, 7}, {1, 4, 8}, {6, 4.4, 6}, {30, 20, 1}, {0, 0.2, 8}} {
-		s := newSchedule(aFrame, aFrame, 0, costsOf(c.pass, c.frame), 8)
+		asked, most int
+	}{{5, 4.35, 8, 7}, {1, 4, 8, 8}, {6, 4.4, 8, 6}, {30, 20, 8, 1}, {0, 0.2, 8, 8}, {1, 2, 16, 9}, {1, 1, 16, 16}, {1, 4, 16, 8}} {
+		s := newSchedule(aFrame, aFrame, 0, costsOf(c.pass, c.frame), c.asked)
 		if s.maxBatch != c.most {
 			t.Errorf("%v: %d frames in a call", c, s.maxBatch)
 		}

@@ -75,8 +75,8 @@ pub const MIMI_PRECISION_F32: i64 = 0;
 /// keys and values are rounded to 16 bits, which halves its memory.
 pub const MIMI_PRECISION_BF16: i64 = 1;
 /// Weights are rounded to 8 bits with a scale for each output: a quarter of the memory, and faster yet.
-/// The inputs of their products are rounded to 16 bits, and summed in integers. Small convolutions and the
-/// rest are as with MIMI_PRECISION_INT16.
+/// The inputs of their products are rounded to 16 bits, and summed in integers. SEANet's convolutions of
+/// up to 524,288 weights and the rest are as with MIMI_PRECISION_INT16.
 pub const MIMI_PRECISION_INT8: i64 = 2;
 /// Weights, also those of small convolutions, are rounded to integers of 12 to 16 bits with a scale for
 /// each output: half the memory, faster than 32-bit floats, and nearer to them than MIMI_PRECISION_BF16.

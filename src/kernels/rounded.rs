@@ -1,9 +1,10 @@
 //! Inputs rounded to integers of up to 16 bits, for products with weights that are integers. The sums of these products
 //! are of integers, and exact within a segment.
 //!
-//! Each run of inputs is a block: it is rounded once, to whole multiples of its own scale, however many rows of a
-//! convolution it is part of. The scale is the block's largest magnitude, divided by the largest integer. So what is
-//! rounded depends on the run alone, and neither on the rows beside it nor on how a stream is cut.
+//! Each run of inputs, or each difference of two runs, is a block: it is rounded once, to whole multiples of its own
+//! scale, however many rows of a convolution it is part of. The scale is the block's largest magnitude, divided by the
+//! largest integer. So what is rounded depends on the block alone, and neither on the rows beside it nor on how a
+//! stream is cut.
 
 use super::arena::Arena;
 use super::matmul::{Product, Rows};
@@ -239,7 +240,7 @@ pub(super) unsafe fn round<S: Simd>(x: impl Values<S>, factor: f32, y: *mut i16,
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{all_kernels, multiply, noise, pack};
+    use super::super::tests::{all_kernels, bounds::panic_of, multiply, noise, pack};
     use super::*;
     use crate::kernels::{Activation, Elements, Format, Integers, Kernels, Scratch};
 
@@ -309,14 +310,15 @@ mod tests {
     #[test]
     fn differences_are_rounded_as_if_they_were_there() {
         for kernels in all_kernels() {
+            // as in pairs: of the rows every other one less the next
             for (len, rows) in [(1, 1), (7, 5), (48, 3), (100, 2)] {
                 let mut noise = noise(len as u64);
-                let x: Vec<f32> = (0..(rows + 1) * len).map(|_| noise()).collect();
+                let x: Vec<f32> = (0..2 * rows * len).map(|_| noise()).collect();
                 let differences: Vec<f32> = x.iter().zip(&x[len..]).map(|(a, b)| a - b).collect();
                 let inputs: Vec<_> = (0..len).collect();
                 let elements = Elements { values: &vec![1.0; len], inputs: &inputs, outputs: &[0], run: len };
                 let matrix = pack(kernels, INT16, elements, |_| 0.0);
-                let product = Product::of_inputs(Rows { offset: 0, stride: len }, len, rows);
+                let product = Product::of_inputs(Rows { offset: 0, stride: 2 * len }, len, rows);
                 let room = Blocks::of(&matrix, &product).unwrap().len(rows);
                 let round = |values: &[f32], less| {
                     let mut memory = Memory(values.to_vec(), Rounded::new(room).unwrap());
@@ -324,6 +326,8 @@ mod tests {
                     memory.1.values.to_vec()
                 };
                 assert_eq!(round(&x, len), round(&differences, 0), "{kernels:?} {len}");
+                let said = panic_of(|| _ = round(&x[..x.len() - 1], len));
+                assert_eq!(said, "rows end beyond the memory", "{kernels:?} {len}");
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Every kernel beside its naive twin, on every instruction set that this CPU has.
 
 mod attention;
-mod bounds;
+pub(super) mod bounds;
 mod panels;
 
 use super::*;

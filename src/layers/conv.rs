@@ -89,7 +89,7 @@ enum Matrices {
 
 impl Matrices {
     /// In pairs if the convolution has two taps, passes begin at an even output (`pairs`), and its size pays for it.
-    /// Weights of eight bits or in bf16 never are: rounding their sums would cost 2 dB.
+    /// Weights of eight bits or in bf16 are never paired: rounding A + B would cost 2 dB.
     fn new(
         packing: Packing,
         elements: Elements,

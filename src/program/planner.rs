@@ -176,7 +176,8 @@ impl Planner {
         self.product_of_differences(rows, product, 0);
     }
 
-    /// The same. If `less` is not 0, the weights are integers and the inputs differences, as [`Op::Round`] says.
+    /// As [`product`](Self::product). If `less` is not 0, the weights are integers, and the inputs are differences, as
+    /// [`Op::Round`] says.
     pub(crate) fn product_of_differences(&mut self, rows: Span, product: &Multiply, less: usize) {
         let Multiply { matrix, .. } = product;
         let parts =

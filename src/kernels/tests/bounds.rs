@@ -3,7 +3,7 @@
 use super::*;
 
 /// What a call panics with.
-pub(super) fn panic_of(call: impl FnOnce()) -> String {
+pub(in crate::kernels) fn panic_of(call: impl FnOnce()) -> String {
     let payload = std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)).expect_err("must panic");
     let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_default()

@@ -1,8 +1,10 @@
 //! Convolutions in pairs.
 
 use super::*;
-use crate::kernels::{Format, InstructionSet, Kernels, Pool};
+use crate::kernels::{Format, InstructionSet, Integers, Kernels, Pool};
 use crate::program::{Batch, Length};
+
+const INT16: Format = Format::Int16(Integers::INT16);
 
 /// Numbers in −1..1, from the generator of Numerical Recipes.
 fn noise(count: usize, mut seed: u32) -> Vec<f32> {
@@ -13,12 +15,12 @@ fn noise(count: usize, mut seed: u32) -> Vec<f32> {
     (0..count).map(next).collect()
 }
 
-/// The outputs for `x`, in passes of the given numbers of outputs.
-fn run(kernels: Kernels, conv: &Conv, x: &[f32], passes: &[usize]) -> Vec<f32> {
+/// The outputs for `x`, in passes of the given numbers of outputs, and operations of a load.
+fn run(kernels: Kernels, conv: &Conv, x: &[f32], passes: &[usize], most_load: u64) -> Vec<f32> {
     // an even number, as in a frame of a convolution in pairs
     let most = passes.iter().max().unwrap().next_multiple_of(2);
     let rows = Span::frames(1, most * conv.stride());
-    let mut planner = Planner::writing(rows.count, 1, u64::MAX);
+    let mut planner = Planner::writing(rows.count, 1, most_load);
     let slots = conv.reserve(&mut planner, rows.count);
     let y = planner.scratch(most, conv.outputs()).rows(conv.outputs());
     conv.emit(&mut planner, &slots, rows, y, None, Activation::Elu);
@@ -41,8 +43,11 @@ fn pairs_are_two_taps_and_their_bits_do_not_depend_on_steps() {
     let count = channels * outputs * 2 * stride;
     assert!(PAIRED_WEIGHTS.contains(&count));
     let (weight, bias) = (noise(count, 1), noise(outputs, 2));
-    for kernels in InstructionSet::available().filter_map(Kernels::new) {
-        let packing = Packing { kernels, format: Format::F32, pool: &Pool::default() };
+    let kernels = InstructionSet::available().filter_map(Kernels::new);
+    for (kernels, format) in kernels.flat_map(|kernels| [Format::F32, INT16].map(|format| (kernels, format)))
+    {
+        let packing = Packing { kernels, format, pool: &Pool::default() };
+        let rounding = if format == INT16 { 3e-2 } else { 2e-4 };
         for transposed in [false, true] {
             let conv = |pairs| match transposed {
                 true => {
@@ -57,13 +62,19 @@ fn pairs_are_two_taps_and_their_bits_do_not_depend_on_steps() {
             let (plain, pairs) = (conv(false).unwrap(), conv(true).unwrap());
             assert!(pairs.bytes() > plain.bytes());
             let x = noise(13 * pairs.stride() * channels, 3);
-            let expected = run(kernels, &plain, &x, &[13]);
-            let found = run(kernels, &pairs, &x, &[13]);
+            let expected = run(kernels, &plain, &x, &[13], u64::MAX);
+            let found = run(kernels, &pairs, &x, &[13], u64::MAX);
             for (found, expected) in found.iter().zip(&expected) {
-                assert!((found - expected).abs() < 2e-4, "{kernels:?}: {found} is not {expected}");
+                assert!(
+                    (found - expected).abs() < rounding,
+                    "{kernels:?} {format:?}: {found} is not {expected}"
+                );
             }
-            for passes in [&[2, 2, 2, 2, 2, 2, 1][..], &[4, 6, 3], &[10, 2, 1]] {
-                assert!(run(kernels, &pairs, &x, passes) == found, "{kernels:?}, {passes:?}");
+            for passes in [&[2, 2, 2, 2, 2, 2, 1][..], &[4, 6, 3], &[10, 2, 1], &[13]] {
+                for most_load in [u64::MAX, 100_000] {
+                    let again = run(kernels, &pairs, &x, passes, most_load);
+                    assert!(again == found, "{kernels:?} {format:?}, {passes:?}, {most_load}");
+                }
             }
         }
     }

@@ -403,8 +403,8 @@ typedef int32_t mimi_option;
 #define MIMI_PRECISION_BF16 1
 
 /** Weights are rounded to 8 bits with a scale for each output: a quarter of the memory, and faster yet.
- * The inputs of their products are rounded to 16 bits, and summed in integers. Small convolutions and the
- * rest are as with MIMI_PRECISION_INT16. */
+ * The inputs of their products are rounded to 16 bits, and summed in integers. SEANet's convolutions of
+ * up to 524,288 weights and the rest are as with MIMI_PRECISION_INT16. */
 #define MIMI_PRECISION_INT8 2
 
 /** Weights, also those of small convolutions, are rounded to integers of 12 to 16 bits with a scale for

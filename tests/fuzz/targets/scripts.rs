@@ -46,11 +46,12 @@ fn each_kind_of_call() {
     run(1, &calls);
 }
 
-/// As many as MIMI_SCRIPTS says, or one.
+/// As many as MIMI_SCRIPTS says, or one; others with another MIMI_SEED.
 #[test]
 fn scripts_drawn_at_random() {
-    let scripts = std::env::var("MIMI_SCRIPTS").map_or(1, |scripts| scripts.parse().unwrap());
-    for seed in 1..=scripts {
+    let number = |name, or| std::env::var(name).map_or(or, |number| number.parse::<u64>().unwrap());
+    let first = number("MIMI_SEED", 0) + 1;
+    for seed in first..first + number("MIMI_SCRIPTS", 1) {
         let noise = libmimi_fuzz::samples(seed, 400).into_iter();
         let bytes: Vec<u8> = noise.map(|x| (x.to_bits() >> 3) as u8).collect();
         let mut drawn = Unstructured::new(&bytes);

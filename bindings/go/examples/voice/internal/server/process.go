@@ -1,10 +1,13 @@
 package server
 
-// #define _GNU_SOURCE
-// #include <sched.h>
 // #include <stdlib.h>
 // #ifdef __GLIBC__
 // #include <malloc.h>
+// #endif
+// #ifdef __linux__
+// #include <linux/sched.h>
+// #include <sys/syscall.h>
+// #include <unistd.h>
 // #endif
 //
 // static void large_blocks_go_back(void) {
@@ -13,10 +16,11 @@ package server
 // #endif
 // }
 //
+// // The kernel's call: musl's function of this name is for no thread.
 // static void thread_takes_turns(int thread) {
 // #ifdef __linux__
-//     struct sched_param none = {0};
-//     sched_setscheduler(thread, SCHED_BATCH, &none);
+//     int priority = 0;
+//     syscall(SYS_sched_setscheduler, thread, SCHED_BATCH, &priority);
 // #endif
 // }
 import "C"
@@ -36,7 +40,7 @@ import (
 // Go's scheduler gets twice the processors that it had. A worker in libmimi holds one, which the scheduler takes back
 // only some milliseconds later, and messages must not wait for that.
 //
-// On Linux, a thread that wakes for a message does not interrupt one that computes, which is the policy SCHED_BATCH.
+// On Linux, all threads get the policy SCHED_BATCH: one that wakes for a message does not interrupt one that computes.
 // Messages wait for some milliseconds, and are taken several at a time. Without it, threads change places twenty times
 // for each frame, which takes a tenth of the cores.
 //
@@ -45,11 +49,17 @@ import (
 // them back.
 func Prepare() (cores int) {
 	C.large_blocks_go_back()
-	// threads that are made later have the policy of those that make them
-	threads, _ := os.ReadDir("/proc/self/task")
-	for _, thread := range threads {
-		if id, err := strconv.Atoi(thread.Name()); err == nil {
-			C.thread_takes_turns(C.int(id))
+	// A thread has the policy of the one that made it. Those that were made meanwhile are found the next time.
+	for known := 0; ; {
+		threads, _ := os.ReadDir("/proc/self/task")
+		if len(threads) <= known {
+			break
+		}
+		known = len(threads)
+		for _, thread := range threads {
+			if id, err := strconv.Atoi(thread.Name()); err == nil {
+				C.thread_takes_turns(C.int(id))
+			}
 		}
 	}
 	cores = runtime.GOMAXPROCS(0)

@@ -403,13 +403,18 @@ func TestThreadsTakeTurns(t *testing.T) {
 		t.Skip("a policy of Linux")
 	}
 	runtime.GOMAXPROCS(Prepare())
+	var there sync.WaitGroup
+	end := make(chan struct{})
+	defer close(end)
 	for range 8 {
+		there.Add(1)
 		go func() {
 			runtime.LockOSThread() // another thread is made for the goroutines that are left
-			time.Sleep(10 * time.Millisecond)
+			there.Done()
+			<-end
 		}()
 	}
-	time.Sleep(5 * time.Millisecond)
+	there.Wait()
 	stats, err := filepath.Glob("/proc/self/task/*/stat")
 	if err != nil || len(stats) < 8 {
 		t.Fatal(stats, err)
