@@ -85,7 +85,8 @@ func newSchedule(frame, deadline, window time.Duration, costs costs, maxBatch in
 		window:   window,
 		costs:    costs,
 	}
-	// A frame that comes just after a call began is done within two calls, which are short if they are large.
+	// A frame that comes just after a call began is done within two calls. Two calls of more than enough frames may take
+	// half of the deadline.
 	for s.maxBatch > 1 {
 		room := deadline - deadline/10
 		if s.maxBatch > enough {

@@ -3,8 +3,8 @@
 use super::simd::Simd;
 
 /// e^v for v in −87..=88, as a factor and a power of two. Their product has a relative error below 2e-7 + |v|·8e-8.
-/// With v·log₂e = n + f and |f| ≤ ½ they are 2^f and 2^n. The polynomial for 2^f has its value and slope at 0, and the
-/// smallest relative error of those of degree 5, 1.1e-7.
+/// With v·log₂e = n + f and |f| ≤ ½ they are 2^f and 2^n. The polynomial for 2^f has its value and slope at 0. Of
+/// those of degree 5 it has the smallest relative error, 1.1e-7.
 #[inline(always)]
 unsafe fn exp_in_parts<S: Simd>(v: S::Vector) -> [S::Vector; 2] {
     const COEFFICIENTS: [f32; 5] =

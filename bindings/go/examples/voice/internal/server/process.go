@@ -16,7 +16,7 @@ package server
 // #endif
 // }
 //
-// // The kernel's call: musl's function of this name is for no thread.
+// // The system call itself, because musl's sched_setscheduler always fails.
 // static void thread_takes_turns(int thread) {
 // #ifdef __linux__
 //     int priority = 0;
