@@ -307,28 +307,42 @@ mod tests {
     }
 
     /// Blocks of differences have the bits of those that were subtracted before.
+    /// Of `2 * rows` runs of `len` inputs, every other one less `less` places further, rounded: as in pairs.
+    fn rounded_every_other(
+        kernels: Kernels,
+        values: &[f32],
+        len: usize,
+        rows: usize,
+        less: usize,
+    ) -> Vec<i16> {
+        let inputs: Vec<_> = (0..len).collect();
+        let elements = Elements { values: &vec![1.0; len], inputs: &inputs, outputs: &[0], run: len };
+        let matrix = pack(kernels, INT16, elements, |_| 0.0);
+        let product = Product::of_inputs(Rows { offset: 0, stride: 2 * len }, len, rows);
+        let room = Blocks::of(&matrix, &product).unwrap().len(rows);
+        let mut memory = Memory(values.to_vec(), Rounded::new(room).unwrap());
+        kernels.round_inputs(&matrix, &mut &mut memory, product, less);
+        memory.1.values.to_vec()
+    }
+
     #[test]
     fn differences_are_rounded_as_if_they_were_there() {
         for kernels in all_kernels() {
-            // as in pairs: of the rows every other one less the next
             for (len, rows) in [(1, 1), (7, 5), (48, 3), (100, 2)] {
                 let mut noise = noise(len as u64);
                 let x: Vec<f32> = (0..2 * rows * len).map(|_| noise()).collect();
                 let differences: Vec<f32> = x.iter().zip(&x[len..]).map(|(a, b)| a - b).collect();
-                let inputs: Vec<_> = (0..len).collect();
-                let elements = Elements { values: &vec![1.0; len], inputs: &inputs, outputs: &[0], run: len };
-                let matrix = pack(kernels, INT16, elements, |_| 0.0);
-                let product = Product::of_inputs(Rows { offset: 0, stride: 2 * len }, len, rows);
-                let room = Blocks::of(&matrix, &product).unwrap().len(rows);
-                let round = |values: &[f32], less| {
-                    let mut memory = Memory(values.to_vec(), Rounded::new(room).unwrap());
-                    kernels.round_inputs(&matrix, &mut &mut memory, product, less);
-                    memory.1.values.to_vec()
-                };
+                let round = |values, less| rounded_every_other(kernels, values, len, rows, less);
                 assert_eq!(round(&x, len), round(&differences, 0), "{kernels:?} {len}");
-                let said = panic_of(|| _ = round(&x[..x.len() - 1], len));
-                assert_eq!(said, "rows end beyond the memory", "{kernels:?} {len}");
             }
+        }
+    }
+
+    #[test]
+    fn differences_beyond_the_memory_are_refused() {
+        for kernels in all_kernels() {
+            let said = panic_of(|| _ = rounded_every_other(kernels, &[1.0; 2 * 5 * 7 - 1], 7, 5, 7));
+            assert_eq!(said, "rows end beyond the memory", "{kernels:?}");
         }
     }
 

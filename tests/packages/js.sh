@@ -54,15 +54,16 @@ with_tools() {
         echo "$wanted" >"$tools/wanted" || { not_checked "$1" "npm's packages: $(tail -n 1 "$work/log")"; return 1; }
 }
 
-# Those left out need threads, or unwinding, which WebAssembly has not.
+# Those left out need threads, or unwinding, which WebAssembly has not. A panic ends the program, so what it says is not
+# captured.
 test_kernels() {
     rust_for "kernels on WebAssembly" wasm32-wasip1 || return
     local -x RUSTFLAGS="-Dwarnings -Ctarget-feature=+simd128${MIMI_SIMD:+,+$MIMI_SIMD}"
     local -x CARGO_TARGET_WASM32_WASIP1_RUNNER="node ${relaxed:-} $package/test/wasi.mjs"
     local -x CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS=true CARGO_PROFILE_RELEASE_OVERFLOW_CHECKS=true
     check "kernels on WebAssembly${MIMI_SIMD:+, $MIMI_SIMD}" in_folder "$work" cargo test --quiet --locked --release \
-        --manifest-path "$root/Cargo.toml" --no-default-features --lib --target wasm32-wasip1 -- kernels --skip panic \
-        --skip refused --skip outlive
+        --manifest-path "$root/Cargo.toml" --no-default-features --lib --target wasm32-wasip1 -- kernels --nocapture \
+        --skip panic --skip refused --skip outlive
 }
 
 native() {
