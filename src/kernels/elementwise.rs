@@ -187,6 +187,25 @@ pub(super) unsafe fn subtract<S: Simd>(a: *const f32, b: *const f32, y: *mut f32
     }
 }
 
+/// x = x·y.
+///
+/// # Safety
+///
+/// Both are valid for `len` values; the CPU has `S`.
+#[inline(always)]
+pub(super) unsafe fn multiply<S: Simd>(x: *mut f32, y: *const f32, len: usize) {
+    let whole = len - len % S::LANES;
+    // SAFETY: the caller's; every index is below `len`.
+    unsafe {
+        for i in (0..whole).step_by(S::LANES) {
+            S::store(x.add(i), S::mul(S::load(x.add(i)), S::load(y.add(i))));
+        }
+        for i in whole..len {
+            *x.add(i) *= *y.add(i);
+        }
+    }
+}
+
 /// Applies `f` to `len` values from `x` to `y`, which may be the same. Values at the end that fill no vector go through
 /// a buffer, so that they are computed like the others.
 ///

@@ -63,7 +63,7 @@ impl Kept {
 const LARGEST: f32 = 32767.0;
 
 /// An element of a ring.
-pub(super) trait Stored<S: Simd>: Copy {
+pub(super) trait Stored: Copy {
     /// Whether rows have scales.
     const SCALED: bool;
 
@@ -72,15 +72,15 @@ pub(super) trait Stored<S: Simd>: Copy {
     /// # Safety
     ///
     /// As for [`Simd`].
-    unsafe fn load(p: *const Self) -> S::Vector;
+    unsafe fn load<S: Simd>(p: *const Self) -> S::Vector;
     fn value(self) -> f32;
 }
 
-impl<S: Simd> Stored<S> for f32 {
+impl Stored for f32 {
     const SCALED: bool = false;
 
     #[inline(always)]
-    unsafe fn load(p: *const f32) -> S::Vector {
+    unsafe fn load<S: Simd>(p: *const f32) -> S::Vector {
         // SAFETY: the caller's.
         unsafe { S::load(p) }
     }
@@ -90,11 +90,11 @@ impl<S: Simd> Stored<S> for f32 {
     }
 }
 
-impl<S: Simd> Stored<S> for i16 {
+impl Stored for i16 {
     const SCALED: bool = true;
 
     #[inline(always)]
-    unsafe fn load(p: *const i16) -> S::Vector {
+    unsafe fn load<S: Simd>(p: *const i16) -> S::Vector {
         // SAFETY: the caller's.
         unsafe { S::load_i16(p) }
     }

@@ -224,21 +224,28 @@ impl Kernels {
         let ring = kept.len(heads, capacity);
         assert!(keys.len() >= ring && values.len() >= ring, "rings are too small");
         assert!(scores.len() >= Queries::scores(count, capacity, context), "too few scores");
-        let attend = match kept {
-            Kept::F32 => self.table.attend,
-            Kept::Int16 => self.table.attend_rounded,
-        };
+        let (q, keys, values) = (q.as_ptr(), keys.as_ptr(), values.as_ptr());
+        let (scores, out, table) = (scores.as_mut_ptr(), out.as_mut_ptr(), self.table);
         // SAFETY: lengths just checked; `self` proves the instruction set.
         unsafe {
-            attend(
-                heads,
-                queries,
-                q.as_ptr(),
-                keys.as_ptr(),
-                values.as_ptr(),
-                scores.as_mut_ptr(),
-                out.as_mut_ptr(),
-            )
+            match kept {
+                Kept::F32 => {
+                    attention::attend(table, &table.attention, heads, queries, q, keys, values, scores, out);
+                }
+                Kept::Int16 => {
+                    attention::attend(
+                        table,
+                        &table.attention_rounded,
+                        heads,
+                        queries,
+                        q,
+                        keys,
+                        values,
+                        scores,
+                        out,
+                    );
+                }
+            }
         }
     }
 }

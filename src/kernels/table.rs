@@ -1,6 +1,6 @@
 //! The kernels of each instruction set: one table of functions for each.
 
-use super::attention::{self, Queries};
+use super::attention::loops::{self, Loops};
 use super::isa::InstructionSet;
 use super::kept::{self, Heads};
 use super::matmul::{Job, Segment, Tiles, column, finish, tile};
@@ -10,7 +10,6 @@ use super::simd::Simd;
 use super::{arch, elementwise, limits, norm, rounded};
 
 type Remember = unsafe fn(Heads, [usize; 2], *const f32, *const f32, *mut f32, *mut f32);
-type Attend = unsafe fn(Heads, Queries, *const f32, *const f32, *const f32, *mut f32, *mut f32);
 
 /// The kernels of an instruction set. Each may be called on a CPU with that instruction set, under the contract of its
 /// body.
@@ -35,10 +34,13 @@ pub(super) struct Table {
     pub(super) layer_norm: unsafe fn(*const f32, *const f32, *const f32, f32, *mut f32, usize),
     pub(super) largest: unsafe fn(*const f32, usize) -> f32,
     pub(super) round_blocks: unsafe fn(&Blocks, usize, *const f32, usize, *mut i16),
+    pub(super) multiply: unsafe fn(*mut f32, *const f32, usize),
+    pub(super) softmax_numerators: unsafe fn(*mut f32, usize) -> f32,
     pub(super) remember: Remember,
-    pub(super) attend: Attend,
     pub(super) remember_rounded: Remember,
-    pub(super) attend_rounded: Attend,
+    /// Loops of attention by how keys and values are kept.
+    pub(super) attention: Loops<f32>,
+    pub(super) attention_rounded: Loops<i16>,
     pub(super) multiply_adds: unsafe fn(usize) -> usize,
     pub(super) integer_multiply_adds: unsafe fn(usize) -> usize,
     pub(super) read: unsafe fn(*const f32, usize) -> f32,
@@ -87,22 +89,18 @@ macro_rules! table {
                 largest: enter!($features (x: *const f32, len: usize) -> f32, norm::largest::<S>),
                 round_blocks: enter!($features (blocks: &Blocks, count: usize, x: *const f32, less: usize, y: *mut i16),
                     rounded::round_blocks::<S>),
+                multiply: enter!($features (x: *mut f32, y: *const f32, len: usize), elementwise::multiply::<S>),
+                softmax_numerators: enter!($features (x: *mut f32, len: usize) -> f32, norm::softmax_numerators::<S>),
                 remember: enter!($features
                     (heads: Heads, place: [usize; 2], key: *const f32, value: *const f32, keys: *mut f32,
                      values: *mut f32),
                     kept::remember::<S>),
-                attend: enter!($features
-                    (heads: Heads, queries: Queries, q: *const f32, keys: *const f32, values: *const f32,
-                     scores: *mut f32, out: *mut f32),
-                    attention::attend::<S, f32>),
                 remember_rounded: enter!($features
                     (heads: Heads, place: [usize; 2], key: *const f32, value: *const f32, keys: *mut f32,
                      values: *mut f32),
                     kept::remember_rounded::<S>),
-                attend_rounded: enter!($features
-                    (heads: Heads, queries: Queries, q: *const f32, keys: *const f32, values: *const f32,
-                     scores: *mut f32, out: *mut f32),
-                    attention::attend::<S, i16>),
+                attention: attention!($features f32),
+                attention_rounded: attention!($features i16),
                 multiply_adds: enter!($features (rounds: usize) -> usize, limits::multiply_adds::<S>),
                 integer_multiply_adds: enter!($features (rounds: usize) -> usize, limits::integer_multiply_adds::<S>),
                 read: enter!($features (x: *const f32, len: usize) -> f32, limits::read::<S>),
@@ -131,6 +129,40 @@ macro_rules! tiles {
         Tiles::new::<S, $weight, $panel>([
             &[$(enter::<1, $rows>),*], &[enter::<2, 1>, enter::<2, 2>], &[enter::<3, 1>, enter::<3, 2>],
         ])
+    }};
+}
+
+/// The loops of attention for a type of keys and values.
+macro_rules! attention {
+    ([$($feature:tt)*] $element:ty) => {{
+        $(#[target_feature(enable = $feature)])*
+        unsafe fn scores<const Q: usize, const G: usize>(
+            dim: usize, ahead: isize, queries: *const *const f32, keys: *const $element, key_scales: *const f32,
+            scores: *const *mut f32,
+        ) {
+            // SAFETY: the caller's.
+            unsafe { loops::scores::<S, $element, Q, G>(dim, ahead, queries, keys, key_scales, scores) }
+        }
+        $(#[target_feature(enable = $feature)])*
+        unsafe fn values<const Q: usize, const G: usize>(
+            dim: usize, d: usize, ahead: isize, runs: loops::Runs, weights: *const *const f32, values: *const $element,
+            sums: *const *mut f32,
+        ) {
+            // SAFETY: the caller's.
+            unsafe { loops::values::<S, $element, Q, G>(dim, d, ahead, runs, weights, values, sums) }
+        }
+        Loops {
+            scores: [
+                &[scores::<1, 1>, scores::<1, 2>, scores::<1, 4>, scores::<1, 8>],
+                &[scores::<2, 1>, scores::<2, 2>, scores::<2, 4>],
+                &[scores::<4, 1>, scores::<4, 2>],
+            ],
+            values: [
+                &[values::<1, 1>, values::<1, 2>, values::<1, 4>, values::<1, 8>],
+                &[values::<2, 1>, values::<2, 2>, values::<2, 4>],
+                &[values::<4, 1>, values::<4, 2>],
+            ],
+        }
     }};
 }
 
