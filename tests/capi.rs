@@ -20,7 +20,7 @@ const AUTO: &str = "0";
 const BASELINE: &str = "1";
 
 fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
 fn data() -> PathBuf {

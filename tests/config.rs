@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::path::Path;
 
 fn golden(file: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/golden").join(file);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/golden").join(file);
     std::fs::read_to_string(path).unwrap()
 }
 

@@ -2,7 +2,7 @@
 //! exact weights. Prints the table of the README:
 //!
 //! ```sh
-//! cargo test --no-default-features --test fidelity -- --include-ignored --nocapture --test-threads 1
+//! cargo test -p libmimi-tests --no-default-features --test fidelity -- --include-ignored --nocapture --test-threads 1
 //! ```
 //!
 //! Beside each precision stands the same network in f32 on weights that were rounded beforehand, in the
@@ -52,7 +52,7 @@ impl View for &Tensor {
     }
 
     fn data(&self) -> Cow<'_, [u8]> {
-        self.values.iter().flat_map(|value| value.to_le_bytes()).collect()
+        Cow::Borrowed(bytemuck::cast_slice(&self.values))
     }
 
     fn data_len(&self) -> usize {
@@ -64,7 +64,7 @@ impl Tensor {
     fn new(tensor: &safetensors::tensor::TensorView) -> Self {
         let data = tensor.data();
         let values = match tensor.dtype() {
-            Dtype::F32 => data.chunks_exact(4).map(|x| f32::from_le_bytes(x.try_into().unwrap())).collect(),
+            Dtype::F32 => bytemuck::pod_collect_to_vec(data),
             Dtype::F16 => data.chunks_exact(2).map(|x| from_f16(u16::from_le_bytes([x[0], x[1]]))).collect(),
             other => panic!("{other:?}"),
         };

@@ -12,7 +12,7 @@ const GROUPS: [&str; 12] = [
 ];
 
 fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
 fn source(group: &str) -> PathBuf {

@@ -58,7 +58,7 @@ const MAY_USE: [(&str, &[&str]); 23] = [
 ];
 
 fn source() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("src")
 }
 
 /// A file of the library: its module, its path, and its lines without comments and unit tests.

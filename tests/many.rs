@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use std::sync::LazyLock;
 
 static MODEL: LazyLock<Model> = LazyLock::new(|| {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/golden/tiny");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/data/golden/tiny");
     Model::load(path, &LoadOptions::default()).unwrap()
 });
 

@@ -276,7 +276,7 @@ fn a_projection_in_the_file_makes_all_expected() {
 
 #[test]
 fn the_demo_model_has_its_config_inside() {
-    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("tool/demo/model.safetensors");
+    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tool/demo/model.safetensors");
     let checkpoint = Checkpoint::open(&demo).unwrap();
     assert_eq!((checkpoint.config().hidden_size, checkpoint.config().num_quantizers), (128, 8));
     assert_eq!(checkpoint.tensor("downsample.conv.weight", &[128, 128, 4]).unwrap().len(), 128 * 128 * 4);

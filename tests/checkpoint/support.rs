@@ -29,7 +29,7 @@ impl Tensor {
 pub(crate) type Tensors = BTreeMap<String, Tensor>;
 
 pub(crate) fn golden(case: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/golden").join(case)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("data/golden").join(case)
 }
 
 /// A directory with these files.

@@ -1,7 +1,7 @@
 //! What a loss costs: how far audio that lost frames is from audio that lost none. Prints the table of tests/README.md:
 //!
 //! ```sh
-//! cargo test --no-default-features --test loss -- --ignored --nocapture table
+//! cargo test -p libmimi-tests --no-default-features --test loss -- --ignored --nocapture table
 //! ```
 
 #[path = "../../tool/src/measure.rs"]

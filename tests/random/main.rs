@@ -2,7 +2,8 @@
 //! networks at the edges of what is accepted run.
 //!
 //! ```sh
-//! MIMI_SECONDS=600 MIMI_SEED=1 cargo test --no-default-features --test random -- --ignored --nocapture
+//! MIMI_SECONDS=600 MIMI_SEED=1 cargo test -p libmimi-tests --no-default-features --test random -- --ignored \
+//!     --nocapture
 //! ```
 //!
 //! A failure names its seed. With that seed, it is the first trial.

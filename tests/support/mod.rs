@@ -13,7 +13,7 @@ use std::thread;
 
 /// A path in the repository.
 pub(crate) fn repository(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join(path)
 }
 
 /// Runs a program with `input` as its standard input.

@@ -101,8 +101,8 @@ fn pocket_tensor(name: &str, (shape, digest): (&str, &str)) -> Made {
         _ if name.contains("convtr") => weight(2 * shape[0]),
         _ => weight(shape[1..].iter().product()),
     };
-    let values = units(name, shape.iter().product()).map(|u| offset + scale * u);
-    let data: Vec<u8> = values.flat_map(|value| value.to_le_bytes()).collect();
+    let values: Vec<f32> = units(name, shape.iter().product()).map(|u| offset + scale * u).collect();
+    let data = bytemuck::cast_slice(&values).to_vec();
     assert_eq!(sha256(&data), digest, "{name}");
     Made { shape, data }
 }
@@ -200,7 +200,7 @@ impl View for &Tensor {
     }
 
     fn data(&self) -> Cow<'_, [u8]> {
-        self.values().iter().flat_map(|value| value.to_le_bytes()).collect()
+        Cow::Owned(bytemuck::cast_slice(&self.values()).to_vec())
     }
 
     fn data_len(&self) -> usize {

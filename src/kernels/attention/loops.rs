@@ -1,5 +1,5 @@
-//! The innermost loops of attention, for some queries at once. Each is a function of its own, because one function of all
-//! takes longer to compile.
+//! The innermost loops of attention, for some queries at once. Each is a function of its own, because one function of
+//! all takes longer to compile.
 
 use crate::kernels::kept::Stored;
 use crate::kernels::simd::{CACHE_LINE, Simd};
