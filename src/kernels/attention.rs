@@ -65,8 +65,8 @@ fn group(queries: usize, left: usize) -> usize {
     (8 / queries).min(left).ilog2() as usize
 }
 
-/// Some queries of a head that see a key in common, and where their outputs go. Of each array the first `count` places
-/// are used.
+/// Some queries of a head that see a key in common, and where their outputs go. Places of the arrays from `count` on
+/// repeat the last one.
 struct Together {
     index: usize,
     count: usize,
@@ -77,7 +77,7 @@ struct Together {
 /// A head's part of keys or of values, and its scales if they are integers.
 type HeadRing<E> = (*const E, *const f32);
 
-/// The attention of a call, but for its queries and rings.
+/// What all heads and queries of a call have in common.
 struct Call<'a, E: 'static> {
     table: &'a Table,
     loops: &'a Loops<E>,
@@ -88,6 +88,10 @@ struct Call<'a, E: 'static> {
 
 impl<E: Stored> Call<'_, E> {
     /// The scores of all keys of the blocks `block..end`, by row of the ring.
+    ///
+    /// # Safety
+    ///
+    /// As for [`attend`]; the blocks are the ring's, and `by_row` has room for a ring's scores of each query.
     unsafe fn scores(
         &self,
         together: &Together,
@@ -101,9 +105,9 @@ impl<E: Stored> Call<'_, E> {
         while block < end {
             let blocks = group(together.count, end - block);
             let row = block * lanes;
-            let scores = by_row.map(|scores| scores.wrapping_add(row));
             // SAFETY: the caller vouches for the blocks; these are among them.
             unsafe {
+                let scores = by_row.map(|scores| scores.add(row));
                 let keys = keys.add(row * self.dim);
                 let key_scales = key_scales.wrapping_add(row);
                 loops[blocks](self.dim, ahead, together.q.as_ptr(), keys, key_scales, scores.as_ptr());
@@ -113,6 +117,10 @@ impl<E: Stored> Call<'_, E> {
     }
 
     /// Adds weight·value over the rows of two runs to the sums of some queries.
+    ///
+    /// # Safety
+    ///
+    /// As for [`attend`]; the rows are the ring's. Each query has a weight for each row, and `dim` sums.
     unsafe fn add_values(
         &self,
         ahead: isize,
@@ -124,8 +132,7 @@ impl<E: Stored> Call<'_, E> {
         let lanes = self.table.lanes;
         let loops = self.loops.values[sums.len().ilog2() as usize];
         let mut d = 0;
-        // SAFETY: the caller vouches for rows of `dim` values, and a weight for each and each query; `d` and the
-        // registers after it are within.
+        // SAFETY: the caller's; `d` and the registers after it are within `dim`.
         unsafe {
             while d + lanes <= self.dim {
                 let registers = group(sums.len(), (self.dim - d) / lanes);
@@ -147,8 +154,12 @@ impl<E: Stored> Call<'_, E> {
         }
     }
 
-    /// `out = softmax(q·keys)·values` for some queries, oldest key first. Keys and values are read as `ahead` says of
-    /// each.
+    /// `out = softmax(q·keys)·values` for some queries, oldest key first. `ahead` is what the [`loops`] prefetch
+    /// while they read keys, and while they read values.
+    ///
+    /// # Safety
+    ///
+    /// As for [`attend`]; keys and values are a head's.
     unsafe fn attend(&self, together: &Together, keys: HeadRing<E>, values: HeadRing<E>, ahead: [isize; 2]) {
         let &Together { index, count, out, .. } = together;
         let queries = self.queries;
@@ -163,8 +174,9 @@ impl<E: Stored> Call<'_, E> {
         // so many and of a ring.
         unsafe {
             let room = queries.capacity + queries.context;
-            let weights: [*mut f32; TOGETHER] = std::array::from_fn(|q| self.scores.wrapping_add(q * room));
-            let by_row = weights.map(|weights| weights.wrapping_add(queries.context));
+            let weights: [*mut f32; TOGETHER] =
+                std::array::from_fn(|q| self.scores.add(q.min(count - 1) * room));
+            let by_row = weights.map(|weights| weights.add(queries.context));
             self.scores(together, ahead[0], blocks, keys, by_row);
             let mut scales = [0.0; TOGETHER];
             for q in 0..count {
@@ -244,15 +256,13 @@ pub(super) unsafe fn attend<E: Stored>(
         let mut index = 0;
         while index < queries.count {
             let count = queries.together(index);
-            let at = |i: usize, stride: usize| (index + i) * stride + head * dim;
-            let together = Together {
-                index,
-                count,
-                q: std::array::from_fn(|i| q.wrapping_add(at(i, queries.stride))),
-                out: std::array::from_fn(|i| out.wrapping_add(at(i, queries.out_stride))),
-            };
+            let at = |i: usize, stride: usize| (index + i.min(count - 1)) * stride + head * dim;
             // SAFETY: heads are within the rows, and these are some of the queries.
-            unsafe { call.attend(&together, keys, values, ahead) };
+            unsafe {
+                let q = std::array::from_fn(|i| q.add(at(i, queries.stride)));
+                let out = std::array::from_fn(|i| out.add(at(i, queries.out_stride)));
+                call.attend(&Together { index, count, q, out }, keys, values, ahead);
+            }
             index += count;
             ahead = [0; 2];
         }

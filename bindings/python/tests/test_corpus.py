@@ -230,7 +230,10 @@ def test_an_interrupt_ends_the_run_at_once(tmp_path: Path) -> None:
     for number in range(3):  # longer than anybody waits for
         soundfile.write(source / f"{number}.flac", np.zeros(3600 * RATE, np.int16), RATE)
     line = [sys.executable, "-m", "libmimi.corpus", str(source), str(output), "--model", str(TINY), "--quiet"]
+    # a shell has programs in its background ignore interrupts, and so all that they start
+    kept = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(line, env=environment(), stderr=subprocess.PIPE, text=True)
+    signal.signal(signal.SIGINT, kept)
     while not list((output / "__mimi").glob("started/*")):
         time.sleep(0.01)
     time.sleep(0.2)
