@@ -1,9 +1,9 @@
 //! Arithmetic: slices in, slices out, no allocation, no knowledge of layers.
 //!
 //! Each body (in [`matmul`], [`attention::loops`], [`kept`], [`elementwise`], [`norm`], [`rounded`]) is written once,
-//! generic over the vector operations of [`simd`]. It is compiled once for each instruction set of [`arch`], into a [`table`]
-//! of functions. A [`Kernels`] value proves that the CPU has an instruction set. Its methods check lengths and call
-//! through the table.
+//! generic over the vector operations of [`simd`]. It is compiled once for each instruction set of [`arch`], into a
+//! [`table`] of functions. A [`Kernels`] value proves that the CPU has an instruction set. Its methods check lengths
+//! and call through the table.
 #![allow(unsafe_code)]
 
 mod arch;
