@@ -8,7 +8,7 @@ from conan.tools.cmake import CMake, CMakeToolchain, cmake_layout
 from conan.tools.files import copy, load, rmdir
 
 SOURCES = ["Cargo.toml", "Cargo.lock", "LICENSE-*", "include/*", "src/*", "bindings/cpp/*", "tool/Cargo.toml",
-           "tool/src/*"]
+           "tool/src/*", "tests/Cargo.toml"]
 
 
 class Mimi(ConanFile):
