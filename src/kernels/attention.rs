@@ -187,8 +187,9 @@ impl<E: Stored> Call<'_, E> {
                 std::ptr::copy_nonoverlapping(by_row, weights.add(runs[0].1), runs[1].1);
                 scales[q] = (self.table.softmax_numerators)(weights, runs[0].1 + runs[1].1);
                 if E::SCALED {
-                    (self.table.multiply)(weights, values.1.add(runs[0].0), runs[0].1);
-                    (self.table.multiply)(weights.add(runs[0].1), values.1, runs[1].1);
+                    (self.table.multiply)(weights, values.1.add(runs[0].0), weights, runs[0].1);
+                    let newer = weights.add(runs[0].1);
+                    (self.table.multiply)(newer, values.1, newer, runs[1].1);
                 }
                 std::ptr::write_bytes(out[q], 0, self.dim);
             }

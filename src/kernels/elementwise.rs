@@ -1,6 +1,7 @@
 //! Activations. All lanes are computed alike, so a value does not depend on its neighbours.
 
 use super::simd::Simd;
+use std::ops::{Mul, Sub};
 
 /// e^v for v in −87..=88, as a factor and a power of two. Their product has a relative error below 2e-7 + |v|·8e-8.
 /// With v·log₂e = n + f and |f| ≤ ½ they are 2^f and 2^n. The polynomial for 2^f has its value and slope at 0. Of
@@ -168,42 +169,35 @@ impl<S: Simd> Function<S> for ExpBelow {
     }
 }
 
-/// y = a − b.
-///
-/// # Safety
-///
-/// All pointers are valid for `len` values; the CPU has `S`.
-#[inline(always)]
-pub(super) unsafe fn subtract<S: Simd>(a: *const f32, b: *const f32, y: *mut f32, len: usize) {
-    let whole = len - len % S::LANES;
-    // SAFETY: the caller's; every index is below `len`.
-    unsafe {
-        for i in (0..whole).step_by(S::LANES) {
-            S::store(y.add(i), S::sub(S::load(a.add(i)), S::load(b.add(i))));
+/// Functions of the pairs of values of two rows.
+macro_rules! pairwise {
+    ($($(#[$doc:meta])* $name:ident = $of_lanes:expr, $of_values:expr;)*) => {$(
+        $(#[$doc])*
+        ///
+        /// # Safety
+        ///
+        /// All pointers are valid for `len` values, `y` may be `a`; the CPU has `S`.
+        #[inline(always)]
+        pub(super) unsafe fn $name<S: Simd>(a: *const f32, b: *const f32, y: *mut f32, len: usize) {
+            let whole = len - len % S::LANES;
+            // SAFETY: the caller's; every index is below `len`.
+            unsafe {
+                for i in (0..whole).step_by(S::LANES) {
+                    S::store(y.add(i), $of_lanes(S::load(a.add(i)), S::load(b.add(i))));
+                }
+                for i in whole..len {
+                    *y.add(i) = $of_values(*a.add(i), *b.add(i));
+                }
+            }
         }
-        for i in whole..len {
-            *y.add(i) = *a.add(i) - *b.add(i);
-        }
-    }
+    )*};
 }
 
-/// x = x·y.
-///
-/// # Safety
-///
-/// Both are valid for `len` values; the CPU has `S`.
-#[inline(always)]
-pub(super) unsafe fn multiply<S: Simd>(x: *mut f32, y: *const f32, len: usize) {
-    let whole = len - len % S::LANES;
-    // SAFETY: the caller's; every index is below `len`.
-    unsafe {
-        for i in (0..whole).step_by(S::LANES) {
-            S::store(x.add(i), S::mul(S::load(x.add(i)), S::load(y.add(i))));
-        }
-        for i in whole..len {
-            *x.add(i) *= *y.add(i);
-        }
-    }
+pairwise! {
+    /// y = a − b.
+    subtract = S::sub, f32::sub;
+    /// y = a·b.
+    multiply = S::mul, f32::mul;
 }
 
 /// Applies `f` to `len` values from `x` to `y`, which may be the same. Values at the end that fill no vector go through

@@ -34,7 +34,7 @@ pub(super) struct Table {
     pub(super) layer_norm: unsafe fn(*const f32, *const f32, *const f32, f32, *mut f32, usize),
     pub(super) largest: unsafe fn(*const f32, usize) -> f32,
     pub(super) round_blocks: unsafe fn(&Blocks, usize, *const f32, usize, *mut i16),
-    pub(super) multiply: unsafe fn(*mut f32, *const f32, usize),
+    pub(super) multiply: unsafe fn(*const f32, *const f32, *mut f32, usize),
     pub(super) softmax_numerators: unsafe fn(*mut f32, usize) -> f32,
     pub(super) remember: Remember,
     pub(super) remember_rounded: Remember,
@@ -89,7 +89,8 @@ macro_rules! table {
                 largest: enter!($features (x: *const f32, len: usize) -> f32, norm::largest::<S>),
                 round_blocks: enter!($features (blocks: &Blocks, count: usize, x: *const f32, less: usize, y: *mut i16),
                     rounded::round_blocks::<S>),
-                multiply: enter!($features (x: *mut f32, y: *const f32, len: usize), elementwise::multiply::<S>),
+                multiply: enter!($features (a: *const f32, b: *const f32, y: *mut f32, len: usize),
+                    elementwise::multiply::<S>),
                 softmax_numerators: enter!($features (x: *mut f32, len: usize) -> f32, norm::softmax_numerators::<S>),
                 remember: enter!($features
                     (heads: Heads, place: [usize; 2], key: *const f32, value: *const f32, keys: *mut f32,
