@@ -320,6 +320,7 @@ fn demo() {
 
 /// 217 frames, of which a single one is half a per cent.
 #[test]
+#[ignore = "takes a minute: `bash .ci/weekly` runs it"]
 fn full_size() {
     let bf16 = Bar { share: 0.98, of_eight: 0.96, snr: 48.0 };
     let int16 = Bar { share: 0.99, of_eight: 0.995, snr: 60.0 };

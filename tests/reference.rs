@@ -32,6 +32,7 @@ fn full_size_codes_and_audio() {
 }
 
 #[test]
+#[ignore = "takes a minute: `bash .ci/weekly` runs it"]
 fn full_size_past_the_attention_window() {
     codes_and_audio(golden::FULL_LONG);
 }

@@ -1,14 +1,20 @@
-/* golden DATA DEMO ISA [quick]: codes and audio of the golden vectors, in one call and streamed. */
+/* golden DATA DEMO ISA [quick | emulated]: codes and audio of the golden vectors, in one call and streamed. "quick" is
+ * a few frames of a tiny network, and "emulated" all, but with the demo model in one call alone. */
 #include "fixture.h"
 
-static void encode(const mimi_model *model, const mimi_options *options, golden g) {
+static uint32_t *encode_whole(const mimi_model *model, const mimi_options *options, golden g) {
     size_t cap = g.codebooks * g.frames, written;
-    uint32_t *whole = allocate(cap * sizeof *whole), *streamed = allocate(cap * sizeof *streamed);
+    uint32_t *whole = allocate(cap * sizeof *whole);
     STATUS(MIMI_ERR_BUFFER_TOO_SMALL, mimi_encode(model, options, g.pcm, g.samples, NULL, 0, &written));
     CHECK(written == cap);
     OK(mimi_encode(model, options, g.pcm, g.samples, whole, cap, &written));
     check_codes(g, whole, written);
+    return whole;
+}
 
+static void encode(const mimi_model *model, const mimi_options *options, golden g) {
+    size_t cap = g.codebooks * g.frames, written;
+    uint32_t *whole = encode_whole(model, options, g), *streamed = allocate(cap * sizeof *streamed);
     static const size_t chunks[] = {1, 7, 1919, 1920, 0, 1921, 64, 4801, 13, 5760};
     mimi_encoder *encoder;
     OK(mimi_encoder_new(model, options, &encoder));
@@ -31,14 +37,19 @@ static void encode(const mimi_model *model, const mimi_options *options, golden 
     free(streamed);
 }
 
-static void decode(const mimi_model *model, const mimi_options *options, golden g) {
+static float *decode_whole(const mimi_model *model, const mimi_options *options, golden g) {
     size_t n_codes = g.codebooks * g.frames, cap = g.audio_samples, written;
-    float *whole = allocate(cap * sizeof *whole), *streamed = allocate(cap * sizeof *streamed);
+    float *whole = allocate(cap * sizeof *whole);
     STATUS(MIMI_ERR_BUFFER_TOO_SMALL, mimi_decode(model, options, g.codes, n_codes, NULL, 0, &written));
     CHECK(written == cap);
     OK(mimi_decode(model, options, g.codes, n_codes, whole, cap, &written));
     check_audio(g, whole, written);
+    return whole;
+}
 
+static void decode(const mimi_model *model, const mimi_options *options, golden g) {
+    size_t n_codes = g.codebooks * g.frames, cap = g.audio_samples, written;
+    float *whole = decode_whole(model, options, g), *streamed = allocate(cap * sizeof *streamed);
     static const size_t chunks[] = {1, 2, 0, 5, 1, 3};
     mimi_decoder *decoder;
     OK(mimi_decoder_new(model, options, &decoder));
@@ -142,7 +153,15 @@ static void other_ways_to_load(const mimi_model *model, const char *path, const 
     mimi_free(by_callback);
 }
 
-/* `trained`: the demo model, whose codes have margins, and whose checkpoint is one file with its config. */
+/* What `run` is told of a model. */
+enum {
+    UNTRAINED,
+    /* the demo model, whose codes have margins, and whose checkpoint is one file with its config */
+    TRAINED,
+    /* the same, in one call alone */
+    TRAINED_ONE_CALL
+};
+
 static void run(const char *data, const char *path, const char *name, size_t samples, int tail, int isa,
                 int trained) {
     golden g = read_golden(data, name, samples, trained);
@@ -152,11 +171,16 @@ static void run(const char *data, const char *path, const char *name, size_t sam
     OK(mimi_options_set(options, MIMI_OPT_TAIL, tail));
     OK(mimi_options_set(options, MIMI_OPT_ISA, isa));
     OK(mimi_load(path, options, &model));
-    encode(model, options, g);
-    decode(model, options, g);
-    hashes(model, options, g);
     properties(model, options, g);
-    if (trained)
+    if (trained == TRAINED_ONE_CALL) {
+        free(encode_whole(model, options, g));
+        free(decode_whole(model, options, g));
+    } else {
+        encode(model, options, g);
+        decode(model, options, g);
+        hashes(model, options, g);
+    }
+    if (trained == TRAINED)
         other_ways_to_load(model, path, options, g);
     mimi_free(model);
     mimi_options_free(options);
@@ -164,7 +188,9 @@ static void run(const char *data, const char *path, const char *name, size_t sam
 }
 
 int main(int argc, char **argv) {
-    CHECK(argc == 4 || (argc == 5 && strcmp(argv[4], "quick") == 0));
+    int quick = argc == 5 && strcmp(argv[4], "quick") == 0;
+    int emulated = argc == 5 && strcmp(argv[4], "emulated") == 0;
+    CHECK(argc == 4 || quick || emulated);
     int isa = atoi(argv[3]);
     char version[32];
     snprintf(version, sizeof version, "%d.%d.%d", MIMI_VERSION_MAJOR, MIMI_VERSION_MINOR, MIMI_VERSION_PATCH);
@@ -177,11 +203,11 @@ int main(int argc, char **argv) {
     CHECK(snprintf(moshi, sizeof moshi, "%s/tiny-moshi", argv[1]) < (int)sizeof moshi);
     CHECK(snprintf(demo, sizeof demo, "%s/demo", argv[1]) < (int)sizeof demo);
     CHECK(snprintf(file, sizeof file, "%s/tiny/model.safetensors", argv[1]) < (int)sizeof file);
-    run(tiny, file, "first4frames", 7680, MIMI_TAIL_LAYER_PAD, isa, 0);
-    if (argc == 5)
+    run(tiny, file, "first4frames", 7680, MIMI_TAIL_LAYER_PAD, isa, UNTRAINED);
+    if (quick)
         return 0;
-    run(tiny, tiny, "speech", 52837, MIMI_TAIL_LAYER_PAD, isa, 0);
-    run(moshi, moshi, "speech", 52837, MIMI_TAIL_AUDIO_PAD, isa, 0);
-    run(demo, argv[2], "speech", SIZE_MAX, MIMI_TAIL_LAYER_PAD, isa, 1);
+    run(tiny, tiny, "speech", 52837, MIMI_TAIL_LAYER_PAD, isa, UNTRAINED);
+    run(moshi, moshi, "speech", 52837, MIMI_TAIL_AUDIO_PAD, isa, UNTRAINED);
+    run(demo, argv[2], "speech", SIZE_MAX, MIMI_TAIL_LAYER_PAD, isa, emulated ? TRAINED_ONE_CALL : TRAINED);
     return 0;
 }
