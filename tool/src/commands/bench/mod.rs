@@ -16,6 +16,7 @@ use live::Live;
 use machine::Machine;
 use mimi::{Model, Parts, StreamOptions};
 use report::{Clip, Load, Report, Results, Stages, Streams};
+use std::thread;
 use std::time::Instant;
 use work::{Layers, Side};
 
@@ -56,6 +57,7 @@ fn live_alone(args: &BenchArgs) -> Outcome<Vec<(PrecisionArg, Vec<Live>)>> {
 fn everything(args: &BenchArgs) -> Outcome<Report> {
     let mut results = Vec::new();
     let mut machine = None;
+    let cores = thread::available_parallelism().map_or(1, usize::from);
     for &precision in &args.precision {
         if results.is_empty() {
             // brings the file to the page cache
@@ -72,16 +74,17 @@ fn everything(args: &BenchArgs) -> Outcome<Report> {
         let (_, decoder) = timed(Parts::Decoder)?;
         let (model, both) = timed(Parts::Both)?;
         let machine = machine.get_or_insert_with(|| Machine::measure(&model));
-        results.push(measure(&model, precision, machine, args, [both, encoder, decoder])?);
+        results.push(measure(&model, precision, machine, cores, args, [both, encoder, decoder])?);
     }
     let Some(machine) = machine else { unreachable!("measured with the first precision") };
-    Ok(Report { machine, results })
+    Ok(Report { machine, cores, results })
 }
 
 fn measure(
     model: &Model,
     precision: PrecisionArg,
     machine: &Machine,
+    cores: usize,
     args: &BenchArgs,
     loads: [Load; 3],
 ) -> Outcome<Results> {
@@ -97,7 +100,8 @@ fn measure(
         let count = usize::from(count);
         let times = times::streams(model, &options, count, &pcm)?;
         let limits = [0, 1].map(|side| work[side].stream_limit(machine, count, None) / count as f64);
-        streams.push(Streams { count, times, limits });
+        let conversations = times::conversations(model, &options, count, &pcm, cores)?;
+        streams.push(Streams { count, times, limits, conversations });
     }
     let clip_limits = [0, 1].map(|side| work[side].clip_limit(machine, None));
     let mut clips = Vec::new();

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 /// Everything.
 pub(super) struct Report {
     pub(super) machine: Machine,
+    pub(super) cores: usize,
     pub(super) results: Vec<Results>,
 }
 
@@ -41,6 +42,8 @@ pub(super) struct Streams {
     pub(super) count: usize,
     pub(super) times: [Times; 2],
     pub(super) limits: [f64; 2],
+    /// What all cores carry at once.
+    pub(super) conversations: f64,
 }
 
 /// One-shot calls.
@@ -71,6 +74,7 @@ impl Report {
                 "multiply_adds_per_second": self.machine.multiply_adds_per_second,
                 "integer_multiply_adds_per_second": self.machine.integer_multiply_adds_per_second,
                 "bytes_per_second": self.machine.bytes_per_second,
+                "cores": self.cores,
             },
             "precisions": self.results.iter().map(Results::json).collect::<Vec<_>>(),
         })
@@ -87,6 +91,13 @@ impl Report {
         text += "                streams      p50     p99     max   of limit\n";
         for results in &self.results {
             results.stream_rows(&mut text);
+        }
+        text += &format!("\nConversations, encoded and decoded, that {} cores at once carry\n", self.cores);
+        text += "                streams   conversations\n";
+        for results in &self.results {
+            for Streams { count, conversations, .. } in &results.streams {
+                text += &format!("{:6}{count:17}   {conversations:13.1}\n", results.precision.name());
+            }
         }
         text += "\nClips, several frames at once\n";
         text += "                threads   ms per frame   times real time   of limit\n";
@@ -212,7 +223,12 @@ impl Streams {
                 "limit": self.limits[side as usize],
             })
         };
-        json!({ "streams": self.count, "encode": side(Side::Encode), "decode": side(Side::Decode) })
+        json!({
+            "streams": self.count,
+            "encode": side(Side::Encode),
+            "decode": side(Side::Decode),
+            "conversations": self.conversations,
+        })
     }
 }
 

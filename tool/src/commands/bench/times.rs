@@ -7,6 +7,7 @@ use mimi::{
     probe::{Probe, Section},
 };
 use std::time::Instant;
+use std::{panic, thread};
 
 /// Runs of a clip; the best counts.
 const CLIP_ROUNDS: usize = 3;
@@ -76,6 +77,28 @@ pub(super) fn streams(
         }
     }
     Ok(times.map(Times::new))
+}
+
+/// Conversations that the cores carry together, each encoded and decoded: every core does what [`streams`] does, on one
+/// model, at the same time as the others.
+pub(super) fn conversations(
+    model: &Model,
+    options: &StreamOptions,
+    count: usize,
+    pcm: &[f32],
+    cores: usize,
+) -> Outcome<f64> {
+    let spec = model.spec();
+    let frame_milliseconds = 1e3 * spec.frame_size as f64 / f64::from(spec.sampling_rate);
+    let carried =
+        |[encode, decode]: [Times; 2]| frame_milliseconds / (encode.quantile(0.5) + decode.quantile(0.5));
+    thread::scope(|scope| {
+        let cores: Vec<_> = (0..cores).map(|_| scope.spawn(|| streams(model, options, count, pcm))).collect();
+        cores
+            .into_iter()
+            .map(|core| core.join().unwrap_or_else(|e| panic::resume_unwind(e)).map(carried))
+            .sum()
+    })
 }
 
 /// Encodes and decodes `pcm` at once: milliseconds for a frame.

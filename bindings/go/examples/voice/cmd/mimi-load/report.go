@@ -283,15 +283,12 @@ func readBench(path, precision string) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	type side struct {
-		P50 float64 `json:"p50"`
-	}
 	var bench struct {
 		Precisions []struct {
 			Precision string `json:"precision"`
 			Streams   []struct {
-				Streams        int `json:"streams"`
-				Encode, Decode side
+				Streams       int     `json:"streams"`
+				Conversations float64 `json:"conversations"`
 			} `json:"streams"`
 		} `json:"precisions"`
 	}
@@ -301,7 +298,7 @@ func readBench(path, precision string) (float64, error) {
 	for _, p := range bench.Precisions {
 		for _, s := range p.Streams {
 			if p.Precision == precision && s.Streams == 8 {
-				return float64(runtime.NumCPU()) * 80 / (s.Encode.P50 + s.Decode.P50), nil
+				return s.Conversations, nil
 			}
 		}
 	}
