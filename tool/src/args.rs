@@ -316,6 +316,9 @@ pub(crate) struct BenchArgs {
         value_parser = value_parser!(u8).range(1..)
     )]
     pub(crate) streams: Vec<u8>,
+    /// Cores that carry conversations at once; default: all
+    #[arg(long, value_name = "N", value_parser = value_parser!(u16).range(1..=1024))]
+    pub(crate) cores: Option<u16>,
     /// Numbers of threads that share a clip
     #[arg(
         long, value_name = "N", value_delimiter = ',', default_values_t = [1, 2],
@@ -326,7 +329,7 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "S", default_value_t = 10, value_parser = value_parser!(u8).range(1..))]
     pub(crate) seconds: u8,
     /// Measure nothing but live audio
-    #[arg(long, conflicts_with_all = ["streams", "threads", "seconds"])]
+    #[arg(long, conflicts_with_all = ["streams", "cores", "threads", "seconds"])]
     pub(crate) live: bool,
     /// Samples in each callback of live audio
     #[arg(

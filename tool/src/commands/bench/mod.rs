@@ -57,7 +57,8 @@ fn live_alone(args: &BenchArgs) -> Outcome<Vec<(PrecisionArg, Vec<Live>)>> {
 fn everything(args: &BenchArgs) -> Outcome<Report> {
     let mut results = Vec::new();
     let mut machine = None;
-    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let all_cores = || thread::available_parallelism().map_or(1, usize::from);
+    let cores = args.cores.map_or_else(all_cores, usize::from);
     for &precision in &args.precision {
         if results.is_empty() {
             // brings the file to the page cache
