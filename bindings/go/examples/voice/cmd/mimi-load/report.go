@@ -297,10 +297,10 @@ func readBench(path, precision string) (float64, error) {
 	}
 	for _, p := range bench.Precisions {
 		for _, s := range p.Streams {
-			if p.Precision == precision && s.Streams == 8 {
+			if p.Precision == precision && s.Streams == 8 && s.Conversations > 0 {
 				return s.Conversations, nil
 			}
 		}
 	}
-	return 0, fmt.Errorf("%s says nothing of calls of eight streams with %s", path, precision)
+	return 0, fmt.Errorf("%s says nothing of conversations in calls of eight streams with %s", path, precision)
 }
