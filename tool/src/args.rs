@@ -80,9 +80,8 @@ pub(crate) enum Command {
     /// Speed depends on the model's size and not on its weights; the built-in toy is 30 times smaller
     /// than the published model. For each precision: loading; one frame at a time, encoded and decoded; the
     /// same for several streams in one pass over the weights; the conversations that all cores carry so at once; and a
-    /// whole clip at once, also on several threads.
-    /// Of each, the share of what the machine can do. A small model's weights stay in the cache, and may pass
-    /// 100 % of a limit that counts them as read from memory.
+    /// whole clip at once, also on several threads. Of each, the share of what the machine can do. A small model's
+    /// weights stay in the cache, and may pass 100 % of a limit that counts them as read from memory.
     ///
     /// Then live audio: what a callback that encodes and decodes takes of an audio thread, where each does
     /// its share of the work (spread), and where another thread does it (other). Worst is the place in a frame

@@ -152,14 +152,13 @@ fn wrong_usage_is_status_2_and_help_and_version_are_status_0() {
 #[test]
 fn bench_measures_every_precision() {
     let folder = folder();
-    let table =
-        String::from_utf8(ok(&folder, "bench -q --seconds 1 --streams 2 --precision f32,int8").stdout)
-            .unwrap();
+    let table = String::from_utf8(ok(&folder, "bench -q --seconds 1 --streams 2").stdout).unwrap();
     for name in
-        ["multiply-adds a second", "f32", "int8", "encode", "decode", "conversations", "seanet", "of limit"]
+        ["multiply-adds a second", "f32", "bf16", "int16", "int8", "encode", "decode", "seanet", "of limit"]
     {
         assert!(table.contains(name), "{table}");
     }
+    assert!(table.contains("\nConversations, encoded and decoded; cores at once: "), "{table}");
     let json = ok(&folder, "bench -q --seconds 1 --streams 1,3 --cores 3 --json -n 3").stdout;
     let report: serde_json::Value = serde_json::from_slice(&json).unwrap();
     assert_eq!(report["machine"]["cores"], 3);

@@ -127,7 +127,7 @@ fn measure(
             });
         }
     }
-    let frame_milliseconds = 1e3 * spec.frame_size as f64 / f64::from(spec.sampling_rate);
+    let frame_milliseconds = times::frame_milliseconds(model);
     let stream_bytes = times::stream_bytes(model, &options)?;
     let live = live::measure(model, args)?;
     Ok(Results { precision, loads, stream_bytes, frame_milliseconds, streams, clips, stages, live })

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 /// Everything.
 pub(super) struct Report {
     pub(super) machine: Machine,
+    /// That carry conversations at once.
     pub(super) cores: usize,
     pub(super) results: Vec<Results>,
 }
@@ -42,7 +43,7 @@ pub(super) struct Streams {
     pub(super) count: usize,
     pub(super) times: [Times; 2],
     pub(super) limits: [f64; 2],
-    /// What all cores carry at once.
+    /// That the report's cores carry at once, with `count` streams in each call of each.
     pub(super) conversations: f64,
 }
 
@@ -92,7 +93,7 @@ impl Report {
         for results in &self.results {
             results.stream_rows(&mut text);
         }
-        text += &format!("\nConversations, encoded and decoded, that {} cores at once carry\n", self.cores);
+        text += &format!("\nConversations, encoded and decoded; cores at once: {}\n", self.cores);
         text += "                streams   conversations\n";
         for results in &self.results {
             for Streams { count, conversations, .. } in &results.streams {

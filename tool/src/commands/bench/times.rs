@@ -43,6 +43,11 @@ fn milliseconds_since(start: Instant) -> f64 {
     start.elapsed().as_secs_f64() * 1e3
 }
 
+/// Of audio in a frame.
+pub(super) fn frame_milliseconds(model: &Model) -> f64 {
+    1e3 * model.spec().frame_size as f64 / f64::from(model.spec().sampling_rate)
+}
+
 /// Encodes and decodes `pcm` with `count` streams, a frame for each in a call: milliseconds for a frame
 /// of each stream. Before, another clip fills the attention windows.
 pub(super) fn streams(
@@ -88,10 +93,8 @@ pub(super) fn conversations(
     pcm: &[f32],
     cores: usize,
 ) -> Outcome<f64> {
-    let spec = model.spec();
-    let frame_milliseconds = 1e3 * spec.frame_size as f64 / f64::from(spec.sampling_rate);
-    let carried =
-        |[encode, decode]: [Times; 2]| frame_milliseconds / (encode.quantile(0.5) + decode.quantile(0.5));
+    let frame = frame_milliseconds(model);
+    let carried = |[encode, decode]: [Times; 2]| frame / (encode.quantile(0.5) + decode.quantile(0.5));
     thread::scope(|scope| {
         let cores: Vec<_> = (0..cores).map(|_| scope.spawn(|| streams(model, options, count, pcm))).collect();
         cores
