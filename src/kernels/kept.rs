@@ -7,7 +7,7 @@
 //! scales lie `[head][row]` after all integers.
 
 use super::rounded::{round, scale_of};
-use super::simd::Simd;
+use super::simd::{MAX_LANES, Simd};
 
 /// Numbers of heads, and their size.
 #[derive(Clone, Copy, Debug)]
@@ -167,9 +167,9 @@ pub(super) unsafe fn remember_rounded<S: Simd>(
             let (scale, factor) = scale_of::<S>(key, dim, LARGEST);
             *scales(heads, capacity, head, keys).cast_mut().add(row) = scale;
             let to = keys.cast::<i16>().add((head * capacity + block * S::LANES) * dim + lane);
-            for first in (0..dim).step_by(S::LANES) {
-                let mut rounded = [0i16; 16];
-                let count = S::LANES.min(dim - first);
+            for first in (0..dim).step_by(2 * S::LANES) {
+                let mut rounded = [0i16; 2 * MAX_LANES];
+                let count = (2 * S::LANES).min(dim - first);
                 round::<S>(key.add(first), factor, rounded.as_mut_ptr(), count);
                 for (d, rounded) in rounded[..count].iter().enumerate() {
                     *to.add((first + d) * S::LANES) = *rounded;

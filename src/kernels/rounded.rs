@@ -9,7 +9,7 @@
 use super::arena::Arena;
 use super::matmul::{Product, Rows};
 use super::matrix::Matrix;
-use super::simd::Simd;
+use super::simd::{MAX_LANES, Simd};
 use std::collections::TryReserveError;
 
 /// The rounded inputs of a product, in the memory of a stream: blocks of values, each with its scale after it.
@@ -97,12 +97,12 @@ pub(super) trait Values<S: Simd>: Copy {
     ///
     /// They are valid from `index` on; the CPU has `S`.
     unsafe fn lanes(self, index: usize) -> S::Vector;
-    /// One of them.
+    /// `count` of them, at most 2·`LANES`, and zeros.
     ///
     /// # Safety
     ///
-    /// It is valid.
-    unsafe fn value(self, index: usize) -> f32;
+    /// They are valid from `index` on; the CPU has `S`.
+    unsafe fn rest(self, index: usize, count: usize) -> [f32; 2 * MAX_LANES];
 }
 
 impl<S: Simd> Values<S> for *const f32 {
@@ -112,9 +112,11 @@ impl<S: Simd> Values<S> for *const f32 {
         unsafe { S::load(self.add(index)) }
     }
     #[inline(always)]
-    unsafe fn value(self, index: usize) -> f32 {
+    unsafe fn rest(self, index: usize, count: usize) -> [f32; 2 * MAX_LANES] {
+        let mut rest = [0.0; 2 * MAX_LANES];
         // SAFETY: the caller's.
-        unsafe { *self.add(index) }
+        unsafe { std::ptr::copy_nonoverlapping(self.add(index), rest.as_mut_ptr(), count) }
+        rest
     }
 }
 
@@ -129,9 +131,17 @@ impl<S: Simd> Values<S> for Differences {
         unsafe { S::sub(S::load(self.0.add(index)), S::load(self.1.add(index))) }
     }
     #[inline(always)]
-    unsafe fn value(self, index: usize) -> f32 {
-        // SAFETY: the caller's.
-        unsafe { *self.0.add(index) - *self.1.add(index) }
+    unsafe fn rest(self, index: usize, count: usize) -> [f32; 2 * MAX_LANES] {
+        // SAFETY: the caller's; 2·LANES values fit the buffers.
+        unsafe {
+            let (mut rest, less) =
+                (Values::<S>::rest(self.0, index, count), Values::<S>::rest(self.1, index, count));
+            for i in [0, S::LANES] {
+                let difference = S::sub(S::load(rest.as_ptr().add(i)), S::load(less.as_ptr().add(i)));
+                S::store(rest.as_mut_ptr().add(i), difference);
+            }
+            rest
+        }
     }
 }
 
@@ -190,30 +200,24 @@ unsafe fn round_block<S: Simd>(blocks: &Blocks, x: impl Values<S>, y: *mut i16) 
 /// `x` is valid for `len` values; the CPU has `S`.
 #[inline(always)]
 pub(super) unsafe fn scale_of<S: Simd>(x: impl Values<S>, len: usize, largest: f32) -> (f32, f32) {
-    // SAFETY: the caller's.
-    let scale = unsafe { largest_magnitude(x, len) } / largest;
-    // the inverse of a smaller scale is infinite
-    if scale >= f32::MIN_POSITIVE { (scale, 1.0 / scale) } else { (0.0, 0.0) }
-}
-
-/// The largest magnitude among `len` values; 0 for none.
-///
-/// # Safety
-///
-/// `x` is valid for `len` values; the CPU has `S`.
-#[inline(always)]
-unsafe fn largest_magnitude<S: Simd>(x: impl Values<S>, len: usize) -> f32 {
-    // SAFETY: as above; every index is below `len`.
+    // SAFETY: the caller's; 2·LANES values fit the buffer.
     unsafe {
-        let whole = len - len % S::LANES;
-        let (mut most, mut least) = (S::splat(0.0), S::splat(0.0));
-        for i in (0..whole).step_by(S::LANES) {
-            let v = x.lanes(i);
-            most = S::max(most, v);
-            least = S::min(least, v);
+        let whole = len - len % (2 * S::LANES);
+        let mut most = [S::splat(0.0); 2];
+        for i in (0..whole).step_by(2 * S::LANES) {
+            for (half, most) in most.iter_mut().enumerate() {
+                *most = S::max(*most, S::magnitude(x.lanes(i + half * S::LANES)));
+            }
         }
-        let lanes = S::largest(S::max(most, S::sub(S::splat(0.0), least)));
-        (whole..len).fold(lanes, |max, i| max.max(x.value(i).abs()))
+        if whole < len {
+            let rest = x.rest(whole, len - whole);
+            for (half, most) in most.iter_mut().enumerate() {
+                *most = S::max(*most, S::magnitude(S::load(rest.as_ptr().add(half * S::LANES))));
+            }
+        }
+        let scale = S::largest(S::max(most[0], most[1])) / largest;
+        // the inverse of a smaller scale is infinite
+        if scale >= f32::MIN_POSITIVE { (scale, 1.0 / scale) } else { (0.0, 0.0) }
     }
 }
 
@@ -224,16 +228,18 @@ unsafe fn largest_magnitude<S: Simd>(x: impl Values<S>, len: usize) -> f32 {
 /// Both pointers are valid for `len` values; the CPU has `S`.
 #[inline(always)]
 pub(super) unsafe fn round<S: Simd>(x: impl Values<S>, factor: f32, y: *mut i16, len: usize) {
-    // SAFETY: as above; every index is below `len`, and LANES ≤ 16 fit the buffer.
+    // SAFETY: as above; every index is below `len`, and 2·LANES values fit the buffers.
     unsafe {
-        let whole = len - len % S::LANES;
-        for i in (0..whole).step_by(S::LANES) {
-            S::store_rounded(y.add(i), S::mul(x.lanes(i), S::splat(factor)));
+        let factor = S::splat(factor);
+        let whole = len - len % (2 * S::LANES);
+        for i in (0..whole).step_by(2 * S::LANES) {
+            S::store_rounded(y.add(i), [S::mul(x.lanes(i), factor), S::mul(x.lanes(i + S::LANES), factor)]);
         }
-        for i in whole..len {
-            let mut rounded = [0; 16];
-            S::store_rounded(rounded.as_mut_ptr(), S::mul(S::splat(x.value(i)), S::splat(factor)));
-            *y.add(i) = rounded[0];
+        if whole < len {
+            let (rest, mut rounded) = (x.rest(whole, len - whole), [0; 2 * MAX_LANES]);
+            let [a, b] = [S::load(rest.as_ptr()), S::load(rest.as_ptr().add(S::LANES))];
+            S::store_rounded(rounded.as_mut_ptr(), [S::mul(a, factor), S::mul(b, factor)]);
+            std::ptr::copy_nonoverlapping(rounded.as_ptr(), y.add(whole), len - whole);
         }
     }
 }
@@ -306,7 +312,6 @@ mod tests {
         }
     }
 
-    /// Blocks of differences have the bits of those that were subtracted before.
     /// Of `2 * rows` runs of `len` inputs, every other one less `less` places further, rounded: as in pairs.
     fn rounded_every_other(
         kernels: Kernels,
@@ -325,6 +330,7 @@ mod tests {
         memory.1.values.to_vec()
     }
 
+    /// Blocks of differences have the bits of those that were subtracted before.
     #[test]
     fn differences_are_rounded_as_if_they_were_there() {
         for kernels in all_kernels() {

@@ -6,6 +6,9 @@
 /// Bytes that a prefetch fetches.
 pub(super) const CACHE_LINE: usize = 64;
 
+/// The most f32 values in a register.
+pub(super) const MAX_LANES: usize = 16;
+
 /// A vector of `LANES` f32 values.
 ///
 /// # Safety
@@ -33,6 +36,8 @@ pub(crate) trait Simd: Copy {
     unsafe fn mul_add(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
     unsafe fn max(a: Self::Vector, b: Self::Vector) -> Self::Vector;
     unsafe fn min(a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// |v|.
+    unsafe fn magnitude(v: Self::Vector) -> Self::Vector;
     /// To the nearest integer, ties to even, for |v| < 2^22.
     unsafe fn round(v: Self::Vector) -> Self::Vector;
     /// 2^v for whole v in −126..=127.
@@ -60,8 +65,8 @@ pub(crate) trait Simd: Copy {
     unsafe fn add_products(sums: Self::Sums, weights: Self::Pairs, inputs: Self::Pairs) -> Self::Sums;
     /// To the nearest f32.
     unsafe fn to_f32(sums: Self::Sums) -> Self::Vector;
-    /// Stores `LANES` values, rounded to the nearest integers, ties to even; for |v| < 32767.5.
-    unsafe fn store_rounded(p: *mut i16, v: Self::Vector);
+    /// Stores 2·`LANES` values, rounded to the nearest integers, ties to even; for |v| < 32767.5.
+    unsafe fn store_rounded(p: *mut i16, v: [Self::Vector; 2]);
 
     /// Prefetches the cache line at `p`, which need not be valid.
     unsafe fn prefetch(p: *const u8);

@@ -64,6 +64,11 @@ impl Simd for Avx2 {
         unsafe { _mm256_fmadd_ps(a, b, c) }
     }
     #[inline(always)]
+    unsafe fn magnitude(v: __m256) -> __m256 {
+        // SAFETY: see above.
+        unsafe { _mm256_andnot_ps(_mm256_set1_ps(-0.0), v) }
+    }
+    #[inline(always)]
     unsafe fn round(v: __m256) -> __m256 {
         // SAFETY: see above.
         unsafe { _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(v) }
@@ -137,12 +142,12 @@ impl Simd for Avx2 {
         unsafe { _mm256_cvtepi32_ps(sums) }
     }
     #[inline(always)]
-    unsafe fn store_rounded(p: *mut i16, v: __m256) {
+    unsafe fn store_rounded(p: *mut i16, [a, b]: [__m256; 2]) {
         // SAFETY: see above.
         unsafe {
-            let v = _mm256_cvtps_epi32(v);
-            let packed = _mm_packs_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256::<1>(v));
-            _mm_storeu_si128(p.cast(), packed);
+            // halves of each register are packed apart
+            let packed = _mm256_packs_epi32(_mm256_cvtps_epi32(a), _mm256_cvtps_epi32(b));
+            _mm256_storeu_si256(p.cast(), _mm256_permute4x64_epi64::<0b11_01_10_00>(packed));
         }
     }
     #[inline(always)]

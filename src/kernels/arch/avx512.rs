@@ -64,6 +64,11 @@ impl<const VNNI: bool> Simd for Avx512<VNNI> {
         unsafe { _mm512_fmadd_ps(a, b, c) }
     }
     #[inline(always)]
+    unsafe fn magnitude(v: __m512) -> __m512 {
+        // SAFETY: see above.
+        unsafe { _mm512_abs_ps(v) }
+    }
+    #[inline(always)]
     unsafe fn round(v: __m512) -> __m512 {
         // SAFETY: see above.
         unsafe { _mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(v) }
@@ -140,9 +145,14 @@ impl<const VNNI: bool> Simd for Avx512<VNNI> {
         unsafe { _mm512_cvtepi32_ps(sums) }
     }
     #[inline(always)]
-    unsafe fn store_rounded(p: *mut i16, v: __m512) {
+    unsafe fn store_rounded(p: *mut i16, [a, b]: [__m512; 2]) {
         // SAFETY: see above.
-        unsafe { _mm256_storeu_si256(p.cast(), _mm512_cvtsepi32_epi16(_mm512_cvtps_epi32(v))) }
+        unsafe {
+            // quarters of each register are packed apart
+            let packed = _mm512_packs_epi32(_mm512_cvtps_epi32(a), _mm512_cvtps_epi32(b));
+            let order = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7);
+            _mm512_storeu_si512(p.cast(), _mm512_permutexvar_epi64(order, packed));
+        }
     }
     #[inline(always)]
     unsafe fn prefetch(p: *const u8) {

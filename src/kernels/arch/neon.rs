@@ -65,6 +65,11 @@ impl Simd for Neon {
         unsafe { vfmaq_f32(c, a, b) }
     }
     #[inline(always)]
+    unsafe fn magnitude(v: float32x4_t) -> float32x4_t {
+        // SAFETY: see above.
+        unsafe { vabsq_f32(v) }
+    }
+    #[inline(always)]
     unsafe fn round(v: float32x4_t) -> float32x4_t {
         // SAFETY: see above.
         unsafe { vrndnq_f32(v) }
@@ -137,9 +142,9 @@ impl Simd for Neon {
         unsafe { vcvtq_f32_s32(sums) }
     }
     #[inline(always)]
-    unsafe fn store_rounded(p: *mut i16, v: float32x4_t) {
+    unsafe fn store_rounded(p: *mut i16, [a, b]: [float32x4_t; 2]) {
         // SAFETY: see above.
-        unsafe { vst1_s16(p, vqmovn_s32(vcvtnq_s32_f32(v))) }
+        unsafe { vst1q_s16(p, vqmovn_high_s32(vqmovn_s32(vcvtnq_s32_f32(a)), vcvtnq_s32_f32(b))) }
     }
     #[inline(always)]
     unsafe fn prefetch(p: *const u8) {

@@ -65,6 +65,10 @@ impl Simd for Portable {
         zip(a, b, |a, b| if a < b { a } else { b })
     }
     #[inline(always)]
+    unsafe fn magnitude(v: [f32; 4]) -> [f32; 4] {
+        map(v, f32::abs)
+    }
+    #[inline(always)]
     unsafe fn round(v: [f32; 4]) -> [f32; 4] {
         // A sum with 1.5·2^23 has no bits for a fraction.
         map(v, |x| (x + 12_582_912.0) - 12_582_912.0)
@@ -125,9 +129,9 @@ impl Simd for Portable {
         sums.map(|x| x as f32)
     }
     #[inline(always)]
-    unsafe fn store_rounded(p: *mut i16, v: [f32; 4]) {
-        // SAFETY: the caller vouches for four elements.
-        unsafe { p.cast::<[i16; 4]>().write_unaligned(Self::round(v).map(|x| x as i16)) }
+    unsafe fn store_rounded(p: *mut i16, v: [[f32; 4]; 2]) {
+        // SAFETY: the caller vouches for eight elements.
+        unsafe { p.cast::<[[i16; 4]; 2]>().write_unaligned(v.map(|v| Self::round(v).map(|x| x as i16))) }
     }
     #[inline(always)]
     unsafe fn prefetch(_: *const u8) {}

@@ -67,6 +67,10 @@ impl Simd for Simd128 {
         f32x4_pmin(b, a)
     }
     #[inline(always)]
+    unsafe fn magnitude(v: v128) -> v128 {
+        f32x4_abs(v)
+    }
+    #[inline(always)]
     unsafe fn round(v: v128) -> v128 {
         f32x4_nearest(v)
     }
@@ -126,10 +130,10 @@ impl Simd for Simd128 {
         f32x4_convert_i32x4(sums)
     }
     #[inline(always)]
-    unsafe fn store_rounded(p: *mut i16, v: v128) {
-        let v = f32x4_add(v, f32x4_splat(MAGIC));
+    unsafe fn store_rounded(p: *mut i16, v: [v128; 2]) {
+        let [a, b] = v.map(|v| f32x4_add(v, f32x4_splat(MAGIC)));
         // SAFETY: see above.
-        unsafe { v128_store64_lane::<0>(i16x8_shuffle::<0, 2, 4, 6, 0, 2, 4, 6>(v, v), p.cast()) }
+        unsafe { v128_store(p.cast(), i16x8_shuffle::<0, 2, 4, 6, 8, 10, 12, 14>(a, b)) }
     }
     #[inline(always)]
     unsafe fn prefetch(_: *const u8) {}

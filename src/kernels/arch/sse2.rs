@@ -64,6 +64,11 @@ impl Simd for Sse2 {
         unsafe { _mm_min_ps(a, b) }
     }
     #[inline(always)]
+    unsafe fn magnitude(v: __m128) -> __m128 {
+        // SAFETY: see above.
+        unsafe { _mm_andnot_ps(_mm_set1_ps(-0.0), v) }
+    }
+    #[inline(always)]
     unsafe fn round(v: __m128) -> __m128 {
         // A sum with 1.5·2^23 has no bits for a fraction.
         // SAFETY: see above.
@@ -138,12 +143,9 @@ impl Simd for Sse2 {
         unsafe { _mm_cvtepi32_ps(sums) }
     }
     #[inline(always)]
-    unsafe fn store_rounded(p: *mut i16, v: __m128) {
+    unsafe fn store_rounded(p: *mut i16, [a, b]: [__m128; 2]) {
         // SAFETY: see above.
-        unsafe {
-            let v = _mm_cvtps_epi32(v);
-            _mm_storel_epi64(p.cast(), _mm_packs_epi32(v, v));
-        }
+        unsafe { _mm_storeu_si128(p.cast(), _mm_packs_epi32(_mm_cvtps_epi32(a), _mm_cvtps_epi32(b))) }
     }
     #[inline(always)]
     unsafe fn prefetch(p: *const u8) {
