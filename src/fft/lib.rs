@@ -46,7 +46,7 @@ impl BlockResampler {
             unreachable!("one channel of their lengths")
         };
         let done = self.0.process_into_buffer(&input, &mut output, None)?;
-        debug_assert_eq!(done, (taken, given));
+        assert_eq!(done, (taken, given));
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! Activations. All lanes are computed alike, so a value does not depend on its neighbours.
 
-use super::simd::Simd;
+use super::simd::{MAX_LANES, Simd};
 use std::ops::{Mul, Sub};
 
 /// e^v for v in −87..=88, as a factor and a power of two. Their product has a relative error below 2e-7 + |v|·8e-8.
@@ -209,14 +209,14 @@ pairwise! {
 #[inline(always)]
 pub(super) unsafe fn map<S: Simd>(x: *const f32, y: *mut f32, len: usize, f: impl Function<S>) {
     let mut i = 0;
-    // SAFETY: i + LANES ≤ len in the loop; the rest is copied to and from a buffer of LANES ≤ 16.
+    // SAFETY: i + LANES ≤ len in the loop; the rest is copied to and from a buffer of at least LANES.
     unsafe {
         while i + S::LANES <= len {
             S::store(y.add(i), f.of(S::load(x.add(i))));
             i += S::LANES;
         }
         if i < len {
-            let mut rest = [0.0f32; 16];
+            let mut rest = [0.0f32; MAX_LANES];
             std::ptr::copy_nonoverlapping(x.add(i), rest.as_mut_ptr(), len - i);
             S::store(rest.as_mut_ptr(), f.of(S::load(rest.as_ptr())));
             std::ptr::copy_nonoverlapping(rest.as_ptr(), y.add(i), len - i);

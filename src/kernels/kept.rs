@@ -160,7 +160,7 @@ pub(super) unsafe fn remember_rounded<S: Simd>(
 ) {
     let (block, lane, dim) = (row / S::LANES, row % S::LANES, heads.dim);
     // SAFETY: a head's part of a ring begins at head · capacity · dim, and the row is within it; the buffer has room
-    // for a register's lanes.
+    // for two registers' lanes.
     unsafe {
         for head in 0..heads.keys {
             let (key, value) = (key.add(head * dim), value.add(head * dim));

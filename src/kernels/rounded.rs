@@ -97,12 +97,12 @@ pub(super) trait Values<S: Simd>: Copy {
     ///
     /// They are valid from `index` on; the CPU has `S`.
     unsafe fn lanes(self, index: usize) -> S::Vector;
-    /// `count` of them, at most 2·`LANES`, and zeros.
+    /// `count` of them, then zeros.
     ///
     /// # Safety
     ///
-    /// They are valid from `index` on; the CPU has `S`.
-    unsafe fn rest(self, index: usize, count: usize) -> [f32; 2 * MAX_LANES];
+    /// `count` is at most 2·`LANES`, and so many are valid from `index` on; the CPU has `S`.
+    unsafe fn rest(self, index: usize, count: usize) -> [S::Vector; 2];
 }
 
 impl<S: Simd> Values<S> for *const f32 {
@@ -112,11 +112,13 @@ impl<S: Simd> Values<S> for *const f32 {
         unsafe { S::load(self.add(index)) }
     }
     #[inline(always)]
-    unsafe fn rest(self, index: usize, count: usize) -> [f32; 2 * MAX_LANES] {
-        let mut rest = [0.0; 2 * MAX_LANES];
-        // SAFETY: the caller's.
-        unsafe { std::ptr::copy_nonoverlapping(self.add(index), rest.as_mut_ptr(), count) }
-        rest
+    unsafe fn rest(self, index: usize, count: usize) -> [S::Vector; 2] {
+        let mut rest = [0.0f32; 2 * MAX_LANES];
+        // SAFETY: the caller's; 2·LANES values fit the buffer.
+        unsafe {
+            std::ptr::copy_nonoverlapping(self.add(index), rest.as_mut_ptr(), count);
+            [S::load(rest.as_ptr()), S::load(rest.as_ptr().add(S::LANES))]
+        }
     }
 }
 
@@ -131,16 +133,12 @@ impl<S: Simd> Values<S> for Differences {
         unsafe { S::sub(S::load(self.0.add(index)), S::load(self.1.add(index))) }
     }
     #[inline(always)]
-    unsafe fn rest(self, index: usize, count: usize) -> [f32; 2 * MAX_LANES] {
-        // SAFETY: the caller's; 2·LANES values fit the buffers.
+    unsafe fn rest(self, index: usize, count: usize) -> [S::Vector; 2] {
+        // SAFETY: the caller's.
         unsafe {
-            let (mut rest, less) =
-                (Values::<S>::rest(self.0, index, count), Values::<S>::rest(self.1, index, count));
-            for i in [0, S::LANES] {
-                let difference = S::sub(S::load(rest.as_ptr().add(i)), S::load(less.as_ptr().add(i)));
-                S::store(rest.as_mut_ptr().add(i), difference);
-            }
-            rest
+            let [a, b] = Values::<S>::rest(self.0, index, count);
+            let [less_a, less_b] = Values::<S>::rest(self.1, index, count);
+            [S::sub(a, less_a), S::sub(b, less_b)]
         }
     }
 }
@@ -200,7 +198,7 @@ unsafe fn round_block<S: Simd>(blocks: &Blocks, x: impl Values<S>, y: *mut i16) 
 /// `x` is valid for `len` values; the CPU has `S`.
 #[inline(always)]
 pub(super) unsafe fn scale_of<S: Simd>(x: impl Values<S>, len: usize, largest: f32) -> (f32, f32) {
-    // SAFETY: the caller's; 2·LANES values fit the buffer.
+    // SAFETY: the caller's; every index is below `len`.
     unsafe {
         let whole = len - len % (2 * S::LANES);
         let mut most = [S::splat(0.0); 2];
@@ -210,9 +208,8 @@ pub(super) unsafe fn scale_of<S: Simd>(x: impl Values<S>, len: usize, largest: f
             }
         }
         if whole < len {
-            let rest = x.rest(whole, len - whole);
-            for (half, most) in most.iter_mut().enumerate() {
-                *most = S::max(*most, S::magnitude(S::load(rest.as_ptr().add(half * S::LANES))));
+            for (most, rest) in most.iter_mut().zip(x.rest(whole, len - whole)) {
+                *most = S::max(*most, S::magnitude(rest));
             }
         }
         let scale = S::largest(S::max(most[0], most[1])) / largest;
@@ -228,7 +225,7 @@ pub(super) unsafe fn scale_of<S: Simd>(x: impl Values<S>, len: usize, largest: f
 /// Both pointers are valid for `len` values; the CPU has `S`.
 #[inline(always)]
 pub(super) unsafe fn round<S: Simd>(x: impl Values<S>, factor: f32, y: *mut i16, len: usize) {
-    // SAFETY: as above; every index is below `len`, and 2·LANES values fit the buffers.
+    // SAFETY: as above; every index is below `len`, and 2·LANES values fit the buffer.
     unsafe {
         let factor = S::splat(factor);
         let whole = len - len % (2 * S::LANES);
@@ -236,8 +233,7 @@ pub(super) unsafe fn round<S: Simd>(x: impl Values<S>, factor: f32, y: *mut i16,
             S::store_rounded(y.add(i), [S::mul(x.lanes(i), factor), S::mul(x.lanes(i + S::LANES), factor)]);
         }
         if whole < len {
-            let (rest, mut rounded) = (x.rest(whole, len - whole), [0; 2 * MAX_LANES]);
-            let [a, b] = [S::load(rest.as_ptr()), S::load(rest.as_ptr().add(S::LANES))];
+            let ([a, b], mut rounded) = (x.rest(whole, len - whole), [0; 2 * MAX_LANES]);
             S::store_rounded(rounded.as_mut_ptr(), [S::mul(a, factor), S::mul(b, factor)]);
             std::ptr::copy_nonoverlapping(rounded.as_ptr(), y.add(whole), len - whole);
         }
@@ -287,7 +283,7 @@ mod tests {
 
     #[test]
     fn the_largest_is_32767_and_the_rest_in_proportion() {
-        // with 32767 as the largest, values are rounded as they are; 19 fill no register
+        // with 32767 as the largest, values are rounded as they are; 19 fill no whole registers
         let mut x = [0.0, 0.5, 1.5, 2.5, -0.5, -1.5, 1.49, -2.51, -32766.4, 7.0, 1e-30, -0.0].to_vec();
         x.extend([32767.0, 3.0, 5.0, 8.0, -9.0, 2.6, -2.6]);
         let expected = [0, 0, 2, 2, 0, -2, 1, -3, -32766, 7, 0, 0, 32767, 3, 5, 8, -9, 3, -3, 0];

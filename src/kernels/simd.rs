@@ -6,15 +6,15 @@
 /// Bytes that a prefetch fetches.
 pub(super) const CACHE_LINE: usize = 64;
 
-/// The most f32 values in a register.
+/// The most f32 values in a register of any instruction set.
 pub(super) const MAX_LANES: usize = 16;
 
 /// A vector of `LANES` f32 values.
 ///
 /// # Safety
 ///
-/// Every method may be called only on a CPU with the implementor's instruction set. Pointers must be valid for `LANES`
-/// elements. No alignment is assumed.
+/// Every method may be called only on a CPU with the implementor's instruction set. Pointers must be valid for as many
+/// elements as a method says, or else `LANES`. No alignment is assumed.
 pub(crate) trait Simd: Copy {
     /// The register.
     type Vector: Copy;
@@ -22,7 +22,7 @@ pub(crate) trait Simd: Copy {
     type Pairs: Copy;
     /// `LANES` 32-bit integers.
     type Sums: Copy;
-    /// f32 values in a register.
+    /// f32 values in a register; at most [`MAX_LANES`].
     const LANES: usize;
 
     unsafe fn splat(x: f32) -> Self::Vector;

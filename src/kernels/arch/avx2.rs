@@ -145,7 +145,7 @@ impl Simd for Avx2 {
     unsafe fn store_rounded(p: *mut i16, [a, b]: [__m256; 2]) {
         // SAFETY: see above.
         unsafe {
-            // halves of each register are packed apart
+            // packed half by half, so that halves of a and b alternate
             let packed = _mm256_packs_epi32(_mm256_cvtps_epi32(a), _mm256_cvtps_epi32(b));
             _mm256_storeu_si256(p.cast(), _mm256_permute4x64_epi64::<0b11_01_10_00>(packed));
         }

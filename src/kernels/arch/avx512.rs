@@ -148,7 +148,7 @@ impl<const VNNI: bool> Simd for Avx512<VNNI> {
     unsafe fn store_rounded(p: *mut i16, [a, b]: [__m512; 2]) {
         // SAFETY: see above.
         unsafe {
-            // quarters of each register are packed apart
+            // packed quarter by quarter, so that quarters of a and b alternate
             let packed = _mm512_packs_epi32(_mm512_cvtps_epi32(a), _mm512_cvtps_epi32(b));
             let order = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7);
             _mm512_storeu_si512(p.cast(), _mm512_permutexvar_epi64(order, packed));
