@@ -91,12 +91,12 @@ impl Blocks {
 
 /// Values that are to be rounded: those at a pointer, or the differences of those at two.
 pub(super) trait Values<S: Simd>: Copy {
-    /// `LANES` of them.
+    /// Two registers of them.
     ///
     /// # Safety
     ///
-    /// They are valid from `index` on; the CPU has `S`.
-    unsafe fn lanes(self, index: usize) -> S::Vector;
+    /// 2·`LANES` are valid from `index` on; the CPU has `S`.
+    unsafe fn registers(self, index: usize) -> [S::Vector; 2];
     /// `count` of them, then zeros.
     ///
     /// # Safety
@@ -107,9 +107,9 @@ pub(super) trait Values<S: Simd>: Copy {
 
 impl<S: Simd> Values<S> for *const f32 {
     #[inline(always)]
-    unsafe fn lanes(self, index: usize) -> S::Vector {
+    unsafe fn registers(self, index: usize) -> [S::Vector; 2] {
         // SAFETY: the caller's.
-        unsafe { S::load(self.add(index)) }
+        unsafe { [S::load(self.add(index)), S::load(self.add(index + S::LANES))] }
     }
     #[inline(always)]
     unsafe fn rest(self, index: usize, count: usize) -> [S::Vector; 2] {
@@ -117,7 +117,7 @@ impl<S: Simd> Values<S> for *const f32 {
         // SAFETY: the caller's; 2·LANES values fit the buffer.
         unsafe {
             std::ptr::copy_nonoverlapping(self.add(index), rest.as_mut_ptr(), count);
-            [S::load(rest.as_ptr()), S::load(rest.as_ptr().add(S::LANES))]
+            Values::<S>::registers(rest.as_ptr(), 0)
         }
     }
 }
@@ -128,19 +128,28 @@ struct Differences(*const f32, *const f32);
 
 impl<S: Simd> Values<S> for Differences {
     #[inline(always)]
-    unsafe fn lanes(self, index: usize) -> S::Vector {
+    unsafe fn registers(self, index: usize) -> [S::Vector; 2] {
         // SAFETY: the caller's.
-        unsafe { S::sub(S::load(self.0.add(index)), S::load(self.1.add(index))) }
+        unsafe { subtract::<S>(Values::<S>::registers(self.0, index), Values::<S>::registers(self.1, index)) }
     }
     #[inline(always)]
     unsafe fn rest(self, index: usize, count: usize) -> [S::Vector; 2] {
         // SAFETY: the caller's.
         unsafe {
-            let [a, b] = Values::<S>::rest(self.0, index, count);
-            let [less_a, less_b] = Values::<S>::rest(self.1, index, count);
-            [S::sub(a, less_a), S::sub(b, less_b)]
+            subtract::<S>(Values::<S>::rest(self.0, index, count), Values::<S>::rest(self.1, index, count))
         }
     }
+}
+
+/// a − b.
+///
+/// # Safety
+///
+/// The CPU has `S`.
+#[inline(always)]
+unsafe fn subtract<S: Simd>(a: [S::Vector; 2], b: [S::Vector; 2]) -> [S::Vector; 2] {
+    // SAFETY: the caller's.
+    unsafe { [S::sub(a[0], b[0]), S::sub(a[1], b[1])] }
 }
 
 /// Rounds the values of `count` blocks, the first of which is at `x`, to whole multiples of a scale, by which a block's
@@ -203,13 +212,13 @@ pub(super) unsafe fn scale_of<S: Simd>(x: impl Values<S>, len: usize, largest: f
         let whole = len - len % (2 * S::LANES);
         let mut most = [S::splat(0.0); 2];
         for i in (0..whole).step_by(2 * S::LANES) {
-            for (half, most) in most.iter_mut().enumerate() {
-                *most = S::max(*most, S::magnitude(x.lanes(i + half * S::LANES)));
+            for (most, value) in most.iter_mut().zip(x.registers(i)) {
+                *most = S::max(*most, S::magnitude(value));
             }
         }
         if whole < len {
-            for (most, rest) in most.iter_mut().zip(x.rest(whole, len - whole)) {
-                *most = S::max(*most, S::magnitude(rest));
+            for (most, value) in most.iter_mut().zip(x.rest(whole, len - whole)) {
+                *most = S::max(*most, S::magnitude(value));
             }
         }
         let scale = S::largest(S::max(most[0], most[1])) / largest;
@@ -230,7 +239,8 @@ pub(super) unsafe fn round<S: Simd>(x: impl Values<S>, factor: f32, y: *mut i16,
         let factor = S::splat(factor);
         let whole = len - len % (2 * S::LANES);
         for i in (0..whole).step_by(2 * S::LANES) {
-            S::store_rounded(y.add(i), [S::mul(x.lanes(i), factor), S::mul(x.lanes(i + S::LANES), factor)]);
+            let [a, b] = x.registers(i);
+            S::store_rounded(y.add(i), [S::mul(a, factor), S::mul(b, factor)]);
         }
         if whole < len {
             let ([a, b], mut rounded) = (x.rest(whole, len - whole), [0; 2 * MAX_LANES]);
